@@ -1,0 +1,40 @@
+"""What the contracts share: types, patterns and the strict configuration."""
+
+from typing import Annotated
+
+import pandera.polars as pa
+import polars as pl
+from pandera.polars import PolarsData
+
+#: 64 lower-case hexadecimal digits: a sha256.
+SHA256 = r"^[0-9a-f]{64}$"
+
+_PROVENANCE = {"source_path": pl.String, "line_number": pl.Int64, "line_sha256": pl.String}
+
+#: Where a record came from: the path relative to the evidence folder, the 1-based line, and the hash of the line's bytes.
+Provenance = Annotated[pl.Struct, _PROVENANCE]
+
+#: Where both sides of a pair came from.
+PairProvenance = Annotated[pl.Struct, {"chosen": pl.Struct(_PROVENANCE), "rejected": pl.Struct(_PROVENANCE)}]
+
+#: A time in UTC, to the microsecond.
+Time = Annotated[pl.Datetime, "us", "UTC"]
+
+#: Several texts.
+Texts = Annotated[pl.List, pl.String]
+
+
+class Contract(pa.DataFrameModel):
+    """A frame with exactly the columns it names, in that order, of those types."""
+
+    class Config:
+        """Nothing more, nothing less, nothing coerced."""
+
+        strict = True
+        ordered = True
+        coerce = False
+
+
+def not_blank(data: PolarsData) -> pl.LazyFrame:
+    """Tell for each text whether it holds anything but ``[[:space:]]`` and Unicode Z, as ``policy.is_blank`` does."""
+    return data.lazyframe.select(pl.col(data.key).str.contains(r"[^[:space:]\p{Z}]"))

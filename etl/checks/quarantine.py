@@ -1,0 +1,69 @@
+"""The contracts of the quarantine files. No column of them can hold trainable text."""
+
+import pandera.polars as pa
+import polars as pl
+from pandera.polars import PolarsData
+
+from etl.checks.common import SHA256, Contract, PairProvenance, Provenance, Texts
+
+CATEGORIES = ["accepted", "partially_accepted", "rejected", "needs_human_review"]
+
+#: The reasons of ``policy.reason``, in the order of precedence.
+REASONS = [
+    "missing_provenance",
+    "missing_source_run_id",
+    "empty_content",
+    "schema_violation",
+    "unsafe_sft_category",
+    "unsafe_rag_category",
+    "invalid_preference_pairing",
+    "hallucinated_file_path",
+    "duplicate_id",
+    "self_pairing",
+    "category_disallowed",
+]
+
+
+class Quarantine(Contract):
+    """What all quarantines share: a row is refused for its first reason, and lists all."""
+
+    @pa.dataframe_check
+    def first_reason_leads(cls, data: PolarsData) -> pl.LazyFrame:
+        """The reason that decided is the first of all reasons."""
+        return data.lazyframe.select(pl.col("quarantine_reasons").list.first() == pl.col("quarantine_reason"))
+
+
+class RecordQuarantine(Quarantine):
+    """A row is one record that a dataset refused."""
+
+    id: pl.String = pa.Field(str_matches=SHA256)
+    source_run_id: pl.String = pa.Field(nullable=True)
+    task_id: pl.String
+    category: pl.String = pa.Field(isin=CATEGORIES)
+    quarantine_reason: pl.String = pa.Field(isin=REASONS)
+    quarantine_reasons: Texts
+    detail: pl.String = pa.Field(nullable=True)
+    provenance: Provenance
+
+
+class RagQuarantine(RecordQuarantine):
+    """A row is one record that the rag dataset refused."""
+
+
+class SftQuarantine(RecordQuarantine):
+    """A row is one record that the sft dataset refused."""
+
+
+class PreferenceQuarantine(Quarantine):
+    """A row is one pair that the preference dataset refused."""
+
+    id: pl.String = pa.Field(str_matches=SHA256)
+    chosen_run_id: pl.String
+    rejected_run_id: pl.String
+    task_id: pl.String
+    chosen_category: pl.String = pa.Field(isin=CATEGORIES)
+    rejected_category: pl.String = pa.Field(isin=CATEGORIES)
+    quarantine_reason: pl.String = pa.Field(isin=REASONS)
+    quarantine_reasons: Texts
+    detail: pl.String = pa.Field(nullable=True)
+    provenance: PairProvenance

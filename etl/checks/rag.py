@@ -1,0 +1,27 @@
+"""The contract of the rag dataset."""
+
+import pandera.polars as pa
+import polars as pl
+from pandera.polars import PolarsData
+
+from etl.checks.common import SHA256, Contract, Provenance, Time, not_blank
+
+
+class Rag(Contract):
+    """A row is one record worth retrieving. ``rejected`` can never be its category."""
+
+    id: pl.String = pa.Field(str_matches=SHA256)
+    source_run_id: pl.String
+    task_id: pl.String
+    source: pl.String
+    source_category: pl.String = pa.Field(isin=["accepted", "partially_accepted", "needs_human_review"])
+    title: pl.String = pa.Field(nullable=True, str_length={"max_value": 120})
+    content: pl.String
+    model: pl.String = pa.Field(nullable=True)
+    created_at: Time = pa.Field(nullable=True)
+    provenance: Provenance
+
+    @pa.check("source_run_id", "task_id", "content")
+    def has_text(cls, data: PolarsData) -> pl.LazyFrame:
+        """Required text is more than white space."""
+        return not_blank(data)

@@ -1,0 +1,74 @@
+"""What can go wrong, as one tree; each error is one sentence for a person.
+
+::
+
+    EtlError                     exit code 1
+    ├── UsageError               exit code 2: wrong usage or configuration, nothing was touched
+    │   ├── SettingError         a setting, a flag or the environment has a value that cannot be
+    │   ├── SqlError             a file of the sql folder (or its overlay) does not work
+    │   ├── NotFoundError        no such evidence folder, run, id, warehouse
+    │   ├── WarehouseError       the warehouse file is of another version, or is none
+    │   └── LockedError          another run of this root is under way
+    └── StageError               a stage failed: nothing is published
+        ├── ContractError        a frame breaks the pandera schema of its dataset
+        ├── FirewallError        the re-read found a row that must never be there
+        ├── AuditError           the written files differ from what they should hold
+        ├── BooksError           records in and records out do not balance
+        └── InterruptedRunError  the run was stopped by a signal, or killed
+"""
+
+
+class EtlError(Exception):
+    """Something that a person must know; its text is the whole message."""
+
+    exit_code = 1
+
+
+class UsageError(EtlError):
+    """Wrong usage or configuration."""
+
+    exit_code = 2
+
+
+class SettingError(UsageError):
+    """A setting has no such name, or a value that it cannot have."""
+
+
+class SqlError(UsageError):
+    """A file of the sql folder does not work."""
+
+
+class NotFoundError(UsageError):
+    """What the command was asked about is not there."""
+
+
+class WarehouseError(UsageError):
+    """The warehouse file cannot be used by this version."""
+
+
+class LockedError(UsageError):
+    """Another run holds this root."""
+
+
+class StageError(EtlError):
+    """A stage failed; the published version stays."""
+
+
+class ContractError(StageError):
+    """A frame breaks the contract of its dataset."""
+
+
+class FirewallError(StageError):
+    """A written row is of a category that must never be there."""
+
+
+class AuditError(StageError):
+    """What was written is not what should have been written."""
+
+
+class BooksError(StageError):
+    """A stage lost or invented records."""
+
+
+class InterruptedRunError(StageError):
+    """The run was stopped before its end."""

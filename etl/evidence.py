@@ -1,0 +1,199 @@
+"""The evidence folder: which files it holds, and their lines, byte for byte."""
+
+import gzip
+import hashlib
+import io
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from backports import zstd
+
+from etl.errors import NotFoundError
+
+CHUNK = 1 << 20
+
+_EVIDENCE = re.compile(r"\.jsonl(\.gz|\.zst)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFile:
+    """A file of evidence; ``source_path`` is relative to the evidence folder, its first part names the ``source``."""
+
+    path: Path
+    source: str
+    source_path: str
+    size: int
+
+
+class Line(NamedTuple):
+    """One line without its line feed."""
+
+    content: bytes
+
+
+class LongLine(NamedTuple):
+    """A line over the limit: where it starts in the (unpacked) stream, its length and its hash, but not its bytes."""
+
+    offset: int
+    length: int
+    sha256: str
+
+
+class Tail(NamedTuple):
+    """What a compressed stream held after its last whole line, when it ended badly."""
+
+    content: bytes
+    detail: str
+
+
+def find_evidence(folder: Path) -> list[EvidenceFile]:
+    """Return the evidence files below a folder, sorted by ``source_path``. Raises NotFoundError where there is no folder."""
+    if not folder.is_dir():
+        raise NotFoundError(f"{folder}: there is no such evidence folder; name one with --evidence DIR.")
+    files = [_described(path, folder) for path in _below(folder, (folder.resolve(),))]
+    return sorted(files, key=lambda file: file.source_path)
+
+
+def _below(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
+    for entry in os.scandir(folder):
+        path = folder / entry.name
+        if entry.is_dir() and not _EVIDENCE.search(entry.name):
+            real = path.resolve()
+            if real not in ancestors:
+                yield from _below(path, (*ancestors, real))
+        elif _EVIDENCE.search(entry.name):
+            yield path
+
+
+def _described(path: Path, folder: Path) -> EvidenceFile:
+    # A name that is no UTF-8 keeps its odd bytes, written as escapes.
+    source_path = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
+    first, slash, _ = source_path.partition("/")
+    try:
+        size = path.stat().st_size
+    except OSError:
+        size = 0
+    return EvidenceFile(path, first if slash else _EVIDENCE.sub("", first), source_path, size)
+
+
+class LineReader:
+    """Reads the lines of one file, unpacking it as its name says, and hashes the file's own bytes on the way.
+
+    After the iteration, ``sha256`` and ``bytes`` tell what was read from disk. Raises OSError where that fails.
+    """
+
+    def __init__(self, file: EvidenceFile, max_line_bytes: int) -> None:
+        self._file = file
+        self._limit = max_line_bytes
+        self._hash = hashlib.sha256()
+        self.bytes = 0
+
+    @property
+    def sha256(self) -> str:
+        """Sha256 hex of the bytes read so far."""
+        return self._hash.hexdigest()
+
+    def __iter__(self) -> Iterator[Line | LongLine | Tail]:
+        if not self._file.path.is_file():
+            raise OSError(0, "it is not a regular file" if self._file.path.exists() else "it leads nowhere")
+        with self._file.path.open("rb", buffering=0) as raw:
+            yield from self._lines(_unpacked(_Tee(raw, self), self._file.source_path))
+            while chunk := raw.read(CHUNK):  # what a broken stream left unread
+                self.take(chunk)
+
+    def take(self, chunk: bytes) -> None:
+        """Note bytes that came from disk."""
+        self._hash.update(chunk)
+        self.bytes += len(chunk)
+
+    def _lines(self, stream: IO[bytes]) -> Iterator[Line | LongLine | Tail]:
+        parts: list[bytes] = []  # the line that is being read, as long as it is within the limit
+        long: _Long | None = None  # the line that is being read, once it is over the limit
+        held = offset = 0
+        detail = None
+        while True:
+            try:
+                chunk = stream.read(CHUNK)
+            except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile) as error:
+                detail = f"the compressed stream ends badly: {error}"
+                break
+            if not chunk:
+                break
+            *whole, rest = chunk.split(b"\n")
+            for end in whole:
+                if long:
+                    long.take(end)
+                    yield long.line()
+                    offset += long.length + 1
+                    long = None
+                else:
+                    line = b"".join([*parts, end]) if parts else end
+                    if len(line) > self._limit:
+                        yield LongLine(offset, len(line), hashlib.sha256(line).hexdigest())
+                    else:
+                        yield Line(line)
+                    offset += len(line) + 1
+                parts, held = [], 0
+            if long:
+                long.take(rest)
+            elif rest:
+                parts.append(rest)
+                held += len(rest)
+                if held > self._limit:
+                    long = _Long(offset)
+                    for part in parts:
+                        long.take(part)
+                    parts, held = [], 0
+        if long:
+            yield long.line()
+        if detail is not None:
+            yield Tail(b"".join(parts), detail)
+        elif parts:
+            yield Line(b"".join(parts))
+
+
+class _Long:
+    """A line over the limit while it passes by."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+        self.length = 0
+        self._hash = hashlib.sha256()
+
+    def take(self, part: bytes) -> None:
+        self.length += len(part)
+        self._hash.update(part)
+
+    def line(self) -> LongLine:
+        return LongLine(self.offset, self.length, self._hash.hexdigest())
+
+
+class _Tee(io.RawIOBase):
+    """A file whose reader also notes what is read."""
+
+    def __init__(self, raw: IO[bytes], reader: LineReader) -> None:
+        self._raw = raw
+        self._reader = reader
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        chunk = self._raw.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        self._reader.take(chunk)
+        return len(chunk)
+
+
+def _unpacked(raw: _Tee, name: str) -> IO[bytes]:
+    buffered = io.BufferedReader(raw, CHUNK)
+    if name.endswith(".gz"):
+        return gzip.GzipFile(fileobj=buffered)
+    if name.endswith(".zst"):
+        return zstd.ZstdFile(buffered)
+    return buffered

@@ -1,0 +1,122 @@
+"""Bytes on disk: hashes, JSONL and Parquet writers, durable and atomic replacement."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+#: Rows in a Parquet row group, and in a batch that is validated and written. Part of the bytes: a change is a new version.
+ROWS_PER_GROUP = 10_000
+
+#: Level of the Parquet files' zstd compression. Part of the bytes too.
+ZSTD_LEVEL = 3
+
+#: How a time is written in JSONL: always UTC, always six digits of a second.
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
+
+
+def sha256_of(file: Path) -> str:
+    """Return the sha256 hex of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(file: Path) -> None:
+    """Make a file's bytes durable."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a small file so that a reader sees the old text or the new one, whole."""
+    aside = file.with_name(f".{file.name}.new")
+    with aside.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    aside.replace(file)
+    sync_folder(file.parent)
+
+
+def fixed_batches(reader: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int = ROWS_PER_GROUP) -> Iterator[pa.Table]:
+    """Cut a stream of batches of any length into tables of exactly ``rows`` rows, the last one shorter."""
+    waiting: list[pa.RecordBatch] = []
+    held = 0
+    for batch in reader:
+        start = 0
+        while held + batch.num_rows - start >= rows:
+            cut = rows - held
+            yield pa.Table.from_batches([*waiting, batch.slice(start, cut)], schema)
+            start += cut
+            waiting, held = [], 0
+        if start < batch.num_rows:
+            waiting.append(batch.slice(start))
+            held += batch.num_rows - start
+    if held:
+        yield pa.Table.from_batches(waiting, schema)
+
+
+def utc(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with its times marked as UTC."""
+    return pa.schema(
+        [
+            field.with_type(pa.timestamp("us", tz="UTC")) if pa.types.is_timestamp(field.type) else field
+            for field in schema
+        ]
+    )
+
+
+class DatasetWriter:
+    """Writes the same rows as JSONL and as Parquet.
+
+    Every key stands in every JSON row; times are text in ``TIME_FORMAT``. The Parquet row groups are the tables as they
+    are given, so give tables of ``ROWS_PER_GROUP`` rows.
+    """
+
+    def __init__(self, stem: Path, schema: pa.Schema, metadata: dict[str, str]) -> None:
+        """``stem`` is the path without ``.jsonl`` or ``.parquet``; ``schema`` that of the tables to come."""
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        self.jsonl = stem.with_suffix(".jsonl")
+        self.parquet = stem.with_suffix(".parquet")
+        # Carried-over files may be hard links to published ones: never write into them.
+        self.jsonl.unlink(missing_ok=True)
+        self.parquet.unlink(missing_ok=True)
+        self._schema = schema.with_metadata(metadata)
+        self._lines = self.jsonl.open("wb")
+        self._groups = pq.ParquetWriter(self.parquet, self._schema, compression="zstd", compression_level=ZSTD_LEVEL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._groups.close()
+        if error is None:
+            self._lines.flush()
+            os.fsync(self._lines.fileno())
+        self._lines.close()
+        if error is None:
+            sync_file(self.parquet)
+
+    def write(self, rows: pa.Table) -> None:
+        """Append rows to both files."""
+        self._groups.write_table(rows.cast(self._schema), row_group_size=ROWS_PER_GROUP)
+        frame = pl.from_arrow(rows)
+        assert isinstance(frame, pl.DataFrame)
+        frame.with_columns(pl.selectors.datetime().dt.strftime(TIME_FORMAT)).write_ndjson(self._lines)

@@ -1,0 +1,146 @@
+"""One line of evidence, judged strictly: RFC 8259, one object, no key twice, not too deep.
+
+The fast parser decides the ordinary line; only what it refuses, or what a byte count makes suspicious, is looked at
+again with the standard library.
+"""
+
+import json
+import re
+from typing import Any, NamedTuple
+
+import orjson
+
+BLANKS = b" \t\r"
+
+
+class Refusal(NamedTuple):
+    """Why a line is no evidence; ``reason`` is a reason of ``evidence.skipped``."""
+
+    reason: str
+    detail: str
+
+
+def is_blank(line: bytes) -> bool:
+    """Tell whether a line holds only spaces, tabs and carriage returns."""
+    return not line or (line[0] in BLANKS and not line.strip(BLANKS))
+
+
+def judge(line: bytes, max_depth: int) -> Refusal | None:
+    """Return why a line that is not blank is refused, or None if it is one JSON object.
+
+    The reasons, the first that applies: invalid_utf8, too_deep, malformed_json, duplicate_key, not_an_object.
+    """
+    if line.count(b"[") + line.count(b"{") > max_depth and depth_of(line) > max_depth:
+        return _bad_encoding(line) or Refusal("too_deep", f"more than {max_depth} brackets are open at once")
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return _second_opinion(line)
+    if _may_repeat_a_key(line, value):
+        repeated = _strict(line.decode())[1]
+        if repeated is not None:
+            return _duplicate(repeated)
+    return None if type(value) is dict else _not_an_object(value)
+
+
+def depth_of(line: bytes) -> int:
+    """Return how many brackets are open at once, at the most, outside strings."""
+    deepest = depth = 0
+    for bracket in _BRACKETS.findall(_STRING.sub(b"", line)):
+        if bracket in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        else:
+            depth = max(depth - 1, 0)
+    return deepest
+
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_BRACKETS = re.compile(rb"[\[\]{}]")
+
+
+def _bad_encoding(line: bytes) -> Refusal | None:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return Refusal("invalid_utf8", f"byte {error.start + 1}: {error.reason}")
+    return None
+
+
+def _second_opinion(line: bytes) -> Refusal | None:
+    """Judge a line that the fast parser refused: it also refuses numbers that RFC 8259 allows."""
+    refusal = _bad_encoding(line)
+    if refusal:
+        return refusal
+    try:
+        value, repeated = _strict(line.decode())
+    except json.JSONDecodeError as error:
+        return Refusal("malformed_json", f"column {error.pos + 1}: {error.msg}")
+    except ValueError as error:
+        return Refusal("malformed_json", str(error))
+    if repeated is not None:
+        return _duplicate(repeated)
+    return None if isinstance(value, dict) else _not_an_object(value)
+
+
+def _strict(text: str) -> tuple[Any, str | None]:
+    """Parse as RFC 8259 says and return the value and the first key that is repeated in one object.
+
+    Numbers stay text: how large they are is the column's business. Raises ValueError for what is no JSON.
+    """
+    repeated: list[str] = []
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = dict(items)
+        if len(keys) < len(items):
+            seen: set[str] = set()
+            repeated.extend(key for key, _ in items if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        return keys
+
+    def constant(word: str) -> Any:
+        raise ValueError(f"{word} is no JSON")
+
+    value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant, parse_int=str, parse_float=str)
+    if _has_half_a_pair(text):
+        raise ValueError("an escape is half of a surrogate pair")
+    return value, repeated[0] if repeated else None
+
+
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+
+
+def _has_half_a_pair(text: str) -> bool:
+    """Tell whether a ``\\uXXXX`` escape of valid JSON is a surrogate without its other half: no UTF-8 can hold it."""
+    second_half_at = -1
+    for escape in _ESCAPE.finditer(text):
+        code = int(escape[1], 16) if escape[1] else 0
+        is_second_half = 0xDC00 <= code <= 0xDFFF
+        if is_second_half != (escape.start() == second_half_at):
+            return True
+        if second_half_at not in (-1, escape.start()):
+            return True
+        second_half_at = escape.end() if 0xD800 <= code <= 0xDBFF else -1
+    return second_half_at != -1
+
+
+def _may_repeat_a_key(line: bytes, value: Any) -> bool:
+    """Tell whether the line could hold more keys than its value: a key is followed by a colon, perhaps after a blank."""
+    most = line.count(b'":') + line.count(b" :") + line.count(b"\t:") + line.count(b"\r:")
+    return most != _keys_in(value)
+
+
+def _keys_in(value: Any) -> int:
+    if type(value) is dict:
+        return len(value) + sum(_keys_in(part) for part in value.values() if type(part) in (dict, list))
+    if type(value) is list:
+        return sum(_keys_in(part) for part in value if type(part) in (dict, list))
+    return 0
+
+
+def _duplicate(key: str) -> Refusal:
+    return Refusal("duplicate_key", f"{json.dumps(key)} stands twice in one object")
+
+
+def _not_an_object(value: Any) -> Refusal:
+    names = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
+    return Refusal("not_an_object", f"the line is {names.get(type(value), 'a number')}")

@@ -1,0 +1,65 @@
+"""The stages in their order, and the loop over them. Who watches is handed in: no stage reports about itself."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+from etl.checks import DATASETS
+from etl.collect import collect
+from etl.export import export
+from etl.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step: what it does, the relations of one grain that it reads and writes, and the files it writes (stems)."""
+
+    name: str
+    body: Callable[[Run], None]
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    exports: tuple[str, ...] = ()
+
+
+#: Called with the stage around its body.
+Observer = Callable[[Stage], AbstractContextManager[None]]
+
+KEY = "source_path, line_number"
+
+
+def score(run: Run) -> None:
+    """Compute every record's category and defects once; the later stages read the result under the views' own names."""
+    run.progress("score", 0, 2)
+    run.warehouse.materialise("scored.run", KEY)
+    run.progress("score", 1, 2)
+    run.warehouse.materialise("scored.defect", KEY)
+    run.progress("score", 2, 2)
+
+
+def _exporter(name: str) -> Callable[[Run], None]:
+    return lambda run: export(run, name)
+
+
+def export_preference(run: Run) -> None:
+    """Compute the pairs once, then export them."""
+    run.warehouse.materialise("pairs.best", KEY)
+    run.warehouse.materialise("pairs.candidate", "chosen_evidence_id, rejected_evidence_id")
+    export(run, "preference")
+
+
+_STEMS = {dataset.name: (dataset.stem, dataset.quarantine_stem) for dataset in DATASETS}
+
+STAGES = (
+    Stage("collect", collect, writes=("evidence.record",)),
+    Stage("score", score, reads=("evidence.record",), writes=("scored.run",)),
+    Stage("export-rag", _exporter("rag"), reads=("scored.run",), exports=_STEMS["rag"]),
+    Stage("export-sft", _exporter("sft"), reads=("scored.run",), exports=_STEMS["sft"]),
+    Stage("export-preference", export_preference, reads=("pairs.candidate",), exports=_STEMS["preference"]),
+)
+
+
+def run_all(run: Run, stages: tuple[Stage, ...] = STAGES, observe: Observer = lambda _stage: nullcontext()) -> None:
+    """Run the stages in order; the first that raises stops them."""
+    for stage in stages:
+        with observe(stage):
+            stage.body(run)

@@ -1,0 +1,43 @@
+"""Where everything of one root lies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The folders of one root. ``evidence`` may lie elsewhere; all else is under ``root``."""
+
+    root: Path
+    evidence: Path
+
+    @classmethod
+    def at(cls, root: Path, evidence: Path | None = None) -> "Project":
+        """Return the project at ``root``; a given ``evidence`` folder is relative to the current folder."""
+        root = root.absolute()
+        return cls(root=root, evidence=evidence.absolute() if evidence else root / "evidence")
+
+    @property
+    def overlay(self) -> Path:
+        """Optional folder of SQL files that add to, or replace, those of the package."""
+        return self.root / "sql"
+
+    @property
+    def warehouse(self) -> Path:
+        """The published warehouse file."""
+        return self.root / "warehouse" / "etl.duckdb"
+
+    @property
+    def exports(self) -> Path:
+        """The published datasets and quarantine; changes as one directory."""
+        return self.root / "exports"
+
+    @property
+    def reports(self) -> Path:
+        """One folder of receipts per run, and latest.md."""
+        return self.root / "reports" / "distillation"
+
+    @property
+    def workshop(self) -> Path:
+        """Where runs build aside: the lock, the journal, and what is not published yet."""
+        return self.root / "warehouse" / ".etl"

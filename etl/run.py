@@ -1,0 +1,46 @@
+"""What one run works on: handed from stage to stage, changed by none."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+from etl.project import Project
+from etl.settings import Settings
+from etl.views import Sql
+from etl.warehouse import Warehouse
+
+#: Called with the name of what goes on, how much of it is done, and how much there is (bytes or rows).
+Progress = Callable[[str, int, int], None]
+
+
+def silent(_what: str, _done: int, _total: int) -> None:
+    """Show no progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The inputs of a run, and the warehouse and folder that it builds aside."""
+
+    project: Project
+    settings: Settings
+    sql: Sql
+    warehouse: Warehouse
+    exports: Path
+    progress: Progress = silent
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The receipts' clock; pinned, it stands still, and so durations are zero."""
+
+    pinned: datetime | None = None
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+        return self.pinned or datetime.now(UTC)
+
+    def seconds(self) -> float:
+        """Return a reading to take durations between."""
+        return 0.0 if self.pinned else monotonic()

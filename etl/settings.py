@@ -1,0 +1,144 @@
+"""The settings: names, types, bounds and defaults, each defined here and nowhere else."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from etl.errors import SettingError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+#: Settings that cannot change an output byte; the others make up the settings hash.
+WITHOUT_EFFECT_ON_OUTPUTS = frozenset({"drift_threshold", "threads", "memory_limit"})
+
+DRIFT_THRESHOLD_VARIABLE = "ETL_DRIFT_THRESHOLD"
+
+
+class Settings(BaseModel):
+    """Everything that can be set with ``--set NAME=VALUE``; the views read it as ``policy.setting``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    accept_at: Fraction = Field(0.9, description="A score from here on is accepted.")
+    partial_at: Fraction = Field(0.5, description="A score from here on is partially accepted.")
+    grounded_accept_at: Fraction = Field(0.8, description="A grounded fraction from here on is accepted.")
+    grounded_partial_at: Fraction = Field(0.5, description="A grounded fraction from here on is partially accepted.")
+    max_pairs_per_task: Annotated[int, Field(ge=1, le=1000)] = Field(
+        5, description="Pairs exported per task, and the best of each side that are paired."
+    )
+    include_partial: bool = Field(False, description="Admit partially_accepted into sft.")
+    include_review: bool = Field(False, description="Admit needs_human_review into rag.")
+    max_depth: Annotated[int, Field(ge=1, le=400)] = Field(64, description="Brackets that may be open at once.")
+    max_line_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = Field(64 << 20, description="Longest line, in bytes.")
+    drift_threshold: Annotated[float, Field(ge=0)] = Field(0.2, description="Relative swing that drift warns about.")
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="DuckDB threads; null: all cores.")
+    memory_limit: str | None = Field(
+        None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$", description="DuckDB memory, such as 2GB; null: its default."
+    )
+    known_paths_sha256: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="Hash of the manifest of known paths; set by --known-paths alone."
+    )
+
+    @model_validator(mode="after")
+    def _thresholds_in_order(self) -> "Settings":
+        if self.partial_at > self.accept_at:
+            raise ValueError(f"partial_at ({self.partial_at}) must not exceed accept_at ({self.accept_at})")
+        if self.grounded_partial_at > self.grounded_accept_at:
+            raise ValueError(
+                f"grounded_partial_at ({self.grounded_partial_at}) must not exceed "
+                f"grounded_accept_at ({self.grounded_accept_at})"
+            )
+        return self
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of ``policy.setting``: what the views read."""
+        return self.model_dump(exclude={"threads", "memory_limit"})
+
+    def sha256(self) -> str:
+        """Return the settings hash: sha256 hex over the settings that can change an output."""
+        effective = self.model_dump(exclude=set(WITHOUT_EFFECT_ON_OUTPUTS))
+        return hashlib.sha256(json.dumps(effective, sort_keys=True).encode()).hexdigest()
+
+
+def parse_settings(assignments: Iterable[str], **flags: Any) -> Settings:
+    """Return the settings: defaults, then the environment, then ``NAME=VALUE`` assignments, then flags that are not None.
+
+    Raises SettingError for an unknown name or a value that does not fit, naming where it came from.
+    """
+    values: dict[str, Any] = {}
+    if DRIFT_THRESHOLD_VARIABLE in os.environ:
+        values["drift_threshold"] = os.environ[DRIFT_THRESHOLD_VARIABLE]
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        name = name.strip()
+        if not equals:
+            raise SettingError(f"--set {assignment}: write it as NAME=VALUE.")
+        if name not in Settings.model_fields or name == "known_paths_sha256":
+            known = ", ".join(field for field in Settings.model_fields if field != "known_paths_sha256")
+            raise SettingError(f"--set {assignment}: there is no setting {name!r}; the settings are {known}.")
+        values[name] = None if value.strip().lower() in {"", "null"} else value.strip()
+    values.update({name: value for name, value in flags.items() if value is not None})
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if not name:
+            raise SettingError(f"Settings contradict each other: {first['msg'].removeprefix('Value error, ')}.") from None
+        origin = (
+            f" (from the environment variable {DRIFT_THRESHOLD_VARIABLE})"
+            if name == "drift_threshold" and values[name] == os.environ.get(DRIFT_THRESHOLD_VARIABLE)
+            else ""
+        )
+        raise SettingError(
+            f"Setting {name} cannot be {first['input']!r}{origin}: {first['msg'][0].lower()}{first['msg'][1:]}."
+        ) from None
+
+
+def read_known_paths(file: Path) -> list[str]:
+    """Return the distinct paths that a manifest names, sorted: one path a line, as ``git ls-files`` prints them.
+
+    A line in double quotes is unquoted as git quotes (C escapes, octal bytes). Raises SettingError where the file
+    cannot be read or is not UTF-8.
+    """
+    try:
+        lines = file.read_bytes().split(b"\n")
+    except OSError as error:
+        raise SettingError(f"--known-paths {file}: it cannot be read: {error.strerror}.") from None
+    paths = set()
+    for number, line in enumerate(lines, start=1):
+        entry = line.removesuffix(b"\r")
+        if not entry:
+            continue
+        try:
+            paths.add(_unquoted(entry).decode("utf-8"))
+        except UnicodeDecodeError:
+            raise SettingError(f"--known-paths {file}, line {number}: the path is not UTF-8.") from None
+    return sorted(paths)
+
+
+_ESCAPES = {b"a": 7, b"b": 8, b"t": 9, b"n": 10, b"v": 11, b"f": 12, b"r": 13, b'"': 34, b"\\": 92}
+
+
+def _unquoted(entry: bytes) -> bytes:
+    if len(entry) < 2 or not (entry.startswith(b'"') and entry.endswith(b'"')):
+        return entry
+    inner, plain, at = entry[1:-1], bytearray(), 0
+    while at < len(inner):
+        if inner[at : at + 1] != b"\\":
+            plain += inner[at : at + 1]
+            at += 1
+        elif inner[at + 1 : at + 2] in _ESCAPES:
+            plain.append(_ESCAPES[inner[at + 1 : at + 2]])
+            at += 2
+        elif len(inner) >= at + 4 and inner[at + 1 : at + 4].isdigit():
+            plain.append(int(inner[at + 1 : at + 4], 8) & 0xFF)
+            at += 4
+        else:
+            return entry
+    return bytes(plain)

@@ -1,0 +1,104 @@
+"""The sql folder as Python sees it: statements that make tables and macros, and one view per file."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from etl.errors import SqlError
+
+_FOLDER = re.compile(r"^[0-9]+_([a-z][a-z0-9_]*)$")
+_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One file of the sql folder: ``sql/4_scored/run.sql`` is the view ``run`` in the schema ``scored``."""
+
+    schema: str
+    name: str
+    body: str
+    path: str
+
+    @property
+    def qualified(self) -> str:
+        """The name by which SQL knows it; both parts are plain identifiers."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def comment(self) -> str:
+        """The header comment of the file: what a row is, and why the view exists."""
+        header = []
+        for line in self.body.splitlines():
+            if not line.startswith("--"):
+                break
+            header.append(line.removeprefix("--").strip())
+        return " ".join(header)
+
+
+@dataclass(frozen=True)
+class Sql:
+    """All SQL of one root: the package's files, with those of the overlay added or put in their place."""
+
+    files: dict[str, str]
+
+    @classmethod
+    def of(cls, overlay: Path) -> "Sql":
+        """Read the package's sql folder, then the overlay's. Raises SqlError for a file that is misplaced or unreadable."""
+        files = _read(packaged_sql())
+        if overlay.is_dir() and overlay.resolve() != packaged_sql().resolve():
+            files |= _read(overlay)
+        return cls(files)
+
+    @cached_property
+    def views(self) -> tuple[View, ...]:
+        """The views in the order in which they can be created: by folder number, then by name."""
+        views = []
+        for path in sorted(self.files, key=_place):
+            folder, _, file = path.removeprefix("sql/").rpartition("/")
+            if folder:
+                match = _FOLDER.match(folder)
+                assert match
+                views.append(View(match[1], file.removesuffix(".sql"), self.files[path], path))
+        return tuple(views)
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The names of the sources that have a mapping."""
+        return frozenset(view.name for view in self.views if view.schema == "sources")
+
+    def view(self, qualified: str) -> View:
+        """Return the view of that name, such as ``scored.run``."""
+        return next(view for view in self.views if view.qualified == qualified)
+
+    def __getitem__(self, name: str) -> str:
+        """Return the text of a file at the top of the sql folder, such as ``tables``."""
+        return self.files[f"sql/{name}.sql"]
+
+
+def packaged_sql() -> Path:
+    """Return the sql folder of this installation: inside the package in a wheel, beside it in a checkout."""
+    inside = Path(__file__).parent / "sql"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "sql"
+
+
+def _place(path: str) -> tuple[int, str]:
+    folder = path.split("/")[1]
+    return (int(folder.split("_")[0]) if folder[0].isdigit() else 0, path)
+
+
+def _read(folder: Path) -> dict[str, str]:
+    files = {}
+    for file in sorted(folder.rglob("*.sql")):
+        path = f"sql/{file.relative_to(folder).as_posix()}"
+        parts = path.removesuffix(".sql").split("/")[1:]
+        well_placed = _NAME.match(parts[-1]) and (len(parts) == 1 or (len(parts) == 2 and _FOLDER.match(parts[0])))
+        if not well_placed:
+            raise SqlError(
+                f"{file}: a view is named sql/<number>_<schema>/<name>.sql, in lower case, digits and underscores; rename it."
+            )
+        try:
+            files[path] = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SqlError(f"{file}: it cannot be read as UTF-8 text: {error}.") from None
+    return files

@@ -1,0 +1,207 @@
+"""The warehouse: the only module that knows duckdb.
+
+SQL text comes from the sql folder or is constant here; values are bound; a name that becomes an identifier is the name
+of a view, which :mod:`etl.views` has held to ``[a-z][a-z0-9_]*``.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from etl.errors import NotFoundError, SqlError, StageError, WarehouseError
+from etl.settings import Settings
+from etl.views import Sql
+
+#: Version of the warehouse's own layout (tables and their meaning); another one is refused.
+FORMAT = 1
+
+_CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_READ_ONLY = _CLOSED | {"enable_external_access": "false", "lock_configuration": "true"}
+
+
+class Warehouse:
+    """One open warehouse, in a file or in memory."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def create(cls, sql: Sql, settings: Settings, file: Path | None = None) -> "Warehouse":
+        """Create a warehouse in ``file`` (or take over the one there), or in memory; with its tables, macros and views.
+
+        Raises SqlError where a file of the sql folder does not work.
+        """
+        config: dict[str, str | bool | int | float | list[str]] = dict(_CLOSED)
+        if settings.threads is not None:
+            config["threads"] = settings.threads
+        if settings.memory_limit is not None:
+            config["memory_limit"] = settings.memory_limit
+        if file is not None:
+            config["temp_directory"] = str(file.parent / "spill")
+        warehouse = cls(duckdb.connect(str(file) if file else ":memory:", config=config))
+        warehouse.execute("set timezone = 'UTC'")
+        warehouse.execute("attach ':memory:' as raw")
+        warehouse.execute("drop schema if exists raw cascade")
+        warehouse.execute("set enable_external_access = false")
+        warehouse.execute("set lock_configuration = true")
+        for name in ("tables", "raw", "macros"):
+            warehouse._define(sql[name], f"sql/{name}.sql")
+        warehouse.create_views(sql)
+        warehouse.replace("policy.warehouse_format", pa.table({"version": pa.array([FORMAT], pa.int32())}))
+        warehouse.replace("policy.setting", pa.Table.from_pylist([settings.row()]))
+        return warehouse
+
+    @classmethod
+    @contextmanager
+    def published(cls, file: Path) -> Iterator["Warehouse"]:
+        """Open a published warehouse for reading; it can reach no other file.
+
+        Somebody may have it open for writing, as the duckdb shell does unless told otherwise: then a copy is read.
+        Raises NotFoundError where there is none, WarehouseError where it is not one of this version.
+        """
+        if not file.is_file():
+            raise NotFoundError(f"{file}: there is no warehouse yet; make one with etl run-all.")
+        with tempfile.TemporaryDirectory(prefix="etl-") as folder:
+            try:
+                connection = duckdb.connect(str(file), read_only=True, config=dict(_READ_ONLY))
+            except (duckdb.IOException, duckdb.ConnectionException) as error:
+                if "lock" not in str(error) and "different configuration" not in str(error):
+                    raise WarehouseError(_not_ours(file, error)) from None
+                copy = Path(folder) / "copy.duckdb"
+                shutil.copyfile(file, copy)
+                connection = duckdb.connect(str(copy), read_only=True, config=dict(_READ_ONLY))
+            except duckdb.Error as error:
+                raise WarehouseError(_not_ours(file, error)) from None
+            with connection:
+                warehouse = cls(connection)
+                warehouse._check_format(file)
+                yield warehouse
+
+    def create_views(self, sql: Sql) -> None:
+        """Create every view, or put its definition back in place of what a run had materialised."""
+        for view in sql.views:
+            self.execute(f"create schema if not exists {view.schema}")
+            self._define(f"create or replace view {view.qualified} as\n{view.body}", view.path)
+            comment = view.comment.replace("'", "''")
+            self.execute(f"comment on view {view.qualified} is '{comment}'")
+
+    def materialise(self, view: str, order: str) -> None:
+        """Compute ``view`` once, in the order of the columns ``order``; from now on its name stands for the result."""
+        self.execute(f'create or replace table raw.main."{view}" as from {view} order by {order}')
+        self.execute(f'create or replace view {view} as from raw.main."{view}"')
+
+    def release(self, view: str, sql: Sql) -> None:
+        """Give back what ``materialise`` took: the name stands for its definition again."""
+        definition = sql.view(view)
+        self._define(f"create or replace view {view} as\n{definition.body}", definition.path)
+        self.execute(f'drop table raw.main."{view}"')
+
+    def finish(self, sql: Sql) -> None:
+        """Leave the run's relations behind, empty, put all views in place, write everything down, and close."""
+        self.execute("detach raw")
+        self.execute("create schema if not exists raw")
+        self._define(sql["raw"], "sql/raw.sql")
+        self.create_views(sql)
+        self.execute("checkpoint")
+        self.close()
+
+    def close(self) -> None:
+        """Close it; closing twice is fine."""
+        self._connection.close()
+
+    def execute(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement with bound values and return its rows. Raises StageError with DuckDB's word on it."""
+        try:
+            return self._connection.execute(statement, values or None).fetchall()
+        except duckdb.Error as error:
+            raise StageError(_sentence(error)) from error
+
+    def one(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
+        """Return the first column of the only row."""
+        return self.execute(statement, values)[0][0]
+
+    def dicts(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
+        """Return the rows as dictionaries by column name."""
+        return self.arrow(statement, values).to_pylist()
+
+    def arrow(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
+        """Return the rows as an Arrow table."""
+        try:
+            return self._connection.sql(statement, params=values or None).to_arrow_table()
+        except duckdb.Error as error:
+            raise StageError(_sentence(error)) from error
+
+    def batches(
+        self, relation: str, columns: Sequence[str], where: str | None = None, order: str | None = None
+    ) -> pa.RecordBatchReader:
+        """Stream ``columns`` of a relation; the lengths of the batches depend on the machine, their rows do not."""
+        # A cursor of its own: DuckDB refuses another statement while a result of the connection is unread.
+        rows = self._connection.cursor().table(relation)
+        if where is not None:
+            rows = rows.filter(where)
+        if order is not None:
+            rows = rows.order(order)
+        return rows.select(*columns).to_arrow_reader(100_000)
+
+    def columns(self, relation: str) -> list[str]:
+        """Return the names of the columns of a relation."""
+        return [str(row[0]) for row in self.execute(f"describe {relation}")]
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Append rows to a table, column by column name."""
+        self._connection.register("incoming_rows", rows)
+        try:
+            self.execute(f"insert into {table} by name from incoming_rows")
+        finally:
+            self._connection.unregister("incoming_rows")
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        """Put rows in place of what a table holds."""
+        self.execute(f"delete from {table}")
+        self.insert(table, rows)
+
+    @contextmanager
+    def lent(self, name: str, rows: pa.Table) -> Iterator[None]:
+        """Let statements read an Arrow table under ``name`` for a while."""
+        self._connection.register(name, rows)
+        try:
+            yield
+        finally:
+            self._connection.unregister(name)
+
+    def _define(self, statement: str, path: str) -> None:
+        try:
+            self._connection.execute(statement)
+        except duckdb.Error as error:
+            raise SqlError(f"{path}: {_sentence(error)}") from None
+
+    def _check_format(self, file: Path) -> None:
+        try:
+            rows = self._connection.execute("select version from policy.warehouse_format").fetchall()
+        except duckdb.Error as error:
+            raise WarehouseError(_not_ours(file, error)) from None
+        if rows != [(FORMAT,)]:
+            raise WarehouseError(
+                f"{file}: its format is {rows[0][0] if rows else 'unknown'}, this version reads {FORMAT}; "
+                "move it away and run etl run-all."
+            )
+
+
+def duckdb_version() -> str:
+    """Return the version of the engine."""
+    return str(duckdb.__version__)
+
+
+def _sentence(error: duckdb.Error) -> str:
+    """Return the first paragraph of DuckDB's message as one line."""
+    return " ".join(str(error).split("\n\n")[0].split())
+
+
+def _not_ours(file: Path, error: duckdb.Error) -> str:
+    return f"{file}: this is no warehouse of this version ({_sentence(error)}); move it away and run etl run-all."

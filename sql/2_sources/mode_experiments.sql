@@ -1,0 +1,44 @@
+-- One row per experiment with a working mode of the agent: the grade is the fraction of its statements that were found in the repository.
+with field as (
+    select
+        source_path,
+        line_number,
+        unnest(json_transform(json, '{
+            "run_id": "JSON", "task_id": "JSON", "created_at": "JSON", "model": "JSON", "prompt": "JSON",
+            "response": "JSON", "validation_results": "JSON"
+        }')),
+    from raw.line
+),
+
+graded as (
+    select
+        field.*,
+        validation_results -> '$.grounded_fraction' as grounded_fraction,
+    from field
+)
+
+select
+    source_path,
+    line_number,
+    'experiment' as source_class,
+    sources.as_text(run_id) as run_id,
+    sources.as_text(task_id) as task_id,
+    sources.as_text(created_at) as created_at,
+    sources.as_text(model) as model,
+    sources.as_text(prompt) as prompt,
+    sources.as_text(response) as response,
+    sources.as_number(grounded_fraction) as grounded_fraction,
+    case
+        when policy.is_blank(sources.as_text(task_id)) then 'missing_task_id'
+        when policy.is_blank(sources.as_text(created_at)) then 'missing_created_at'
+        when not sources.is_text(run_id) then 'bad_run_id'
+        when not sources.is_text(task_id) then 'bad_task_id'
+        when not sources.is_text(created_at) then 'bad_created_at'
+        when not sources.is_text(model) then 'bad_model'
+        when not sources.is_text(prompt) then 'bad_prompt'
+        when not sources.is_text(response) then 'bad_response'
+        when not sources.is_object(validation_results) then 'bad_validation_results'
+        when grounded_fraction <> 'null' and not sources.is_number(grounded_fraction)
+            then 'bad_validation_results.grounded_fraction'
+    end as problem,
+from graded

@@ -1,0 +1,39 @@
+-- One row per review that a scrum agent gave of a change: verdict approve, request_changes, reject or escalate. The review is the response.
+with field as (
+    select
+        source_path,
+        line_number,
+        unnest(json_transform(json, '{
+            "run_id": "JSON", "task_id": "JSON", "created_at": "JSON", "model": "JSON", "file": "JSON",
+            "prompt": "JSON", "review": "JSON", "verdict": "JSON", "cited_paths": "JSON"
+        }')),
+    from raw.line
+)
+
+select
+    source_path,
+    line_number,
+    'verdict' as source_class,
+    sources.as_text(run_id) as run_id,
+    sources.as_text(task_id) as task_id,
+    sources.as_text(created_at) as created_at,
+    sources.as_text(model) as model,
+    sources.as_text(file) as file,
+    sources.as_text(prompt) as prompt,
+    sources.as_text(review) as response,
+    sources.as_text(verdict) as verdict,
+    sources.as_text_array(cited_paths) as cited_paths,
+    case
+        when policy.is_blank(sources.as_text(task_id)) then 'missing_task_id'
+        when policy.is_blank(sources.as_text(created_at)) then 'missing_created_at'
+        when not sources.is_text(run_id) then 'bad_run_id'
+        when not sources.is_text(task_id) then 'bad_task_id'
+        when not sources.is_text(created_at) then 'bad_created_at'
+        when not sources.is_text(model) then 'bad_model'
+        when not sources.is_text(file) then 'bad_file'
+        when not sources.is_text(prompt) then 'bad_prompt'
+        when not sources.is_text(review) then 'bad_review'
+        when not sources.is_text(verdict) then 'bad_verdict'
+        when not sources.is_text_array(cited_paths) then 'bad_cited_paths'
+    end as problem,
+from field

@@ -1,0 +1,40 @@
+-- One row per record: its category, the rule that decided (the first that applies) and all signals seen.
+-- A missing grade is never a negative: it is needs_human_review.
+select
+    record.source_path,
+    record.line_number,
+    record.line_sha256,
+    record.evidence_id,
+    record.source,
+    record.source_class,
+    record.run_id,
+    record.task_id,
+    record.created_at,
+    record.model,
+    case
+        when grade.by_override is not null then grade.by_override
+        when grade.by_verdict is not null then grade.by_verdict
+        when grade.by_score is not null then grade.by_score
+        when grade.by_grounded_fraction is not null then grade.by_grounded_fraction
+        when grade.source_class = 'extraction' then coalesce(parent.category, 'needs_human_review')
+        when grade.by_markers is not null then grade.by_markers
+        else 'needs_human_review'
+    end as category,
+    case
+        when grade.by_override is not null then 'human_override'
+        when grade.by_verdict is not null then 'verdict'
+        when grade.by_score is not null then 'score'
+        when grade.by_grounded_fraction is not null then 'grounded_fraction'
+        when grade.source_class = 'extraction' then 'parent'
+        when grade.by_markers is not null then 'markers'
+        else 'no_signal'
+    end as rule,
+    case
+        when grade.source_class <> 'extraction' then grade.reasons
+        when parent.verdicts is null then list_append(grade.reasons, 'parent: none')
+        else list_append(grade.reasons, 'parent: ' || coalesce(parent.category, 'disagree'))
+    end as reasons,
+from evidence.record as record
+inner join scored.grade as grade
+    on record.source_path = grade.source_path and record.line_number = grade.line_number
+left join scored.parent as parent on record.task_id = parent.task_id

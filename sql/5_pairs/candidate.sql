@@ -1,0 +1,102 @@
+-- One row per pair in the window: the max_pairs_per_task best chosen x the best rejected of one task and prompt.
+-- Its fate: exported, quarantined (with the reasons), or over_cap. Clean pairs are ordered so that they spread over distinct records.
+with pair as (
+    select
+        chosen.task_id,
+        chosen.source_path as chosen_source_path,
+        chosen.line_number as chosen_line_number,
+        chosen.evidence_id as chosen_evidence_id,
+        chosen.category as chosen_category,
+        chosen.rank as chosen_rank,
+        rejected.source_path as rejected_source_path,
+        rejected.line_number as rejected_line_number,
+        rejected.evidence_id as rejected_evidence_id,
+        rejected.category as rejected_category,
+        rejected.rank as rejected_rank,
+        policy.is_blank(chosen.prompt) as has_no_prompt,
+    from pairs.best as chosen
+    inner join pairs.best as rejected
+        on chosen.task_id = rejected.task_id and chosen.prompt is not distinct from rejected.prompt
+    cross join policy.setting as setting
+    where
+        chosen.side = 'chosen'
+        and rejected.side = 'rejected'
+        and chosen.rank <= setting.max_pairs_per_task
+        and rejected.rank <= setting.max_pairs_per_task
+),
+
+judged as (
+    select
+        pair.*,
+        gap.reason as gap,
+        chosen.run_id as chosen_run_id,
+        rejected.run_id as rejected_run_id,
+        list_filter(
+            [
+                case
+                    when pair.has_no_prompt then 'prompt is blank'
+                    when gap.reason is null then pair.chosen_category || ' over ' || pair.rejected_category
+                end,
+                case when chosen.run_id = rejected.run_id then 'both sides are of one run' end,
+                case when chosen.response = rejected.response then 'both sides have one text' end
+            ],
+            lambda detail: detail is not null
+        ) as details,
+        list_filter(
+            [
+                case when pair.has_no_prompt or gap.reason is null then 'invalid_preference_pairing' end,
+                case
+                    when chosen.run_id = rejected.run_id or chosen.response = rejected.response then 'self_pairing'
+                end
+            ],
+            lambda reason: reason is not null
+        ) as quarantine_reasons,
+    from pair
+    inner join evidence.record as chosen
+        on pair.chosen_source_path = chosen.source_path and pair.chosen_line_number = chosen.line_number
+    inner join evidence.record as rejected
+        on pair.rejected_source_path = rejected.source_path and pair.rejected_line_number = rejected.line_number
+    left join policy.pairing as gap
+        on pair.chosen_category = gap.chosen_category and pair.rejected_category = gap.rejected_category
+),
+
+ordered as (
+    select
+        judged.*,
+        row_number() over (
+            partition by task_id, len(quarantine_reasons) = 0
+            order by
+                greatest(chosen_rank, rejected_rank),
+                chosen_rank + rejected_rank,
+                chosen_rank,
+                chosen_evidence_id,
+                rejected_evidence_id
+        ) as place,
+    from judged
+)
+
+select
+    ordered.task_id,
+    ordered.chosen_source_path,
+    ordered.chosen_line_number,
+    ordered.chosen_evidence_id,
+    ordered.chosen_run_id,
+    ordered.chosen_category,
+    ordered.chosen_rank,
+    ordered.rejected_source_path,
+    ordered.rejected_line_number,
+    ordered.rejected_evidence_id,
+    ordered.rejected_run_id,
+    ordered.rejected_category,
+    ordered.rejected_rank,
+    ordered.gap,
+    case
+        when len(ordered.quarantine_reasons) > 0 then 'quarantined'
+        when ordered.place > setting.max_pairs_per_task then 'over_cap'
+        else 'exported'
+    end as fate,
+    ordered.quarantine_reasons[1] as quarantine_reason,
+    ordered.quarantine_reasons,
+    case when len(ordered.details) > 0 then array_to_string(ordered.details, ', ') end as detail,
+from ordered
+cross join policy.setting as setting

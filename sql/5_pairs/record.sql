@@ -1,0 +1,72 @@
+-- One row per scored record: what became of it at the pairing (fate, the first that applies):
+-- ineligible, not_a_side, prompt_differs, no_counterpart, paired, over_cap, refused.
+with rival as (
+    select
+        best.source_path,
+        best.line_number,
+        best.side,
+        best.rank,
+        count(*) filter (where best.side = 'chosen') over same_prompt as chosen_of_prompt,
+        count(*) filter (where best.side = 'rejected') over same_prompt as rejected_of_prompt,
+        count(*) filter (where best.side = 'chosen') over same_task as chosen_of_task,
+        count(*) filter (where best.side = 'rejected') over same_task as rejected_of_task,
+    from pairs.best as best
+    window
+        same_prompt as (partition by best.task_id, best.prompt),
+        same_task as (partition by best.task_id)
+),
+
+counted as (
+    select
+        source_path,
+        line_number,
+        side,
+        rank,
+        case when side = 'chosen' then rejected_of_prompt else chosen_of_prompt end as counterparts,
+        case when side = 'chosen' then rejected_of_task else chosen_of_task end as counterparts_of_task,
+    from rival
+),
+
+stood as (
+    select
+        chosen_source_path as source_path,
+        chosen_line_number as line_number,
+        fate,
+    from pairs.candidate
+    union all
+    select
+        rejected_source_path as source_path,
+        rejected_line_number as line_number,
+        fate,
+    from pairs.candidate
+),
+
+outcome as (
+    select
+        source_path,
+        line_number,
+        bool_or(fate = 'exported') as is_paired,
+        bool_or(fate = 'over_cap') as is_over_cap,
+    from stood
+    group by source_path, line_number
+)
+
+select
+    run.source_path,
+    run.line_number,
+    run.evidence_id,
+    run.task_id,
+    run.category,
+    case
+        when counted.source_path is null then 'ineligible'
+        when counted.side is null then 'not_a_side'
+        when counted.counterparts = 0 and counted.counterparts_of_task > 0 then 'prompt_differs'
+        when counted.counterparts = 0 then 'no_counterpart'
+        when outcome.is_paired then 'paired'
+        when outcome.is_over_cap or counted.rank > setting.max_pairs_per_task then 'over_cap'
+        else 'refused'
+    end as fate,
+from scored.run as run
+cross join policy.setting as setting
+left join counted on run.source_path = counted.source_path and run.line_number = counted.line_number
+left join outcome on run.source_path = outcome.source_path and run.line_number = outcome.line_number

@@ -1,0 +1,169 @@
+-- The only tables. They hold what was observed (lines, settings, receipts); everything else is a view.
+-- raw.* belongs to the run: while evidence is collected it holds one source's lines, in a published warehouse it is empty.
+
+create schema if not exists policy;
+create schema if not exists evidence;
+create schema if not exists receipts;
+
+create table if not exists policy.warehouse_format (
+    version integer not null,
+);
+comment on table policy.warehouse_format is
+'One row: the version of this file''s layout. A program made for another version refuses the file.';
+
+create table if not exists policy.setting (
+    accept_at double not null,
+    partial_at double not null,
+    grounded_accept_at double not null,
+    grounded_partial_at double not null,
+    max_pairs_per_task bigint not null,
+    include_partial boolean not null,
+    include_review boolean not null,
+    max_depth bigint not null,
+    max_line_bytes bigint not null,
+    drift_threshold double not null,
+    known_paths_sha256 varchar,
+);
+comment on table policy.setting is
+'One row: the parameters of the views, as the run that built this warehouse had them. known_paths_sha256 is null where no manifest of known paths was given.';
+
+create table if not exists policy.known_path (
+    path varchar not null,
+);
+comment on table policy.known_path is
+'One row per path of the manifest given with --known-paths; a cited path that is not here is hallucinated.';
+
+create table if not exists evidence.file (
+    source varchar not null,
+    source_path varchar not null,
+    bytes bigint,
+    sha256 varchar,
+    record_count bigint not null,
+    blank_count bigint not null,
+);
+comment on table evidence.file is
+'One row per file of the evidence folder: its bytes as they were read, how many entries it holds (lines that are not blank, a cut tail, or the file itself where it is unreadable) and how many blank lines. bytes and sha256 are null where it is unreadable.';
+
+create table if not exists evidence.record (
+    evidence_id varchar not null,
+    source varchar not null,
+    source_class varchar not null,
+    source_path varchar not null,
+    line_number bigint not null,
+    line_sha256 varchar not null,
+    run_id varchar,
+    task_id varchar not null,
+    created_at timestamp,
+    model varchar,
+    file varchar,
+    prompt varchar,
+    response varchar,
+    messages varchar,
+    verdict varchar,
+    score double,
+    grounded_fraction double,
+    success_markers varchar [],
+    failure_markers varchar [],
+    human_override varchar,
+    cited_paths varchar [],
+    latency_ms double,
+    cost_usd double,
+    prompt_tokens bigint,
+    completion_tokens bigint,
+);
+comment on table evidence.record is
+'One row per valid line of evidence, in the order of (source_path, line_number), which is its key. created_at is UTC; score and grounded_fraction run from 0 to 1; latency_ms is milliseconds, cost_usd US dollars.';
+
+create table if not exists evidence.skipped (
+    source varchar not null,
+    source_path varchar not null,
+    line_number bigint not null,
+    line_sha256 varchar,
+    reason varchar not null,
+    detail varchar,
+    raw blob,
+);
+comment on table evidence.skipped is
+'One row per line (or unreadable file: line 0) that did not become a record, with the reason and the exact bytes without the line feed. raw is null where there are none to keep: an unreadable file, a line over max_line_bytes.';
+
+create table if not exists receipts.run (
+    run_id varchar not null,
+    seq bigint not null,
+    previous varchar,
+    started_at timestamp not null,
+    published boolean not null,
+    overall_passed boolean not null,
+    run_hash varchar not null,
+    summary_sha256 varchar not null,
+);
+comment on table receipts.run is
+'One row per run, failed ones too. seq counts the runs of this root; summary_sha256 is the hash of its summary.json, previous that of the run before it.';
+
+create table if not exists receipts.stage (
+    run_id varchar not null,
+    stage varchar not null,
+    position integer not null,
+    status varchar not null,
+    recorded_at timestamp not null,
+    git_commit varchar,
+    records_in bigint not null,
+    records_out bigint not null,
+    accepted bigint not null,
+    rejected bigint not null,
+    quarantined bigint not null,
+    skipped bigint not null,
+    blank bigint not null,
+    inputs_hash varchar not null,
+    outputs_hash varchar not null,
+    passed boolean not null,
+    duration_ms bigint not null,
+    code_hash varchar not null,
+    settings_hash varchar not null,
+    etl_version varchar not null,
+    duckdb_version varchar not null,
+    python_version varchar not null,
+    made_by varchar,
+);
+comment on table receipts.stage is
+'One row per run and stage: its receipt. status is ok, reused, failed or not_run; made_by is the run whose output a reused stage carries.';
+
+create table if not exists receipts.file (
+    run_id varchar not null,
+    stage varchar not null,
+    direction varchar not null,
+    path varchar not null,
+    sha256 varchar,
+    bytes bigint,
+    record_count bigint,
+);
+comment on table receipts.file is
+'One row per run, stage and file or relation that the stage read (direction input) or wrote (output). bytes is null for a relation.';
+
+create table if not exists receipts.reason (
+    run_id varchar not null,
+    stage varchar not null,
+    stat varchar not null,
+    reason varchar not null,
+    records bigint not null,
+);
+comment on table receipts.reason is
+'One row per run, stage, stat (rejected, quarantined, skipped) and first reason: how many records it set aside. At the score stage the reason is the category.';
+
+create table if not exists receipts.fate (
+    run_id varchar not null,
+    stage varchar not null,
+    fate varchar not null,
+    records bigint not null,
+);
+comment on table receipts.fate is
+'One row per run and fate of a record at the pairing: the second book of the preference receipt.';
+
+create table if not exists receipts.message (
+    run_id varchar not null,
+    stage varchar not null,
+    level varchar not null,
+    position integer not null,
+    message varchar not null,
+);
+comment on table receipts.message is
+'One row per run, stage and sentence (level error or warning) of its validation.';
