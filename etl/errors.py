@@ -13,8 +13,7 @@
         ├── ContractError        a frame breaks the pandera schema of its dataset
         ├── FirewallError        the re-read found a row that must never be there
         ├── AuditError           the written files differ from what they should hold
-        ├── BooksError           records in and records out do not balance
-        └── InterruptedRunError  the run was stopped by a signal, or killed
+        └── BooksError           records in and records out do not balance
 """
 
 
@@ -68,7 +67,3 @@ class AuditError(StageError):
 
 class BooksError(StageError):
     """A stage lost or invented records."""
-
-
-class InterruptedRunError(StageError):
-    """The run was stopped before its end."""

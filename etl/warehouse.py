@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from etl.errors import NotFoundError, SqlError, StageError, WarehouseError
+from etl.errors import NotFoundError, SqlError, StageError, UsageError, WarehouseError
 from etl.settings import Settings
 from etl.views import Sql
 
@@ -46,8 +46,8 @@ class Warehouse:
             config["temp_directory"] = str(file.parent / "spill")
         warehouse = cls(duckdb.connect(str(file) if file else ":memory:", config=config))
         warehouse.execute("set timezone = 'UTC'")
-        warehouse.execute("attach ':memory:' as raw")
         warehouse.execute("drop schema if exists raw cascade")
+        warehouse.execute("attach ':memory:' as raw")
         warehouse.execute("set enable_external_access = false")
         warehouse.execute("set lock_configuration = true")
         for name in ("tables", "raw", "macros"):
@@ -121,6 +121,15 @@ class Warehouse:
             return self._connection.execute(statement, values or None).fetchall()
         except duckdb.Error as error:
             raise StageError(_sentence(error)) from error
+
+    def query(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run a user's statements and return the column names and rows of the last. Raises UsageError where they fail."""
+        try:
+            result = self._connection.execute(statement)
+            names = [str(column[0]) for column in result.description or []]
+            return names, result.fetchall() if names else []
+        except duckdb.Error as error:
+            raise UsageError(f"The query failed: {_sentence(error)}") from error
 
     def one(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
         """Return the first column of the only row."""

@@ -1,0 +1,56 @@
+# Everything runs in .venv, which is made from requirements.lock; a fresh machine needs only python3 and make.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run-all test test-slow check format drift sql bench docs lock clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml
+	python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run-all: $(STAMP) ## Run every stage on the bundled sample and publish datasets, warehouse and receipts.
+	$(BIN)/etl run-all --known-paths evidence/known-paths.txt
+
+test: $(STAMP) ## Run the tests (a few minutes).
+	$(BIN)/pytest
+
+test-slow: $(STAMP) ## Run the tests that take longer: 250,000 generated lines and the like.
+	$(BIN)/pytest -m slow
+
+check: $(STAMP) ## Lint, types, import contracts, SQL style.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --processes 0 sql
+
+format: $(STAMP) ## Format Python and SQL.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/sqlfluff fix --processes 0 sql
+
+drift: $(STAMP) ## Compare the newest run with the one before.
+	$(BIN)/etl drift
+
+sql: $(STAMP) ## Query the warehouse: make sql Q="from receipts.funnel"
+	$(BIN)/etl sql "$(or $(Q),from receipts.funnel limit 5)"
+
+bench: $(STAMP) ## Time a full run against a bare DuckDB script that does the same outputs (see bench/).
+	$(BIN)/python bench/compare.py
+
+docs: $(STAMP) ## Write docs/data-dictionary.md from the warehouse's own comments.
+	$(BIN)/python docs/make_dictionary.py
+
+lock: ## Write requirements.lock anew from pyproject.toml.
+	$(BIN)/pip-compile --quiet --strip-extras --extra dev --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
+
+clean: ## Remove what runs and tools have made (not the virtual environment).
+	rm -rf warehouse/etl.duckdb* warehouse/.etl exports/rag exports/sft exports/preference exports/quarantine reports/distillation
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build

@@ -1,0 +1,211 @@
+"""The documents that a run leaves: their fields, types and meaning, each defined here and validated before it is written."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Time = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$")]
+Count = Annotated[int, Field(ge=0)]
+Status = Literal["ok", "reused", "failed", "not_run"]
+Severity = Literal["ok", "warn", "alert"]
+
+
+class Document(BaseModel):
+    """A frozen document with no field beyond those it names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    def to_json(self) -> str:
+        """Return the document as it is written: validated once more, indented, ending in a line feed."""
+        written = self.model_dump_json(by_alias=True, indent=2)
+        type(self).model_validate_json(written)
+        return written + "\n"
+
+
+class FileEntry(Document):
+    """A file or relation that a stage read or wrote.
+
+    ``path`` is relative to the evidence folder (inputs) or the root (outputs), or the name of a relation, which has no
+    ``bytes``. ``sha256`` is null for a file that could not be read.
+    """
+
+    path: str
+    sha256: Sha256 | None
+    bytes: Count | None
+    record_count: Count
+
+
+class Side(Document):
+    """What went in, or came out: entries, how many records pass here, and the hash over the entries."""
+
+    files: list[FileEntry]
+    record_count: Count
+    hash: Sha256
+
+    @classmethod
+    def of(cls, files: Iterable[FileEntry], record_count: int) -> "Side":
+        """Return the side with its entries sorted by path, and their aggregate hash."""
+        entries = sorted(files, key=lambda entry: entry.path)
+        return cls(files=entries, record_count=record_count, hash=aggregate_hash(entries))
+
+
+class Stats(Document):
+    """Where the records went; together they are the records in."""
+
+    accepted: Count = 0
+    rejected: Count = 0
+    quarantined: Count = 0
+    skipped: Count = 0
+
+
+class CountsByReason(Document):
+    """How many records each first reason set aside; each map sums to its stat."""
+
+    rejected: dict[str, Count] = {}
+    quarantined: dict[str, Count] = {}
+    skipped: dict[str, Count] = {}
+
+
+class Records(Document):
+    """The second book of export-preference: every scored record, by its fate at the pairing."""
+
+    in_: Count = Field(alias="in")
+    by_fate: dict[str, Count]
+
+
+class Validation(Document):
+    """Whether the stage did all it should, and what is to be said about it."""
+
+    passed: bool
+    errors: list[str] = []
+    warnings: list[str] = []
+
+
+class Engine(Document):
+    """The versions that computed it."""
+
+    etl: str
+    duckdb: str
+    python: str
+
+
+class StageReceipt(Document):
+    """StageReceipt v1: one stage of one run."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    stage: str
+    status: Status
+    timestamp: Time
+    git_commit: str | None
+    inputs: Side
+    outputs: Side
+    stats: Stats
+    counts_by_reason: CountsByReason
+    blank: Count = 0
+    records: Records | None = None
+    validation: Validation
+    duration_ms: Count
+    code_hash: Sha256
+    settings_hash: Sha256
+    engine: Engine
+    made_by: str | None = None
+
+
+class StageSummary(Document):
+    """One stage in the summary of its run."""
+
+    name: str
+    status: Status
+    records_in: Count
+    records_out: Count
+    stats: Stats
+    inputs_hash: Sha256
+    outputs_hash: Sha256
+    passed: bool
+
+
+class DatasetCounts(Document):
+    """Rows shipped in each dataset."""
+
+    rag: Count
+    sft: Count
+    preference: Count
+
+
+class RunSummary(Document):
+    """RunSummary v1: one run. The totals are sums over its stages."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    seq: Annotated[int, Field(ge=1)]
+    previous: Sha256 | None
+    started_at: Time
+    published: bool
+    stages: list[StageSummary]
+    datasets: DatasetCounts
+    total_records_in: Count
+    total_records_out: Count
+    total_accepted: Count
+    total_rejected: Count
+    total_quarantined: Count
+    total_skipped: Count
+    overall_passed: bool
+    run_hash: Sha256
+
+
+class DriftStage(Document):
+    """How a stage differs from the prior run; null where there is nothing to compare with."""
+
+    stage: str
+    delta_records_in: int | None
+    delta_records_out: int | None
+    delta_accepted: int | None
+    delta_quarantined: int | None
+    pct_change_out: float | None
+    input_hash_match: bool | None
+    output_hash_match: bool | None
+    deterministic_violation: bool
+    notes: list[str]
+
+
+class DriftReport(Document):
+    """DriftReport v1: one run against the prior one that published."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    prior_run_id: str | None
+    severity: Severity
+    flags: list[str]
+    stages: list[DriftStage]
+
+
+def aggregate_hash(entries: Iterable[FileEntry]) -> str:
+    """Return the sha256 hex over entries sorted by path: each path and each digest after its length as 8 bytes, big-endian.
+
+    The lengths keep apart what plain joining would confuse. A missing digest counts as empty.
+    """
+    digest = hashlib.sha256()
+    for entry in sorted(entries, key=lambda entry: entry.path):
+        _take(digest, entry.path)
+        _take(digest, entry.sha256 or "")
+    return digest.hexdigest()
+
+
+def run_hash(stages: Iterable[StageReceipt]) -> str:
+    """Return the sha256 hex over stage, inputs.hash and outputs.hash of each stage in order, each after its length."""
+    digest = hashlib.sha256()
+    for stage in stages:
+        _take(digest, stage.stage)
+        _take(digest, stage.inputs.hash)
+        _take(digest, stage.outputs.hash)
+    return digest.hexdigest()
+
+
+def _take(digest: "hashlib._Hash", text: str) -> None:
+    encoded = text.encode()
+    digest.update(len(encoded).to_bytes(8, "big"))
+    digest.update(encoded)

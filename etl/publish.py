@@ -1,0 +1,171 @@
+"""Old until new is whole: a run builds aside, and what it built takes the old version's place in one journaled step.
+
+The workshop (``warehouse/.etl/``) holds the lock, the journal and the build. The journal says how far a run is: while it
+builds, a cut run is undone; once it publishes, a cut run is rolled forward. Every move below can be made twice.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from etl.errors import LockedError
+from etl.files import sync_folder, write_text
+from etl.project import Project
+
+_KEPT = ("README.md", ".gitkeep")
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The folder where one root's runs build aside."""
+
+    project: Project
+
+    @property
+    def journal(self) -> Path:
+        """Says which run is under way, and how far it is; gone when none is."""
+        return self.project.workshop / "journal.json"
+
+    @property
+    def build(self) -> Path:
+        """What the run under way has made so far."""
+        return self.project.workshop / "build"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the root: one run at a time. Raises LockedError, naming the holder, where another run holds it."""
+        self.project.workshop.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.project.workshop / "lock")
+        holder = self.project.workshop / "holder.json"
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise LockedError(f"{self.project.root}: {_who(holder)} is under way here; wait for it to end.") from None
+        with lock:
+            write_text(holder, json.dumps({"pid": os.getpid()}) + "\n")
+            try:
+                yield
+            finally:
+                holder.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Make room for a new build."""
+        shutil.rmtree(self.build, ignore_errors=True)
+        self.build.mkdir(parents=True)
+
+    def note(self, entry: dict[str, Any]) -> None:
+        """Write down how far the run is."""
+        write_text(self.journal, json.dumps(entry, indent=2) + "\n")
+
+    def done(self) -> None:
+        """No run is under way any more."""
+        self.journal.unlink(missing_ok=True)
+        shutil.rmtree(self.build, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Leave no trace of a run that will not publish; a publish step that has begun is left for the next command."""
+        if not self.journal.is_file() or self._entry()["state"] == "building":
+            self.done()
+
+    def prepare(self) -> None:
+        """Make everything that was built durable: the last moment at which a run can still fail."""
+        exports = self.build / "exports"
+        exports.mkdir(exist_ok=True)
+        for name in _KEPT:
+            if (self.project.exports / name).is_file():
+                shutil.copy2(self.project.exports / name, exports / name)
+        for folder, _, _ in os.walk(self.build):
+            sync_folder(Path(folder))
+
+    def publish(self, run_id: str) -> None:
+        """Put what was built in place of the published version: exports, warehouse, then receipts."""
+        self.note({"state": "publishing", "run_id": run_id, "exports": (self.build / "exports").stat().st_ino})
+        self.roll_forward()
+
+    def roll_forward(self) -> None:
+        """Do what is left of the journaled publish step."""
+        entry = self._entry()
+        self._swap_exports(entry["exports"])
+        self._move(self.build / "etl.duckdb", self.project.warehouse)
+        self.project.warehouse.with_name("etl.duckdb.wal").unlink(missing_ok=True)
+        move_reports(self.build / "reports", self.project.reports, entry["run_id"])
+        self.done()
+
+    def recover(self, on_cut: Callable[[dict[str, Any]], None]) -> None:
+        """Finish what a cut run began: roll its publish step forward, or hand its journal to ``on_cut`` and clear up.
+
+        Call it while the root is held.
+        """
+        if not self.journal.is_file():
+            return
+        entry = self._entry()
+        if entry["state"] == "publishing":
+            self.roll_forward()
+        else:
+            on_cut(entry)
+            self.done()
+
+    def recover_if_cut(self, on_cut: Callable[[dict[str, Any]], None]) -> None:
+        """Like ``recover``, for commands that only read: does nothing while a run is under way or where nothing was cut."""
+        if self.journal.is_file():
+            with contextlib.suppress(LockedError, PermissionError), self.held():
+                self.recover(on_cut)
+
+    def _entry(self) -> dict[str, Any]:
+        entry: dict[str, Any] = json.loads(self.journal.read_text(encoding="utf-8"))
+        return entry
+
+    def _swap_exports(self, new_inode: int) -> None:
+        exports, new = self.project.exports, self.build / "exports"
+        if exports.is_dir() and exports.stat().st_ino == new_inode:
+            return
+        if not exports.exists():
+            new.rename(exports)
+        elif not _exchange(new, exports):
+            old = self.build / "exports.old"
+            shutil.rmtree(old, ignore_errors=True)
+            exports.rename(old)
+            new.rename(exports)
+        sync_folder(self.project.root)
+
+    @staticmethod
+    def _move(new: Path, place: Path) -> None:
+        if new.exists():
+            new.replace(place)
+            sync_folder(place.parent)
+
+
+def move_reports(built: Path, reports: Path, run_id: str) -> None:
+    """Put a run's folder of receipts, and latest.md, among those of the other runs."""
+    reports.mkdir(parents=True, exist_ok=True)
+    if (built / run_id).is_dir():
+        (built / run_id).replace(reports / run_id)
+    if (built / "latest.md").is_file():
+        (built / "latest.md").replace(reports / "latest.md")
+    sync_folder(reports)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, as Linux can; tell whether it could."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
+
+
+def _who(holder: Path) -> str:
+    try:
+        return f"another run (process {json.loads(holder.read_text(encoding='utf-8'))['pid']})"
+    except (OSError, ValueError, KeyError):
+        return "another run"

@@ -1,0 +1,201 @@
+"""One run from lock to publication: the only place where stages, recorder, drift and publishing meet."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from etl.documents import DriftReport, RunSummary, StageReceipt
+from etl.drift import drift_of
+from etl.errors import EtlError, NotFoundError, UsageError
+from etl.evidence import find_evidence
+from etl.files import write_text
+from etl.history import copy_receipts, load_history, newest, read_documents, store
+from etl.markdown import latest_page, summary_page
+from etl.pipeline import STAGES, Stage, run_all
+from etl.project import Project
+from etl.publish import Workshop, move_reports
+from etl.receipts import Draft, Recorder, new_header, summarise, timestamp_of
+from etl.run import Clock, Progress, Run, silent
+from etl.settings import Settings
+from etl.views import Sql
+from etl.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for: where, with which settings, and which stages (all of them, unless some are named)."""
+
+    project: Project
+    settings: Settings
+    known_paths: Sequence[str] | None = None
+    stages: tuple[Stage, ...] = STAGES
+    clock: Clock = Clock()  # noqa: RUF009 - immutable
+    progress: Progress = silent
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run left: its documents, and the error that stopped it, if one did."""
+
+    summary: RunSummary
+    receipts: list[StageReceipt]
+    drift: DriftReport
+    error: BaseException | None = None
+
+
+def execute(request: Request) -> Outcome:
+    """Run the stages aside, audit, and publish; a failed run leaves its receipts, and the previous version as it was.
+
+    Raises UsageError before anything is touched; a later error is in the outcome.
+    """
+    project = request.project
+    sql = Sql.of(project.overlay)
+    if STAGES[0] in request.stages:
+        find_evidence(project.evidence)
+    workshop = Workshop(project)
+    with workshop.held():
+        workshop.recover(lambda entry: write_cut_run(project, entry))
+        history = load_history(project, sql, request.settings)
+        try:
+            return _held_run(request, sql, workshop, history)
+        finally:
+            workshop.abandon()
+            history.close()
+
+
+def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse) -> Outcome:
+    settings, clock = request.settings, request.clock
+    header = new_header(request.project, sql, settings.sha256(), history, clock)
+    is_partial = request.stages != STAGES
+    prior = _published_receipts(request.project, history) if is_partial else {}
+    workshop.clear()
+    if prior:
+        shutil.copyfile(request.project.warehouse, workshop.build / "etl.duckdb")
+        _carry_exports(request.project.exports, workshop.build / "exports")
+    warehouse = Warehouse.create(sql, settings, workshop.build / "etl.duckdb")
+    if request.known_paths is not None:
+        warehouse.replace("policy.known_path", pa.table({"path": pa.array(request.known_paths, pa.string())}))
+    else:
+        warehouse.execute("truncate policy.known_path")
+    if STAGES[0] in request.stages:
+        for table in ("file", "record", "skipped"):
+            warehouse.execute(f"truncate evidence.{table}")
+    run = Run(request.project, settings, sql, warehouse, workshop.build / "exports", request.progress)
+    recorder = Recorder(
+        header,
+        run,
+        history,
+        clock,
+        fail_fast=request.fail_fast,
+        prior=prior,
+        note=lambda draft: workshop.note({"state": "building", "draft": draft.model_dump(mode="json", by_alias=True)}),
+    )
+    try:
+        run_all(run, request.stages, recorder)
+        recorder.carry_over()
+        receipts = recorder.draft.closed(None, timestamp_of(clock))
+        outcome = _document(history, summarise(header, receipts, published=True), receipts)
+        copy_receipts(history, warehouse)
+        warehouse.finish(sql)
+        _write(workshop.build / "reports", outcome, history)
+        workshop.prepare()
+    except BaseException as error:
+        warehouse.close()
+        failed = _write_failed(request.project, history, recorder.draft, _message(error), timestamp_of(clock))
+        return Outcome(failed.summary, failed.receipts, failed.drift, error)
+    workshop.publish(header.run_id)
+    return outcome
+
+
+def foresee(request: Request) -> list[dict[str, Any]]:
+    """Return the books that a full run would have, row by row of receipts.book, computed in memory; nothing is written."""
+    sql = Sql.of(request.project.overlay)
+    find_evidence(request.project.evidence)
+    warehouse = Warehouse.create(sql, request.settings)
+    try:
+        if request.known_paths is not None:
+            warehouse.replace("policy.known_path", pa.table({"path": pa.array(request.known_paths, pa.string())}))
+        run = Run(request.project, request.settings, sql, warehouse, Path(os.devnull), request.progress)
+        run_all(run, tuple(stage for stage in STAGES if not stage.exports))
+        order = {stage.name: place for place, stage in enumerate(STAGES)}
+        return sorted(warehouse.dicts("from receipts.book"), key=lambda book: order[book["stage"]])
+    finally:
+        warehouse.close()
+
+
+def write_cut_run(project: Project, entry: dict[str, Any]) -> None:
+    """Write the receipts of a run that was killed while it built, from its journal."""
+    draft = Draft.model_validate(entry["draft"])
+    sql = Sql.of(project.overlay)
+    history = load_history(project, sql, Settings())
+    try:
+        message = "The run was cut off before its end: its process was killed, or the machine stopped."
+        _write_failed(project, history, draft, message, timestamp_of(Clock()))
+    finally:
+        history.close()
+
+
+def _write_failed(project: Project, history: Warehouse, draft: Draft, message: str, timestamp: str) -> Outcome:
+    receipts = draft.closed(message, timestamp)
+    outcome = _document(history, summarise(draft.header, receipts, published=False), receipts)
+    built = project.reports.parent / ".distillation.new"
+    shutil.rmtree(built, ignore_errors=True)
+    _write(built, outcome, history)
+    move_reports(built, project.reports, draft.header.run_id)
+    shutil.rmtree(built, ignore_errors=True)
+    return outcome
+
+
+def _document(history: Warehouse, summary: RunSummary, receipts: list[StageReceipt]) -> Outcome:
+    store(history, summary, receipts, sha256(summary.to_json().encode()).hexdigest())
+    return Outcome(summary, receipts, drift_of(history, summary.run_id))
+
+
+def _write(reports: Path, outcome: Outcome, history: Warehouse) -> None:
+    folder = reports / outcome.summary.run_id
+    folder.mkdir(parents=True)
+    for receipt in outcome.receipts:
+        write_text(folder / f"{receipt.stage}.json", receipt.to_json())
+    write_text(folder / "summary.json", outcome.summary.to_json())
+    write_text(folder / "drift.json", outcome.drift.to_json())
+    write_text(folder / "summary.md", summary_page(outcome.summary, outcome.receipts, outcome.drift))
+    write_text(reports / "latest.md", latest_page(history))
+
+
+def _published_receipts(project: Project, history: Warehouse) -> dict[str, StageReceipt]:
+    """Return the receipts of the published version by stage; none where nothing is published."""
+    if not project.warehouse.is_file():
+        return {}
+    try:
+        run_id = newest(history, published=True)
+        _, receipts = read_documents(project.reports / run_id)
+    except (NotFoundError, OSError, ValueError) as error:
+        raise UsageError(
+            f"{project.reports}: the receipts of the published version cannot be read ({error}); use etl run-all."
+        ) from None
+    return {receipt.stage: receipt for receipt in receipts if receipt.status in {"ok", "reused"}}
+
+
+def _carry_exports(published: Path, build: Path) -> None:
+    """Link the published files into the build; what a stage writes anew takes the link's place."""
+    for folder in ("rag", "sft", "preference", "quarantine"):
+        for file in sorted((published / folder).glob("*")):
+            (build / folder).mkdir(parents=True, exist_ok=True)
+            os.link(file, build / folder / file.name)
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "The run was interrupted."
+    if isinstance(error, EtlError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+

@@ -1,0 +1,149 @@
+"""What the tests share: a root to run in, evidence to run on, and views over given rows."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from etl.cli import app
+from etl.pipeline import STAGES, run_all
+from etl.project import Project
+from etl.run import Run
+from etl.settings import Settings
+from etl.views import Sql
+from etl.warehouse import Warehouse
+
+REPOSITORY = Path(__file__).parent.parent
+SAMPLE = REPOSITORY / "evidence"
+
+#: Real evidence that lies beside the project where it is developed; tests that read it skip where it is absent.
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+Line = Mapping[str, Any] | str | bytes
+
+
+def write_evidence(folder: Path, files: Mapping[str, Sequence[Line]]) -> Path:
+    """Write evidence files: a mapping is a line of JSON, text and bytes are lines as they are. Returns the folder."""
+    for name, lines in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"".join(_encoded(line) + b"\n" for line in lines))
+    return folder
+
+
+def _encoded(line: Line) -> bytes:
+    if isinstance(line, bytes):
+        return line
+    return (line if isinstance(line, str) else json.dumps(line, ensure_ascii=False)).encode()
+
+
+def evidence_line(task_id: str = "task", **fields: Any) -> dict[str, Any]:
+    """Return a valid line of the ``evidence`` shape; name fields to add or change them, give None to take them out."""
+    line = {
+        "source_class": "verdict",
+        "run_id": f"run-{task_id}",
+        "task_id": task_id,
+        "created_at": "2026-01-31T12:00:00Z",
+        "model": "model-a",
+        "prompt": f"Solve {task_id}.",
+        "response": f"The answer to {task_id}.",
+    } | fields
+    return {name: value for name, value in line.items() if value is not None}
+
+
+@pytest.fixture
+def sql() -> Sql:
+    """The package's SQL, without an overlay."""
+    return Sql.of(Path("/nonexistent"))
+
+
+@pytest.fixture
+def warehouse(sql: Sql) -> Iterator[Warehouse]:
+    """An empty warehouse in memory, with default settings; insert rows into evidence.record and query the views."""
+    opened = Warehouse.create(sql, Settings())
+    yield opened
+    opened.close()
+
+
+def set_settings(warehouse: Warehouse, **settings: Any) -> None:
+    """Put other settings into a warehouse."""
+    warehouse.replace("policy.setting", pa.Table.from_pylist([Settings(**settings).row()]))
+
+
+def insert_records(warehouse: Warehouse, *records: Mapping[str, Any]) -> None:
+    """Insert rows into evidence.record; what a row does not name gets a plausible value, distinct per row."""
+    start = warehouse.one("select count(*) from evidence.record") + 1
+    rows = [
+        {
+            "evidence_id": f"{number:064x}",
+            "source": "evidence",
+            "source_class": "verdict",
+            "source_path": "evidence.jsonl",
+            "line_number": number,
+            "line_sha256": f"{number:064x}",
+            "run_id": f"run-{number}",
+            "task_id": "task",
+            "prompt": "prompt",
+            "response": f"response {number}",
+        }
+        | dict(record)
+        for number, record in enumerate(records, start=start)
+    ]
+    for row in rows:
+        warehouse.insert("evidence.record", pa.Table.from_pylist([row]))
+
+
+@pytest.fixture
+def collected(tmp_path: Path, sql: Sql) -> Iterator[Callable[..., Warehouse]]:
+    """A function: evidence files in, the warehouse in memory with the evidence collected and scored out."""
+    opened: list[Warehouse] = []
+
+    def collect(files: Mapping[str, Sequence[Line]] | Path, known_paths: Sequence[str] | None = None, **settings: Any) -> Warehouse:
+        folder = files if isinstance(files, Path) else write_evidence(tmp_path / f"evidence-{len(opened)}", files)
+        folder.mkdir(parents=True, exist_ok=True)
+        if known_paths is not None:
+            settings["known_paths_sha256"] = "0" * 64
+        chosen = Settings(**settings)
+        warehouse = Warehouse.create(sql, chosen)
+        opened.append(warehouse)
+        if known_paths:
+            warehouse.insert("policy.known_path", pa.table({"path": list(known_paths)}))
+        run = Run(Project.at(tmp_path, folder), chosen, sql, warehouse, tmp_path / "exports")
+        run_all(run, tuple(stage for stage in STAGES if not stage.exports))
+        return warehouse
+
+    yield collect
+    for warehouse in opened:
+        warehouse.close()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """Its stdout as one JSON document."""
+        return json.loads(self.stdout)
+
+
+def etl(*arguments: str | Path) -> Result:
+    """Run the command in this process."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Result(result.exit_code, result.stdout, result.stderr)
+
+
+def jsonl(file: Path) -> list[dict[str, Any]]:
+    """Return the rows of a JSONL file."""
+    return [json.loads(line) for line in file.read_bytes().splitlines()]
