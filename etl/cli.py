@@ -17,8 +17,7 @@ from etl.errors import EtlError, SettingError, UsageError
 if TYPE_CHECKING:
     from etl.pipeline import Stage
     from etl.project import Project
-    from etl.run import Progress
-    from etl.runner import Outcome, Request
+    from etl.runner import Outcome
     from etl.settings import Settings
     from etl.warehouse import Warehouse
 
@@ -37,8 +36,12 @@ KnownPaths = Annotated[
     Path | None, typer.Option("--known-paths", help="Manifest of the repository's paths, as git ls-files prints it.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; write nothing.")]
-RecordedAt = Annotated[str | None, typer.Option("--recorded-at", help="Pin the receipts' clock to this time (ISO 8601).")]
-Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a setting; repeatable.")]
+RecordedAt = Annotated[
+    str | None, typer.Option("--recorded-at", help="Pin the receipts' clock to this time (ISO 8601).")
+]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a setting; repeatable.")
+]
 Threshold = Annotated[float | None, typer.Option("--threshold", help="Relative swing that drift warns about.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop after collect if a line was skipped.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -180,7 +183,9 @@ def verify(
 
 @app.command()
 def explain(
-    wanted: Annotated[str, typer.Argument(metavar="ID", help="An evidence_id, a row's id, a line_sha256, or path:line.")],
+    wanted: Annotated[
+        str, typer.Argument(metavar="ID", help="An evidence_id, a row's id, a line_sha256, or path:line.")
+    ],
     root: Root = Path(),
     as_json: AsJson = False,
     debug: Debug = False,
@@ -400,5 +405,7 @@ def _print_json(document: Any) -> None:
     def plain(value: Any) -> Any:
         return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
-    sys.stdout.write(orjson.dumps(document, default=plain, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
+    sys.stdout.write(
+        orjson.dumps(document, default=plain, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
+    )
     sys.stdout.write("\n")

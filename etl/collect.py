@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from etl.errors import EtlError, SqlError, StageError
-from etl.evidence import EvidenceFile, Line, LineReader, LongLine, Tail, find_evidence
+from etl.evidence import EvidenceFile, LineReader, LongLine, find_evidence
 from etl.lines import Refusal, is_blank, judge
 from etl.run import Run
 
@@ -110,22 +110,21 @@ def _load(run: Run, file: EvidenceFile, is_known: bool) -> None:
     unreadable = False
     try:
         for number, line in enumerate(reader, start=1):
-            if isinstance(line, Line):
-                content = line.content
-                if is_blank(content):
+            if isinstance(line, bytes):
+                if is_blank(line):
                     blank += 1
                     continue
-                digest = sha256(content).hexdigest()
-                refusal = judge(content, max_depth) if is_known else Refusal("unknown_source", _unknown(file))
+                digest = sha256(line).hexdigest()
+                refusal = judge(line, max_depth) if is_known else Refusal("unknown_source", _unknown(file))
                 if refusal:
-                    batch.skip(number, digest, refusal.reason, refusal.detail, content)
+                    batch.skip(number, digest, refusal.reason, refusal.detail, line)
                 else:
-                    batch.accept(number, digest, content)
+                    batch.accept(number, digest, line)
             elif isinstance(line, LongLine):
                 detail = f"offset {line.offset}, length {line.length}"
                 reason = "line_too_long" if is_known else "unknown_source"
                 batch.skip(number, line.sha256, reason, detail)
-            elif isinstance(line, Tail):
+            else:
                 batch.skip(number, sha256(line.content).hexdigest(), "corrupt_stream", line.detail, line.content)
     except OSError as error:
         unreadable = True

@@ -106,7 +106,9 @@ def show_receipts(summary: RunSummary, receipts: Sequence[StageReceipt]) -> None
 
 def show_drift(report: DriftReport) -> None:
     """Show a drift report: severity, the flags, and the change of each stage."""
-    _line(f"run {report.run_id} against {report.prior_run_id or 'nothing'}: {report.severity}", _STYLES[report.severity])
+    _line(
+        f"run {report.run_id} against {report.prior_run_id or 'nothing'}: {report.severity}", _STYLES[report.severity]
+    )
     for flag in report.flags:
         _line(f"  {flag}")
     table = _table("", "stage", "in", "out", "accepted", "quarantined", "% out", "same input", "same output")
@@ -181,7 +183,9 @@ def _fate(reasons: Sequence[str], detail: str | None, row_id: str) -> str:
 
 
 def _stages_table(title: str, summary: RunSummary, receipts: Sequence[StageReceipt]) -> Table:
-    table = _table(title, "stage", "status", "in", "accepted", "rejected", "quarantined", "skipped", "seconds", "passed")
+    table = _table(
+        title, "stage", "status", "in", "accepted", "rejected", "quarantined", "skipped", "seconds", "passed"
+    )
     for stage, receipt in zip(summary.stages, receipts, strict=True):
         stats = (stage.stats.accepted, stage.stats.rejected, stage.stats.quarantined, stage.stats.skipped)
         table.add_row(
@@ -201,7 +205,9 @@ def _yes(good: bool) -> Text:
 
 def _fields(fields: dict[str, Any]) -> None:
     for name, value in fields.items():
-        _console().print(Text.assemble((f"  {name:<12}", "dim"), _safe("" if value is None else str(value))), soft_wrap=True)
+        _console().print(
+            Text.assemble((f"  {name:<12}", "dim"), _safe("" if value is None else str(value))), soft_wrap=True
+        )
 
 
 def _table(title: str, *names: str) -> Table:
@@ -220,7 +226,7 @@ def _line(text: str, style: str = "") -> None:
 
 
 def _console() -> Console:
-    """A pipe has no width: there, nothing is folded to fit one."""
+    """Return a console; a pipe has no width, so there nothing is folded to fit one."""
     console = Console()
     return console if console.is_terminal else Console(width=PIPE_WIDTH)
 

@@ -64,9 +64,9 @@ class Stats(Document):
 class CountsByReason(Document):
     """How many records each first reason set aside; each map sums to its stat."""
 
-    rejected: dict[str, Count] = {}
-    quarantined: dict[str, Count] = {}
-    skipped: dict[str, Count] = {}
+    rejected: dict[str, Count] = Field(default_factory=dict)
+    quarantined: dict[str, Count] = Field(default_factory=dict)
+    skipped: dict[str, Count] = Field(default_factory=dict)
 
 
 class Records(Document):
@@ -80,8 +80,8 @@ class Validation(Document):
     """Whether the stage did all it should, and what is to be said about it."""
 
     passed: bool
-    errors: list[str] = []
-    warnings: list[str] = []
+    errors: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
 
 
 class Engine(Document):

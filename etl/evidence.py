@@ -30,12 +30,6 @@ class EvidenceFile:
     size: int
 
 
-class Line(NamedTuple):
-    """One line without its line feed."""
-
-    content: bytes
-
-
 class LongLine(NamedTuple):
     """A line over the limit: where it starts in the (unpacked) stream, its length and its hash, but not its bytes."""
 
@@ -98,7 +92,8 @@ class LineReader:
         """Sha256 hex of the bytes read so far."""
         return self._hash.hexdigest()
 
-    def __iter__(self) -> Iterator[Line | LongLine | Tail]:
+    def __iter__(self) -> Iterator[bytes | LongLine | Tail]:
+        """Yield each line without its line feed."""
         if not self._file.path.is_file():
             raise OSError(0, "it is not a regular file" if self._file.path.exists() else "it leads nowhere")
         with self._file.path.open("rb", buffering=0) as raw:
@@ -111,66 +106,55 @@ class LineReader:
         self._hash.update(chunk)
         self.bytes += len(chunk)
 
-    def _lines(self, stream: IO[bytes]) -> Iterator[Line | LongLine | Tail]:
-        parts: list[bytes] = []  # the line that is being read, as long as it is within the limit
-        long: _Long | None = None  # the line that is being read, once it is over the limit
-        held = offset = 0
-        detail = None
-        while True:
-            try:
-                chunk = stream.read(CHUNK)
-            except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile) as error:
-                detail = f"the compressed stream ends badly: {error}"
-                break
-            if not chunk:
-                break
-            *whole, rest = chunk.split(b"\n")
-            for end in whole:
-                if long:
-                    long.take(end)
-                    yield long.line()
-                    offset += long.length + 1
-                    long = None
-                else:
-                    line = b"".join([*parts, end]) if parts else end
-                    if len(line) > self._limit:
-                        yield LongLine(offset, len(line), hashlib.sha256(line).hexdigest())
-                    else:
-                        yield Line(line)
-                    offset += len(line) + 1
-                parts, held = [], 0
-            if long:
-                long.take(rest)
-            elif rest:
-                parts.append(rest)
-                held += len(rest)
-                if held > self._limit:
-                    long = _Long(offset)
-                    for part in parts:
-                        long.take(part)
-                    parts, held = [], 0
-        if long:
-            yield long.line()
-        if detail is not None:
-            yield Tail(b"".join(parts), detail)
-        elif parts:
-            yield Line(b"".join(parts))
+    def _lines(self, stream: io.BufferedIOBase) -> Iterator[bytes | LongLine | Tail]:
+        pending = _Pending(self._limit)
+        try:
+            while chunk := stream.read(CHUNK):
+                first, *others = chunk.split(b"\n")
+                pending.add(first)
+                for part in others:
+                    yield pending.line()
+                    pending.add(part)
+        except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile) as error:
+            yield Tail(pending.content(), f"the compressed stream ends badly: {error}")
+        else:
+            if not pending.is_empty:
+                yield pending.line()
 
 
-class _Long:
-    """A line over the limit while it passes by."""
+class _Pending:
+    """The line that is being read: its bytes while it is within the limit, after that only its length and hash."""
 
-    def __init__(self, offset: int) -> None:
-        self.offset = offset
-        self.length = 0
-        self._hash = hashlib.sha256()
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._offset = 0
+        self._parts: list[bytes] = []
+        self._length = 0
+        self._hash: hashlib._Hash | None = None
 
-    def take(self, part: bytes) -> None:
-        self.length += len(part)
-        self._hash.update(part)
+    @property
+    def is_empty(self) -> bool:
+        return self._length == 0
 
-    def line(self) -> LongLine:
-        return LongLine(self.offset, self.length, self._hash.hexdigest())
+    def add(self, part: bytes) -> None:
+        self._length += len(part)
+        if self._hash:
+            self._hash.update(part)
+        elif self._length <= self._limit:
+            self._parts.append(part)
+        else:
+            self._hash = hashlib.sha256(self.content() + part)
+            self._parts = []
+
+    def content(self) -> bytes:
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+    def line(self) -> bytes | LongLine:
+        """Return the line and begin the next one."""
+        line = LongLine(self._offset, self._length, self._hash.hexdigest()) if self._hash else self.content()
+        self._offset += self._length + 1
+        self._parts, self._length, self._hash = [], 0, None
+        return line
 
 
 class _Tee(io.RawIOBase):
@@ -190,7 +174,7 @@ class _Tee(io.RawIOBase):
         return len(chunk)
 
 
-def _unpacked(raw: _Tee, name: str) -> IO[bytes]:
+def _unpacked(raw: _Tee, name: str) -> io.BufferedIOBase:
     buffered = io.BufferedReader(raw, CHUNK)
     if name.endswith(".gz"):
         return gzip.GzipFile(fileobj=buffered)

@@ -53,7 +53,9 @@ def write_text(file: Path, text: str) -> None:
     sync_folder(file.parent)
 
 
-def fixed_batches(reader: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int = ROWS_PER_GROUP) -> Iterator[pa.Table]:
+def fixed_batches(
+    reader: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int = ROWS_PER_GROUP
+) -> Iterator[pa.Table]:
     """Cut a stream of batches of any length into tables of exactly ``rows`` rows, the last one shorter."""
     waiting: list[pa.RecordBatch] = []
     held = 0

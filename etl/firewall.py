@@ -86,7 +86,9 @@ def refuse_forbidden(run: Run, dataset: str, rows: pa.Table, file: Path) -> None
                 if not is_named or not is_one_task:
                     raise FirewallError(f"{file}: the pair {pair_id} is not made of two records of one task.")
                 if (chosen, rejected) not in PAIRS:
-                    raise FirewallError(f"{file}: the pair {pair_id} sets {chosen} over {rejected}; that is no preference.")
+                    raise FirewallError(
+                        f"{file}: the pair {pair_id} sets {chosen} over {rejected}; that is no preference."
+                    )
                 if is_one_run:
                     raise FirewallError(f"{file}: the pair {pair_id} compares a run with itself.")
         return
@@ -120,9 +122,13 @@ def _jsonl(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
             )
             frame = pl.from_arrow(table)
             assert isinstance(frame, pl.DataFrame)
-            yield frame.with_columns(
-                pl.col(times).str.strptime(pl.Datetime("us", "UTC"), TIME_FORMAT.replace("%.6fZ", "%.fZ"))
-            ).to_arrow().cast(schema)
+            yield (
+                frame.with_columns(
+                    pl.col(times).str.strptime(pl.Datetime("us", "UTC"), TIME_FORMAT.replace("%.6fZ", "%.fZ"))
+                )
+                .to_arrow()
+                .cast(schema)
+            )
 
 
 def _same(ours: pa.Table | None, written: pa.Table | None, file: Path, start: int) -> None:
@@ -130,7 +136,9 @@ def _same(ours: pa.Table | None, written: pa.Table | None, file: Path, start: in
     if ours is not None and written is not None and ours.equals(written):
         return
     if ours is None or written is None:
-        raise AuditError(f"{file}: it has {'more' if ours is None else 'fewer'} rows than the relation it was written from.")
+        raise AuditError(
+            f"{file}: it has {'more' if ours is None else 'fewer'} rows than the relation it was written from."
+        )
     for at, (left, right) in enumerate(zip_longest(ours.to_pylist(), written.to_pylist()), start=start + 1):
         if left != right:
             raise AuditError(f"{file}, row {at}: it differs from the relation it was written from.")

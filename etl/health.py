@@ -1,4 +1,4 @@
-"""Is this root fit for a run, and in what state did the last one leave it?"""
+"""Tells whether a root is fit for a run, and in what state the last one left it."""
 
 import os
 import shutil
@@ -67,7 +67,9 @@ def _folders(project: Project) -> Iterator[Finding]:
         if os.access(there, os.W_OK | os.X_OK):
             yield Finding(name, "ok", f"{folder} can be written")
         else:
-            yield Finding(name, "failed", f"{there} cannot be written; give this user the right to, or choose another --root")
+            yield Finding(
+                name, "failed", f"{there} cannot be written; give this user the right to, or choose another --root"
+            )
 
 
 def _evidence(project: Project) -> Iterator[Finding]:

@@ -106,20 +106,22 @@ def _strict(text: str) -> tuple[Any, str | None]:
     return value, repeated[0] if repeated else None
 
 
+_FIRST_HALVES = range(0xD800, 0xDC00)
+_SECOND_HALVES = range(0xDC00, 0xE000)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 
 
 def _has_half_a_pair(text: str) -> bool:
-    """Tell whether a ``\\uXXXX`` escape of valid JSON is a surrogate without its other half: no UTF-8 can hold it."""
+    """Tell whether an escape (u and four digits) of valid JSON is a surrogate without its other half: no UTF-8 can hold it."""
     second_half_at = -1
     for escape in _ESCAPE.finditer(text):
         code = int(escape[1], 16) if escape[1] else 0
-        is_second_half = 0xDC00 <= code <= 0xDFFF
+        is_second_half = code in _SECOND_HALVES
         if is_second_half != (escape.start() == second_half_at):
             return True
         if second_half_at not in (-1, escape.start()):
             return True
-        second_half_at = escape.end() if 0xD800 <= code <= 0xDBFF else -1
+        second_half_at = escape.end() if code in _FIRST_HALVES else -1
     return second_half_at != -1
 
 

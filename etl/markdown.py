@@ -16,12 +16,12 @@ def harmless(text: str) -> str:
 
 def summary_page(summary: RunSummary, receipts: Sequence[StageReceipt], drift: DriftReport) -> str:
     """Return summary.md: what one run did."""
+    passed = "passed" if summary.overall_passed else "not passed"
+    published = "published" if summary.published else "not published: the previous version stays"
     lines = [
         f"# Run {summary.run_id}",
         "",
-        f"Run {summary.seq}, started at {summary.started_at}: "
-        f"{'passed' if summary.overall_passed else 'not passed'}, "
-        f"{'published' if summary.published else 'not published: the previous version stays'}.",
+        f"Run {summary.seq}, started at {summary.started_at}: {passed}, {published}.",
         "",
         *_table(
             ("stage", "status", "in", "accepted", "rejected", "quarantined", "skipped", "ms", "passed"),

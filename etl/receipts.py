@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from pydantic import Field
 
 from etl import __version__
 from etl.documents import (
@@ -67,9 +68,7 @@ class RunHeader(Document):
     def receipt(self, stage: str, status: Status, timestamp: str, **facts: object) -> StageReceipt:
         """Return a receipt of this run."""
         mine = self.model_dump(include={"run_id", "git_commit", "code_hash", "settings_hash", "engine"})
-        return StageReceipt.model_validate(
-            mine | {"stage": stage, "status": status, "timestamp": timestamp, **facts}
-        )
+        return StageReceipt.model_validate(mine | {"stage": stage, "status": status, "timestamp": timestamp, **facts})
 
 
 class Draft(Document):
@@ -77,7 +76,7 @@ class Draft(Document):
 
     header: RunHeader
     started: str | None = None
-    receipts: dict[str, StageReceipt] = {}
+    receipts: dict[str, StageReceipt] = Field(default_factory=dict)
 
     def closed(self, failure: str | None, timestamp: str) -> list[StageReceipt]:
         """Return one receipt per stage: what was recorded, the stage that failed, then those that were not run."""
@@ -202,7 +201,9 @@ class Recorder:
         fates = None
         if stage.name == "export-preference":
             by_fate = warehouse.execute("select fate, records from receipts.book_fate order by fate")
-            fates = Records(in_=warehouse.one("select count(*) from scored.run"), by_fate=dict(by_fate))
+            fates = Records.model_validate(
+                {"in": warehouse.one("select count(*) from scored.run"), "by_fate": dict(by_fate)}
+            )
         inputs = [*map(self._relation, stage.reads)] if stage.reads else self._evidence_files()
         return self.header.receipt(
             stage.name,
@@ -214,7 +215,7 @@ class Recorder:
             counts_by_reason=CountsByReason(**by_reason),
             blank=book["blank"],
             records=fates,
-            validation=self._validation(stats, by_reason["skipped"]) if stage.name == "collect" else Validation(passed=True),
+            validation=self._loss() if stage.name == "collect" else Validation(passed=True),
             duration_ms=duration_ms,
         )
 
@@ -256,27 +257,27 @@ class Recorder:
         )
         return [FileEntry.model_validate(row) for row in rows]
 
-    def _validation(self, stats: Stats, reasons: dict[str, int]) -> Validation:
-        if not stats.skipped:
-            return Validation(passed=True)
-        first = self.run.warehouse.execute(
+    def _loss(self) -> Validation:
+        """Return collect's validation: a skipped line is a failure that is loud, and nothing is lost by it."""
+        rows = self.run.warehouse.execute(
             "select source, reason, lines, first_at from evidence.loss order by source, reason"
         )
         errors = [
-            f"{source}: {lines} lines were skipped as {reason}, the first is {first_at}."
-            for source, reason, lines, first_at in first
+            f"{source}: {lines} skipped as {reason}, the first is {first_at}."
+            for source, reason, lines, first_at in rows
         ]
-        return Validation(passed=False, errors=errors)
+        return Validation(passed=not errors, errors=errors)
 
     def _require_balance(self) -> None:
         broken = self.history.execute(
-            "select stage, problem from receipts.imbalance where run_id = ? order by stage, problem", [self.header.run_id]
+            "select stage, problem from receipts.imbalance where run_id = ? order by stage, problem",
+            [self.header.run_id],
         )
         if broken:
             raise BooksError("The books do not balance: " + " ".join(problem for _, problem in broken))
 
     def _require_one_version(self) -> None:
-        """A relation has one content in a run, and a carried-over stage the book that its relations have now."""
+        """Require one content per relation, and of a carried-over stage the book that its relations have now."""
         seen: dict[str, tuple[str, str | None]] = {}
         for name, receipt in self.receipts.items():
             for entry in (*receipt.inputs.files, *receipt.outputs.files):

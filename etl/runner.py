@@ -106,7 +106,7 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
         warehouse.finish(sql)
         _write(workshop.build / "reports", outcome, history)
         workshop.prepare()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever stops a run, Ctrl-C too, leaves receipts; the outcome has it
         warehouse.close()
         failed = _write_failed(request.project, history, recorder.draft, _message(error), timestamp_of(clock))
         return Outcome(failed.summary, failed.receipts, failed.drift, error)
@@ -197,5 +197,3 @@ def _message(error: BaseException) -> str:
     if isinstance(error, EtlError):
         return str(error)
     return f"{type(error).__name__}: {error}"
-
-

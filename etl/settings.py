@@ -89,7 +89,9 @@ def parse_settings(assignments: Iterable[str], **flags: Any) -> Settings:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         if not name:
-            raise SettingError(f"Settings contradict each other: {first['msg'].removeprefix('Value error, ')}.") from None
+            raise SettingError(
+                f"Settings contradict each other: {first['msg'].removeprefix('Value error, ')}."
+            ) from None
         origin = (
             f" (from the environment variable {DRIFT_THRESHOLD_VARIABLE})"
             if name == "drift_threshold" and values[name] == os.environ.get(DRIFT_THRESHOLD_VARIABLE)

@@ -64,7 +64,9 @@ def _documents(history: Warehouse, folder: Path, summary: RunSummary, receipts: 
             and receipt.run_id == summary.run_id
             and receipt.stage == stage.name
         )
-        checks.append(_check(f"{receipt.stage}.json", stands, "its hashes or counts contradict each other or the summary"))
+        checks.append(
+            _check(f"{receipt.stage}.json", stands, "its hashes or counts contradict each other or the summary")
+        )
     return checks
 
 

@@ -137,7 +137,8 @@ class Warehouse:
 
     def dicts(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
         """Return the rows as dictionaries by column name."""
-        return self.arrow(statement, values).to_pylist()
+        rows: list[dict[str, Any]] = self.arrow(statement, values).to_pylist()
+        return rows
 
     def arrow(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
         """Return the rows as an Arrow table."""

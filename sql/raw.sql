@@ -5,7 +5,7 @@ create table if not exists raw.line (
     source_path varchar not null,
     line_number bigint not null,
     line_sha256 varchar not null,
-    json varchar not null,
+    json varchar not null
 );
 comment on table raw.line is
 'One row per valid line of the source that is being mapped: strict JSON, one object. What a mapping in sql/2_sources reads. Empty in a published warehouse.';
@@ -25,10 +25,10 @@ create table if not exists raw.mapped (
     verdict varchar,
     score double,
     grounded_fraction double,
-    success_markers varchar [],
-    failure_markers varchar [],
+    success_markers varchar[],
+    failure_markers varchar[],
     human_override varchar,
-    cited_paths varchar [],
+    cited_paths varchar[],
     latency_ms double,
     cost_usd double,
     prompt_tokens bigint,
@@ -36,7 +36,7 @@ create table if not exists raw.mapped (
     problem varchar,
     source varchar,
     line_sha256 varchar,
-    evidence_id varchar,
+    evidence_id varchar
 );
 comment on table raw.mapped is
 'One row per row that the mapping made of raw.line; what it did not name is null. created_at is still text. Empty in a published warehouse.';

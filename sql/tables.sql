@@ -6,7 +6,7 @@ create schema if not exists evidence;
 create schema if not exists receipts;
 
 create table if not exists policy.warehouse_format (
-    version integer not null,
+    version integer not null
 );
 comment on table policy.warehouse_format is
 'One row: the version of this file''s layout. A program made for another version refuses the file.';
@@ -22,13 +22,13 @@ create table if not exists policy.setting (
     max_depth bigint not null,
     max_line_bytes bigint not null,
     drift_threshold double not null,
-    known_paths_sha256 varchar,
+    known_paths_sha256 varchar
 );
 comment on table policy.setting is
 'One row: the parameters of the views, as the run that built this warehouse had them. known_paths_sha256 is null where no manifest of known paths was given.';
 
 create table if not exists policy.known_path (
-    path varchar not null,
+    path varchar not null
 );
 comment on table policy.known_path is
 'One row per path of the manifest given with --known-paths; a cited path that is not here is hallucinated.';
@@ -39,7 +39,7 @@ create table if not exists evidence.file (
     bytes bigint,
     sha256 varchar,
     record_count bigint not null,
-    blank_count bigint not null,
+    blank_count bigint not null
 );
 comment on table evidence.file is
 'One row per file of the evidence folder: its bytes as they were read, how many entries it holds (lines that are not blank, a cut tail, or the file itself where it is unreadable) and how many blank lines. bytes and sha256 are null where it is unreadable.';
@@ -62,14 +62,14 @@ create table if not exists evidence.record (
     verdict varchar,
     score double,
     grounded_fraction double,
-    success_markers varchar [],
-    failure_markers varchar [],
+    success_markers varchar[],
+    failure_markers varchar[],
     human_override varchar,
-    cited_paths varchar [],
+    cited_paths varchar[],
     latency_ms double,
     cost_usd double,
     prompt_tokens bigint,
-    completion_tokens bigint,
+    completion_tokens bigint
 );
 comment on table evidence.record is
 'One row per valid line of evidence, in the order of (source_path, line_number), which is its key. created_at is UTC; score and grounded_fraction run from 0 to 1; latency_ms is milliseconds, cost_usd US dollars.';
@@ -81,7 +81,7 @@ create table if not exists evidence.skipped (
     line_sha256 varchar,
     reason varchar not null,
     detail varchar,
-    raw blob,
+    raw blob
 );
 comment on table evidence.skipped is
 'One row per line (or unreadable file: line 0) that did not become a record, with the reason and the exact bytes without the line feed. raw is null where there are none to keep: an unreadable file, a line over max_line_bytes.';
@@ -94,7 +94,7 @@ create table if not exists receipts.run (
     published boolean not null,
     overall_passed boolean not null,
     run_hash varchar not null,
-    summary_sha256 varchar not null,
+    summary_sha256 varchar not null
 );
 comment on table receipts.run is
 'One row per run, failed ones too. seq counts the runs of this root; summary_sha256 is the hash of its summary.json, previous that of the run before it.';
@@ -122,7 +122,7 @@ create table if not exists receipts.stage (
     etl_version varchar not null,
     duckdb_version varchar not null,
     python_version varchar not null,
-    made_by varchar,
+    made_by varchar
 );
 comment on table receipts.stage is
 'One row per run and stage: its receipt. status is ok, reused, failed or not_run; made_by is the run whose output a reused stage carries.';
@@ -134,7 +134,7 @@ create table if not exists receipts.file (
     path varchar not null,
     sha256 varchar,
     bytes bigint,
-    record_count bigint,
+    record_count bigint
 );
 comment on table receipts.file is
 'One row per run, stage and file or relation that the stage read (direction input) or wrote (output). bytes is null for a relation.';
@@ -144,7 +144,7 @@ create table if not exists receipts.reason (
     stage varchar not null,
     stat varchar not null,
     reason varchar not null,
-    records bigint not null,
+    records bigint not null
 );
 comment on table receipts.reason is
 'One row per run, stage, stat (rejected, quarantined, skipped) and first reason: how many records it set aside. At the score stage the reason is the category.';
@@ -153,7 +153,7 @@ create table if not exists receipts.fate (
     run_id varchar not null,
     stage varchar not null,
     fate varchar not null,
-    records bigint not null,
+    records bigint not null
 );
 comment on table receipts.fate is
 'One row per run and fate of a record at the pairing: the second book of the preference receipt.';
@@ -163,7 +163,7 @@ create table if not exists receipts.message (
     stage varchar not null,
     level varchar not null,
     position integer not null,
-    message varchar not null,
+    message varchar not null
 );
 comment on table receipts.message is
 'One row per run, stage and sentence (level error or warning) of its validation.';

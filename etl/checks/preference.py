@@ -24,22 +24,26 @@ class Preference(Contract):
     provenance: PairProvenance
 
     @pa.check("task_id", "prompt", "chosen", "rejected", "chosen_run_id", "rejected_run_id")
+    @classmethod
     def has_text(cls, data: PolarsData) -> pl.LazyFrame:
-        """Required text is more than white space."""
+        """Require more than white space."""
         return not_blank(data)
 
     @pa.dataframe_check
+    @classmethod
     def has_two_texts(cls, data: PolarsData) -> pl.LazyFrame:
-        """A text is not better than itself."""
+        """Refuse a text that is better than itself."""
         return data.lazyframe.select(pl.col("chosen") != pl.col("rejected"))
 
     @pa.dataframe_check
+    @classmethod
     def has_two_runs(cls, data: PolarsData) -> pl.LazyFrame:
-        """A run is not compared with itself."""
+        """Refuse a run that is compared with itself."""
         return data.lazyframe.select(pl.col("chosen_run_id") != pl.col("rejected_run_id"))
 
     @pa.dataframe_check
+    @classmethod
     def names_its_gap(cls, data: PolarsData) -> pl.LazyFrame:
-        """The reason says which two categories the pair has."""
+        """Require the reason to name the two categories of the pair."""
         named = pl.format("{}_over_{}", pl.col("chosen_category"), pl.col("rejected_category"))
         return data.lazyframe.select(pl.col("reason") == named)

@@ -28,8 +28,9 @@ class Quarantine(Contract):
     """What all quarantines share: a row is refused for its first reason, and lists all."""
 
     @pa.dataframe_check
+    @classmethod
     def first_reason_leads(cls, data: PolarsData) -> pl.LazyFrame:
-        """The reason that decided is the first of all reasons."""
+        """Require the reason that decided to be the first of all reasons."""
         return data.lazyframe.select(pl.col("quarantine_reasons").list.first() == pl.col("quarantine_reason"))
 
 

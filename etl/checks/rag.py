@@ -22,6 +22,7 @@ class Rag(Contract):
     provenance: Provenance
 
     @pa.check("source_run_id", "task_id", "content")
+    @classmethod
     def has_text(cls, data: PolarsData) -> pl.LazyFrame:
-        """Required text is more than white space."""
+        """Require more than white space."""
         return not_blank(data)

@@ -7,15 +7,17 @@ with clocked as (
         mapped.* exclude (source, line_sha256),
         -- DuckDB drops an offset when it casts to timestamp, and takes the session's zone where none is given: neither may happen.
         case
-            when regexp_full_match(
-                created_at,
-                '[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?)?'
-            )
+            when
+                regexp_full_match(
+                    created_at,
+                    '[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?)?'
+                )
                 then make_timestamp(epoch_us(try_cast(upper(created_at) || 'Z' as timestamptz)))
-            when regexp_full_match(
-                created_at,
-                '[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)? ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)'
-            )
+            when
+                regexp_full_match(
+                    created_at,
+                    '[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)? ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)'
+                )
                 then make_timestamp(epoch_us(try_cast(upper(created_at) as timestamptz)))
         end as created_at_utc,
     from raw.line as line

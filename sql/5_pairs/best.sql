@@ -43,7 +43,7 @@ select
         when side is not null
             then row_number() over (
                 partition by task_id, prompt, side
-                order by score desc nulls last, created_at asc nulls last, evidence_id
+                order by score desc nulls last, created_at asc nulls last, evidence_id asc
             )
     end as rank,
 from sided

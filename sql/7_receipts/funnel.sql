@@ -13,4 +13,4 @@ select
     stage.passed,
 from receipts.run as run
 inner join receipts.stage as stage on run.run_id = stage.run_id
-order by run.seq desc, stage.position
+order by run.seq desc, stage.position asc

@@ -46,11 +46,12 @@ select
         as problem,
 from done as after
 inner join done as before
-    on after.run_id = before.run_id
-    and (
-        (before.stage = 'collect' and after.stage = 'score')
-        or (before.stage = 'score' and after.stage in ('export-rag', 'export-sft'))
-    )
+    on
+        after.run_id = before.run_id
+        and (
+            (before.stage = 'collect' and after.stage = 'score')
+            or (before.stage = 'score' and after.stage in ('export-rag', 'export-sft'))
+        )
 where after.records_in <> before.records_out
 union all
 select

@@ -2,7 +2,7 @@
 select
     run.run_id,
     run.seq,
-    max_by(prior.run_id, prior.seq) as prior_run_id,
+    max_by(past.run_id, past.seq) as prior_run_id,
 from receipts.run as run
-left join receipts.run as prior on prior.seq < run.seq and prior.published
+left join receipts.run as past on run.seq > past.seq and past.published
 group by run.run_id, run.seq

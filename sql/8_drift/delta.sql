@@ -19,16 +19,17 @@ repeated as (
         min_by(past.run_id, past.seq) as differs_from,
     from done as present
     inner join done as past
-        on present.stage = past.stage
-        and past.seq < present.seq
-        and present.evidence_hash = past.evidence_hash
-        and present.inputs_hash = past.inputs_hash
-        and present.code_hash = past.code_hash
-        and present.settings_hash = past.settings_hash
-        and present.etl_version = past.etl_version
-        and present.duckdb_version = past.duckdb_version
-        and present.python_version = past.python_version
-        and present.outputs_hash <> past.outputs_hash
+        on
+            present.stage = past.stage
+            and present.seq > past.seq
+            and present.evidence_hash = past.evidence_hash
+            and present.inputs_hash = past.inputs_hash
+            and present.code_hash = past.code_hash
+            and present.settings_hash = past.settings_hash
+            and present.etl_version = past.etl_version
+            and present.duckdb_version = past.duckdb_version
+            and present.python_version = past.python_version
+            and present.outputs_hash <> past.outputs_hash
     group by present.run_id, present.stage
 )
 

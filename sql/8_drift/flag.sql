@@ -34,11 +34,12 @@ unseen as (
     select seen.*
     from seen
     anti join receipts.reason as past
-        on seen.prior_run_id = past.run_id
-        and seen.stage = past.stage
-        and seen.stat = past.stat
-        and seen.reason = past.reason
-        and past.records > 0
+        on
+            seen.prior_run_id = past.run_id
+            and seen.stage = past.stage
+            and seen.stat = past.stat
+            and seen.reason = past.reason
+            and past.records > 0
 ),
 
 flagged as (
