@@ -16,12 +16,20 @@ create or replace macro sources.is_text(fragment) as
 starts_with(fragment, '"');
 
 create or replace macro sources.is_number(fragment) as
-left(fragment, 1) in ('-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
-and coalesce(isfinite(try_cast(fragment::varchar as double)), false);
+case
+    when fragment is not null
+        then
+            left(fragment, 1) in ('-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
+            and coalesce(isfinite(try_cast(fragment::varchar as double)), false)
+end;
 
 create or replace macro sources.is_integer(fragment) as
-regexp_full_match(fragment, '-?[0-9]+')
-and try_cast(fragment::varchar as bigint) is not null;
+case
+    when fragment is not null
+        then
+            regexp_full_match(fragment, '-?[0-9]+')
+            and try_cast(fragment::varchar as bigint) is not null
+end;
 
 create or replace macro sources.is_object(fragment) as
 starts_with(fragment, '{');
