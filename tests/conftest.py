@@ -58,13 +58,13 @@ def evidence_line(task_id: str = "task", **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def sql() -> Sql:
-    """The package's SQL, without an overlay."""
+    """Give the package's SQL, without an overlay."""
     return Sql.of(Path("/nonexistent"))
 
 
 @pytest.fixture
 def warehouse(sql: Sql) -> Iterator[Warehouse]:
-    """An empty warehouse in memory, with default settings; insert rows into evidence.record and query the views."""
+    """Give an empty warehouse in memory, with default settings; insert rows into evidence.record and query the views."""
     opened = Warehouse.create(sql, Settings())
     yield opened
     opened.close()
@@ -100,10 +100,12 @@ def insert_records(warehouse: Warehouse, *records: Mapping[str, Any]) -> None:
 
 @pytest.fixture
 def collected(tmp_path: Path, sql: Sql) -> Iterator[Callable[..., Warehouse]]:
-    """A function: evidence files in, the warehouse in memory with the evidence collected and scored out."""
+    """Give a function: evidence files in, the warehouse in memory with the evidence collected and scored out."""
     opened: list[Warehouse] = []
 
-    def collect(files: Mapping[str, Sequence[Line]] | Path, known_paths: Sequence[str] | None = None, **settings: Any) -> Warehouse:
+    def collect(
+        files: Mapping[str, Sequence[Line]] | Path, known_paths: Sequence[str] | None = None, **settings: Any
+    ) -> Warehouse:
         folder = files if isinstance(files, Path) else write_evidence(tmp_path / f"evidence-{len(opened)}", files)
         folder.mkdir(parents=True, exist_ok=True)
         if known_paths is not None:

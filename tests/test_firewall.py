@@ -1,0 +1,185 @@
+"""Never is never: each layer of the firewall refuses on its own, with the other two taken away."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import etl as command
+from conftest import evidence_line, jsonl, write_evidence
+
+from etl import export, firewall
+from etl.checks import DATASETS, Dataset
+from etl.errors import AuditError, ContractError, FirewallError
+from etl.pipeline import STAGES, run_all
+from etl.project import Project
+from etl.run import Run
+from etl.settings import Settings
+from etl.views import Sql
+from etl.warehouse import Warehouse
+
+#: One record of each category, a clean pair, and a pair of one run (a self-pair).
+EVIDENCE = [
+    evidence_line("good", verdict="accept"),
+    evidence_line("middling", verdict="partial"),
+    evidence_line("bad", verdict="reject"),
+    evidence_line("unsure", verdict="escalate"),
+    evidence_line("pair", verdict="accept", run_id="a"),
+    evidence_line("pair", verdict="reject", run_id="b", response="Another answer."),
+    evidence_line("self", verdict="accept", run_id="c"),
+    evidence_line("self", verdict="reject", run_id="c", response="Another answer."),
+]
+
+#: What an overlay would have to say to let everything through the first layer.
+OPEN_ADMISSION = """-- Everything may enter.
+select dataset, category, 'always' as admission,
+from (values ('rag'), ('sft')) as datasets (dataset)
+cross join (values ('accepted'), ('partially_accepted'), ('rejected'), ('needs_human_review')) as categories (category)
+"""
+
+
+def open_sql(sql: Sql) -> Sql:
+    """Return the SQL without its first layer: every category is admitted, no pair is a self-pair."""
+    candidate = sql.files["sql/5_pairs/candidate.sql"]
+    judged = "case\n                    when chosen.run_id = rejected.run_id"
+    assert judged in candidate
+    opened = candidate.replace(judged, "case\n                    when false and chosen.run_id = rejected.run_id")
+    return Sql(sql.files | {"sql/1_policy/admission.sql": OPEN_ADMISSION, "sql/5_pairs/candidate.sql": opened})
+
+
+def run_stages(tmp_path: Path, sql: Sql, only: str) -> None:
+    """Run collect, score and one export over the planted evidence."""
+    evidence = write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    settings = Settings(include_partial=True, include_review=True)
+    warehouse = Warehouse.create(sql, settings)
+    try:
+        run = Run(Project.at(tmp_path, evidence), settings, sql, warehouse, tmp_path / "exports")
+        run_all(run, tuple(stage for stage in STAGES if not stage.exports or stage.name == only))
+    finally:
+        warehouse.close()
+
+
+@pytest.fixture
+def no_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the second layer away."""
+    monkeypatch.setattr(export, "_validate", lambda *_: None)
+
+
+@pytest.fixture
+def no_reread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the third layer away."""
+    monkeypatch.setattr(export, "audit", lambda *_: None)
+
+
+EXPORTS = ("export-rag", "export-sft", "export-preference")
+
+
+def test_views_alone_refuse(tmp_path: Path, sql: Sql, no_schema: None, no_reread: None) -> None:
+    """With no schema and no re-read, the views still keep rejected, unsure and self-paired rows out."""
+    for name in EXPORTS:
+        run_stages(tmp_path, sql, name)
+    rag = {row["source_category"] for row in jsonl(tmp_path / "exports/rag/playbooks.jsonl")}
+    sft = {row["quality_score"] for row in jsonl(tmp_path / "exports/sft/instruction_response.jsonl")}
+    pairs = jsonl(tmp_path / "exports/preference/chosen_rejected.jsonl")
+    assert rag == {"accepted", "partially_accepted", "needs_human_review"}
+    assert sft == {"accepted", "partially_accepted"}
+    assert [(pair["chosen_run_id"], pair["rejected_run_id"]) for pair in pairs] == [("a", "b")]
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_schemas_alone_refuse(tmp_path: Path, sql: Sql, no_reread: None, name: str) -> None:
+    """With open views and no re-read, the schema of each dataset still refuses the batch."""
+    with pytest.raises(ContractError, match="refuses"):
+        run_stages(tmp_path, open_sql(sql), name)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_reread_alone_refuses(tmp_path: Path, sql: Sql, no_schema: None, name: str) -> None:
+    """With open views and no schema, the re-read of the written bytes still refuses each dataset."""
+    with pytest.raises(FirewallError):
+        run_stages(tmp_path, open_sql(sql), name)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_all_layers_away_let_it_through(tmp_path: Path, sql: Sql, no_schema: None, no_reread: None, name: str) -> None:
+    """With all three layers away the planted rows do get through: so the tests above measure the layers."""
+    run_stages(tmp_path, open_sql(sql), name)
+    stem = next(dataset.stem for dataset in DATASETS if f"export-{dataset.name}" == name)
+    rows = jsonl((tmp_path / "exports" / stem).with_suffix(".jsonl"))
+    if name == "export-preference":
+        assert any(row["chosen_run_id"] == row["rejected_run_id"] for row in rows)
+    else:
+        categories = {row.get("source_category", row.get("quality_score")) for row in rows}
+        assert {"rejected", "needs_human_review"} <= categories
+
+
+def test_reread_does_not_trust_a_row_label(tmp_path: Path, sql: Sql, no_schema: None) -> None:
+    """A view that labels a rejected row accepted passes the schema, and the re-read looks its id up all the same."""
+    lying = sql.files["sql/6_datasets/sft.sql"].replace("category as quality_score", "'accepted' as quality_score")
+    files = open_sql(sql).files | {"sql/6_datasets/sft.sql": lying}
+    with pytest.raises(FirewallError, match="may never enter sft"):
+        run_stages(tmp_path, Sql(files), "export-sft")
+
+
+def test_reread_refuses_a_row_that_is_no_record(tmp_path: Path, sql: Sql, no_schema: None) -> None:
+    """An id that no scored record has is refused, whatever its row says."""
+    forged = sql.files["sql/6_datasets/rag.sql"].replace("sha256(concat('rag'", "sha256(concat('gar'")
+    with pytest.raises(FirewallError, match="no record"):
+        run_stages(tmp_path, Sql(sql.files | {"sql/6_datasets/rag.sql": forged}), "export-rag")
+
+
+def spoil_jsonl(file: Path) -> None:
+    """Change one letter of the last row."""
+    content = file.with_suffix(".jsonl").read_bytes()
+    file.with_suffix(".jsonl").write_bytes(content.replace(b"answer", b"answes", 1))
+
+
+def spoil_parquet(file: Path) -> None:
+    """Take the last row away."""
+    table = pq.read_table(file.with_suffix(".parquet"))
+    pq.write_table(table.slice(0, table.num_rows - 1), file.with_suffix(".parquet"))
+
+
+@pytest.mark.parametrize("spoil", [spoil_jsonl, spoil_parquet])
+def test_reread_reads_the_bytes(
+    tmp_path: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]
+) -> None:
+    """What changes in either file between writing and re-reading is found."""
+    write = export._write
+
+    def write_then_spoil(run: Run, dataset: Dataset, stem: str, *rest: Any) -> None:
+        write(run, dataset, stem, *rest)
+        if stem == dataset.stem:
+            spoil(run.exports / stem)
+
+    monkeypatch.setattr(export, "_write", write_then_spoil)
+    with pytest.raises(AuditError):
+        run_stages(tmp_path, sql, "export-rag")
+
+
+def test_no_flag_opens_the_firewall(tmp_path: Path) -> None:
+    """An overlay that admits everything ends in exit code 1, and nothing is published."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    overlay = tmp_path / "sql" / "1_policy"
+    overlay.mkdir(parents=True)
+    (overlay / "admission.sql").write_text(OPEN_ADMISSION, encoding="utf-8")
+    result = command("run-all", "--root", tmp_path, "--include-partial", "--include-review")
+    assert result.exit_code == 1
+    assert "refuses source_category" in result.stderr
+    assert not (tmp_path / "exports" / "rag").exists()
+    assert not (tmp_path / "warehouse" / "etl.duckdb").exists()
+
+
+def test_categories_that_are_never_admitted_stand_in_each_layer(warehouse: Warehouse) -> None:
+    """The views, the schemas and the re-read name the same categories as never."""
+    never: dict[str, set[str]] = {"rag": set(), "sft": set()}
+    for dataset, category in warehouse.execute(
+        "select dataset, category from policy.admission where admission = 'never'"
+    ):
+        never[dataset].add(category)
+    assert never == firewall.NEVER
+    every = {"accepted", "partially_accepted", "rejected", "needs_human_review"}
+    for dataset, column in ((DATASETS[0], "source_category"), (DATASETS[1], "quality_score")):
+        allowed = dataset.contract.to_schema().columns[column].checks[0].statistics["allowed_values"]
+        assert every - set(allowed) == never[dataset.name]
