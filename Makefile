@@ -48,7 +48,7 @@ bench: $(STAMP) ## Time a full run against a bare DuckDB script that does the sa
 docs: $(STAMP) ## Write docs/data-dictionary.md from the warehouse's own comments.
 	$(BIN)/python docs/make_dictionary.py
 
-lock: ## Write requirements.lock anew from pyproject.toml.
+lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml.
 	$(BIN)/pip-compile --quiet --strip-extras --extra dev --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
 
 clean: ## Remove what runs and tools have made (not the virtual environment).

@@ -25,7 +25,8 @@ TABLES = ("run", "stage", "file", "reason", "fate", "message")
 
 def load_history(project: Project, sql: Sql, settings: Settings) -> Warehouse:
     """Return a warehouse in memory with all that is known of earlier runs, under these settings."""
-    history = Warehouse.create(sql, settings)
+    views = [view for view in sql.views if view.schema == "drift" or view.qualified == "receipts.imbalance"]
+    history = Warehouse.create(sql, settings, views=views)
     if project.warehouse.is_file():
         with Warehouse.published(project.warehouse) as published:
             copy_receipts(published, history)

@@ -1,0 +1,84 @@
+"""Same input, same bytes: whatever the threads, zone, locale, hash seed, path and order of files."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY, SAMPLE, SHARED_DATA
+
+sys.path.append(str(REPOSITORY / "bench"))
+
+from generate import write
+
+
+def run(root: Path, evidence: Path, *flags: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Run everything in a process of its own and return the sha256 of each exported file by its path."""
+    root.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "etl", "run-all", "--root", str(root), "--evidence", str(evidence), *flags]
+    done = subprocess.run(command, env=dict(os.environ) | (env or {}), capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    assert (root / "warehouse" / "etl.duckdb").is_file(), done.stderr
+    return {
+        file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted((root / "exports").rglob("*"))
+        if file.suffix in {".jsonl", ".parquet"}
+    }
+
+
+def copied_in_reverse(evidence: Path, folder: Path) -> Path:
+    """Copy the evidence so that its files are created in the opposite order."""
+    for file in sorted((file for file in evidence.rglob("*.jsonl*") if file.is_file()), reverse=True):
+        target = folder / file.relative_to(evidence)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    return folder
+
+
+def assert_one_result(evidence: Path, tmp_path: Path) -> None:
+    """Run under every condition that must not matter and compare the hash of each file."""
+    expected = run(tmp_path / "first", evidence, "--set", "threads=1")
+    assert len(expected) == 12
+    assert run(tmp_path / "first", evidence, "--set", "threads=1") == expected, "run twice"
+    elsewhere = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "LANG": "tr_TR.UTF-8", "PYTHONHASHSEED": "7"}
+    assert run(tmp_path / "a longer path", evidence, "--set", "threads=2", env=elsewhere) == expected
+    reversed_evidence = copied_in_reverse(evidence, tmp_path / "reversed")
+    others = {"TZ": "America/St_Johns", "PYTHONHASHSEED": "0"}
+    assert run(tmp_path / "third", reversed_evidence, "--set", "threads=4", env=others) == expected
+
+
+def test_sample_gives_the_same_bytes(tmp_path: Path) -> None:
+    """The bundled sample gives the same files under every condition."""
+    assert_one_result(SAMPLE, tmp_path)
+
+
+@pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the shared evidence is not beside the project")
+def test_shared_evidence_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Real evidence gives the same files under every condition."""
+    assert_one_result(SHARED_DATA, tmp_path)
+
+
+@pytest.mark.slow
+def test_many_lines_give_the_same_bytes(tmp_path: Path) -> None:
+    """250,000 lines give the same files under every condition: small inputs fit one block, and hide a race."""
+    evidence = tmp_path / "evidence"
+    write(evidence / "evidence" / "part-a.jsonl", 125_000, seed=1)
+    write(evidence / "evidence" / "part-b.jsonl", 125_000, seed=2)
+    assert_one_result(evidence, tmp_path)
+
+
+def test_increments_give_the_same_bytes(tmp_path: Path) -> None:
+    """Evidence that arrives in two parts ends in the same files as evidence that was there at once."""
+    files = sorted(SAMPLE.glob("*.jsonl"))
+    growing = tmp_path / "growing"
+    growing.mkdir()
+    for file in files[: len(files) // 2]:
+        shutil.copy(file, growing)
+    run(tmp_path / "root", growing)
+    for file in files[len(files) // 2 :]:
+        shutil.copy(file, growing)
+    assert run(tmp_path / "root", growing) == run(tmp_path / "at-once", SAMPLE)

@@ -1,0 +1,197 @@
+"""What is exported: JSONL and Parquet hold the same rows, whoever reads them, also when there are none."""
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import etl, evidence_line, jsonl, write_evidence
+
+from etl.checks import DATASETS, columns_of
+from etl.files import ROWS_PER_GROUP, fixed_batches
+from etl.history import TABLES
+from etl.warehouse import Warehouse
+
+STEMS = [stem for dataset in DATASETS for stem in (dataset.stem, dataset.quarantine_stem)]
+
+NASTY = 'Quotes " and \\ and \u2028, a tab\t, a NUL \u0000, é, 汉字, 😀,\r\nand a second line.'
+
+EVIDENCE = [
+    evidence_line("a", verdict="accept", prompt=NASTY, response=NASTY, model=None, created_at="2026-01-31T12:00:00.5Z"),
+    evidence_line("a", verdict="reject", run_id="other", prompt=NASTY, response="Worse.", created_at=None),
+    evidence_line("b", verdict="partial", prompt="  \n" + "long " * 60, response="Half."),
+    evidence_line("c", verdict="reject", cited_paths=["secret/path.py"], response="Wrong."),
+    evidence_line("d", score=0.9, prompt=None, response="No prompt."),
+    evidence_line("e", verdict="escalate", created_at="2026-03-01T01:00:00+02:00"),
+    evidence_line("f", verdict="accept", run_id="one"),
+    evidence_line("f", verdict="reject", run_id="one", response="Same run."),
+]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the root of a run over evidence with odd text."""
+    root = tmp_path_factory.mktemp("exported")
+    write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE})
+    manifest = root / "known.txt"
+    manifest.write_text("src/a.py\n", encoding="utf-8")
+    assert etl("run-all", "--root", root, "--known-paths", manifest).exit_code == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the root of a run over no evidence."""
+    root = tmp_path_factory.mktemp("empty")
+    (root / "evidence").mkdir()
+    assert etl("run-all", "--root", root).exit_code == 0
+    return root
+
+
+def plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its time as JSONL writes it."""
+    time = row.get("created_at")
+    return row | {"created_at": f"{time:%Y-%m-%dT%H:%M:%S.%fZ}"} if time is not None else row
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_reader_sees_the_same_rows(exported: Path, stem: str) -> None:
+    """DuckDB, pyarrow and polars read from Parquet what stands in the JSONL, key by key."""
+    file = exported / "exports" / stem
+    expected = jsonl(file.with_suffix(".jsonl"))
+    assert expected
+    parquet = str(file.with_suffix(".parquet"))
+    assert [plain(row) for row in pq.read_table(parquet).to_pylist()] == expected
+    assert [plain(row) for row in pl.read_parquet(parquet).to_dicts()] == expected
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        rows = connection.execute("from read_parquet(?)", [parquet])
+        names = [column[0] for column in rows.description or []]
+        assert [plain(dict(zip(names, row, strict=True))) for row in rows.fetchall()] == expected
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_an_empty_dataset_has_its_full_schema(exported: Path, empty: Path, stem: str) -> None:
+    """No rows are zero rows, of the same columns and types as ever."""
+    file = empty / "exports" / stem
+    assert file.with_suffix(".jsonl").read_bytes() == b""
+    for reader in (pq.read_table, pl.read_parquet):
+        assert len(reader(file.with_suffix(".parquet"))) == 0
+    with duckdb.connect() as connection:
+        assert connection.execute("from read_parquet(?)", [str(file.with_suffix(".parquet"))]).fetchall() == []
+    full = pq.read_schema((exported / "exports" / stem).with_suffix(".parquet"))
+    assert pq.read_schema(file.with_suffix(".parquet")).equals(full)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_columns_and_types(exported: Path, dataset: Any, warehouse: Warehouse) -> None:
+    """SQL, schema and file have the same columns in the same order; no floats, no null type, times in UTC."""
+    for stem, contract in ((dataset.stem, dataset.contract), (dataset.quarantine_stem, dataset.quarantine)):
+        schema = pq.read_schema((exported / "exports" / stem).with_suffix(".parquet"))
+        assert schema.names == columns_of(contract)
+        assert set(schema.names) <= set(warehouse.columns(dataset.relation))
+        for field in schema:
+            assert not pa.types.is_floating(field.type)
+            assert not pa.types.is_null(field.type)
+            assert not pa.types.is_timestamp(field.type) or field.type == pa.timestamp("us", tz="UTC")
+    own = [name for name in warehouse.columns(dataset.relation) if name in columns_of(dataset.contract)]
+    assert own == columns_of(dataset.contract)
+
+
+def test_metadata_names_dataset_version_and_settings(exported: Path) -> None:
+    """A Parquet file says what it is and under which settings it was made, and nothing that changes from run to run."""
+    metadata = pq.read_schema(exported / "exports/sft/instruction_response.parquet").metadata
+    assert sorted(key for key in metadata if not key.startswith(b"ARROW")) == [
+        b"dataset", b"schema_version", b"settings_hash",
+    ]  # fmt: skip
+    assert metadata[b"dataset"] == b"sft/instruction_response"
+    receipt = etl("receipts", "--root", exported, "--json").json["receipts"][0]
+    assert metadata[b"settings_hash"].decode() == receipt["settings_hash"]
+
+
+def test_rows_are_ordered_by_id(exported: Path) -> None:
+    """Every file is ordered by id."""
+    for stem in STEMS:
+        ids = [row["id"] for row in jsonl((exported / "exports" / stem).with_suffix(".jsonl"))]
+        assert ids == sorted(ids)
+
+
+def test_rag_row(exported: Path) -> None:
+    """A row of the rag dataset, in full."""
+    row = next(row for row in jsonl(exported / "exports/rag/playbooks.jsonl") if row["task_id"] == "a")
+    assert row | {"id": "", "provenance": ""} == {
+        "id": "",
+        "source_run_id": "run-a",
+        "task_id": "a",
+        "source": "evidence",
+        "source_category": "accepted",
+        "title": 'Quotes " and \\ and \u2028, a tab\t, a NUL \u0000, é, 汉字, 😀,\r',
+        "content": NASTY,
+        "model": None,
+        "created_at": "2026-01-31T12:00:00.500000Z",
+        "provenance": "",
+    }
+    assert set(row["provenance"]) == {"source_path", "line_number", "line_sha256"}
+
+
+def test_title_is_cut_at_120_code_points(exported: Path) -> None:
+    """A title is the trimmed prompt to its first line feed, at most 120 code points."""
+    row = next(row for row in jsonl(exported / "exports/rag/playbooks.jsonl") if row["task_id"] == "b")
+    assert row["title"] == ("long " * 60)[:120]
+
+
+def test_pair_takes_the_later_time(exported: Path) -> None:
+    """A pair is as old as its younger side; a side without a clock does not count."""
+    (pair,) = jsonl(exported / "exports/preference/chosen_rejected.jsonl")
+    assert pair["created_at"] == "2026-01-31T12:00:00.500000Z"
+    assert (pair["chosen"], pair["rejected"], pair["reason"]) == (NASTY, "Worse.", "accepted_over_rejected")
+
+
+def test_quarantine_holds_no_trainable_text(exported: Path) -> None:
+    """No prompt, response or cited path stands in a quarantine file; its detail says where to look."""
+    for dataset in DATASETS:
+        file = (exported / "exports" / dataset.quarantine_stem).with_suffix(".jsonl")
+        text = file.read_text(encoding="utf-8")
+        for secret in ("secret/path.py", "Worse.", "Wrong.", "No prompt.", "Same run.", "Solve"):
+            assert secret not in text
+    rows = jsonl(exported / "exports/quarantine/rag.jsonl")
+    hallucinated = next(row for row in rows if row["task_id"] == "c")
+    assert hallucinated["quarantine_reasons"] == ["unsafe_rag_category", "hallucinated_file_path"]
+
+
+def test_quarantined_rows_and_datasets_share_no_id(exported: Path) -> None:
+    """A row is either shipped or refused."""
+    for dataset in DATASETS:
+        shipped = {row["id"] for row in jsonl((exported / "exports" / dataset.stem).with_suffix(".jsonl"))}
+        refused = {row["id"] for row in jsonl((exported / "exports" / dataset.quarantine_stem).with_suffix(".jsonl"))}
+        assert not shipped & refused
+
+
+def test_batches_have_a_fixed_length() -> None:
+    """However the engine cuts its batches, row groups have one length, and the last one the rest."""
+    schema = pa.schema([("n", pa.int64())])
+    lengths = [3, 0, 9_999, 25_001, 1]
+    batches, start = [], 0
+    for length in lengths:
+        batches.append(pa.record_batch([pa.array(range(start, start + length), pa.int64())], schema=schema))
+        start += length
+    tables = list(fixed_batches(batches, schema))
+    assert [table.num_rows for table in tables] == [ROWS_PER_GROUP] * 3 + [sum(lengths) - 3 * ROWS_PER_GROUP]
+    assert [n for table in tables for n in table["n"].to_pylist()] == list(range(sum(lengths)))
+
+
+def test_reasons_of_sql_and_schema_are_the_same(warehouse: Warehouse) -> None:
+    """The quarantine schemas know exactly the reasons of policy.reason, in its order."""
+    from etl.checks.quarantine import REASONS
+
+    rows = warehouse.execute("select name from policy.reason order by precedence")
+    assert [name for (name,) in rows] == REASONS
+
+
+def test_receipt_tables_are_all_carried(warehouse: Warehouse) -> None:
+    """Every table of the schema receipts is carried from version to version."""
+    rows = warehouse.execute("select table_name from duckdb_tables() where schema_name = 'receipts'")
+    assert {name for (name,) in rows} == set(TABLES)

@@ -1,0 +1,218 @@
+"""Receipts: they say what happened, in books that balance, and taking them out changes nothing."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from conftest import SAMPLE, etl, evidence_line, write_evidence
+
+from etl.documents import DriftReport, FileEntry, RunSummary, StageReceipt, aggregate_hash
+from etl.errors import BooksError
+from etl.pipeline import STAGES, run_all
+from etl.project import Project
+from etl.run import Run
+from etl.settings import Settings
+from etl.views import Sql
+from etl.warehouse import Warehouse
+
+EVIDENCE = [
+    evidence_line("a", verdict="accept", run_id="1"),
+    evidence_line("a", verdict="reject", run_id="2", response="Worse."),
+    evidence_line("b", verdict="partial"),
+    evidence_line("c", verdict="escalate"),
+    "",
+    " \t",
+    "not json",
+]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the root of a run with a skipped line."""
+    root = tmp_path_factory.mktemp("receipts")
+    write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE})
+    result = etl("run-all", "--root", root, "--recorded-at", "2026-02-03T04:05:06Z")
+    assert result.exit_code == 1
+    return root
+
+
+def folder_of(root: Path) -> Path:
+    """Return the newest run's folder."""
+    return max(path for path in (root / "reports/distillation").iterdir() if path.is_dir())
+
+
+def test_every_document_is_there_and_valid(root: Path) -> None:
+    """A run leaves one receipt per stage, summary, drift report and Markdown; each document fits its definition."""
+    folder = folder_of(root)
+    assert {file.name for file in folder.iterdir()} == {
+        *(f"{stage.name}.json" for stage in STAGES), "summary.json", "summary.md", "drift.json",
+    }  # fmt: skip
+    for stage in STAGES:
+        StageReceipt.model_validate_json((folder / f"{stage.name}.json").read_text(encoding="utf-8"))
+    RunSummary.model_validate_json((folder / "summary.json").read_text(encoding="utf-8"))
+    DriftReport.model_validate_json((folder / "drift.json").read_text(encoding="utf-8"))
+    assert "| collect |" in (root / "reports/distillation/latest.md").read_text(encoding="utf-8")
+
+
+def test_collect_receipt(root: Path) -> None:
+    """Collect's receipt in full: lines that are not blank in, records and skipped lines out, blank lines apart."""
+    receipt = json.loads((folder_of(root) / "collect.json").read_text(encoding="utf-8"))
+    file = root / "evidence" / "evidence.jsonl"
+    assert receipt["stats"] == {"accepted": 4, "rejected": 0, "quarantined": 0, "skipped": 1}
+    assert receipt["counts_by_reason"] == {"rejected": {}, "quarantined": {}, "skipped": {"malformed_json": 1}}
+    assert receipt["blank"] == 2
+    assert receipt["validation"] == {
+        "passed": False,
+        "errors": ["evidence: 1 skipped as malformed_json, the first is evidence.jsonl:7."],
+        "warnings": [],
+    }
+    assert receipt["inputs"]["files"] == [
+        {
+            "path": "evidence.jsonl",
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "bytes": file.stat().st_size,
+            "record_count": 5,
+        }
+    ]
+    assert receipt["timestamp"] == "2026-02-03T04:05:06.000000Z"
+    assert receipt["duration_ms"] == 0
+
+
+def test_score_and_preference_receipts(root: Path) -> None:
+    """Score passes all records on; the preference receipt has a second book over all scored records."""
+    folder = folder_of(root)
+    score = json.loads((folder / "score.json").read_text(encoding="utf-8"))
+    assert score["stats"] == {"accepted": 1, "rejected": 1, "quarantined": 2, "skipped": 0}
+    assert score["counts_by_reason"]["quarantined"] == {"needs_human_review": 1, "partially_accepted": 1}
+    assert score["outputs"]["record_count"] == score["inputs"]["record_count"] == 4
+    assert [entry["path"] for entry in score["outputs"]["files"]] == ["scored.run"]
+    preference = json.loads((folder / "export-preference.json").read_text(encoding="utf-8"))
+    assert preference["records"] == {"in": 4, "by_fate": {"no_counterpart": 1, "not_a_side": 1, "paired": 2}}
+
+
+def test_summary_adds_up(root: Path) -> None:
+    """The summary's totals are the sums over its stages; a skipped line fails the run, which publishes all the same."""
+    summary = json.loads((folder_of(root) / "summary.json").read_text(encoding="utf-8"))
+    assert summary["overall_passed"] is False
+    assert summary["published"] is True
+    assert summary["datasets"] == {"rag": 2, "sft": 1, "preference": 1}
+    for stat in ("accepted", "rejected", "quarantined", "skipped"):
+        assert summary[f"total_{stat}"] == sum(stage["stats"][stat] for stage in summary["stages"])
+    assert (summary["seq"], summary["previous"]) == (1, None)
+
+
+def test_books_of_every_receipt_balance(root: Path) -> None:
+    """records_in = accepted + rejected + quarantined + skipped, and each stat is the sum of its reasons."""
+    for stage in STAGES:
+        receipt = json.loads((folder_of(root) / f"{stage.name}.json").read_text(encoding="utf-8"))
+        assert receipt["inputs"]["record_count"] == sum(receipt["stats"].values())
+        for stat, reasons in receipt["counts_by_reason"].items():
+            assert sum(reasons.values()) == receipt["stats"][stat]
+
+
+def test_warehouse_tells_the_same(root: Path) -> None:
+    """The tables receipts.* hold what the documents say."""
+    rows = etl(
+        "sql", "select stage, records_in, accepted from receipts.stage order by position", "--root", root, "--json"
+    )
+    summary = json.loads((folder_of(root) / "summary.json").read_text(encoding="utf-8"))
+    assert [(row["stage"], row["records_in"], row["accepted"]) for row in rows.json] == [
+        (stage["name"], stage["records_in"], stage["stats"]["accepted"]) for stage in summary["stages"]
+    ]
+
+
+def test_taking_the_recorder_out_changes_no_byte(tmp_path: Path, sql: Sql) -> None:
+    """Exports with and without the recorder are byte-identical."""
+    recorded = tmp_path / "recorded"
+    recorded.mkdir()
+    assert etl("run-all", "--root", recorded, "--evidence", SAMPLE).exit_code == 0
+    settings = Settings()
+    warehouse = Warehouse.create(sql, settings, tmp_path / "plain.duckdb")
+    run_all(Run(Project.at(tmp_path, SAMPLE), settings, sql, warehouse, tmp_path / "plain"))
+    warehouse.close()
+    files = [file for file in (recorded / "exports").rglob("*.*") if file.suffix in {".jsonl", ".parquet"}]
+    assert len(files) == 12
+    for file in files:
+        assert file.read_bytes() == (tmp_path / "plain" / file.relative_to(recorded / "exports")).read_bytes()
+
+
+def test_pinned_clock_makes_receipts_repeatable(tmp_path: Path) -> None:
+    """With --recorded-at two roots have the same receipts, byte for byte."""
+    texts = []
+    for name in ("one", "other"):
+        root = tmp_path / name
+        write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE})
+        etl("run-all", "--root", root, "--recorded-at", "2026-02-03T04:05:06+02:00")
+        texts.append({file.name: file.read_bytes() for file in folder_of(root).iterdir()})
+    assert texts[0] == texts[1]
+
+
+def test_summaries_are_chained(tmp_path: Path) -> None:
+    """A run counts on from the one before it and names its summary's hash, also when one of them failed."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    etl("run-all", "--root", tmp_path)
+    etl("run-all", "--root", tmp_path, "--fail-fast")
+    etl("run-all", "--root", tmp_path)
+    folders = sorted(path for path in (tmp_path / "reports/distillation").iterdir() if path.is_dir())
+    summaries = [(folder / "summary.json").read_bytes() for folder in folders]
+    parsed = [json.loads(summary) for summary in summaries]
+    assert [(summary["seq"], summary["published"]) for summary in parsed] == [(1, True), (2, False), (3, True)]
+    assert [summary["previous"] for summary in parsed] == [
+        None, hashlib.sha256(summaries[0]).hexdigest(), hashlib.sha256(summaries[1]).hexdigest(),
+    ]  # fmt: skip
+    rows = etl("sql", "select seq, published from receipts.run order by seq", "--root", tmp_path, "--json").json
+    assert [(row["seq"], row["published"]) for row in rows] == [(1, True), (2, False), (3, True)]
+
+
+def test_failed_stage_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage that raises: later stages are not_run, every stage has a receipt, the previous version stays."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:4]})
+    assert etl("run-all", "--root", tmp_path).exit_code == 0
+    before = (tmp_path / "exports/sft/instruction_response.jsonl").read_bytes()
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:1]})
+    broken = tmp_path / "sql" / "6_datasets"
+    broken.mkdir(parents=True)
+    sft = Sql.of(tmp_path).files["sql/6_datasets/sft.sql"]
+    (broken / "sft.sql").write_text(sft.replace("task_id,", "error('no disk') as task_id,", 1), encoding="utf-8")
+    (broken / "sft.sql").write_text(sft.replace("        run.task_id,", "        error('boom') as task_id,"))
+    result = etl("run-all", "--root", tmp_path)
+    assert result.exit_code == 1
+    assert "boom" in result.stderr
+    assert "Traceback" not in result.stderr
+    summary = json.loads((folder_of(tmp_path) / "summary.json").read_text(encoding="utf-8"))
+    assert [stage["status"] for stage in summary["stages"]] == ["ok", "ok", "ok", "failed", "not_run"]
+    assert not summary["published"]
+    assert (tmp_path / "exports/sft/instruction_response.jsonl").read_bytes() == before
+    records = etl("sql", "select count(*) as n from evidence.record", "--root", tmp_path, "--json").json
+    assert records == [{"n": 4}]
+
+
+def test_books_that_do_not_balance_fail_the_run(tmp_path: Path) -> None:
+    """A view that loses a row is found by the books, and nothing is published."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:4]})
+    overlay = tmp_path / "sql" / "6_datasets"
+    overlay.mkdir(parents=True)
+    rag = Sql.of(Path("/nonexistent")).files["sql/6_datasets/rag.sql"]
+    (overlay / "rag.sql").write_text(rag + "where category <> 'needs_human_review'\n", encoding="utf-8")
+    result = etl("run-all", "--root", tmp_path)
+    assert result.exit_code == BooksError.exit_code == 1
+    assert "export-rag: 4 records in, but 2 accepted + 0 rejected + 1 quarantined + 0 skipped" in result.stderr
+    assert not (tmp_path / "exports" / "rag").exists()
+
+
+def test_aggregate_hash_tells_paths_and_contents_apart() -> None:
+    """The hash over entries does not depend on their order, and differs for different paths or contents."""
+    one, other = "1" * 64, "2" * 64
+
+    def entries(*pairs: tuple[str, str]) -> list[FileEntry]:
+        return [FileEntry(path=path, sha256=digest, bytes=0, record_count=0) for path, digest in pairs]
+
+    base = aggregate_hash(entries(("a", one), ("b", other)))
+    assert base == aggregate_hash(entries(("b", other), ("a", one)))
+    assert base != aggregate_hash(entries(("a", other), ("b", one)))
+    assert base != aggregate_hash(entries(("a", one)))
+    by_hand = hashlib.sha256()
+    for text in ("a", one, "b", other):
+        by_hand.update(len(text).to_bytes(8, "big") + text.encode())
+    assert base == by_hand.hexdigest()
