@@ -47,7 +47,11 @@ class Sql:
         """Read the package's sql folder, then the overlay's. Raises SqlError for a file that is misplaced or unreadable."""
         files = _read(packaged_sql())
         if overlay.is_dir() and overlay.resolve() != packaged_sql().resolve():
-            files |= _read(overlay)
+            added = _read(overlay)
+            for path in sorted(added.keys() - files.keys()):
+                if path.count("/") == 1:
+                    raise SqlError(f"{overlay.parent / path}: only tables.sql, raw.sql and macros.sql lie there; move it.")
+            files |= added
         return cls(files)
 
     @cached_property

@@ -1,0 +1,374 @@
+"""The command as users meet it: what it says, and with which exit code."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import etl, evidence_line, jsonl, write_evidence
+
+from etl.pipeline import STAGES
+
+EVIDENCE = [
+    evidence_line("a", verdict="accept", run_id="1"),
+    evidence_line("a", verdict="reject", run_id="2", response="Worse."),
+    evidence_line("b", verdict="partial"),
+    evidence_line("c", verdict="escalate"),
+]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the root of one good run."""
+    root = tmp_path_factory.mktemp("cli")
+    write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE})
+    assert etl("run-all", "--root", root).exit_code == 0
+    return root
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run-all", "--evidence", "/no/such"], "/no/such: there is no such evidence folder"),
+        (["run-all", "--set", "colour=red"], "there is no setting 'colour'"),
+        (["run-all", "--set", "accept_at"], "write it as NAME=VALUE"),
+        (["run-all", "--set", "accept_at=2"], "Setting accept_at cannot be '2'"),
+        (["run-all", "--set", "accept_at=nan"], "Setting accept_at cannot be 'nan'"),
+        (["run-all", "--set", "partial_at=0.95"], "partial_at (0.95) must not exceed accept_at (0.9)"),
+        (["run-all", "--set", "max_pairs_per_task=0"], "Setting max_pairs_per_task cannot be '0'"),
+        (["run-all", "--set", "known_paths_sha256=0"], "there is no setting 'known_paths_sha256'"),
+        (["run-all", "--known-paths", "/no/manifest"], "--known-paths /no/manifest: it cannot be read"),
+        (["run-all", "--recorded-at", "yesterday"], "it is no ISO 8601 time"),
+        (["run", "distil"], "There is no stage 'distil'; the stages are collect, score"),
+        (["receipts", "nobody"], "There is no run 'nobody'; the newest are:"),
+        (["drift", "nobody"], "There is no run 'nobody'"),
+        (["verify", "nobody"], "There is no run 'nobody'"),
+        (["explain", "nobody"], "Nothing here has the id 'nobody'"),
+        (["sql", "select from"], "The query failed: Parser Error"),
+        (["sql", "create table t (a int)"], "read-only"),
+        (["sql", "from read_csv('/etc/passwd')"], "disabled by configuration"),
+        (["sql", "copy (select 1) to '/tmp/etl-leak.csv'"], "disabled by configuration"),
+        (["sql", "attach '/tmp/etl-leak.db'"], "disabled by configuration"),
+        (["sql", "set enable_external_access = true"], "locked"),
+    ],
+)
+def test_bad_usage_is_one_sentence(root: Path, arguments: list[str], sentence: str) -> None:
+    """Wrong usage ends in exit code 2 and one clear sentence on stderr."""
+    result = etl(*arguments, "--root", root)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("arguments", [["run-all", "--nonsense"], ["nonsense"], ["sql"]])
+def test_unknown_options_are_usage_errors(arguments: list[str]) -> None:
+    """What the command line does not know is exit code 2 as well."""
+    assert etl(*arguments).exit_code == 2
+
+
+def test_no_such_root(tmp_path: Path) -> None:
+    """A root that is not there is said to be so."""
+    result = etl("run-all", "--root", tmp_path / "nowhere")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("command", [["sql", "select 1"], ["explain", "x"], ["drift"], ["receipts"], ["verify"]])
+def test_commands_that_need_a_run_say_so(tmp_path: Path, command: list[str]) -> None:
+    """Before the first run there is nothing to ask about."""
+    result = etl(*command, "--root", tmp_path)
+    assert result.exit_code == 2
+    assert "make one with etl run-all" in result.stderr
+
+
+@pytest.mark.parametrize("command", [["run-all"], ["sql", "select 1"], ["drift"], ["verify"], ["explain", "x"]])
+def test_a_file_that_is_no_warehouse(tmp_path: Path, command: list[str]) -> None:
+    """Another file in the warehouse's place is named, not overwritten."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    (tmp_path / "warehouse").mkdir()
+    file = tmp_path / "warehouse" / "etl.duckdb"
+    file.write_bytes(b"not a database" * 1000)
+    result = etl(*command, "--root", tmp_path)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "this is no warehouse of this version" in result.stderr
+    assert file.read_bytes() == b"not a database" * 1000
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["create table x (a int)", "create schema policy; create table policy.warehouse_format as select 99 as version"],
+)
+def test_a_warehouse_of_another_version(tmp_path: Path, statement: str) -> None:
+    """A database that is not ours, or of another format, is refused."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    (tmp_path / "warehouse").mkdir()
+    with duckdb.connect(str(tmp_path / "warehouse" / "etl.duckdb")) as other:
+        other.execute(statement)
+    for command in (["run-all"], ["sql", "select 1"]):
+        result = etl(*command, "--root", tmp_path)
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert "move it away and run etl run-all" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "sentence"),
+    [
+        ("4_scored/run.sql", "select nonsense from nowhere", "sql/4_scored/run.sql: Catalog Error"),
+        ("4_scored/run.sql", "selec", "sql/4_scored/run.sql: Parser Error"),
+        ("9_mine/Bad Name.sql", "select 1", "a view is named sql/<number>_<schema>/<name>.sql"),
+        ("stray.sql", "select 1", "stray.sql"),
+    ],
+)
+def test_broken_overlay(tmp_path: Path, name: str, body: str, sentence: str) -> None:
+    """A broken SQL overlay is named with its file and DuckDB's word on it."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    file = tmp_path / "sql" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(body, encoding="utf-8")
+    result = etl("run-all", "--root", tmp_path)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert sentence in result.stderr
+    assert not (tmp_path / "exports").exists()
+
+
+def test_json_is_one_document(root: Path) -> None:
+    """With --json stdout is one JSON document, errors included."""
+    assert isinstance(etl("sql", "from receipts.run", "--root", root, "--json").json, list)
+    assert set(etl("receipts", "--root", root, "--json").json) == {"summary", "receipts"}
+    assert etl("drift", "--root", root, "--json").json["severity"] == "ok"
+    assert {check["status"] for check in etl("verify", "--root", root, "--json").json} == {"ok"}
+    assert isinstance(etl("health", "--root", root, "--json").json, list)
+    assert set(etl("sql", "nonsense", "--root", root, "--json").json) == {"error"}
+
+
+def test_sql_prints_what_duckdb_can_hold(root: Path) -> None:
+    """Blobs, times, decimals, lists and structs come out as JSON."""
+    query = (
+        "select '\\xFF'::blob as b, timestamp '2026-01-01' as t, timestamptz '2026-01-01 00:00:00+02' as z, "
+        "1.5::decimal(3, 1) as d, [1, 2] as l, {'a': null} as s, 1::hugeint as h, interval 1 day as i"
+    )
+    (row,) = etl("sql", query, "--root", root, "--json").json
+    assert row["l"] == [1, 2]
+    assert row["s"] == {"a": None}
+    assert row["b"] == "\\xff"
+    assert etl("sql", query, "--root", root).exit_code == 0
+
+
+def test_dry_run_writes_nothing(tmp_path: Path) -> None:
+    """--dry-run tells the books that a run would have, and leaves no file."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    before = sorted(tmp_path.rglob("*"))
+    books = etl("run-all", "--root", tmp_path, "--dry-run", "--json").json
+    assert sorted(tmp_path.rglob("*")) == before
+    assert etl("run-all", "--root", tmp_path, "--json").exit_code == 0
+    summary = etl("receipts", "--root", tmp_path, "--json").json["summary"]
+    assert [(book["stage"], book["records_in"], book["accepted"]) for book in books] == [
+        (stage["name"], stage["records_in"], stage["stats"]["accepted"]) for stage in summary["stages"]
+    ]
+
+
+def test_run_all_prints_the_funnel(root: Path) -> None:
+    """The closing table has a row per stage; below it stand the funnel and the places of the outputs."""
+    result = etl("run-all", "--root", root)
+    for stage in STAGES:
+        assert stage.name in result.stdout
+    assert "4 records -> rag 2, sft 1, preference 1 pairs" in result.stdout
+    assert str(root / "exports") in result.stdout
+    assert result.stderr == ""
+
+
+def test_fail_fast_stops_at_collect(tmp_path: Path) -> None:
+    """--fail-fast: a skipped line stops the run after collect, and nothing is published."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": ["nonsense", *EVIDENCE]})
+    result = etl("run-all", "--root", tmp_path, "--fail-fast", "--json")
+    assert result.exit_code == 1
+    statuses = [stage["status"] for stage in json.loads(result.stdout)["stages"]]
+    assert statuses == ["ok", "not_run", "not_run", "not_run", "not_run"]
+    assert not (tmp_path / "exports").exists()
+
+
+def test_skipped_lines_are_loud_and_lost_nothing(tmp_path: Path) -> None:
+    """A skipped line: exit code 1, and everything else is published."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": ["nonsense", *EVIDENCE]})
+    result = etl("run-all", "--root", tmp_path)
+    assert result.exit_code == 1
+    assert "evidence: 1 skipped as malformed_json, the first is evidence.jsonl:1." in result.stdout
+    assert len(jsonl(tmp_path / "exports/rag/playbooks.jsonl")) == 2
+
+
+def test_opt_ins(tmp_path: Path) -> None:
+    """--include-partial admits partially accepted rows into sft, --include-review unsure ones into rag."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    result = etl("run-all", "--root", tmp_path, "--include-partial", "--include-review", "--json")
+    assert result.json["datasets"] == {"rag": 3, "sft": 2, "preference": 1}
+    same = etl("run-all", "--root", tmp_path, "--set", "include_partial=true", "--set", "include_review=true", "--json")
+    assert same.json["run_hash"] == result.json["run_hash"]
+
+
+class TestSomeStages:
+    """``etl run STAGE…``."""
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        """Give a root with one published version."""
+        write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+        assert etl("run-all", "--root", tmp_path).exit_code == 0
+        return tmp_path
+
+    def test_others_are_carried_over(self, root: Path) -> None:
+        """One export anew, the other stages reused, with the run that made them; their bytes stay."""
+        made_by = etl("receipts", "--root", root, "--json").json["summary"]["run_id"]
+        before = (root / "exports/rag/playbooks.parquet").read_bytes()
+        assert etl("run", "export-sft", "--root", root, "--include-partial").exit_code == 0
+        document = etl("receipts", "--root", root, "--json").json
+        statuses = {receipt["stage"]: (receipt["status"], receipt["made_by"]) for receipt in document["receipts"]}
+        assert statuses.pop("export-sft") == ("ok", None)
+        assert set(statuses.values()) == {("reused", made_by)}
+        assert document["summary"]["datasets"] == {"rag": 2, "sft": 2, "preference": 1}
+        assert (root / "exports/rag/playbooks.parquet").read_bytes() == before
+        assert etl("verify", "--root", root).exit_code == 0
+
+    def test_export_all_names_the_three_exports(self, root: Path) -> None:
+        """export-all is export-rag, export-sft and export-preference."""
+        assert etl("run", "export-all", "--root", root).exit_code == 0
+        receipts = etl("receipts", "--root", root, "--json").json["receipts"]
+        assert [receipt["status"] for receipt in receipts] == ["reused", "reused", "ok", "ok", "ok"]
+
+    def test_a_mixture_is_refused(self, root: Path) -> None:
+        """A stage whose change would leave a carried-over one behind is refused, and the old version stays."""
+        before = (root / "exports/sft/instruction_response.jsonl").read_bytes()
+        write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE[:2]})
+        result = etl("run", "collect", "--root", root)
+        assert result.exit_code == 1
+        assert "run both, or etl run-all" in result.stderr
+        assert (root / "exports/sft/instruction_response.jsonl").read_bytes() == before
+
+    def test_unchanged_stages_may_run_alone(self, root: Path) -> None:
+        """Running a stage again whose inputs are the same gives the same version."""
+        before = (root / "exports/sft/instruction_response.jsonl").read_bytes()
+        assert etl("run", "collect", "score", "--root", root).exit_code == 0
+        assert (root / "exports/sft/instruction_response.jsonl").read_bytes() == before
+
+
+class TestExplain:
+    """``etl explain ID``."""
+
+    def test_way_of_a_record(self, root: Path) -> None:
+        """From file and line through rule and category to the fate in each dataset, by any of its ids."""
+        (row,) = (row for row in jsonl(root / "exports/rag/playbooks.jsonl") if row["task_id"] == "a")
+        found = etl("explain", row["id"], "--root", root, "--json").json
+        (record,) = found["records"]
+        assert (record["source_path"], record["line_number"]) == ("evidence.jsonl", 1)
+        assert (record["rule"], record["category"]) == ("verdict", "accepted")
+        assert record["pairing_fate"] == "paired"
+        assert record["response"] == "The answer to a."
+        for other in (record["evidence_id"], record["sft_id"], record["line_sha256"], "evidence.jsonl:1"):
+            assert etl("explain", other, "--root", root, "--json").json["records"] == found["records"]
+
+    def test_refused_record_shows_reason_and_text(self, root: Path) -> None:
+        """The id of a quarantined row leads to the text that the quarantine does not hold."""
+        row = next(row for row in jsonl(root / "exports/quarantine/sft.jsonl") if row["task_id"] == "b")
+        text = etl("explain", row["id"], "--root", root).stdout
+        assert "quarantined: category_disallowed (partially_accepted)" in text
+        assert "The answer to b." in text
+
+    def test_pair(self, root: Path) -> None:
+        """The id of a pair leads to both sides."""
+        (pair,) = jsonl(root / "exports/preference/chosen_rejected.jsonl")
+        found = etl("explain", pair["id"], "--root", root, "--json").json
+        assert found["pairs"][0]["chosen"] == "The answer to a."
+        assert [record["line_number"] for record in found["records"]] == [1, 2]
+        assert "ships in preference" in etl("explain", pair["id"], "--root", root).stdout
+
+    def test_skipped_line(self, tmp_path: Path) -> None:
+        """A skipped line is explained by its place or its hash, with its bytes; escape sequences are made harmless."""
+        write_evidence(tmp_path / "evidence", {"evidence.jsonl": [b"\x1b[31mnot json\xff"]})
+        etl("run-all", "--root", tmp_path)
+        (line,) = etl("explain", "evidence.jsonl:1", "--root", tmp_path, "--json").json["skipped"]
+        assert (line["reason"], line["raw"]) == ("invalid_utf8", "\x1b[31mnot json\\xff")
+        shown = etl("explain", line["line_sha256"], "--root", tmp_path).stdout
+        assert "\\u001b[31mnot json" in shown
+        assert "\x1b" not in shown
+
+
+class TestVerify:
+    """``etl verify [RUN]``."""
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        """Give a root with two published runs."""
+        write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+        assert etl("run-all", "--root", tmp_path).exit_code == 0
+        assert etl("run-all", "--root", tmp_path).exit_code == 0
+        return tmp_path
+
+    @staticmethod
+    def checks(root: Path, *arguments: str) -> tuple[int, dict[str, str]]:
+        """Return the exit code, and the status by what was checked."""
+        result = etl("verify", *arguments, "--root", root, "--json")
+        return result.exit_code, {check["what"]: check["status"] for check in result.json}
+
+    def test_all_is_as_recorded(self, root: Path) -> None:
+        """An untouched root verifies."""
+        code, checks = self.checks(root)
+        assert (code, set(checks.values())) == (0, {"ok"})
+        assert len([what for what in checks if what.startswith("exports/")]) == 12
+
+    def test_older_run(self, root: Path) -> None:
+        """Of an older run the documents are checked; its outputs were replaced since."""
+        older = min(path.name for path in (root / "reports/distillation").iterdir() if path.is_dir())
+        code, checks = self.checks(root, older)
+        assert (code, checks["exports/sft/instruction_response.jsonl"]) == (0, "unchecked")
+        assert checks["summary.json"] == "ok"
+
+    @pytest.mark.parametrize("name", ["exports/sft/instruction_response.jsonl", "exports/quarantine/rag.parquet"])
+    def test_changed_output(self, root: Path, name: str) -> None:
+        """A changed byte in an output is found."""
+        (root / name).write_bytes((root / name).read_bytes() + b" ")
+        code, checks = self.checks(root)
+        assert (code, checks[name]) == (1, "failed")
+
+    def test_missing_output(self, root: Path) -> None:
+        """A missing output is found."""
+        (root / "exports/rag/playbooks.jsonl").unlink()
+        code, checks = self.checks(root)
+        assert (code, checks["exports/rag/playbooks.jsonl"]) == (1, "failed")
+
+    @pytest.mark.parametrize("name", ["summary.json", "collect.json"])
+    def test_edited_document(self, root: Path, name: str) -> None:
+        """An edited receipt or summary is found."""
+        file = max(path for path in (root / "reports/distillation").iterdir() if path.is_dir()) / name
+        file.write_text(file.read_text(encoding="utf-8").replace('"accepted": 4', '"accepted": 5'), encoding="utf-8")
+        code, checks = self.checks(root)
+        assert (code, checks[name]) == (1, "failed")
+
+    def test_evidence_that_grew_or_went_is_no_failure(self, root: Path) -> None:
+        """Logs grow and are rotated away: unchecked, no failure; rewritten ones fail."""
+        file = root / "evidence" / "evidence.jsonl"
+        content = file.read_bytes()
+        file.write_bytes(content + b"{}\n")
+        assert self.checks(root)[1]["evidence.jsonl"] == "unchecked"
+        file.write_bytes(content.replace(b"answer", b"ansver"))
+        code, checks = self.checks(root)
+        assert (code, checks["evidence.jsonl"]) == (1, "failed")
+        file.unlink()
+        assert self.checks(root) == (0, checks | {"evidence.jsonl": "unchecked"})
+
+
+def test_health(tmp_path: Path) -> None:
+    """Health looks at everything a run needs, and says what to do."""
+    findings = {finding["what"]: finding for finding in etl("health", "--root", tmp_path, "--json").json}
+    assert findings["evidence"]["status"] == "failed"
+    assert findings["published"]["status"] == "warn"
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    etl("run-all", "--root", tmp_path)
+    result = etl("health", "--root", tmp_path, "--json")
+    assert result.exit_code == 0
+    assert {finding["status"] for finding in result.json} == {"ok"}
+
+
+def test_version_and_help() -> None:
+    """The command tells its version, and explains itself."""
+    assert etl("--version").stdout.startswith("etl ")
+    for command in ("run-all", "run", "drift", "receipts", "verify", "explain", "sql", "health"):
+        assert command in etl("--help").stdout

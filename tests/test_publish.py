@@ -1,0 +1,160 @@
+"""Old until new is whole: what a reader sees is one version, also when a run was cut anywhere."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import etl, evidence_line, write_evidence
+from filelock import FileLock
+
+from etl import publish
+from etl.project import Project
+from etl.publish import Workshop
+
+
+def lines(count: int) -> list[dict[str, object]]:
+    """Return so many accepted lines."""
+    return [evidence_line(f"t{at}", verdict="accept") for at in range(count)]
+
+
+def version(root: Path) -> dict[str, bytes]:
+    """Return every exported file's bytes."""
+    return {
+        file.relative_to(root).as_posix(): file.read_bytes()
+        for file in sorted((root / "exports").rglob("*"))
+        if file.is_file()
+    }
+
+
+def records(root: Path) -> int:
+    """Return how many records the published warehouse has."""
+    with duckdb.connect(str(root / "warehouse" / "etl.duckdb"), read_only=True) as warehouse:
+        return warehouse.execute("select count(*) from evidence.record").fetchall()[0][0]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Give a root with one published version of 3 records, and evidence for another of 5."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": lines(3)})
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports" / "README.md").write_text("mine\n", encoding="utf-8")
+    (tmp_path / "exports" / ".gitkeep").touch()
+    assert etl("run-all", "--root", tmp_path).exit_code == 0
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": lines(5)})
+    return tmp_path
+
+
+def test_exports_keep_their_readme(root: Path) -> None:
+    """The folder changes as one, and its README and .gitkeep stay."""
+    assert etl("run-all", "--root", root).exit_code == 0
+    assert (root / "exports" / "README.md").read_text(encoding="utf-8") == "mine\n"
+    assert (root / "exports" / ".gitkeep").is_file()
+    assert not (root / "exports").is_symlink()
+
+
+def test_no_litter(root: Path) -> None:
+    """After a run nothing is left of the build."""
+    assert {file.name for file in (root / "warehouse").rglob("*")} == {"etl.duckdb", ".etl", "lock"}
+    assert {file.name for file in (root / "reports").iterdir()} == {"distillation"}
+
+
+STEPS = ["_swap_exports", "_move", "move_reports", "done"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_cut_publish_step_is_rolled_forward(root: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Wherever the publish step is cut, the next command finishes it: the new version, whole, with its receipts."""
+
+    class Cut(BaseException):
+        """The process dies here."""
+
+    def die(*_: object) -> None:
+        raise Cut
+
+    with monkeypatch.context() as patch:
+        if step == "move_reports":
+            patch.setattr(publish, step, die)
+        else:
+            patch.setattr(Workshop, step, die)
+        with pytest.raises(Cut):
+            etl("run-all", "--root", root)
+    assert etl("drift", "--root", root).exit_code == 0
+    assert records(root) == 5
+    assert len(version(root)["exports/sft/instruction_response.jsonl"].splitlines()) == 5
+    assert not Workshop(Project.at(root)).journal.exists()
+    assert etl("verify", "--root", root).exit_code == 0
+    assert etl("receipts", "--root", root, "--json").json["summary"]["seq"] == 2
+
+
+def test_swap_without_exchange(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system cannot swap two folders in one step, two renames do it."""
+    monkeypatch.setattr(publish, "_exchange", lambda *_: False)
+    assert etl("run-all", "--root", root).exit_code == 0
+    assert len(version(root)["exports/sft/instruction_response.jsonl"].splitlines()) == 5
+
+
+def test_failed_run_keeps_the_old_version(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that fails before it publishes leaves exports and warehouse as they were, and its own receipts."""
+    before = version(root)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device", "somewhere")
+
+    monkeypatch.setattr(Workshop, "prepare", fail)
+    result = etl("run-all", "--root", root)
+    assert result.exit_code == 1
+    assert result.stderr == "etl: somewhere: No space left on device.\n"
+    assert version(root) == before
+    assert records(root) == 3
+    assert etl("receipts", "--root", root, "--json").json["summary"]["published"] is False
+
+
+def test_killed_run_gets_its_receipts_from_the_next_command(root: Path) -> None:
+    """A run that was killed while it built has its receipts written by the next command, from its journal."""
+    before = version(root)
+    code = (
+        "import os, sys; from etl import export; from etl.cli import app; "
+        "export.audit = lambda *_: os._exit(9); sys.argv = ['etl', 'run-all', '--root', sys.argv[1]]; app()"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, check=False)
+    assert killed.returncode == 9
+    assert Workshop(Project.at(root)).journal.is_file()
+    assert version(root) == before
+    summary = etl("receipts", "--root", root, "--json").json["summary"]
+    assert [stage["status"] for stage in summary["stages"]] == ["ok", "ok", "failed", "not_run", "not_run"]
+    assert (summary["seq"], summary["published"]) == (2, False)
+    assert not (root / "warehouse/.etl/build").exists()
+    assert etl("run-all", "--root", root).exit_code == 0
+    assert etl("receipts", "--root", root, "--json").json["summary"]["seq"] == 3
+
+
+def test_one_run_at_a_time(root: Path) -> None:
+    """While a run holds the root, a second gets one sentence that names the holder, and exit code 2."""
+    workshop = root / "warehouse" / ".etl"
+    with FileLock(workshop / "lock"):
+        (workshop / "holder.json").write_text(json.dumps({"pid": 4711}), encoding="utf-8")
+        result = etl("run-all", "--root", root)
+    assert result.exit_code == 2
+    assert "another run (process 4711) is under way here" in result.stderr
+
+
+def test_an_open_shell_does_not_block_a_run(root: Path) -> None:
+    """A duckdb shell that holds the published warehouse, even for writing, neither blocks a run nor is disturbed."""
+    code = (
+        "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(c.execute('select 1').fetchall(), flush=True); "
+        "sys.stdin.readline(); print(c.execute('select count(*) from evidence.record').fetchall()[0][0], flush=True)"
+    )
+    warehouse = str(root / "warehouse" / "etl.duckdb")
+    command = [sys.executable, "-c", code, warehouse]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as shell:
+        assert shell.stdin
+        assert shell.stdout
+        shell.stdout.readline()
+        assert etl("run-all", "--root", root).exit_code == 0
+        assert etl("sql", "select count(*) as n from evidence.record", "--root", root, "--json").json == [{"n": 5}]
+        shell.stdin.write("\n")
+        shell.stdin.flush()
+        assert shell.stdout.readline() == "3\n"
