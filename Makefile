@@ -45,8 +45,8 @@ sql: $(STAMP) ## Query the warehouse: make sql Q="from receipts.funnel"
 bench: $(STAMP) ## Time a full run against a bare DuckDB script that does the same outputs (see bench/).
 	$(BIN)/python bench/compare.py
 
-docs: $(STAMP) ## Write docs/data-dictionary.md from the warehouse's own comments.
-	$(BIN)/python docs/make_dictionary.py
+docs: $(STAMP) ## Write the reference pages in docs/ from the comments and settings.
+	$(BIN)/python docs/make_reference.py
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml.
 	$(BIN)/pip-compile --quiet --strip-extras --extra dev --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml

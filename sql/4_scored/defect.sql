@@ -28,7 +28,7 @@ numbered as (
     select
         record.source_path,
         record.line_number,
-        row_number() over same_evidence as copy,
+        row_number() over same_evidence as occurrence,
         first_value(record.source_path || ':' || record.line_number) over same_evidence as first_at,
     from evidence.record as record
     window same_evidence as (partition by record.evidence_id order by record.source_path, record.line_number)
@@ -45,7 +45,7 @@ flagged as (
         policy.is_blank(record.prompt) as empty_prompt,
         record.source is null or record.task_id is null as schema_violation,
         absent.positions as absent_paths,
-        case when numbered.copy > 1 then numbered.first_at end as duplicate_of,
+        case when numbered.occurrence > 1 then numbered.first_at end as duplicate_of,
     from evidence.record as record
     inner join numbered on record.source_path = numbered.source_path and record.line_number = numbered.line_number
     left join absent on record.source_path = absent.source_path and record.line_number = absent.line_number

@@ -1,0 +1,97 @@
+"""Writes the reference pages from what the product itself says: the warehouse's comments, and the settings' fields."""
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from etl.settings import Settings
+from etl.views import Sql
+from etl.warehouse import Warehouse
+
+HERE = Path(__file__).parent
+
+_SCHEMAS = {
+    "policy": "What is decided: settings, words, admissions. Change a rule here.",
+    "raw": "What a mapping reads and makes while a run collects; empty in a published warehouse.",
+    "sources": "One mapping per source: parsed lines to the columns of `evidence.record`.",
+    "evidence": "What was observed: records, skipped lines, files.",
+    "scored": "What each record is worth, and what sets it aside by itself.",
+    "pairs": "Who can be preferred over whom.",
+    "datasets": "Every candidate row of each dataset, and why it does not ship.",
+    "receipts": "What was recorded of each run, and the books as they are now.",
+    "drift": "Each run against its prior.",
+}
+
+
+def data_dictionary() -> str:
+    """Return the page that lists every relation of the warehouse with its comment, columns and types."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "etl.duckdb"
+        sql = Sql.of(Path(folder) / "no-overlay")
+        Warehouse.create(sql, Settings(), file).finish(sql)
+        with Warehouse.published(file) as warehouse:
+            return _dictionary_of(warehouse)
+
+
+def _dictionary_of(warehouse: Warehouse) -> str:
+    relations = warehouse.execute(
+        "select schema_name, view_name, 'view', comment from duckdb_views() where not internal "
+        "union all select schema_name, table_name, 'table', comment from duckdb_tables() order by all"
+    )
+    page = [
+        "# Data dictionary",
+        "",
+        "Every relation of `warehouse/etl.duckdb`. This page is made from the comments in the warehouse (`make docs`), which",
+        "are the headers of the files under `sql/`; a test holds them equal. In the warehouse itself:",
+        "",
+        "```sql",
+        "select schema_name, view_name, comment from duckdb_views() where not internal;",
+        "```",
+        "",
+    ]
+    for schema, meaning in _SCHEMAS.items():
+        page += [f"## {schema}", "", meaning, ""]
+        for owner, name, kind, comment in relations:
+            if owner == schema:
+                page += [f"### {schema}.{name}", "", f"*{kind}* · {comment}", "", "| column | type |", "|---|---|"]
+                columns = warehouse.execute(f"describe {schema}.{name}")
+                page += [f"| {column} | {kind_of} |" for column, kind_of, *_ in columns]
+                page.append("")
+    return "\n".join(page)
+
+
+def settings_page() -> str:
+    """Return the page that lists every setting with its default and meaning."""
+    page = [
+        "# Settings",
+        "",
+        "Set with `--set NAME=VALUE`, or with the flag or environment variable that is named. The views read them as the one",
+        "row of `policy.setting`. Made from the code (`make docs`); a test holds them equal.",
+        "",
+        "| setting | default | meaning | other ways to set it |",
+        "|---|---|---|---|",
+    ]
+    others = {
+        "include_partial": "`--include-partial`",
+        "include_review": "`--include-review`",
+        "drift_threshold": "`--threshold`, `ETL_DRIFT_THRESHOLD`",
+        "known_paths_sha256": "`--known-paths FILE` (the only way)",
+    }
+    for name, field in Settings.model_fields.items():
+        default = "null" if field.default is None else str(field.default).lower()
+        page.append(f"| `{name}` | {default} | {field.description} | {others.get(name, '')} |")
+    page += [
+        "",
+        "`drift_threshold`, `threads` and `memory_limit` cannot change an output byte; all others are part of the settings",
+        "hash that receipts and Parquet files carry.",
+        "",
+    ]
+    return "\n".join(page)
+
+
+PAGES = {"data-dictionary.md": data_dictionary, "settings.md": settings_page}
+
+if __name__ == "__main__":
+    for page_name, make in PAGES.items():
+        (HERE / page_name).write_text(make(), encoding="utf-8")
+        sys.stdout.write(f"docs/{page_name}\n")

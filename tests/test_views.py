@@ -1,0 +1,95 @@
+"""The sql folder: plain views that work for anyone who opens the warehouse."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import REPOSITORY, SAMPLE, etl
+
+from etl.views import Sql, packaged_sql
+
+
+def test_views_work_in_a_plain_shell(tmp_path: Path) -> None:
+    """Every view answers in a session that knows nothing of the product, and gives what the run shipped."""
+    assert etl("run-all", "--root", tmp_path, "--evidence", SAMPLE).exit_code == 0
+    with duckdb.connect(str(tmp_path / "warehouse/etl.duckdb"), read_only=True) as shell:
+        shell.execute("set timezone = 'Asia/Kathmandu'")
+        views = shell.execute(
+            "select schema_name || '.' || view_name from duckdb_views() where not internal"
+        ).fetchall()
+        assert len(views) == len(Sql.of(tmp_path).views)
+        for (view,) in views:
+            shell.execute(f"from {view}").fetchall()
+        shipped = shell.execute("select count(*) from datasets.sft where quarantine_reason is null").fetchall()[0][0]
+    lines = (tmp_path / "exports/sft/instruction_response.jsonl").read_bytes().count(b"\n")
+    assert shipped == lines > 0
+
+
+def test_materialised_views_equal_their_definitions(tmp_path: Path) -> None:
+    """What a run computed once and exported equals what the views' definitions say."""
+    assert etl("run-all", "--root", tmp_path, "--evidence", SAMPLE).exit_code == 0
+    for dataset, file in (("rag", "rag/playbooks"), ("sft", "sft/instruction_response")):
+        query = f"select id from datasets.{dataset} where quarantine_reason is null order by id"
+        ids = [row["id"] for row in etl("sql", query, "--root", tmp_path, "--json").json]
+        assert (
+            ids
+            == duckdb.read_parquet(str(tmp_path / f"exports/{file}.parquet"))
+            .select("id")
+            .to_arrow_table()["id"]
+            .to_pylist()
+        )
+    query = "select scored.category, count(*)::int as n from scored.run as scored group by all order by all"
+    counted = {row["category"]: row["n"] for row in etl("sql", query, "--root", tmp_path, "--json").json}
+    score = etl("receipts", "--root", tmp_path, "--json").json["receipts"][1]
+    assert counted["accepted"] == score["stats"]["accepted"]
+
+
+@pytest.mark.parametrize("path", sorted(Sql.of(Path("/nonexistent")).files))
+def test_files_are_plain_sql(path: str) -> None:
+    """No templating, no session variables, one header; a view is one SELECT whose last step names its columns."""
+    text = (packaged_sql().parent / path).read_text(encoding="utf-8")
+    assert text.startswith("-- ")
+    assert not re.search(r"\{\{|\{%|getvariable|current_setting|\bset\s+variable\b", text, re.IGNORECASE)
+    if path.count("/") == 2:
+        code = "\n".join(line.split("--")[0] for line in text.splitlines())
+        assert ";" not in re.sub(r"'[^']*'", "", code)
+        assert re.search(r"\b(create|insert|update|delete|copy|attach)\b", code, re.IGNORECASE) is None
+        last_step = code[max(code.rfind("\n)\n"), 0) :]
+        assert not re.search(r"select\s+(\w+\.)?\*", last_step)
+
+
+@pytest.mark.slow
+def test_built_wheel_works_from_any_folder(tmp_path: Path) -> None:
+    """The wheel carries its SQL: installed elsewhere, it runs in a folder that has nothing but evidence."""
+    source = tmp_path / "source"
+    shutil.copytree(
+        REPOSITORY,
+        source,
+        ignore=shutil.ignore_patterns(".venv", ".git", "warehouse", "exports", "reports", ".*_cache"),
+    )
+    python = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    build = [
+        *python,
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(tmp_path),
+        str(source),
+    ]
+    subprocess.run(build, check=True)
+    (wheel,) = tmp_path.glob("evidence_etl-*.whl")
+    target = tmp_path / "installed"
+    subprocess.run([*python, "install", "--quiet", "--no-deps", "--target", str(target), str(wheel)], check=True)
+    root = tmp_path / "root"
+    shutil.copytree(SAMPLE, root / "evidence")
+    code = f"import sys; sys.path.insert(0, {str(target)!r}); import etl; assert etl.__file__.startswith({str(target)!r}); "
+    code += "from etl.cli import app; sys.argv = ['etl', 'run-all']; app()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (root / "exports/sft/instruction_response.parquet").is_file()
