@@ -26,15 +26,12 @@ PAIRS = {("accepted", "rejected"), ("accepted", "partially_accepted")}
 _CATEGORY = """
 select
     written.id,
+    written.id = sha256(concat($dataset, chr(31), scored.evidence_id)) as is_named,
     scored.category,
 from written
-left join (
-    select
-        sha256(concat($dataset, chr(31), evidence_id)) as id,
-        min(category) as category,
-    from scored.run
-    group by evidence_id
-) as scored on written.id = scored.id
+left join scored.run as scored
+    on written.provenance.source_path = scored.source_path
+    and written.provenance.line_number = scored.line_number
 """
 
 _PAIR = """
@@ -92,9 +89,9 @@ def refuse_forbidden(run: Run, dataset: str, rows: pa.Table, file: Path) -> None
                 if is_one_run:
                     raise FirewallError(f"{file}: the pair {pair_id} compares a run with itself.")
         return
-    with run.warehouse.lent("written", rows.select(["id"])):
-        for row_id, category in run.warehouse.execute(_CATEGORY, {"dataset": dataset}):
-            if category is None:
+    with run.warehouse.lent("written", rows.select(["id", "provenance"])):
+        for row_id, is_named, category in run.warehouse.execute(_CATEGORY, {"dataset": dataset}):
+            if not is_named:
                 raise FirewallError(f"{file}: the row {row_id} is no record of scored.run; nothing was published.")
             if category in NEVER[dataset]:
                 raise FirewallError(

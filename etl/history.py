@@ -23,12 +23,15 @@ from etl.warehouse import Warehouse
 TABLES = ("run", "stage", "file", "reason", "fate", "message")
 
 
-def load_history(project: Project, sql: Sql, settings: Settings) -> Warehouse:
-    """Return a warehouse in memory with all that is known of earlier runs, under these settings."""
+def load_history(project: Project, sql: Sql, settings: Settings, as_copy: bool = False) -> Warehouse:
+    """Return a warehouse in memory with all that is known of earlier runs, under these settings.
+
+    ``as_copy`` keeps out of the way of whoever opens the published warehouse meanwhile, as a run must.
+    """
     views = [view for view in sql.views if view.schema == "drift" or view.qualified == "receipts.imbalance"]
     history = Warehouse.create(sql, settings, views=views)
     if project.warehouse.is_file():
-        with Warehouse.published(project.warehouse) as published:
+        with Warehouse.published(project.warehouse, as_copy) as published:
             copy_receipts(published, history)
     known = {row[0] for row in history.execute("select run_id from receipts.run")}
     for folder in sorted(project.reports.glob("*/")):

@@ -62,7 +62,7 @@ def execute(request: Request) -> Outcome:
     workshop = Workshop(project)
     with workshop.held():
         workshop.recover(lambda entry: write_cut_run(project, entry))
-        history = load_history(project, sql, request.settings)
+        history = load_history(project, sql, request.settings, as_copy=True)
         try:
             return _held_run(request, sql, workshop, history)
         finally:

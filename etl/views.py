@@ -50,7 +50,9 @@ class Sql:
             added = _read(overlay)
             for path in sorted(added.keys() - files.keys()):
                 if path.count("/") == 1:
-                    raise SqlError(f"{overlay.parent / path}: only tables.sql, raw.sql and macros.sql lie there; move it.")
+                    raise SqlError(
+                        f"{overlay.parent / path}: only tables.sql, raw.sql and macros.sql lie there; move it."
+                    )
             files |= added
         return cls(files)
 

@@ -64,23 +64,23 @@ class Warehouse:
 
     @classmethod
     @contextmanager
-    def published(cls, file: Path) -> Iterator["Warehouse"]:
+    def published(cls, file: Path, as_copy: bool = False) -> Iterator["Warehouse"]:
         """Open a published warehouse for reading; it can reach no other file.
 
         Somebody may have it open for writing, as the duckdb shell does unless told otherwise: then a copy is read.
+        And nobody can open it for writing while it is read here: ``as_copy`` reads a copy at once, to be in no one's way.
         Raises NotFoundError where there is none, WarehouseError where it is not one of this version.
         """
         if not file.is_file():
             raise NotFoundError(f"{file}: there is no warehouse yet; make one with etl run-all.")
         with tempfile.TemporaryDirectory(prefix="etl-") as folder:
             try:
-                connection = duckdb.connect(str(file), read_only=True, config=dict(_READ_ONLY))
-            except (duckdb.IOException, duckdb.ConnectionException) as error:
-                if "lock" not in str(error) and "different configuration" not in str(error):
-                    raise WarehouseError(_not_ours(file, error)) from None
-                copy = Path(folder) / "copy.duckdb"
-                shutil.copyfile(file, copy)
-                connection = duckdb.connect(str(copy), read_only=True, config=dict(_READ_ONLY))
+                try:
+                    connection = _read_only(_copied(file, folder) if as_copy else file)
+                except (duckdb.IOException, duckdb.ConnectionException) as error:
+                    if "lock" not in str(error) and "different configuration" not in str(error):
+                        raise
+                    connection = _read_only(_copied(file, folder))
             except duckdb.Error as error:
                 raise WarehouseError(_not_ours(file, error)) from None
             with connection:
@@ -206,6 +206,14 @@ class Warehouse:
 def duckdb_version() -> str:
     """Return the version of the engine."""
     return str(duckdb.__version__)
+
+
+def _read_only(file: Path) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(str(file), read_only=True, config=dict(_READ_ONLY))
+
+
+def _copied(file: Path, folder: str) -> Path:
+    return Path(shutil.copyfile(file, Path(folder) / "copy.duckdb"))
 
 
 def _sentence(error: duckdb.Error) -> str:
