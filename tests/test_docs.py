@@ -32,6 +32,7 @@ def test_readme_queries_run(tmp_path: Path) -> None:
     """Every SQL example of the README answers on the bundled sample."""
     assert etl("run-all", "--root", tmp_path, "--evidence", SAMPLE).exit_code == 0
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    readme = re.sub(r"^--.*\n", "", readme, flags=re.MULTILINE)
     queries = [
         query
         for block in re.findall(r"```sql\n(.*?)```", readme, re.DOTALL)
