@@ -12,6 +12,8 @@ from etl.errors import EtlError, SqlError, StageError
 from etl.evidence import EvidenceFile, LineReader, LongLine, find_evidence
 from etl.lines import Refusal, is_blank, judge
 from etl.run import Run
+from etl.views import View
+from etl.warehouse import Warehouse
 
 #: Lines are handed to the warehouse in batches of about this many bytes.
 BATCH_BYTES = 16 << 20
@@ -170,10 +172,9 @@ def _map(run: Run, source: str) -> None:
     mapping = run.sql.view(f"sources.{source}")
     warehouse.execute("truncate raw.mapped")
     try:
-        if {"source_path", "line_number"} <= set(warehouse.columns(mapping.qualified)):
+        if _names_its_lines(warehouse, mapping):
             warehouse.execute("insert into raw.mapped by name from query_table(?)", [mapping.qualified])
         else:
-            # A mapping that does not pass the provenance on gives its rows in the order of the lines.
             warehouse.execute(
                 "insert into raw.mapped by name select line.source_path, line.line_number, mapped.* "
                 "from raw.line as line positional join query_table(?) as mapped",
@@ -204,3 +205,26 @@ def _map(run: Run, source: str) -> None:
         )
     except EtlError as error:
         raise SqlError(f"{mapping.path}: {error}") from error
+
+
+#: The steps of a plan that gives row for row what it reads, in that order.
+_ROW_BY_ROW = {"PROJECTION", "SEQ_SCAN"}
+
+
+def _names_its_lines(warehouse: Warehouse, mapping: View) -> bool:
+    """Tell whether a mapping passes source_path and line_number on; raise SqlError where it names what it must not.
+
+    It may leave out both if it goes row by row: then its rows stand in the order of the lines.
+    """
+    columns = set(warehouse.columns(mapping.qualified))
+    unknown = sorted(columns - set(warehouse.columns("raw.mapped")))
+    if unknown:
+        raise SqlError(f"{mapping.path}: evidence.record has no column {', '.join(unknown)}; rename or remove it.")
+    key = {"source_path", "line_number"} & columns
+    if not key and warehouse.steps(mapping.qualified) <= _ROW_BY_ROW:
+        rows = warehouse.one("select count(*) from query_table(?)", [mapping.qualified])
+        if rows == warehouse.one("select count(*) from raw.line"):
+            return False
+    if len(key) != 2:
+        raise SqlError(f"{mapping.path}: select source_path and line_number too, so that each row names its line.")
+    return True

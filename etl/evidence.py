@@ -56,7 +56,7 @@ def find_evidence(folder: Path) -> list[EvidenceFile]:
 def _below(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
     for entry in os.scandir(folder):
         path = folder / entry.name
-        if entry.is_dir() and not _EVIDENCE.search(entry.name):
+        if path.is_dir() and not _EVIDENCE.search(entry.name):
             real = path.resolve()
             if real not in ancestors:
                 yield from _below(path, (*ancestors, real))
@@ -101,6 +101,11 @@ class LineReader:
             while chunk := raw.read(CHUNK):  # what a broken stream left unread
                 self.take(chunk)
 
+    @property
+    def _is_empty_gzip(self) -> bool:
+        """Python's gzip takes a file without a byte for an empty stream; it is one that was never written."""
+        return self._file.source_path.endswith(".gz") and self.bytes == 0
+
     def take(self, chunk: bytes) -> None:
         """Note bytes that came from disk."""
         self._hash.update(chunk)
@@ -109,7 +114,8 @@ class LineReader:
     def _lines(self, stream: io.BufferedIOBase) -> Iterator[bytes | LongLine | Tail]:
         pending = _Pending(self._limit)
         try:
-            while chunk := stream.read(CHUNK):
+            # read1 hands over what is unpacked before it meets the end of a broken stream; read would drop it.
+            while chunk := stream.read1(CHUNK):
                 first, *others = chunk.split(b"\n")
                 pending.add(first)
                 for part in others:
@@ -118,7 +124,9 @@ class LineReader:
         except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile) as error:
             yield Tail(pending.content(), f"the compressed stream ends badly: {error}")
         else:
-            if not pending.is_empty:
+            if self._is_empty_gzip:
+                yield Tail(b"", "the compressed stream ends badly: it has no byte")
+            elif not pending.is_empty:
                 yield pending.line()
 
 

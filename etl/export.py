@@ -29,17 +29,11 @@ def export(run: Run, name: str) -> None:
     ships = "quarantine_reason is null"
     if name == "preference":
         ships += " and skip_reason is null"
+    refused = "quarantine_reason is not null"
     _write(run, dataset, dataset.stem, dataset.contract, ships)
-    _write(run, dataset, dataset.quarantine_stem, dataset.quarantine, "quarantine_reason is not null")
-    audit(run, dataset.name, dataset.relation, dataset.stem, columns_of(dataset.contract), ships)
-    audit(
-        run,
-        f"{dataset.name} quarantine",
-        dataset.relation,
-        dataset.quarantine_stem,
-        columns_of(dataset.quarantine),
-        "quarantine_reason is not null",
-    )
+    _write(run, dataset, dataset.quarantine_stem, dataset.quarantine, refused)
+    audit(run, dataset.relation, dataset.stem, columns_of(dataset.contract), ships, dataset.name)
+    audit(run, dataset.relation, dataset.quarantine_stem, columns_of(dataset.quarantine), refused)
 
 
 def _write(run: Run, dataset: Dataset, stem: str, contract: type[pa_polars.DataFrameModel], where: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet as pq
 
@@ -25,37 +26,48 @@ PAIRS = {("accepted", "rejected"), ("accepted", "partially_accepted")}
 
 _CATEGORY = """
 select
+    written.file,
     written.id,
-    written.id = sha256(concat($dataset, chr(31), scored.evidence_id)) as is_named,
+    written.id is not distinct from sha256(concat($dataset, chr(31), scored.evidence_id)) as is_named,
     scored.category,
-from written
+from raw.main.written as written
 left join scored.run as scored
     on written.provenance.source_path = scored.source_path
     and written.provenance.line_number = scored.line_number
+where not is_named or scored.category is null or list_contains($never, scored.category)
+order by written.file, written.id
+limit 1
 """
 
 _PAIR = """
 select
+    written.file,
     written.id,
-    written.id = sha256(concat('preference', chr(31), chosen.evidence_id, chr(31), rejected.evidence_id)) as is_named,
     chosen.category as chosen_category,
     rejected.category as rejected_category,
-    chosen.task_id = rejected.task_id as is_one_task,
+    coalesce(chosen.task_id = rejected.task_id, false)
+    and written.id = sha256(concat('preference', chr(31), chosen.evidence_id, chr(31), rejected.evidence_id)) as is_named,
     chosen.run_id = rejected.run_id as is_one_run,
-from written
+from raw.main.written as written
 left join scored.run as chosen
     on written.provenance.chosen.source_path = chosen.source_path
     and written.provenance.chosen.line_number = chosen.line_number
 left join scored.run as rejected
     on written.provenance.rejected.source_path = rejected.source_path
     and written.provenance.rejected.line_number = rejected.line_number
+where
+    not is_named
+    or coalesce(is_one_run, true)
+    or not list_contains($pairs, chosen.category || ' over ' || rejected.category)
+order by written.file, written.id
+limit 1
 """
 
 
-def audit(run: Run, name: str, relation: str, stem: str, columns: Sequence[str], where: str) -> None:
+def audit(run: Run, relation: str, stem: str, columns: Sequence[str], where: str, dataset: str | None = None) -> None:
     """Read ``stem``'s JSONL and Parquet from disk, compare them in full with each other and with the relation.
 
-    For a dataset (not for a quarantine) every written row then passes the firewall. Raises AuditError, FirewallError.
+    The rows of a ``dataset`` then pass the firewall; a quarantine has none to pass. Raises AuditError, FirewallError.
     """
     relation_rows = run.warehouse.batches(relation, columns, where)
     schema = utc(relation_rows.schema)
@@ -65,38 +77,47 @@ def audit(run: Run, name: str, relation: str, stem: str, columns: Sequence[str],
     for ours, columnar, text in zip_longest(expected, _parquet(parquet, schema), _jsonl(jsonl, schema)):
         _same(ours, columnar, parquet, row)
         _same(ours, text, jsonl, row)
-        if name in NEVER or name == "preference":
-            refuse_forbidden(run, name, columnar, parquet)
-            refuse_forbidden(run, name, text, jsonl)
+        if dataset:
+            for rows, file in ((columnar, parquet), (text, jsonl)):
+                if dataset == "preference":
+                    _refuse_one_text(rows, file)
+                _note(run, rows, file, is_first=row == 0 and file is parquet)
         row += ours.num_rows
+    if dataset and row:
+        refuse_forbidden(run, dataset)
 
 
-def refuse_forbidden(run: Run, dataset: str, rows: pa.Table, file: Path) -> None:
-    """Raise FirewallError if a row of a dataset is of a category that may never be there, or is no known record."""
+def refuse_forbidden(run: Run, dataset: str) -> None:
+    """Raise FirewallError if a written row is of a category that may never be in the dataset, or is no known record."""
     if dataset == "preference":
-        narrow = rows.select(["id", "provenance", "chosen", "rejected"])
-        texts = zip(narrow["chosen"].to_pylist(), narrow["rejected"].to_pylist(), strict=True)
-        if any(chosen == rejected for chosen, rejected in texts):
-            raise FirewallError(f"{file}: a pair has one text on both sides; nothing was published.")
-        with run.warehouse.lent("written", narrow.select(["id", "provenance"])):
-            for pair_id, is_named, chosen, rejected, is_one_task, is_one_run in run.warehouse.execute(_PAIR):
-                if not is_named or not is_one_task:
-                    raise FirewallError(f"{file}: the pair {pair_id} is not made of two records of one task.")
-                if (chosen, rejected) not in PAIRS:
-                    raise FirewallError(
-                        f"{file}: the pair {pair_id} sets {chosen} over {rejected}; that is no preference."
-                    )
-                if is_one_run:
-                    raise FirewallError(f"{file}: the pair {pair_id} compares a run with itself.")
-        return
-    with run.warehouse.lent("written", rows.select(["id", "provenance"])):
-        for row_id, is_named, category in run.warehouse.execute(_CATEGORY, {"dataset": dataset}):
+        pairs = [f"{chosen} over {rejected}" for chosen, rejected in sorted(PAIRS)]
+        for file, pair, chosen, rejected, is_named, is_one_run in run.warehouse.execute(_PAIR, {"pairs": pairs}):
             if not is_named:
-                raise FirewallError(f"{file}: the row {row_id} is no record of scored.run; nothing was published.")
-            if category in NEVER[dataset]:
-                raise FirewallError(
-                    f"{file}: the row {row_id} is {category}, which may never enter {dataset}; nothing was published."
-                )
+                raise FirewallError(f"{file}: the pair {pair} is not made of two records of one task.")
+            if is_one_run:
+                raise FirewallError(f"{file}: the pair {pair} compares a run with itself.")
+            raise FirewallError(f"{file}: the pair {pair} sets {chosen} over {rejected}; that is no preference.")
+    else:
+        never = {"dataset": dataset, "never": sorted(NEVER[dataset])}
+        for file, row, is_named, category in run.warehouse.execute(_CATEGORY, never):
+            if not is_named:
+                raise FirewallError(f"{file}: the row {row} is no record of scored.run; nothing was published.")
+            raise FirewallError(f"{file}: the row {row} is {category}, which may never enter {dataset}.")
+
+
+def _refuse_one_text(rows: pa.Table, file: Path) -> None:
+    if pc.any(pc.equal(rows["chosen"], rows["rejected"])).as_py():
+        raise FirewallError(f"{file}: a pair has one text on both sides.")
+
+
+def _note(run: Run, rows: pa.Table, file: Path, *, is_first: bool) -> None:
+    """Keep ids and provenance of written rows, to be looked up all at once."""
+    narrow = rows.select(["id", "provenance"]).append_column("file", pa.repeat(str(file), rows.num_rows))
+    with run.warehouse.lent("written_rows", narrow):
+        if is_first:
+            run.warehouse.execute("create or replace table raw.main.written as from written_rows")
+        else:
+            run.warehouse.execute("insert into raw.main.written from written_rows")
 
 
 def _parquet(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:

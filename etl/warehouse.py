@@ -4,6 +4,7 @@ SQL text comes from the sql folder or is constant here; values are bound; a name
 of a view, which :mod:`etl.views` has held to ``[a-z][a-z0-9_]*``.
 """
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -107,7 +108,9 @@ class Warehouse:
 
     def _create_view(self, view: View) -> None:
         self.execute(f"create schema if not exists {view.schema}")
-        self._define(f"create or replace view {view.qualified} as\n{view.body}", view.path)
+        statement = f"create or replace view {view.qualified} as\n{view.body}"
+        self._require_one_statement(statement, view.path)
+        self._define(statement, view.path)
         comment = view.comment.replace("'", "''")
         self.execute(f"comment on view {view.qualified} is '{comment}'")
 
@@ -163,6 +166,15 @@ class Warehouse:
         """Return the names of the columns of a relation."""
         return [str(row[0]) for row in self.execute(f"describe {relation}")]
 
+    def steps(self, relation: str) -> set[str]:
+        """Return the names of the operators in the plan that computes a relation."""
+        plan = json.loads(self.execute(f"explain (format json) from {relation}")[0][1])
+        found: set[str] = set()
+        while plan:
+            found |= {step["name"].strip() for step in plan}
+            plan = [child for step in plan for child in step["children"]]
+        return found
+
     def insert(self, table: str, rows: pa.Table) -> None:
         """Append rows to a table, column by column name."""
         self._connection.register("incoming_rows", rows)
@@ -190,6 +202,14 @@ class Warehouse:
             self._connection.execute(statement)
         except duckdb.Error as error:
             raise SqlError(f"{path}: {_sentence(error)}") from None
+
+    def _require_one_statement(self, statement: str, path: str) -> None:
+        try:
+            count = len(self._connection.extract_statements(statement))
+        except duckdb.Error as error:
+            raise SqlError(f"{path}: {_sentence(error)}") from None
+        if count != 1:
+            raise SqlError(f"{path}: it holds {count} statements; a view is one SELECT.")
 
     def _check_format(self, file: Path) -> None:
         try:

@@ -19,7 +19,8 @@ create or replace macro sources.is_number(fragment) as
 case
     when fragment is not null
         then
-            left(fragment, 1) in ('-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
+            -- of all that a JSON value can begin with, only a minus sign and digits lie between these two
+            left(fragment, 1) between '-' and '9'
             and coalesce(isfinite(try_cast(fragment::varchar as double)), false)
 end;
 

@@ -1,28 +1,36 @@
 -- One row per mapped line of the source that is being collected: the columns of evidence.record, and problem (null: it becomes a record).
 -- The checks that hold for every source, whatever its mapping does: a task, a known class and override, a clock that can be read.
-with clocked as (
+with timed as (
     select
         line.source,
         line.line_sha256,
         mapped.* exclude (source, line_sha256),
-        -- DuckDB drops an offset when it casts to timestamp, and takes the session's zone where none is given: neither may happen.
-        case
-            when
-                regexp_full_match(
-                    created_at,
-                    '[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?)?'
-                )
-                then make_timestamp(epoch_us(try_cast(upper(created_at) || 'Z' as timestamptz)))
-            when
-                regexp_full_match(
-                    created_at,
-                    '[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)? ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)'
-                )
-                then make_timestamp(epoch_us(try_cast(upper(created_at) as timestamptz)))
-        end as created_at_utc,
+        regexp_extract(
+            upper(mapped.created_at),
+            '^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2}(?:[.][0-9]{1,9})?)?'
+            || ' ?(Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?)?$',
+            ['day', 'minute', 'second', 'zone']
+        ) as clock,
     from raw.line as line
     inner join raw.mapped as mapped
         on line.source_path = mapped.source_path and line.line_number = mapped.line_number
+),
+
+-- DuckDB drops an offset when it casts to timestamp, and takes the session's zone where none is given. Neither may happen:
+-- the text is completed (no time is midnight, no offset is UTC), cast with its offset, and read as UTC.
+clocked as (
+    select
+        timed.*,
+        make_timestamp(epoch_us(try_cast(
+            concat(
+                clock.day,
+                'T',
+                coalesce(nullif(clock.minute, ''), '00:00'),
+                coalesce(nullif(clock.second, ''), ':00'),
+                coalesce(nullif(clock.zone, ''), 'Z')
+            ) as timestamptz
+        ))) as created_at_utc,
+    from timed
 )
 
 select

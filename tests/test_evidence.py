@@ -1,0 +1,541 @@
+"""Files of evidence: which there are, how their bytes become lines, and what collect makes of every one."""
+
+import gzip
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backports import zstd
+from conftest import evidence_line, write_evidence
+
+from etl import evidence
+from etl.errors import NotFoundError
+from etl.evidence import EvidenceFile, LineReader, LongLine, Tail, find_evidence
+from etl.warehouse import Warehouse
+
+Collect = Callable[..., Warehouse]
+
+PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}
+
+
+def encoded(*task_ids: str, **fields: Any) -> list[bytes]:
+    """Return a valid line of evidence for each task."""
+    return [json.dumps(evidence_line(task_id, **fields)).encode() for task_id in task_ids]
+
+
+def folder_of(tmp_path: Path, **files: bytes) -> Path:
+    """Write files with the bytes given; a double underscore in a name is a dot. Returns the folder."""
+    folder = tmp_path / "given"
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_bytes(content)
+    return folder
+
+
+def read(path: Path, limit: int = 1000) -> list[bytes | LongLine | Tail]:
+    """Return what a reader makes of one file."""
+    return list(LineReader(EvidenceFile(path, "evidence", path.name, 0), limit))
+
+
+def tasks(warehouse: Warehouse) -> list[tuple[int, str]]:
+    """Return line number and task of every record."""
+    return warehouse.execute("select line_number, task_id from evidence.record order by source_path, line_number")
+
+
+def skips(warehouse: Warehouse, columns: str = "line_number, reason") -> list[tuple[Any, ...]]:
+    """Return what was skipped, in the order of the lines."""
+    return warehouse.execute(f"select {columns} from evidence.skipped order by source_path, line_number")
+
+
+def files(warehouse: Warehouse, columns: str = "source_path, record_count, blank_count") -> list[tuple[Any, ...]]:
+    """Return the books of the files."""
+    return warehouse.execute(f"select {columns} from evidence.file order by source_path")
+
+
+# Bytes to lines.
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 5, 1 << 20])
+@pytest.mark.parametrize("ending", PACK)
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"", []),
+        (b"\n", [b""]),
+        (b"a", [b"a"]),
+        (b"a\n", [b"a"]),
+        (b"a\nb", [b"a", b"b"]),
+        (b"\n\na\n\n", [b"", b"", b"a", b""]),
+        (b"a\r\nb\r", [b"a\r", b"b\r"]),
+        (b"a\rb\x0bc\x0cd\x1ee\x85f\n", [b"a\rb\x0bc\x0cd\x1ee\x85f"]),
+        ("a\u2028b\u2029c\u0085d\n".encode(), ["a\u2028b\u2029c\u0085d".encode()]),
+        (b"\xff\x00\xfe\n\x00", [b"\xff\x00\xfe", b"\x00"]),
+    ],
+)
+def test_lines_end_at_line_feeds_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, lines: list[bytes], ending: str, chunk: int
+) -> None:
+    """A line ends at LF or with the file, however it is packed, and wherever the reader's chunks end."""
+    monkeypatch.setattr(evidence, "CHUNK", chunk)
+    path = tmp_path / f"evidence.jsonl{ending}"
+    path.write_bytes(PACK[ending](content))
+    assert read(path) == lines
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 4, 1 << 20])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_long_line_passes_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: bytes, chunk: int) -> None:
+    """A line over the limit is known by offset, length and hash; one of exactly the limit is a line like others."""
+    monkeypatch.setattr(evidence, "CHUNK", chunk)
+    path = tmp_path / "evidence.jsonl"
+    path.write_bytes(b"ab\n12345\n123456\ncd\n1234567" + end)
+    long = [LongLine(9, 6, sha256(b"123456").hexdigest()), LongLine(19, 7, sha256(b"1234567").hexdigest())]
+    assert read(path, limit=5) == [b"ab", b"12345", long[0], b"cd", long[1]]
+
+
+@pytest.mark.parametrize("ending", PACK)
+def test_the_hash_of_a_file_is_over_its_own_bytes(collected: Collect, tmp_path: Path, ending: str) -> None:
+    """What evidence.file says of a packed file is about the packed bytes."""
+    content = PACK[ending](b"\n".join(encoded("a", "b")))
+    folder = tmp_path / "given"
+    folder.mkdir()
+    (folder / f"evidence.jsonl{ending}").write_bytes(content)
+    assert files(collected(folder), "source, source_path, bytes, sha256, record_count, blank_count") == [
+        ("evidence", f"evidence.jsonl{ending}", len(content), sha256(content).hexdigest(), 2, 0)
+    ]
+
+
+def test_members_and_frames_one_after_the_other_are_one_stream(collected: Collect, tmp_path: Path) -> None:
+    """Packed files that were joined with cat are read to their end; a line may go from one into the next."""
+    first, second = encoded("a", "b")
+    parts = [first[:20], first[20:] + b"\n" + second, b"\n"]
+    folder = folder_of(
+        tmp_path, **{f"evidence__jsonl{end}": b"".join(map(PACK[end], parts)) for end in (".gz", ".zst")}
+    )
+    assert tasks(collected(folder)) == [(1, "a"), (2, "b"), (1, "a"), (2, "b")]
+
+
+# Lines to rows.
+
+
+def test_a_carriage_return_belongs_to_its_line(collected: Collect, tmp_path: Path) -> None:
+    """A CR before the LF is part of the line, its hash and, where it is skipped, its bytes."""
+    good, bad = encoded("a")[0] + b"\r", b"{\r"
+    warehouse = collected(folder_of(tmp_path, evidence__jsonl=good + b"\n" + bad + b"\n"))
+    assert warehouse.execute("select line_number, line_sha256 from evidence.record") == [(1, sha256(good).hexdigest())]
+    assert skips(warehouse, "line_number, line_sha256, raw") == [(2, sha256(bad).hexdigest(), bad)]
+
+
+def test_a_line_separator_in_a_string_is_text(collected: Collect) -> None:
+    """U+2028, U+2029 and U+0085 end no line and stay in the text."""
+    warehouse = collected(
+        {"evidence.jsonl": [evidence_line("a", response="1\u20282\u20293\u00854"), evidence_line("b")]}
+    )
+    assert warehouse.execute("select line_number, response from evidence.record where task_id = 'a'") == [
+        (1, "1\u20282\u20293\u00854")
+    ]
+    assert tasks(warehouse) == [(1, "a"), (2, "b")]
+
+
+def test_blank_lines_are_counted_and_nothing_else(collected: Collect, tmp_path: Path) -> None:
+    """A line of space, tab and CR only has its number and is counted as blank; it is no failure."""
+    first, second = encoded("a", "b")
+    folder = folder_of(tmp_path, evidence__jsonl=b"\n" + first + b"\n \t\r\n\r\n" + second + b"\n\n  ")
+    warehouse = collected(folder)
+    assert tasks(warehouse) == [(2, "a"), (5, "b")]
+    assert skips(warehouse) == []
+    assert files(warehouse) == [("evidence.jsonl", 2, 5)]
+
+
+def test_a_last_line_without_a_line_feed_is_a_line(collected: Collect, tmp_path: Path) -> None:
+    """The last line counts, with and without its LF, and has the same hash."""
+    line = encoded("a")[0]
+    warehouse = collected(folder_of(tmp_path, evidence__jsonl=line, evidence2__jsonl=line))
+    assert tasks(warehouse) == [(1, "a")]
+    assert warehouse.one("select line_sha256 from evidence.record") == sha256(line).hexdigest()
+
+
+def test_an_empty_file_is_a_file(collected: Collect, tmp_path: Path) -> None:
+    """A file of no bytes has no lines; it stands in the books with its hash."""
+    folder = folder_of(tmp_path, evidence__jsonl=b"", unheard_of__jsonl=b"")
+    warehouse = collected(folder)
+    assert (tasks(warehouse), skips(warehouse)) == ([], [])
+    assert files(warehouse, "source, bytes, sha256, record_count, blank_count") == [
+        ("evidence", 0, sha256(b"").hexdigest(), 0, 0),
+        ("unheard_of", 0, sha256(b"").hexdigest(), 0, 0),
+    ]
+
+
+def test_an_empty_folder_is_no_failure(collected: Collect) -> None:
+    """No evidence gives no rows."""
+    warehouse = collected({})
+    assert (tasks(warehouse), skips(warehouse), files(warehouse)) == ([], [], [])
+
+
+SKIPPED = {
+    b'{"a": "\xff\x80", "b"': "invalid_utf8",
+    b"[" * 65: "too_deep",
+    b'{"a": NaN}\r': "malformed_json",
+    b"\x00\x01\x02": "malformed_json",
+    b"\xef\xbb\xbf{}": "malformed_json",
+    b"hello": "malformed_json",
+    b'{"task_id": "a", "task_id": "b"}': "duplicate_key",
+    b' [{"task_id": "a"}]\t': "not_an_object",
+    "\u20ac".encode() + b"\x0c": "malformed_json",
+    b'{ "source_class" :"verdict",  "task_id": null }  ': "missing_task_id",
+    b'{"source_class": "verdict", "task_id": "\\u0041", "score": "1.0"}\r': "bad_score",
+}
+
+
+def test_skipped_lines_keep_their_bytes(collected: Collect) -> None:
+    """Each line that is no evidence is one row: reason, hash, exactly its bytes, and a word on what was refused."""
+    warehouse = collected({"evidence.jsonl": list(SKIPPED)})
+    assert skips(warehouse, "source, source_path, line_number, line_sha256, reason, raw") == [
+        ("evidence", "evidence.jsonl", number, sha256(line).hexdigest(), reason, line)
+        for number, (line, reason) in enumerate(SKIPPED.items(), start=1)
+    ]
+    parsed = "reason not like 'missing%' and reason not like 'bad%'"
+    assert warehouse.one(f"select bool_and(detail <> '') from evidence.skipped where {parsed}")
+    assert files(warehouse) == [("evidence.jsonl", len(SKIPPED), 0)]
+
+
+def test_good_lines_among_bad_ones_keep_their_numbers(collected: Collect) -> None:
+    """One line is one row: a record or a skipped line, under its own number."""
+    warehouse = collected({"evidence.jsonl": ["{", evidence_line("a"), "", "[]", evidence_line("b"), "NaN"]})
+    assert tasks(warehouse) == [(2, "a"), (5, "b")]
+    assert skips(warehouse) == [(1, "malformed_json"), (4, "not_an_object"), (6, "malformed_json")]
+    assert files(warehouse) == [("evidence.jsonl", 5, 1)]
+
+
+@pytest.mark.parametrize("ending", PACK)
+def test_a_line_over_the_limit_is_too_long(collected: Collect, tmp_path: Path, ending: str) -> None:
+    """It keeps its hash, its offset in the unpacked stream and its length, but not its bytes; it is not even parsed."""
+    first, last = encoded("a", "b")
+    long = b"\xff" * 301
+    folder = tmp_path / "given"
+    folder.mkdir()
+    (folder / f"evidence.jsonl{ending}").write_bytes(PACK[ending](first + b"\n\n" + long + b"\n" + last + b"\n"))
+    warehouse = collected(folder, max_line_bytes=300)
+    assert tasks(warehouse) == [(1, "a"), (4, "b")]
+    ((number, reason, digest, detail, raw),) = skips(warehouse, "line_number, reason, line_sha256, detail, raw")
+    assert (number, reason, digest, raw) == (3, "line_too_long", sha256(long).hexdigest(), None)
+    assert f"offset {len(first) + 2}" in detail
+    assert "length 301" in detail
+
+
+def test_a_line_of_exactly_the_limit_is_not_too_long(collected: Collect) -> None:
+    """max_line_bytes counts the bytes of the line without its LF, and itself is within."""
+    line = encoded("a")[0]
+    assert tasks(collected({"evidence.jsonl": [line]}, max_line_bytes=len(line))) == [(1, "a")]
+    assert skips(collected({"evidence.jsonl": [line]}, max_line_bytes=len(line) - 1)) == [(1, "line_too_long")]
+
+
+def test_a_blank_line_over_the_limit_is_still_one_row_or_blank(collected: Collect) -> None:
+    """However long it is, a line is in the books once."""
+    warehouse = collected({"evidence.jsonl": [b" " * 50, b"{" * 50]}, max_line_bytes=40)
+    (counts,) = files(warehouse, "record_count, blank_count")
+    assert sum(counts) == 2
+    assert counts[0] == len(skips(warehouse))
+
+
+def test_the_depth_that_is_too_deep_is_a_setting(collected: Collect) -> None:
+    """max_depth moves the bound of too_deep."""
+    line = evidence_line("a", messages=[{"role": "user"}])
+    assert skips(collected({"evidence.jsonl": [line]}, max_depth=2)) == [(1, "too_deep")]
+    assert skips(collected({"evidence.jsonl": [line]}, max_depth=3)) == []
+
+
+# Who made the evidence, and its identity.
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("outcomes.jsonl", "outcomes"),
+        ("outcomes.jsonl.gz", "outcomes"),
+        ("outcomes.jsonl.zst", "outcomes"),
+        ("outcomes/2026.jsonl", "outcomes"),
+        ("outcomes/2026/01/evidence.jsonl.gz", "outcomes"),
+        ("outcomes/evidence/scrum_reviews.jsonl", "outcomes"),
+        ("out.comes.v2.jsonl", "out.comes.v2"),
+        ("out comes/\u00fc.jsonl", "out comes"),
+        ("outcomes.d/a.jsonl", "outcomes.d"),
+        ("outcomes/.hidden/a.jsonl", "outcomes"),
+    ],
+)
+def test_the_first_part_of_the_path_names_the_source(tmp_path: Path, path: str, source: str) -> None:
+    """A file in the root is a source of its own name; a folder in the root is one, with all below it."""
+    write_evidence(tmp_path, {path: []})
+    (found,) = find_evidence(tmp_path)
+    assert (found.source, found.source_path, found.path) == (source, path, tmp_path / path)
+
+
+def test_other_files_are_no_evidence(tmp_path: Path) -> None:
+    """Only .jsonl, .jsonl.gz and .jsonl.zst are; nobody's README becomes a skipped line."""
+    others = [
+        "README.md",
+        "a.json",
+        "a.jsonl.bak",
+        "a.jsonl.bz2",
+        "a.jsonl.gz.part",
+        "ajsonl",
+        "a.JSONL",
+        "evidence/a.txt",
+    ]
+    write_evidence(tmp_path, dict.fromkeys(others, ()))
+    assert find_evidence(tmp_path) == []
+
+
+def test_the_folder_must_be_there(tmp_path: Path) -> None:
+    """A folder that is not there is a mistake of the caller, not an empty one."""
+    with pytest.raises(NotFoundError, match=r"nowhere.*--evidence"):
+        find_evidence(tmp_path / "nowhere")
+
+
+def test_a_source_without_a_mapping_is_not_parsed(collected: Collect) -> None:
+    """Each line of a source without a file in sql/2_sources is skipped as unknown_source, whatever is in it."""
+    lines = [*encoded("a"), b"{", b"\xff", b"", b"[" * 70]
+    warehouse = collected({"hearsay.jsonl": lines, "hearsay2/a.jsonl": [b"1"], "evidence.jsonl": encoded("b")})
+    assert tasks(warehouse) == [(1, "b")]
+    assert skips(warehouse, "source, source_path, line_number, line_sha256, reason, raw") == [
+        *(
+            ("hearsay", "hearsay.jsonl", number, sha256(line).hexdigest(), "unknown_source", line)
+            for number, line in enumerate(lines, start=1)
+            if line
+        ),
+        ("hearsay2", "hearsay2/a.jsonl", 1, sha256(b"1").hexdigest(), "unknown_source", b"1"),
+    ]
+    assert files(warehouse) == [("evidence.jsonl", 1, 0), ("hearsay.jsonl", 4, 1), ("hearsay2/a.jsonl", 1, 0)]
+
+
+@pytest.mark.parametrize("run_id", ["run-1", "", None])
+def test_the_id_of_a_record_is_a_hash_of_what_it_is(collected: Collect, run_id: str | None) -> None:
+    """evidence_id is sha256 over source, run_id, task_id and line_sha256, joined by 0x1F, a null being empty."""
+    line = encoded("t\u00e4sk", run_id=run_id)[0]
+    digest = sha256(line).hexdigest()
+    warehouse = collected({"evidence/a.jsonl": [line]})
+    assert warehouse.execute("select evidence_id, line_sha256 from evidence.record") == [
+        (sha256(f"evidence\x1f{run_id or ''}\x1ft\u00e4sk\x1f{digest}".encode()).hexdigest(), digest)
+    ]
+
+
+def test_identical_lines_have_one_id(collected: Collect) -> None:
+    """The same line in two places is two records with the same evidence_id; a blank more makes it another line."""
+    line = encoded("a")[0]
+    warehouse = collected({"evidence/a.jsonl": [line, line], "evidence/b/c.jsonl": [line, line + b" "]})
+    ids = warehouse.execute("select source_path, line_number, evidence_id from evidence.record order by all")
+    assert [row[:2] for row in ids] == [
+        ("evidence/a.jsonl", 1),
+        ("evidence/a.jsonl", 2),
+        ("evidence/b/c.jsonl", 1),
+        ("evidence/b/c.jsonl", 2),
+    ]
+    assert len({row[2] for row in ids[:3]}) == 1
+    assert ids[3][2] != ids[0][2]
+
+
+def rows(warehouse: Warehouse, *tables: str, without: str = "null") -> list[list[dict[str, Any]]]:
+    """Return the rows of tables as they lie there, without a column."""
+    return [
+        [{name: value for name, value in row.items() if name != without} for row in warehouse.dicts(f"from {table}")]
+        for table in tables
+    ]
+
+
+def test_packed_lines_give_the_records_of_plain_ones(collected: Collect, tmp_path: Path) -> None:
+    """How a file is packed shows in its name only."""
+    lines = [*encoded("a", "b", score=0.5), b"{", b"", b'{"task_id": 1, "source_class": "verdict"}\r', *encoded("c")]
+    warehouses = []
+    for ending, pack in PACK.items():
+        folder = tmp_path / f"packed{ending}"
+        (folder / "evidence").mkdir(parents=True)
+        (folder / f"evidence/a.jsonl{ending}").write_bytes(pack(b"\n".join(lines)))
+        warehouses.append(collected(folder))
+    plain, *packed = [
+        rows(warehouse, "evidence.record", "evidence.skipped", without="source_path") for warehouse in warehouses
+    ]
+    assert [len(table) for table in plain] == [3, 2]
+    assert packed == [plain, plain]
+
+
+MIXED: dict[str, Sequence[bytes]] = {
+    "evidence/b.jsonl": [*encoded("a", "b"), b"{"],
+    "evidence/a.jsonl": encoded("a", "c"),
+    "evidence/B.jsonl": encoded("d"),
+    "evidence/a/z.jsonl": encoded("e"),
+    "evidence.jsonl": encoded("f"),
+    "scrum_reviews/x.jsonl": [b'{"task_id": "a", "created_at": "2026-01-01", "verdict": "approve"}', b"NaN"],
+    "hearsay/y.jsonl": [b"1"],
+}
+
+
+def test_the_order_in_which_files_were_made_does_not_show(collected: Collect, tmp_path: Path) -> None:
+    """The same files made in another order give the same rows, in the same order in the tables."""
+    made: list[Warehouse] = []
+    for names in (list(MIXED), sorted(MIXED), sorted(MIXED, reverse=True)):
+        folder = write_evidence(tmp_path / f"made-{len(made)}", {name: MIXED[name] for name in names})
+        made.append(collected(folder))
+    first, *others = (rows(warehouse, "evidence.record", "evidence.skipped", "evidence.file") for warehouse in made)
+    assert others == [first, first]
+
+
+# Files that cannot be read, streams that end badly.
+
+
+def unreadable(folder: Path) -> Mapping[str, str]:
+    """Put things into a folder that are named like evidence and are none. Returns name and source of each."""
+    (folder / "evidence.jsonl").mkdir(parents=True)
+    (folder / "evidence.jsonl" / "inside.jsonl").write_bytes(b"{}\n")
+    (folder / "outcomes").mkdir()
+    (folder / "outcomes" / "dangling.jsonl.gz").symlink_to(folder / "nowhere")
+    os.mkfifo(folder / "outcomes" / "pipe.jsonl")
+    return {
+        "evidence.jsonl": "evidence",
+        "outcomes/dangling.jsonl.gz": "outcomes",
+        "outcomes/pipe.jsonl": "outcomes",
+    }
+
+
+def test_what_cannot_be_read_is_one_entry(collected: Collect, tmp_path: Path) -> None:
+    """A directory, a link to nowhere, a pipe: one unreadable_file at line 0 each, and the run goes on."""
+    folder = tmp_path / "given"
+    names = unreadable(folder)
+    write_evidence(folder, {"evidence/a.jsonl": [evidence_line("a")]})
+    warehouse = collected(folder)
+    assert skips(warehouse, "source_path, source, line_number, reason, line_sha256, raw") == [
+        (name, source, 0, "unreadable_file", None, None) for name, source in names.items()
+    ]
+    assert warehouse.one("select bool_and(detail <> '') from evidence.skipped")
+    assert tasks(warehouse) == [(1, "a")]
+    assert files(warehouse, "source_path, bytes, sha256, record_count, blank_count") == [
+        ("evidence.jsonl", None, None, 1, 0),
+        ("evidence/a.jsonl", *_facts(folder / "evidence/a.jsonl"), 1, 0),
+        *((name, None, None, 1, 0) for name in sorted(names) if name != "evidence.jsonl"),
+    ]
+
+
+def _facts(path: Path) -> tuple[int, str]:
+    content = path.read_bytes()
+    return len(content), sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "entries"), [("outcomes.jsonl", [("outcomes.jsonl", 0, "unreadable_file")]), ("a", [])]
+)
+def test_a_link_to_itself_leads_nowhere(
+    collected: Collect, tmp_path: Path, name: str, entries: list[tuple[str, int, str]]
+) -> None:
+    """A link to itself is an unreadable file where its name says evidence, and of no interest elsewhere."""
+    folder = write_evidence(tmp_path / "given", {"evidence.jsonl": [evidence_line("a")]})
+    (folder / name).symlink_to(folder / name)
+    warehouse = collected(folder)
+    assert tasks(warehouse) == [(1, "a")]
+    assert skips(warehouse, "source_path, line_number, reason") == entries
+
+
+def test_a_folder_that_holds_itself_is_read_once(collected: Collect, tmp_path: Path) -> None:
+    """A link back up the tree leads nowhere new."""
+    folder = write_evidence(tmp_path / "given", {"evidence/a.jsonl": [evidence_line("a")]})
+    (folder / "evidence" / "again").symlink_to(folder / "evidence")
+    assert tasks(collected(folder)) == [(1, "a")]
+
+
+def frames(*parts: bytes) -> bytes:
+    """Return a zstd stream of one frame per part, each with a checksum."""
+    checked = {zstd.CompressionParameter.checksum_flag: 1}
+    return b"".join(zstd.compress(part, options=checked) for part in parts)
+
+
+def flipped(content: bytes, at: int) -> bytes:
+    """Return bytes with one bit changed."""
+    changed = bytearray(content)
+    changed[at] ^= 1
+    return bytes(changed)
+
+
+GOOD = b"".join(line + b"\n" for line in encoded("a", "b", "c"))
+HALF = encoded("d")[0][:40]
+
+#: Name of the file, its bytes, how many lines are whole, what follows them.
+BROKEN = {
+    "a gzip checksum cut off": (".gz", gzip.compress(GOOD)[:-8], 3, b""),
+    "a gzip checksum cut in two": (".gz", gzip.compress(GOOD)[:-3], 3, b""),
+    "a gzip checksum cut off after half a line": (".gz", gzip.compress(GOOD + HALF)[:-8], 3, HALF),
+    "a wrong gzip checksum": (".gz", flipped(gzip.compress(GOOD), -6), 3, b""),
+    "a wrong gzip length": (".gz", flipped(gzip.compress(GOOD + HALF), -1), 3, HALF),
+    "something else after a gzip member": (".gz", gzip.compress(GOOD) + b"garbage", 3, b""),
+    "a gzip member cut in its header": (".gz", gzip.compress(GOOD + HALF) + gzip.compress(b"more")[:5], 3, HALF),
+    "a gzip member that is none": (".gz", gzip.compress(GOOD) + flipped(gzip.compress(GOOD), 0), 3, b""),
+    "text named .gz": (".gz", GOOD, 0, b""),
+    "no byte of gzip": (".gz", b"", 0, b""),
+    "a gzip header cut off": (".gz", gzip.compress(GOOD)[:6], 0, b""),
+    "a zstd frame cut in its header": (".zst", frames(GOOD + HALF) + frames(b"more")[:5], 3, HALF),
+    "a zstd checksum cut off": (".zst", frames(GOOD, HALF)[:-2], 3, HALF),
+    "something else after a zstd frame": (".zst", frames(GOOD) + b"garbage", 3, b""),
+    "a zstd frame that is none": (".zst", frames(GOOD) + flipped(frames(GOOD), 0), 3, b""),
+    "text named .zst": (".zst", GOOD, 0, b""),
+    "no byte of zstd": (".zst", b"", 0, b""),
+    "a zstd header cut off": (".zst", frames(GOOD)[:5], 0, b""),
+}
+
+
+@pytest.mark.parametrize(("ending", "content", "whole", "tail"), BROKEN.values(), ids=BROKEN)
+def test_a_stream_that_ends_badly_gives_its_whole_lines(
+    tmp_path: Path, ending: str, content: bytes, whole: int, tail: bytes
+) -> None:
+    """The lines before the break are lines like others; what comes after the last of them is the tail."""
+    path = tmp_path / f"evidence.jsonl{ending}"
+    path.write_bytes(content)
+    *lines, last = read(path)
+    assert lines == GOOD.split(b"\n")[:whole]
+    assert isinstance(last, Tail)
+    assert last.content == tail
+    assert last.detail
+
+
+def test_a_stream_that_ends_badly_is_one_entry(collected: Collect, tmp_path: Path) -> None:
+    """It is one corrupt_stream at the next line, its tail kept as raw; what comes before it and other files load."""
+    names = {f"{number:02}.jsonl{ending}": name for number, (name, (ending, *_)) in enumerate(BROKEN.items())}
+    folder = tmp_path / "given"
+    (folder / "evidence").mkdir(parents=True)
+    for file, name in names.items():
+        (folder / "evidence" / file).write_bytes(BROKEN[name][1])
+    warehouse = collected(folder)
+    rows = warehouse.execute(
+        "select file.source_path, file.bytes, file.record_count, skipped.reason, skipped.line_number, skipped.raw, "
+        "(select count(*) from evidence.record as record where record.source_path = file.source_path) "
+        "from evidence.file as file inner join evidence.skipped as skipped using (source_path) order by 1"
+    )
+    assert {names[path.removeprefix("evidence/")]: tuple(facts) for path, *facts in rows} == {
+        name: (len(content), whole + 1, "corrupt_stream", whole + 1, tail, whole)
+        for name, (_, content, whole, tail) in BROKEN.items()
+    }
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.95])
+def test_a_long_stream_that_is_cut_keeps_its_beginning(tmp_path: Path, ending: str, kept: float) -> None:
+    """Whatever a cut leaves of a file of megabytes: whole lines, in order, most of what is there, then one tail."""
+    lines = [sha256(b"%d" % number).hexdigest().encode() * 2 for number in range(40_000)]
+    packed = PACK[ending](b"\n".join(lines))
+    path = tmp_path / f"evidence.jsonl{ending}"
+    path.write_bytes(packed[: int(len(packed) * kept)])
+    *whole, last = read(path)
+    assert isinstance(last, Tail)
+    assert whole == lines[: len(whole)]
+    assert lines[len(whole)].startswith(last.content)
+    assert len(whole) > len(lines) * (kept - 0.1)
+
+
+def test_a_broken_line_over_the_limit_is_one_entry(collected: Collect, tmp_path: Path) -> None:
+    """A stream that breaks in a line too long to keep is in the books once, and the books balance."""
+    folder = tmp_path / "given"
+    folder.mkdir()
+    (folder / "evidence.jsonl.gz").write_bytes(gzip.compress(GOOD + b"x" * 5000)[:-8])
+    warehouse = collected(folder, max_line_bytes=1000)
+    assert skips(warehouse) == [(4, "corrupt_stream")]
+    assert files(warehouse) == [("evidence.jsonl.gz", 4, 0)]

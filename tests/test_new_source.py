@@ -1,0 +1,235 @@
+"""A new source, as somebody adds it who has read one page: one SQL file beside the evidence, and no Python."""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Line, Result, etl, jsonl, write_evidence
+
+TICKETS: list[Line] = [
+    {"id": 1, "state": "resolved", "question": "Why is it slow?", "answer": "It is not cached."},
+    "",
+    {"id": 2, "state": "reject", "question": "Why is it slow?", "answer": "It is fast."},
+    {"id": 3, "state": "resolved", "question": "Who is it?", "answer": ["a list"]},
+    "{",
+    {"id": 4, "state": None, "question": "Who is it?", "answer": "Nobody knows."},
+]
+
+MAPPING = """\
+-- One row per ticket of the help desk: the state in which it was left is the verdict.
+select
+    source_path,
+    line_number,
+    'verdict' as source_class,
+    json ->> '$.id' as task_id,
+    'desk/' || (json ->> '$.id') as run_id,
+    json ->> '$.question' as prompt,
+    json ->> '$.answer' as response,
+    json ->> '$.state' as verdict,
+    case when not sources.is_text(json -> '$.answer') then 'bad_answer' end as problem,
+from raw.line
+"""
+
+BRIEF = MAPPING.replace("    source_path,\n    line_number,\n", "")
+
+
+def root_of(folder: Path, mapping: str, lines: Sequence[Line] = TICKETS) -> Path:
+    """Return a root with one mapping and its evidence, and nothing else."""
+    file = folder / "sql" / "2_sources" / "tickets.sql"
+    file.parent.mkdir(parents=True)
+    file.write_text(mapping, encoding="utf-8")
+    write_evidence(folder / "evidence", {"tickets.jsonl": lines})
+    return folder
+
+
+def rows(root: Path, query: str) -> Any:
+    """Return what a query finds in the published warehouse."""
+    return etl("sql", query, "--root", root, "--json").json
+
+
+@pytest.mark.parametrize("mapping", [MAPPING, BRIEF], ids=["with provenance", "without provenance"])
+def test_one_sql_file_adds_a_source(tmp_path: Path, mapping: str) -> None:
+    """One file in sql/2_sources and its JSONL: records with provenance, verdicts understood, bad lines explained."""
+    root = root_of(tmp_path, mapping)
+    result = etl("run-all", "--root", root)
+    assert result.exit_code == 1, result.stderr  # two lines were skipped
+    run = "select line_number, r.task_id, r.run_id, source, category, rule, prompt, response from evidence.record as r"
+    assert rows(root, f"{run} inner join scored.run using (source_path, line_number, source) order by line_number") == [
+        {"line_number": number, "task_id": task, "run_id": f"desk/{task}", "source": "tickets"} | grade | text
+        for number, task, grade, text in [
+            (
+                1,
+                "1",
+                {"category": "accepted", "rule": "verdict"},
+                {"prompt": "Why is it slow?", "response": "It is not cached."},
+            ),
+            (
+                3,
+                "2",
+                {"category": "rejected", "rule": "verdict"},
+                {"prompt": "Why is it slow?", "response": "It is fast."},
+            ),
+            (
+                6,
+                "4",
+                {"category": "needs_human_review", "rule": "no_signal"},
+                {"prompt": "Who is it?", "response": "Nobody knows."},
+            ),
+        ]
+    ]
+    assert rows(root, "select source, line_number, reason from evidence.skipped order by line_number") == [
+        {"source": "tickets", "line_number": 4, "reason": "bad_answer"},
+        {"source": "tickets", "line_number": 5, "reason": "malformed_json"},
+    ]
+
+
+def test_a_new_source_reaches_the_datasets(tmp_path: Path) -> None:
+    """What a new source brings is exported like any other, and points back to its line."""
+    root = root_of(tmp_path, MAPPING)
+    etl("run-all", "--root", root)
+    (row,) = jsonl(root / "exports" / "sft" / "instruction_response.jsonl")
+    line = json.dumps(TICKETS[0]).encode()
+    assert (row["source"], row["instruction"], row["response"]) == ("tickets", "Why is it slow?", "It is not cached.")
+    assert row["provenance"] == {
+        "source_path": "tickets.jsonl",
+        "line_number": 1,
+        "line_sha256": sha256(line).hexdigest(),
+    }
+
+
+def test_columns_that_a_mapping_does_not_name_are_null(tmp_path: Path) -> None:
+    """A task and a class are enough for a record."""
+    root = root_of(
+        tmp_path, "select 'telemetry' as source_class, json ->> '$.id' as task_id from raw.line", TICKETS[:1]
+    )
+    assert etl("run-all", "--root", root).exit_code == 0
+    (record,) = rows(root, "from evidence.record")
+    assert {name: value for name, value in record.items() if value is not None and name != "evidence_id"} == {
+        "source": "tickets",
+        "source_class": "telemetry",
+        "source_path": "tickets.jsonl",
+        "line_number": 1,
+        "line_sha256": sha256(json.dumps(TICKETS[0]).encode()).hexdigest(),
+        "task_id": "1",
+    }
+
+
+def test_what_holds_for_all_sources_holds_for_a_new_one(tmp_path: Path) -> None:
+    """A mapping need not check task, class, override and clock: that is done for every source."""
+    mapping = """
+select
+    source_path,
+    line_number,
+    json ->> '$.class' as source_class,
+    json ->> '$.id' as task_id,
+    json ->> '$.at' as created_at,
+    json ->> '$.override' as human_override,
+    (json ->> '$.score')::double as score,
+from raw.line
+"""
+    good: dict[str, Any] = {"class": "verdict", "id": "a", "at": "2026-01-31T12:00:00+02:00", "override": "accepted"}
+    fates = [
+        (good, None),
+        (good | {"id": " "}, "missing_task_id"),
+        (good | {"id": None}, "missing_task_id"),
+        (good | {"class": None}, "missing_source_class"),
+        (good | {"class": "hearsay"}, "bad_source_class"),
+        (good | {"override": "fine"}, "bad_human_override"),
+        (good | {"at": "yesterday"}, "bad_created_at"),
+        (good | {"at": "infinity"}, "bad_created_at"),
+        (good | {"score": "nan"}, "bad_score"),
+        (good | {"class": "hearsay", "id": ""}, "missing_task_id"),
+    ]
+    root = root_of(tmp_path, mapping, [line for line, _ in fates])
+    etl("run-all", "--root", root)
+    assert rows(root, "select line_number, strftime(created_at, '%H:%M') as at from evidence.record") == [
+        {"line_number": 1, "at": "10:00"}
+    ]
+    assert rows(root, "select line_number, reason from evidence.skipped order by all") == [
+        {"line_number": number, "reason": reason} for number, (_, reason) in enumerate(fates, start=1) if reason
+    ]
+
+
+def test_a_file_of_the_root_replaces_that_of_the_package(tmp_path: Path) -> None:
+    """A mapping of the same name in the root's sql folder is used in place of the package's."""
+    root = root_of(tmp_path, MAPPING, [])
+    (root / "sql" / "2_sources" / "outcomes.sql").write_text(
+        "select source_path, line_number, 'experiment' as source_class, json ->> '$.t' as task_id from raw.line"
+    )
+    write_evidence(root / "evidence", {"outcomes.jsonl": [{"t": "a"}]})
+    assert etl("run-all", "--root", root).exit_code == 0
+    assert rows(root, "select source, source_class, task_id from evidence.record") == [
+        {"source": "outcomes", "source_class": "experiment", "task_id": "a"}
+    ]
+
+
+def with_score(expression: str) -> str:
+    """Return the mapping with one column more."""
+    return MAPPING.replace("from raw.line", f"    {expression} as score,\nfrom raw.line")
+
+
+LINES = TICKETS[0], TICKETS[2], TICKETS[5]
+
+BROKEN = {
+    "drops a line": (f"{MAPPING}where json ->> '$.id' <> '2'", "3 lines"),
+    "drops every line": (f"{MAPPING}where false", "3 lines"),
+    "drops the first line, without provenance": (f"{BRIEF}where json ->> '$.id' <> '1'", "source_path and line_number"),
+    "drops the last line, without provenance": (f"{BRIEF}where json ->> '$.id' <> '4'", "source_path and line_number"),
+    "multiplies lines": (f"{MAPPING}cross join range(2)", "6 rows"),
+    "multiplies lines, without provenance": (f"{BRIEF}cross join range(2)", "source_path and line_number"),
+    "orders lines, without provenance": (f"{BRIEF}order by line_number desc", "source_path and line_number"),
+    "holds two statements": (f"{MAPPING}; drop table evidence.record", "2 statements"),
+    "gives all rows to one line": (MAPPING.replace("    line_number,", "    1::bigint as line_number,"), "lines"),
+    "gives rows to no line": (MAPPING.replace("    line_number,", "    line_number + 1 as line_number,"), "lines"),
+    "names an unknown column": (MAPPING.replace("as verdict", "as colour"), "colour"),
+    "names a column twice": (MAPPING.replace("as verdict", "as prompt"), "prompt"),
+    "reads an unknown column": (
+        MAPPING.replace("from raw.line", "from (select 1 as line_number from raw.line)"),
+        "source_path",
+    ),
+    "reads an unknown relation": (MAPPING.replace("raw.line", "raw.lines"), "lines"),
+    "gives a column another type": (with_score("'high'"), "high"),
+    "fails on a line": (
+        with_score("(json ->> '$.answer')::double"),
+        "It is not cached.",
+    ),
+    "is no SQL": ("selec 1\n", "selec"),
+    "is cut off": ("select (\n", ""),
+    "is empty": ("", ""),
+    "is a comment": ("-- to do\n", ""),
+}
+
+
+def complains_about(result: Result, *words: str) -> None:
+    """Hold that a command refused with one sentence that has these words in it, and no traceback."""
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.stderr
+    assert all(word in result.stderr for word in words), result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+
+
+@pytest.mark.parametrize(("mapping", "word"), BROKEN.values(), ids=BROKEN)
+def test_a_mapping_that_does_not_work_is_named(tmp_path: Path, mapping: str, word: str) -> None:
+    """A mapping that loses or invents rows, or is no good SQL: one sentence names its file; nothing is published."""
+    root = root_of(tmp_path, mapping, LINES)
+    complains_about(etl("run-all", "--root", root), "sql/2_sources/tickets.sql", word)
+    assert not (root / "warehouse" / "etl.duckdb").exists()
+
+
+@pytest.mark.parametrize("name", ["Tickets.sql", "my-tickets.sql", "2026.sql", "deeper/tickets.sql"])
+def test_a_file_that_can_be_no_view_is_named(tmp_path: Path, name: str) -> None:
+    """A file is named like a view; one that cannot be is refused before anything is read."""
+    root = root_of(tmp_path, MAPPING, LINES)
+    file = root / "sql" / "2_sources" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(MAPPING)
+    complains_about(etl("run-all", "--root", root), f"sql/2_sources/{name}", "rename")
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """A file that is not UTF-8 is refused by name."""
+    root = root_of(tmp_path, MAPPING, LINES)
+    (root / "sql" / "2_sources" / "other.sql").write_bytes(b"select '\xff'")
+    complains_about(etl("run-all", "--root", root), "sql/2_sources/other.sql", "UTF-8")
