@@ -29,7 +29,7 @@ app = typer.Typer(
 )
 
 Root = Annotated[Path, typer.Option("--root", help="Where warehouse/, exports/, reports/ and an overlay sql/ are.")]
-Evidence = Annotated[Path | None, typer.Option("--evidence", help="The evidence folder [default: ROOT/evidence].")]
+Evidence = Annotated[Path | None, typer.Option("--evidence", help="The evidence folder (default: ROOT/evidence).")]
 IncludePartial = Annotated[bool, typer.Option("--include-partial", help="Admit partially_accepted into sft.")]
 IncludeReview = Annotated[bool, typer.Option("--include-review", help="Admit needs_human_review into rag.")]
 KnownPaths = Annotated[
@@ -46,7 +46,7 @@ Threshold = Annotated[float | None, typer.Option("--threshold", help="Relative s
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop after collect if a line was skipped.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id [default: the newest].")]
+RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id (default: the newest).")]
 FailOn = Annotated[str, typer.Option("--fail-on", help="The severity from which on the exit code is 3: alert or warn.")]
 
 

@@ -16,11 +16,12 @@ from etl.errors import EtlError, NotFoundError, UsageError
 from etl.evidence import find_evidence
 from etl.files import write_text
 from etl.history import copy_receipts, load_history, newest, read_documents, store
+from etl.ledger import Draft, new_header, summarise, timestamp_of
 from etl.markdown import latest_page, summary_page
 from etl.pipeline import STAGES, Stage, run_all
 from etl.project import Project
 from etl.publish import Workshop, move_reports
-from etl.receipts import Draft, Recorder, new_header, summarise, timestamp_of
+from etl.receipts import Recorder
 from etl.run import Clock, Progress, Run, silent
 from etl.settings import Settings
 from etl.views import Sql

@@ -1,0 +1,160 @@
+"""What a run writes down about itself: the header that all its receipts share, the draft of what is recorded, the summary."""
+
+import hashlib
+import platform
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from etl import __version__
+from etl.documents import (
+    CountsByReason,
+    DatasetCounts,
+    Document,
+    Engine,
+    RunSummary,
+    Side,
+    StageReceipt,
+    StageSummary,
+    Stats,
+    Status,
+    Validation,
+    run_hash,
+)
+from etl.pipeline import STAGES
+from etl.project import Project
+from etl.run import Clock
+from etl.views import Sql
+from etl.warehouse import Warehouse, duckdb_version
+
+STAGE_NAMES = tuple(stage.name for stage in STAGES)
+
+
+class RunHeader(Document):
+    """What is known of a run before its first stage; the same in all its receipts."""
+
+    run_id: str
+    seq: int
+    previous: str | None
+    started_at: str
+    git_commit: str | None
+    code_hash: str
+    settings_hash: str
+    engine: Engine
+
+    def receipt(self, stage: str, status: Status, timestamp: str, **facts: object) -> StageReceipt:
+        """Return a receipt of this run."""
+        mine = self.model_dump(include={"run_id", "git_commit", "code_hash", "settings_hash", "engine"})
+        return StageReceipt.model_validate(mine | {"stage": stage, "status": status, "timestamp": timestamp, **facts})
+
+
+class Draft(Document):
+    """What a run has recorded so far: enough to write its receipts if it is cut."""
+
+    header: RunHeader
+    started: str | None = None
+    receipts: dict[str, StageReceipt] = Field(default_factory=dict)
+
+    def closed(self, failure: str | None, timestamp: str) -> list[StageReceipt]:
+        """Return one receipt per stage: what was recorded, the stage that failed, then those that were not run."""
+        receipts = []
+        for name in STAGE_NAMES:
+            receipt = self.receipts.get(name)
+            if failure is not None and name == self.started and (receipt is None or receipt.validation.passed):
+                receipt = self._empty(name, "failed", Validation(passed=False, errors=[failure]), timestamp)
+            receipts.append(receipt or self._empty(name, "not_run", Validation(passed=False), timestamp))
+        return receipts
+
+    def _empty(self, stage: str, status: Status, validation: Validation, timestamp: str) -> StageReceipt:
+        nothing = Side.of([], 0)
+        return self.header.receipt(
+            stage,
+            status,
+            timestamp,
+            inputs=nothing,
+            outputs=nothing,
+            stats=Stats(),
+            counts_by_reason=CountsByReason(),
+            validation=validation,
+            duration_ms=0,
+        )
+
+
+def new_header(project: Project, sql: Sql, settings_hash: str, history: Warehouse, clock: Clock) -> RunHeader:
+    """Return the header of the run that comes after all of ``history``."""
+    last = history.execute("select seq, summary_sha256 from receipts.run order by seq desc limit 1")
+    seq, previous = (last[0][0] + 1, last[0][1]) if last else (1, None)
+    return RunHeader(
+        run_id=f"{clock.now():%Y%m%dT%H%M%SZ}-{seq:04d}",
+        seq=seq,
+        previous=previous,
+        started_at=timestamp_of(clock),
+        git_commit=_git_commit(project.root),
+        code_hash=code_hash(sql),
+        settings_hash=settings_hash,
+        engine=Engine(etl=__version__, duckdb=duckdb_version(), python=platform.python_version()),
+    )
+
+
+def code_hash(sql: Sql) -> str:
+    """Return the sha256 hex over every SQL file (the overlay's in place) and every module of the package."""
+    package = Path(__file__).parent
+    texts = {path: text.encode() for path, text in sql.files.items()}
+    texts |= {f"etl/{file.relative_to(package).as_posix()}": file.read_bytes() for file in package.rglob("*.py")}
+    digest = hashlib.sha256()
+    for path in sorted(texts):
+        for part in (path.encode(), texts[path]):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def summarise(header: RunHeader, receipts: Sequence[StageReceipt], published: bool) -> RunSummary:
+    """Return the summary of a run from its receipts."""
+    shipped = {receipt.stage.removeprefix("export-"): receipt.stats.accepted for receipt in receipts}
+    return RunSummary(
+        run_id=header.run_id,
+        seq=header.seq,
+        previous=header.previous,
+        started_at=header.started_at,
+        published=published,
+        stages=[
+            StageSummary(
+                name=receipt.stage,
+                status=receipt.status,
+                records_in=receipt.inputs.record_count,
+                records_out=receipt.outputs.record_count,
+                stats=receipt.stats,
+                inputs_hash=receipt.inputs.hash,
+                outputs_hash=receipt.outputs.hash,
+                passed=receipt.validation.passed,
+            )
+            for receipt in receipts
+        ],
+        datasets=DatasetCounts(rag=shipped["rag"], sft=shipped["sft"], preference=shipped["preference"]),
+        total_records_in=sum(receipt.inputs.record_count for receipt in receipts),
+        total_records_out=sum(receipt.outputs.record_count for receipt in receipts),
+        total_accepted=sum(receipt.stats.accepted for receipt in receipts),
+        total_rejected=sum(receipt.stats.rejected for receipt in receipts),
+        total_quarantined=sum(receipt.stats.quarantined for receipt in receipts),
+        total_skipped=sum(receipt.stats.skipped for receipt in receipts),
+        overall_passed=published and all(receipt.validation.passed for receipt in receipts),
+        run_hash=run_hash(receipts),
+    )
+
+
+def timestamp_of(clock: Clock) -> str:
+    """Return the clock's time as documents write it."""
+    return f"{clock.now():%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _git_commit(root: Path) -> str | None:
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None
