@@ -75,8 +75,9 @@ class Recorder:
             if name not in self.receipts and name in self.prior:
                 self.started = name
                 self._keep(self._reused(self.prior[name]))
-        self._require_one_version()
-        self._require_balance()
+        if any(receipt.status == "reused" for receipt in self.receipts.values()):
+            self._require_one_version()
+            self._require_balance()
 
     def _keep(self, receipt: StageReceipt) -> None:
         self.receipts[receipt.stage] = receipt
