@@ -56,21 +56,25 @@ def write_text(file: Path, text: str) -> None:
 def fixed_batches(
     reader: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int = ROWS_PER_GROUP
 ) -> Iterator[pa.Table]:
-    """Cut a stream of batches of any length into tables of exactly ``rows`` rows, the last one shorter."""
+    """Cut a stream of batches of any length into tables of exactly ``rows`` rows in one chunk, the last one shorter.
+
+    One chunk, because Parquet's pages end where chunks end: with the engine's own chunks the bytes would depend on its
+    threads.
+    """
     waiting: list[pa.RecordBatch] = []
     held = 0
     for batch in reader:
         start = 0
         while held + batch.num_rows - start >= rows:
             cut = rows - held
-            yield pa.Table.from_batches([*waiting, batch.slice(start, cut)], schema)
+            yield pa.Table.from_batches([*waiting, batch.slice(start, cut)], schema).combine_chunks()
             start += cut
             waiting, held = [], 0
         if start < batch.num_rows:
             waiting.append(batch.slice(start))
             held += batch.num_rows - start
     if held:
-        yield pa.Table.from_batches(waiting, schema)
+        yield pa.Table.from_batches(waiting, schema).combine_chunks()
 
 
 def utc(schema: pa.Schema) -> pa.Schema:

@@ -180,6 +180,7 @@ def test_batches_have_a_fixed_length() -> None:
         start += length
     tables = list(fixed_batches(batches, schema))
     assert [table.num_rows for table in tables] == [ROWS_PER_GROUP] * 3 + [sum(lengths) - 3 * ROWS_PER_GROUP]
+    assert all(table["n"].num_chunks == 1 for table in tables)
     assert [n for table in tables for n in table["n"].to_pylist()] == list(range(sum(lengths)))
 
 
