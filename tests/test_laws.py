@@ -1,0 +1,518 @@
+"""The laws hold for evidence as nasty as hypothesis can make it, and the views say what the specification says.
+
+Each example is a small world: a few records, settings, and perhaps a manifest. It is put into a warehouse in memory and
+the views are held against :mod:`oracle` or against themselves.
+"""
+
+import hashlib
+import json
+import math
+import operator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from conftest import set_settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracle import ACCEPTED, PARTIAL, REJECTED, REVIEW, Candidate, Key, Oracle, key
+
+from etl.settings import Settings
+from etl.views import Sql, View
+from etl.warehouse import Warehouse
+
+Row = dict[str, Any]
+
+TEXTS = pa.list_(pa.string())
+RECORD = pa.schema(
+    {
+        "evidence_id": pa.string(),
+        "source": pa.string(),
+        "source_class": pa.string(),
+        "source_path": pa.string(),
+        "line_number": pa.int64(),
+        "line_sha256": pa.string(),
+        "run_id": pa.string(),
+        "task_id": pa.string(),
+        "created_at": pa.timestamp("us"),
+        "prompt": pa.string(),
+        "response": pa.string(),
+        "verdict": pa.string(),
+        "score": pa.float64(),
+        "grounded_fraction": pa.float64(),
+        "success_markers": TEXTS,
+        "failure_markers": TEXTS,
+        "human_override": pa.string(),
+        "cited_paths": TEXTS,
+    }
+)
+SKIPPED = pa.schema(
+    {"source": pa.string(), "source_path": pa.string(), "line_number": pa.int64(), "reason": pa.string()}
+)
+FILE = pa.schema(
+    {"source": pa.string(), "source_path": pa.string(), "record_count": pa.int64(), "blank_count": pa.int64()}
+)
+
+PROGRAM = Sql.of(Path("/nonexistent"))
+VIEWS = [view for view in PROGRAM.views if view.schema in {"scored", "pairs", "datasets"}]
+
+STATS = ("accepted", "rejected", "quarantined", "skipped")
+UNDECIDED = {PARTIAL, REVIEW}
+
+#: The same examples everywhere and every time; no deadline, since a machine may be busy.
+PROFILE = settings(deadline=None, derandomize=True)
+
+
+# Worlds.
+
+
+@dataclass(frozen=True)
+class World:
+    """What the views are computed from."""
+
+    records: Sequence[Row]
+    settings: Settings
+    known_paths: frozenset[str] | None
+    skipped: Sequence[str]
+
+    @property
+    def oracle(self) -> Oracle:
+        """The oracle's answers about it."""
+        return Oracle(self.records, self.settings, self.known_paths)
+
+
+NBSP = "\u00a0"
+TASKS = ("t", "u", "T ", "ü")
+FILES = ("evidence.jsonl", "evidence/a.jsonl", "evidence/B.jsonl", "evidence/\uffee.jsonl", "evidence/\U0001f600.jsonl")
+
+#: Numbers at, beside and far from the thresholds below. 0.1 + 0.2 is not 0.3.
+NUMBERS = (
+    *(-0.01, -5e-324, -0.0, 0.0, 5e-324, 0.3, 0.1 + 0.2, math.nextafter(0.5, 0), 0.5, 0.8, math.nextafter(0.9, 0), 0.9),
+    *(math.nextafter(0.9, 1), math.nextafter(1, 0), 1.0, math.nextafter(1, 2), 1.5),
+)
+THRESHOLDS = (0.0, 0.3, 0.5, 0.8, 0.9, 1.0)
+
+WORDS = (
+    *("accept", "approve", "pass", "resolved", "partial", "request_changes", "cycle", "reject", "fail", "block"),
+    *("review", "escalate", "APPROVE", " Pass\n", f"{NBSP}rEject\u2003", "\u3000Cycle\t", "\u2028fail", "bloc\u212a"),
+    *("approved", "request changes", "acc ept", "pa\u017fs", "pass\u200b", "\x1cpass", "0", "null", "", " ", NBSP),
+)
+
+PATHS = ("etl/cli.py", "README.md", "etl/cli.py ", "ETL/cli.py", "gone.py", "../x.py", "etl/../x.py", "etl\\..\\x.py")
+PATHS += ("..", "..x/y.py", "x../y", "/etc/passwd", "\\share", "C:\\x.py", "c:x.py", "ü:x", "/", "")
+
+
+def often(*usual: Any, rare: Sequence[Any] = ()) -> st.SearchStrategy[Any]:
+    """Draw a usual value about three times out of four, a rare one otherwise."""
+    repeated = usual * -(-3 * len(rare) // len(usual))
+    return st.sampled_from([*repeated, *rare] if rare else usual)
+
+
+numbers = st.sampled_from(NUMBERS)
+clocks = st.sampled_from([None, *(datetime(2026, 1, 31, 12) + timedelta(microseconds=after) for after in range(3))])  # noqa: DTZ001
+markers = st.sampled_from([None, [], ["done"], ["done", ""]])
+paths = often(None, rare=([], *([path] for path in PATHS), [PATHS[0], PATHS[4], PATHS[5]]))
+overrides = often(None, rare=(ACCEPTED, PARTIAL, REJECTED, REVIEW))
+
+#: What grades a record: usually one signal, sometimes several or none.
+signals = st.one_of(
+    st.fixed_dictionaries({"verdict": often("accept", "partial", "reject", rare=WORDS), "score": st.none() | numbers}),
+    st.fixed_dictionaries({"score": numbers, "grounded_fraction": st.none() | numbers}),
+    st.fixed_dictionaries({"grounded_fraction": numbers, "success_markers": markers}),
+    st.fixed_dictionaries({"success_markers": markers, "failure_markers": markers}),
+    st.fixed_dictionaries({"human_override": overrides, "verdict": st.sampled_from(WORDS), "score": numbers}),
+)
+
+CLASSES = ("verdict", "verdict", "extraction", "telemetry", "experiment")
+
+#: Records with anything wrong.
+wild = st.builds(
+    operator.or_,
+    st.fixed_dictionaries(
+        {
+            "source_class": st.sampled_from(CLASSES),
+            "source_path": st.sampled_from(FILES),
+            "run_id": often("own", "own", "shared", rare=("Shared", None, "", NBSP)),
+            "task_id": often("t", rare=TASKS),
+            "created_at": clocks,
+            "prompt": often("p", "p", "q", rare=("p ", None, "", f"{NBSP}\u2003\n", "\u200b")),
+            "response": often("own", "own", "shared", rare=("Shared", "\x1c", None, "", f"\t{NBSP}")),
+            "cited_paths": paths,
+            "spaces": st.sampled_from([0, 0, 0, 1, 1, 1, None]),
+        }
+    ),
+    signals,
+)
+
+#: Records with little wrong, crowded in few tasks, so that there are pairs, windows are full and ranks tie.
+crowd = st.fixed_dictionaries(
+    {
+        "source_class": st.sampled_from(CLASSES),
+        "source_path": st.sampled_from(FILES),
+        "run_id": st.sampled_from(["own", "own", "own", "shared"]),
+        "task_id": often("t", rare=TASKS[:2]),
+        "created_at": clocks,
+        "prompt": often("p", "q", rare=(None, NBSP)),
+        "response": st.sampled_from(["own", "own", "own", "shared"]),
+        "verdict": often("accept", "reject", rare=("partial", "review")),
+        "score": st.sampled_from([None, -0.0, 0.0, 0.5, 0.9, 1.5]),
+    }
+)
+
+
+@st.composite
+def families(draw: st.DrawFn) -> list[Row]:
+    """Draw records of one task: verdicts that agree unless one dissents, and what was extracted from the task."""
+    task = {"source_path": FILES[0], "run_id": "own", "task_id": draw(st.sampled_from(TASKS[1:])), "response": "own"}
+    word = draw(st.sampled_from(["accept", "reject", "cycle", "unheard-of", " "]))
+    dissent = draw(st.sampled_from([None, None, "approve", "fail", "escalate"]))
+    verdicts = [{"source_class": "verdict", "verdict": word, "run_id": run} for run in draw(runs)]
+    verdicts += [{"source_class": "verdict", "verdict": dissent}] if dissent else []
+    extracted = [{"source_class": "extraction", "prompt": "p", "failure_markers": ["gap"]}] * draw(st.integers(1, 2))
+    return [task | row for row in [*verdicts, *extracted]]
+
+
+runs = st.lists(st.sampled_from(["own", None]), max_size=3)
+
+manifests = st.none() | st.frozensets(st.sampled_from(PATHS), max_size=6) | st.just(frozenset(PATHS))
+
+
+@st.composite
+def setting_rows(draw: st.DrawFn) -> Settings:
+    """Draw settings, thresholds in order."""
+    partial_at, accept_at = sorted((draw(st.sampled_from(THRESHOLDS)), draw(st.sampled_from(THRESHOLDS))))
+    grounded = sorted((draw(st.sampled_from(THRESHOLDS)), draw(st.sampled_from(THRESHOLDS))))
+    return Settings(
+        accept_at=accept_at,
+        partial_at=partial_at,
+        grounded_accept_at=grounded[1],
+        grounded_partial_at=grounded[0],
+        max_pairs_per_task=draw(st.integers(1, 3)),
+        include_partial=draw(st.booleans()),
+        include_review=draw(st.booleans()),
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Draw a world: distinct lines, copies of some of them, in any physical order."""
+    least = draw(st.sampled_from([0, 4, 8]))
+    drawn = draw(st.lists(wild, max_size=8)) + draw(st.lists(crowd, min_size=least, max_size=least + 4))
+    drawn += draw(st.just([]) | families())
+    lines = [line(told, number) for number, told in enumerate(drawn)]
+    if lines:
+        copies = st.tuples(st.sampled_from(lines), st.sampled_from(FILES))
+        lines += [copied | {"source_path": path} for copied, path in draw(st.lists(copies, max_size=3))]
+    known_paths = draw(manifests)
+    chosen = draw(setting_rows())
+    if known_paths is not None:
+        chosen = chosen.model_copy(update={"known_paths_sha256": "0" * 64})
+    skipped = draw(st.lists(st.sampled_from(["malformed_json", "bad_score"]), max_size=2))
+    return World(draw(st.permutations(numbered(lines))), chosen, known_paths, skipped)
+
+
+def line(told: Row, number: int) -> Row:
+    """Return the record of a line; texts of its own get a number that no other line has.
+
+    Lines with the same fields are the same line if they have as many ``spaces``; None makes a line without a hash.
+    """
+    row = dict.fromkeys(RECORD.names) | {"spaces": 0, "source": "evidence"} | told
+    for column in ("run_id", "response"):
+        if row[column] == "own":
+            row[column] = f"{column} {number}"
+    spaces = row.pop("spaces")
+    fields = {name: value for name, value in row.items() if name != "source_path"}
+    row["line_sha256"] = "" if spaces is None else sha256(json.dumps(fields, default=str) + " " * spaces)
+    row["evidence_id"] = sha256("\x1f".join((row["source"], row["run_id"] or "", row["task_id"], row["line_sha256"])))
+    return row
+
+
+def sha256(text: str) -> str:
+    """Return sha256 hex of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def numbered(lines: Sequence[Row]) -> list[Row]:
+    """Give each file's lines their numbers, from 9 on: as text, 10 would come first."""
+    following = Counter(dict.fromkeys(FILES, 8))
+    rows = []
+    for row in lines:
+        following[row["source_path"]] += 1
+        rows.append(row | {"line_number": following[row["source_path"]]})
+    return rows
+
+
+# The warehouse.
+
+
+@pytest.fixture(scope="module")
+def pure() -> Iterator[Warehouse]:
+    """One warehouse for all worlds of this module; each example puts its own world in the place of the last."""
+    opened = Warehouse.create(PROGRAM, Settings(threads=1))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def ground() -> Iterator[Warehouse]:
+    """Such a warehouse where each view is computed once a world, from its definition, and held for those after it.
+
+    It answers ten times faster; a law below holds it to the plain views.
+    """
+    opened = Warehouse.create(PROGRAM, Settings(threads=1))
+    opened.execute("create schema definition")
+    opened.execute("create schema held")
+    for view in VIEWS:
+        opened.execute(f'create view definition."{view.qualified}" as\n{view.body}')
+        hold(opened, view)
+        opened.execute(f'create or replace view {view.qualified} as from held."{view.qualified}"')
+    yield opened
+    opened.close()
+
+
+def hold(ground: Warehouse, view: View) -> None:
+    """Compute a view from its definition and hold the result."""
+    ground.execute(f'create or replace table held."{view.qualified}" as from definition."{view.qualified}"')
+
+
+def put(warehouse: Warehouse, world: World) -> None:
+    """Put a world in the place of the last."""
+    warehouse.replace("evidence.record", pa.Table.from_pylist(list(world.records), RECORD))
+    warehouse.replace("policy.known_path", pa.table({"path": pa.array(sorted(world.known_paths or ()), pa.string())}))
+    set_settings(warehouse, **world.settings.model_dump())
+
+
+def settle(ground: Warehouse, world: World, *names: str) -> None:
+    """Put a world in the place of the last and hold the views, or schemas, of these names; none named: all views."""
+    put(ground, world)
+    for view in VIEWS:
+        if not names or view.schema in names or view.qualified in names:
+            hold(ground, view)
+
+
+def settle_books(ground: Warehouse, world: World) -> None:
+    """Settle a world, with the files and skipped lines that collect would note."""
+    settle(ground, world, "scored", "pairs", "datasets.rag", "datasets.sft", "datasets.preference")
+    skipped = [
+        {"source": "evidence", "source_path": FILES[0], "line_number": number, "reason": reason}
+        for number, reason in enumerate(world.skipped, start=1)
+    ]
+    lines = Counter(row["source_path"] for row in [*world.records, *skipped])
+    files = [
+        {"source": "evidence", "source_path": path, "record_count": count, "blank_count": 0}
+        for path, count in lines.items()
+    ]
+    ground.replace("evidence.skipped", pa.Table.from_pylist(skipped, SKIPPED))
+    ground.replace("evidence.file", pa.Table.from_pylist(files, FILE))
+
+
+def rows_of(warehouse: Warehouse, view: str) -> list[str]:
+    """Return the rows of a view in a form that can be sorted and compared."""
+    return sorted(map(repr, warehouse.execute(f"from {view}")))
+
+
+def contents(warehouse: Warehouse) -> dict[str, list[str]]:
+    """Return the rows of every view that labels records or pairs."""
+    return {view.qualified: rows_of(warehouse, view.qualified) for view in VIEWS}
+
+
+def by_record(warehouse: Warehouse, view: str, *columns: str) -> dict[Key, tuple[Any, ...]]:
+    """Return columns of a view with one row per record, by the record's key."""
+    rows = warehouse.execute(f"select source_path, line_number, {', '.join(columns)} from {view}")
+    found = {(path, number): tuple(values) for path, number, *values in rows}
+    assert len(found) == len(rows), f"{view} has a record twice"
+    return found
+
+
+# The views say what the specification says.
+
+
+@settings(PROFILE, max_examples=150)
+@given(world=worlds())
+def test_scores_are_the_specifications(ground: Warehouse, world: World) -> None:
+    """Every record is scored once, with the category and by the rule that section 4 demands."""
+    settle(ground, world, "scored")
+    oracle = world.oracle
+    assert by_record(ground, "scored.run", "category", "rule") == {
+        key(record): oracle.score(record) for record in world.records
+    }
+
+
+@settings(PROFILE, max_examples=150)
+@given(world=worlds())
+def test_pairs_are_the_specifications(ground: Warehouse, world: World) -> None:
+    """The pairs in the windows, their ranks, fates and reasons are those that section 5 demands, and no others."""
+    settle(ground, world, "scored", "pairs")
+    rows = ground.execute("""
+        select
+            chosen_source_path, chosen_line_number, rejected_source_path, rejected_line_number,
+            chosen_rank, rejected_rank, gap, fate, quarantine_reasons, quarantine_reason,
+        from pairs.candidate
+    """)
+    found = Counter(Candidate((row[0], row[1]), (row[2], row[3]), *row[4:8], reasons=tuple(row[8])) for row in rows)
+    assert found == Counter(world.oracle.candidates)
+    assert all(first == (reasons[0] if reasons else None) for *_, reasons, first in rows)
+
+
+@settings(PROFILE, max_examples=100)
+@given(world=worlds())
+def test_fates_at_the_pairing_are_the_specifications(ground: Warehouse, world: World) -> None:
+    """Every scored record has the one fate at the pairing that section 5 demands."""
+    settle(ground, world, "scored", "pairs")
+    oracle = world.oracle
+    assert by_record(ground, "pairs.record", "fate") == {
+        key(record): (oracle.pairing_fate(record),) for record in world.records
+    }
+
+
+@settings(PROFILE, max_examples=100)
+@given(world=worlds())
+def test_quarantine_is_the_specifications(ground: Warehouse, world: World) -> None:
+    """Rag and sft refuse a record for all the reasons that section 6 gives, in their order, the first one deciding."""
+    settle(ground, world, "scored", "datasets.rag", "datasets.sft")
+    oracle = world.oracle
+    for view, reasons_of in (("datasets.rag", oracle.rag_reasons), ("datasets.sft", oracle.sft_reasons)):
+        expected = {key(record): reasons_of(record) for record in world.records}
+        assert by_record(ground, view, "quarantine_reasons", "quarantine_reason") == {
+            record: (list(reasons), reasons[0] if reasons else None) for record, reasons in expected.items()
+        }
+
+
+@settings(PROFILE, max_examples=50)
+@given(world=worlds())
+def test_preferences_are_the_specifications(ground: Warehouse, world: World) -> None:
+    """The preference dataset ships, refuses and skips the pairs that sections 5 and 6 name, for their reasons."""
+    settle(ground, world, "scored", "pairs", "datasets.preference")
+    rows = ground.execute("""
+        select
+            provenance.chosen.source_path, provenance.chosen.line_number,
+            provenance.rejected.source_path, provenance.rejected.line_number,
+            reason, quarantine_reasons, quarantine_reason, skip_reason,
+        from datasets.preference
+    """)
+    assert sorted(rows) == sorted(
+        (
+            *(*pair.chosen, *pair.rejected, pair.gap, list(pair.reasons), pair.reasons[0] if pair.reasons else None),
+            "over_cap" if pair.fate == "over_cap" else None,
+        )
+        for pair in world.oracle.candidates
+    )
+
+
+# Law 1: every row has one fate.
+
+
+@settings(PROFILE, max_examples=500)
+@given(world=worlds())
+def test_books_balance(ground: Warehouse, world: World) -> None:
+    """At every stage what came in is what was accepted, rejected, quarantined and skipped, and each stage hands on all."""
+    settle_books(ground, world)
+    book = {row.pop("stage"): row for row in ground.dicts("from receipts.book")}
+    assert list(book) == ["collect", "score", "export-rag", "export-sft", "export-preference"]
+    for stage, stats in book.items():
+        assert stats["records_in"] == sum(stats[stat] for stat in STATS), stage
+    records = len(world.records)
+    assert book["collect"]["records_in"] == records + len(world.skipped)
+    assert book["collect"]["accepted"] == records
+    assert [book[stage]["records_in"] for stage in ("score", "export-rag", "export-sft")] == [records] * 3
+
+    reasons = Counter[tuple[str, str]]()
+    for stage, stat, number in ground.execute("select stage, stat, records from receipts.book_reason"):
+        reasons[stage, stat] += number
+    set_aside = {(stage, stat): stats[stat] for stage, stats in book.items() for stat in STATS if stat != "accepted"}
+    assert reasons == Counter(set_aside), "the reasons do not sum to the stats"
+
+    assert ground.one("select coalesce(sum(records), 0) from receipts.book_fate") == records
+
+
+@settings(PROFILE, max_examples=40)
+@given(world=worlds())
+def test_books_count_what_the_specification_says(ground: Warehouse, world: World) -> None:
+    """The books count the categories, first reasons and fates that the specification gives the records and pairs."""
+    settle_books(ground, world)
+    oracle, records = world.oracle, world.records
+    reasons = {
+        ("collect", "skipped"): world.skipped,
+        ("score", "rejected"): [category for category in map(oracle.category, records) if category == REJECTED],
+        ("score", "quarantined"): [category for category in map(oracle.category, records) if category in UNDECIDED],
+        ("export-rag", "quarantined"): firsts(map(oracle.rag_reasons, records)),
+        ("export-sft", "quarantined"): firsts(map(oracle.sft_reasons, records)),
+        ("export-preference", "quarantined"): firsts(pair.reasons for pair in oracle.candidates),
+        ("export-preference", "skipped"): [pair.fate for pair in oracle.candidates if pair.fate == "over_cap"],
+    }
+    assert sorted(ground.execute("select stage, stat, reason, records from receipts.book_reason")) == sorted(
+        (*of, reason, number) for of, names in reasons.items() for reason, number in Counter(names).items()
+    )
+    shipped = {
+        "export-rag": sum(not oracle.rag_reasons(record) for record in records),
+        "export-sft": sum(not oracle.sft_reasons(record) for record in records),
+        "export-preference": sum(pair.fate == "exported" for pair in oracle.candidates),
+    }
+    assert dict(ground.execute("select stage, accepted from receipts.book where stage like 'export%'")) == shipped
+    fates = Counter(map(oracle.pairing_fate, records))
+    assert dict(ground.execute("select fate, records from receipts.book_fate")) == fates
+
+
+def firsts(reasons: Iterable[tuple[str, ...]]) -> list[str]:
+    """Return the first reason of each that has one."""
+    return [each[0] for each in reasons if each]
+
+
+# Law 3: never is never.
+
+
+@settings(PROFILE, max_examples=100)
+@given(world=worlds())
+def test_never_is_never(ground: Warehouse, world: World) -> None:
+    """Under no settings does sft ship what is rejected or needs human review, or rag what is rejected."""
+    settle(ground, world, "scored", "datasets.rag", "datasets.sft")
+    oracle = world.oracle
+    category = {key(record): oracle.category(record) for record in world.records}
+    for view, never in (("datasets.sft", {REJECTED, REVIEW}), ("datasets.rag", {REJECTED})):
+        shipped = [record for record, (reason,) in by_record(ground, view, "quarantine_reason").items() if not reason]
+        assert never.isdisjoint(category[record] for record in shipped), view
+
+
+# Laws 4 and 6: what the rows depend on.
+
+
+@settings(PROFILE, max_examples=25)
+@given(world=worlds(), data=st.data())
+def test_order_does_not_matter(ground: Warehouse, world: World, data: st.DataObject) -> None:
+    """The same records in another physical order give the same rows in every view."""
+    settle(ground, world)
+    whole = contents(ground)
+    settle(ground, replace(world, records=data.draw(st.permutations(world.records))))
+    assert contents(ground) == whole
+
+
+@settings(PROFILE, max_examples=20)
+@given(world=worlds(), parts=st.lists(st.integers(0, 3), min_size=len(TASKS), max_size=len(TASKS)))
+def test_partitions_by_task_add_up(ground: Warehouse, world: World, parts: list[int]) -> None:
+    """However tasks are spread over four partitions, the partitions' rows together are the whole's, in every view."""
+    settle(ground, world)
+    whole = contents(ground)
+    part_of = dict(zip(TASKS, parts, strict=True))
+    together: dict[str, list[str]] = {view.qualified: [] for view in VIEWS}
+    for part in range(4):
+        settle(ground, replace(world, records=[row for row in world.records if part_of[row["task_id"]] == part]))
+        for view, rows in contents(ground).items():
+            together[view] += rows
+    assert {view: sorted(rows) for view, rows in together.items()} == whole
+
+
+# Law 5: a run may materialise.
+
+
+@settings(PROFILE, max_examples=12)
+@given(world=worlds())
+def test_holding_changes_nothing(ground: Warehouse, pure: Warehouse, world: World) -> None:
+    """Every view, computed whole from the evidence, gives the rows it gives where the views before it are materialised."""
+    settle(ground, world)
+    put(pure, world)
+    assert contents(ground) == contents(pure)
