@@ -4,9 +4,11 @@ What a command needs is imported when it runs, so that ``etl --help`` answers at
 """
 
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -53,6 +55,10 @@ FailOn = Annotated[str, typer.Option("--fail-on", help="The severity from which 
 @app.callback(invoke_without_command=True)
 def main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """Evidence of LLM agents in; clean RAG, SFT and preference datasets, and their receipts, out."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # evidence holds any character; a terminal or pipe that takes fewer must not end the command
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     if version:
         from etl import __version__
 
@@ -366,17 +372,19 @@ def _time(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
+        given = datetime.fromisoformat(text)
+        return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise SettingError(f"--recorded-at {text}: it is no ISO 8601 time, such as 2026-01-31T12:00:00Z.") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 @contextmanager
 def _errors_for_people(as_json: bool, debug: bool) -> Iterator[None]:
     try:
         yield
-    except (EtlError, OSError, KeyboardInterrupt) as error:
+    except (typer.Exit, typer.Abort):
+        raise
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
         if as_json:
             _print_json({"error": _sentence(error)})
         _fail(error, debug)
@@ -385,27 +393,24 @@ def _errors_for_people(as_json: bool, debug: bool) -> Iterator[None]:
 def _fail(error: BaseException, debug: bool) -> NoReturn:
     from etl.markdown import harmless
 
-    if debug or not isinstance(error, EtlError | OSError | KeyboardInterrupt):
-        raise error
+    if debug:
+        traceback.print_exception(error)
     typer.echo(harmless(f"etl: {_sentence(error)}"), err=True)
     raise typer.Exit(error.exit_code if isinstance(error, EtlError) else 1)
 
 
 def _sentence(error: BaseException) -> str:
+    if isinstance(error, EtlError):
+        return str(error)
     if isinstance(error, KeyboardInterrupt):
         return "The run was interrupted; the published version is as it was."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the system'}: {error.strerror}."
-    return str(error)
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"An error that the program did not foresee ({what}); run it again with --debug and report the traceback."
 
 
 def _print_json(document: Any) -> None:
-    import orjson
+    from etl.plain import to_json
 
-    def plain(value: Any) -> Any:
-        return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
-
-    sys.stdout.write(
-        orjson.dumps(document, default=plain, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
-    )
-    sys.stdout.write("\n")
+    sys.stdout.write(to_json(document) + "\n")

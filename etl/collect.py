@@ -169,7 +169,7 @@ def _unknown(file: EvidenceFile) -> str:
 def _map(run: Run, source: str) -> None:
     """Turn the lines in raw.line into records, by the source's mapping."""
     warehouse = run.warehouse
-    mapping = run.sql.view(f"sources.{source}")
+    mapping = run.sql.source(source)
     warehouse.execute("truncate raw.mapped")
     try:
         if _names_its_lines(warehouse, mapping):

@@ -127,6 +127,20 @@ class StageSummary(Document):
     outputs_hash: Sha256
     passed: bool
 
+    @classmethod
+    def of(cls, receipt: StageReceipt) -> "StageSummary":
+        """Return what the summary says of a receipt."""
+        return cls(
+            name=receipt.stage,
+            status=receipt.status,
+            records_in=receipt.inputs.record_count,
+            records_out=receipt.outputs.record_count,
+            stats=receipt.stats,
+            inputs_hash=receipt.inputs.hash,
+            outputs_hash=receipt.outputs.hash,
+            passed=receipt.validation.passed,
+        )
+
 
 class DatasetCounts(Document):
     """Rows shipped in each dataset."""

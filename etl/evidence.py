@@ -54,13 +54,17 @@ def find_evidence(folder: Path) -> list[EvidenceFile]:
 
 
 def _below(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
-    for entry in os.scandir(folder):
-        path = folder / entry.name
-        if path.is_dir() and not _EVIDENCE.search(entry.name):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        yield folder  # its reader will say why it cannot be read
+        return
+    for path in paths:
+        if path.is_dir() and not _EVIDENCE.search(path.name):
             real = path.resolve()
             if real not in ancestors:
                 yield from _below(path, (*ancestors, real))
-        elif _EVIDENCE.search(entry.name):
+        elif _EVIDENCE.search(path.name):
             yield path
 
 
@@ -95,7 +99,7 @@ class LineReader:
     def __iter__(self) -> Iterator[bytes | LongLine | Tail]:
         """Yield each line without its line feed."""
         if not self._file.path.is_file():
-            raise OSError(0, "it is not a regular file" if self._file.path.exists() else "it leads nowhere")
+            raise OSError(0, _why_not_a_file(self._file.path))
         with self._file.path.open("rb", buffering=0) as raw:
             yield from self._lines(_unpacked(_Tee(raw, self), self._file.source_path))
             while chunk := raw.read(CHUNK):  # what a broken stream left unread
@@ -128,6 +132,14 @@ class LineReader:
                 yield Tail(b"", "the compressed stream ends badly: it has no byte")
             elif not pending.is_empty:
                 yield pending.line()
+
+
+def _why_not_a_file(path: Path) -> str:
+    if not path.exists():
+        return "it leads nowhere"
+    if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
+        return "the folder cannot be read"
+    return "it is not a regular file"
 
 
 class _Pending:

@@ -14,6 +14,8 @@ from etl.run import Run
 #: The version of the datasets' columns, written into every Parquet file.
 SCHEMA_VERSION = "1"
 
+REFUSED = "quarantine_reason is not null"
+
 ORDER = "id, source_path, line_number"
 
 DATASET_BY_NAME = {dataset.name: dataset for dataset in DATASETS}
@@ -26,19 +28,32 @@ def export(run: Run, name: str) -> None:
     """
     dataset = DATASET_BY_NAME[name]
     run.warehouse.materialise(dataset.relation, ORDER)
-    ships = "quarantine_reason is null"
-    if name == "preference":
-        ships += " and skip_reason is null"
-    refused = "quarantine_reason is not null"
-    _write(run, dataset, dataset.stem, dataset.contract, ships)
-    _write(run, dataset, dataset.quarantine_stem, dataset.quarantine, refused)
-    audit(run, dataset.relation, dataset.stem, columns_of(dataset.contract), ships, dataset.name)
-    audit(run, dataset.relation, dataset.quarantine_stem, columns_of(dataset.quarantine), refused)
+    _write(run, dataset, dataset.stem, dataset.contract, _ships(name))
+    _write(run, dataset, dataset.quarantine_stem, dataset.quarantine, REFUSED)
+    _audit(run, dataset)
+
+
+def audit_export(run: Run, name: str) -> None:
+    """Read the files of the dataset ``name`` from disk and audit them against its relation, as ``export`` does."""
+    dataset = DATASET_BY_NAME[name]
+    run.warehouse.materialise(dataset.relation, ORDER)
+    _audit(run, dataset)
+
+
+def _audit(run: Run, dataset: Dataset) -> None:
+    columns = columns_of(dataset.contract)
+    audit(run, dataset.relation, dataset.stem, columns, _ships(dataset.name), dataset.name)
+    audit(run, dataset.relation, dataset.quarantine_stem, columns_of(dataset.quarantine), REFUSED)
+
+
+def _ships(name: str) -> str:
+    return "quarantine_reason is null" + (" and skip_reason is null" if name == "preference" else "")
 
 
 def _write(run: Run, dataset: Dataset, stem: str, contract: type[pa_polars.DataFrameModel], where: str) -> None:
     rows = run.warehouse.batches(dataset.relation, columns_of(contract), where)
-    metadata = {"dataset": stem, "schema_version": SCHEMA_VERSION, "settings_hash": run.settings.sha256()}
+    name = dataset.name if stem == dataset.stem else stem
+    metadata = {"dataset": name, "schema_version": SCHEMA_VERSION, "settings_hash": run.settings.sha256()}
     total = run.warehouse.one(f"select count(*) from {dataset.relation} where {where}")
     done = 0
     with DatasetWriter(run.exports / stem, utc(rows.schema), metadata) as writer:

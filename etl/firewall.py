@@ -28,7 +28,8 @@ _CATEGORY = """
 select
     written.file,
     written.id,
-    written.id is not distinct from sha256(concat($dataset, chr(31), scored.evidence_id)) as is_named,
+    written.id is not distinct from sha256(concat($dataset, chr(31), scored.evidence_id))
+    and written.provenance.line_sha256 is not distinct from scored.line_sha256 as is_named,
     scored.category,
 from raw.main.written as written
 left join scored.run as scored
@@ -46,6 +47,8 @@ select
     chosen.category as chosen_category,
     rejected.category as rejected_category,
     coalesce(chosen.task_id = rejected.task_id, false)
+    and written.provenance.chosen.line_sha256 = chosen.line_sha256
+    and written.provenance.rejected.line_sha256 = rejected.line_sha256
     and written.id = sha256(concat('preference', chr(31), chosen.evidence_id, chr(31), rejected.evidence_id)) as is_named,
     chosen.run_id = rejected.run_id as is_one_run,
 from raw.main.written as written
@@ -62,6 +65,63 @@ where
 order by written.file, written.id
 limit 1
 """
+
+
+_REPEATED = """
+select
+    written.file,
+    written.id,
+from raw.main.written as written
+group by written.file, written.id
+having count(*) > 1
+order by written.file, written.id
+limit 1
+"""
+
+#: A row of the relation (which the files equal) whose text or run is not that of the record it names.
+_BORROWED = {
+    "rag": """
+select shipped.id
+from datasets.rag as shipped
+left join evidence.record as record
+    on shipped.provenance.source_path = record.source_path and shipped.provenance.line_number = record.line_number
+where
+    shipped.quarantine_reason is null
+    and (shipped.content, shipped.source_run_id) is distinct from (record.response, record.run_id)
+limit 1
+""",
+    "sft": """
+select shipped.id
+from datasets.sft as shipped
+left join evidence.record as record
+    on shipped.provenance.source_path = record.source_path and shipped.provenance.line_number = record.line_number
+where
+    shipped.quarantine_reason is null
+    and (shipped.instruction, shipped.response, shipped.source_run_id)
+    is distinct from (record.prompt, record.response, record.run_id)
+limit 1
+""",
+    "preference": """
+select shipped.id
+from datasets.preference as shipped
+left join evidence.record as chosen
+    on shipped.provenance.chosen.source_path = chosen.source_path
+    and shipped.provenance.chosen.line_number = chosen.line_number
+left join evidence.record as rejected
+    on shipped.provenance.rejected.source_path = rejected.source_path
+    and shipped.provenance.rejected.line_number = rejected.line_number
+where
+    shipped.quarantine_reason is null
+    and shipped.skip_reason is null
+    and (
+        (shipped.prompt, shipped.chosen, shipped.chosen_run_id)
+        is distinct from (chosen.prompt, chosen.response, chosen.run_id)
+        or (shipped.prompt, shipped.rejected, shipped.rejected_run_id)
+        is distinct from (rejected.prompt, rejected.response, rejected.run_id)
+    )
+limit 1
+""",
+}
 
 
 def audit(run: Run, relation: str, stem: str, columns: Sequence[str], where: str, dataset: str | None = None) -> None:
@@ -88,7 +148,11 @@ def audit(run: Run, relation: str, stem: str, columns: Sequence[str], where: str
 
 
 def refuse_forbidden(run: Run, dataset: str) -> None:
-    """Raise FirewallError if a written row is of a category that may never be in the dataset, or is no known record."""
+    """Raise FirewallError if a written row is of a category that may never be there, or is not the record it says it is."""
+    for file, row in run.warehouse.execute(_REPEATED):
+        raise FirewallError(f"{file}: the id {row} stands there twice.")
+    for (row,) in run.warehouse.execute(_BORROWED[dataset]):
+        raise FirewallError(f"The row {row} of {dataset} has not the text or the run of the record that it names.")
     if dataset == "preference":
         pairs = [f"{chosen} over {rejected}" for chosen, rejected in sorted(PAIRS)]
         for file, pair, chosen, rejected, is_named, is_one_run in run.warehouse.execute(_PAIR, {"pairs": pairs}):
@@ -107,12 +171,12 @@ def refuse_forbidden(run: Run, dataset: str) -> None:
 
 def _refuse_one_text(rows: pa.Table, file: Path) -> None:
     if pc.any(pc.equal(rows["chosen"], rows["rejected"])).as_py():
-        raise FirewallError(f"{file}: a pair has one text on both sides.")
+        raise FirewallError(f"{_published(file)}: a pair has one text on both sides.")
 
 
 def _note(run: Run, rows: pa.Table, file: Path, *, is_first: bool) -> None:
     """Keep ids and provenance of written rows, to be looked up all at once."""
-    narrow = rows.select(["id", "provenance"]).append_column("file", pa.repeat(str(file), rows.num_rows))
+    narrow = rows.select(["id", "provenance"]).append_column("file", pa.repeat(_published(file), rows.num_rows))
     with run.warehouse.lent("written_rows", narrow):
         if is_first:
             run.warehouse.execute("create or replace table raw.main.written as from written_rows")
@@ -120,10 +184,15 @@ def _note(run: Run, rows: pa.Table, file: Path, *, is_first: bool) -> None:
             run.warehouse.execute("insert into raw.main.written from written_rows")
 
 
+def _published(file: Path) -> str:
+    """Return the file's path as it would be published: ``exports/…``."""
+    return f"exports/{file.parent.name}/{file.name}"
+
+
 def _parquet(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     with pq.ParquetFile(file) as parquet:
         if not parquet.schema_arrow.equals(schema):
-            raise AuditError(f"{file}: its columns or types are not those of the dataset.")
+            raise AuditError(f"{_published(file)}: its columns or types are not those of the dataset.")
         yield from fixed_batches(parquet.iter_batches(ROWS_PER_GROUP), parquet.schema_arrow)
 
 
@@ -159,5 +228,5 @@ def _same(ours: pa.Table | None, written: pa.Table | None, file: Path, start: in
         )
     for at, (left, right) in enumerate(zip_longest(ours.to_pylist(), written.to_pylist()), start=start + 1):
         if left != right:
-            raise AuditError(f"{file}, row {at}: it differs from the relation it was written from.")
-    raise AuditError(f"{file}: its types differ from those of the relation it was written from.")
+            raise AuditError(f"{_published(file)}, row {at}: it differs from the relation it was written from.")
+    raise AuditError(f"{_published(file)}: its types differ from those of the relation it was written from.")

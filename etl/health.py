@@ -44,8 +44,7 @@ def examine(project: Project, settings: Settings) -> list[Finding]:
         _sql(project, settings),
         *_folders(project),
         *_evidence(project),
-        _lock(project),
-        _journal(project),
+        *_state(project),
         _warehouse(project),
         _last_run(project, settings),
     ]
@@ -88,21 +87,20 @@ def _evidence(project: Project) -> Iterator[Finding]:
         yield Finding("space", "ok", f"{free:,} bytes are free, a run needs about {needed:,}")
 
 
-def _lock(project: Project) -> Finding:
+def _state(project: Project) -> Iterator[Finding]:
     lock = project.workshop / "lock"
     if lock.is_file():
         try:
             with FileLock(lock, timeout=0):
                 pass
         except Timeout:
-            return Finding("lock", "warn", "a run is under way; wait for it to end")
-    return Finding("lock", "ok", "no run is under way")
-
-
-def _journal(project: Project) -> Finding:
+            yield Finding("lock", "warn", "a run is under way; wait for it to end")
+            return
+    yield Finding("lock", "ok", "no run is under way")
     if Workshop(project).journal.is_file():
-        return Finding("journal", "warn", "a run was cut off; the next command finishes or clears what it left")
-    return Finding("journal", "ok", "no run was cut off")
+        yield Finding("journal", "warn", "a run was cut off; the next command finishes or clears what it left")
+    else:
+        yield Finding("journal", "ok", "no run was cut off")
 
 
 def _warehouse(project: Project) -> Finding:

@@ -62,10 +62,19 @@ class Draft(Document):
         receipts = []
         for name in STAGE_NAMES:
             receipt = self.receipts.get(name)
-            if failure is not None and name == self.started and (receipt is None or receipt.validation.passed):
-                receipt = self._empty(name, "failed", Validation(passed=False, errors=[failure]), timestamp)
+            if failure is not None and name == self.started:
+                receipt = self._failed(name, failure, timestamp)
             receipts.append(receipt or self._empty(name, "not_run", Validation(passed=False), timestamp))
         return receipts
+
+    def _failed(self, name: str, failure: str, timestamp: str) -> StageReceipt:
+        """Return the receipt of the stage that failed: with what was recorded of it, if its body was through."""
+        recorded = self.receipts.get(name)
+        errors = [*recorded.validation.errors, failure] if recorded else [failure]
+        validation = Validation(passed=False, errors=errors)
+        if recorded:
+            return recorded.model_copy(update={"status": "failed", "validation": validation})
+        return self._empty(name, "failed", validation, timestamp)
 
     def _empty(self, stage: str, status: Status, validation: Validation, timestamp: str) -> StageReceipt:
         nothing = Side.of([], 0)
@@ -120,19 +129,7 @@ def summarise(header: RunHeader, receipts: Sequence[StageReceipt], published: bo
         previous=header.previous,
         started_at=header.started_at,
         published=published,
-        stages=[
-            StageSummary(
-                name=receipt.stage,
-                status=receipt.status,
-                records_in=receipt.inputs.record_count,
-                records_out=receipt.outputs.record_count,
-                stats=receipt.stats,
-                inputs_hash=receipt.inputs.hash,
-                outputs_hash=receipt.outputs.hash,
-                passed=receipt.validation.passed,
-            )
-            for receipt in receipts
-        ],
+        stages=[StageSummary.of(receipt) for receipt in receipts],
         datasets=DatasetCounts(rag=shipped["rag"], sft=shipped["sft"], preference=shipped["preference"]),
         total_records_in=sum(receipt.inputs.record_count for receipt in receipts),
         total_records_out=sum(receipt.outputs.record_count for receipt in receipts),
@@ -147,7 +144,7 @@ def summarise(header: RunHeader, receipts: Sequence[StageReceipt], published: bo
 
 def timestamp_of(clock: Clock) -> str:
     """Return the clock's time as documents write it."""
-    return f"{clock.now():%Y-%m-%dT%H:%M:%S.%fZ}"
+    return clock.now().replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _git_commit(root: Path) -> str | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from etl.errors import LockedError
+from etl.errors import LockedError, UsageError
 from etl.files import sync_folder, write_text
 from etl.project import Project
 
@@ -121,7 +121,13 @@ class Workshop:
                 self.recover(on_cut)
 
     def _entry(self) -> dict[str, Any]:
-        entry: dict[str, Any] = json.loads(self.journal.read_text(encoding="utf-8"))
+        try:
+            entry: dict[str, Any] = json.loads(self.journal.read_text(encoding="utf-8"))
+        except ValueError:
+            raise UsageError(
+                f"{self.journal}: the journal is damaged, so a cut run cannot be finished; check exports/ and warehouse/ "
+                "with etl verify, then remove the file."
+            ) from None
         return entry
 
     def _swap_exports(self, new_inode: int) -> None:

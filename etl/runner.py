@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from etl.documents import DriftReport, RunSummary, StageReceipt
 from etl.drift import drift_of
-from etl.errors import EtlError, NotFoundError, UsageError
+from etl.errors import EtlError, NotFoundError, StageError, UsageError
 from etl.evidence import find_evidence
+from etl.export import audit_export
 from etl.files import write_text
 from etl.history import copy_receipts, load_history, newest, read_documents, store
 from etl.ledger import Draft, new_header, summarise, timestamp_of
@@ -74,8 +75,7 @@ def execute(request: Request) -> Outcome:
 def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse) -> Outcome:
     settings, clock = request.settings, request.clock
     header = new_header(request.project, sql, settings.sha256(), history, clock)
-    is_partial = request.stages != STAGES
-    prior = _published_receipts(request.project, history) if is_partial else {}
+    prior = {} if request.stages == STAGES else _published_receipts(request, history)
     workshop.clear()
     if prior:
         shutil.copyfile(request.project.warehouse, workshop.build / "etl.duckdb")
@@ -101,6 +101,7 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
     try:
         run_all(run, request.stages, recorder)
         recorder.carry_over()
+        _audit_carried(run, request.stages)
         receipts = recorder.draft.closed(None, timestamp_of(clock))
         outcome = _document(history, summarise(header, receipts, published=True), receipts)
         copy_receipts(history, warehouse)
@@ -116,7 +117,7 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
 
 
 def foresee(request: Request) -> list[dict[str, Any]]:
-    """Return the books that a full run would have, row by row of receipts.book, computed in memory; nothing is written."""
+    """Return the books that the stages would have, as rows of receipts.book, computed in memory; nothing is written."""
     sql = Sql.of(request.project.overlay)
     find_evidence(request.project.evidence)
     warehouse = Warehouse.create(sql, request.settings)
@@ -125,8 +126,8 @@ def foresee(request: Request) -> list[dict[str, Any]]:
             warehouse.replace("policy.known_path", pa.table({"path": pa.array(request.known_paths, pa.string())}))
         run = Run(request.project, request.settings, sql, warehouse, Path(os.devnull), request.progress)
         run_all(run, tuple(stage for stage in STAGES if not stage.exports))
-        order = {stage.name: place for place, stage in enumerate(STAGES)}
-        return sorted(warehouse.dicts("from receipts.book"), key=lambda book: order[book["stage"]])
+        books = {book["stage"]: book for book in warehouse.dicts("from receipts.book")}
+        return [books[stage.name] for stage in request.stages]
     finally:
         warehouse.close()
 
@@ -170,10 +171,11 @@ def _write(reports: Path, outcome: Outcome, history: Warehouse) -> None:
     write_text(reports / "latest.md", latest_page(history))
 
 
-def _published_receipts(project: Project, history: Warehouse) -> dict[str, StageReceipt]:
-    """Return the receipts of the published version by stage; none where nothing is published."""
+def _published_receipts(request: Request, history: Warehouse) -> dict[str, StageReceipt]:
+    """Return the receipts of the published version by stage. Raises UsageError where it lacks a stage to carry over."""
+    project = request.project
     if not project.warehouse.is_file():
-        return {}
+        raise UsageError(f"{project.root}: nothing is published yet that could be carried over; use etl run-all.")
     try:
         run_id = newest(history, published=True)
         _, receipts = read_documents(project.reports / run_id)
@@ -181,7 +183,19 @@ def _published_receipts(project: Project, history: Warehouse) -> dict[str, Stage
         raise UsageError(
             f"{project.reports}: the receipts of the published version cannot be read ({error}); use etl run-all."
         ) from None
-    return {receipt.stage: receipt for receipt in receipts if receipt.status in {"ok", "reused"}}
+    return {receipt.stage: receipt for receipt in receipts}
+
+
+def _audit_carried(run: Run, stages: Sequence[Stage]) -> None:
+    """Hold carried-over files against what their views say now: a version is one. Raises StageError where they differ."""
+    for stage in STAGES:
+        if stage.exports and stage not in stages:
+            try:
+                audit_export(run, stage.name.removeprefix("export-"))
+            except StageError as error:
+                raise StageError(
+                    f"{stage.name} was carried over, but would be another now ({error}); run it too, or etl run-all."
+                ) from error
 
 
 def _carry_exports(published: Path, build: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -71,7 +72,7 @@ def parse_settings(assignments: Iterable[str], **flags: Any) -> Settings:
     Raises SettingError for an unknown name or a value that does not fit, naming where it came from.
     """
     values: dict[str, Any] = {}
-    if DRIFT_THRESHOLD_VARIABLE in os.environ:
+    if os.environ.get(DRIFT_THRESHOLD_VARIABLE):
         values["drift_threshold"] = os.environ[DRIFT_THRESHOLD_VARIABLE]
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
@@ -124,6 +125,7 @@ def read_known_paths(file: Path) -> list[str]:
     return sorted(paths)
 
 
+_OCTAL = re.compile(rb"[0-3][0-7]{2}")
 _ESCAPES = {b"a": 7, b"b": 8, b"t": 9, b"n": 10, b"v": 11, b"f": 12, b"r": 13, b'"': 34, b"\\": 92}
 
 
@@ -138,8 +140,8 @@ def _unquoted(entry: bytes) -> bytes:
         elif inner[at + 1 : at + 2] in _ESCAPES:
             plain.append(_ESCAPES[inner[at + 1 : at + 2]])
             at += 2
-        elif len(inner) >= at + 4 and inner[at + 1 : at + 4].isdigit():
-            plain.append(int(inner[at + 1 : at + 4], 8) & 0xFF)
+        elif _OCTAL.fullmatch(inner[at + 1 : at + 4]):
+            plain.append(int(inner[at + 1 : at + 4], 8))
             at += 4
         else:
             return entry

@@ -3,13 +3,22 @@
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from etl.documents import FileEntry, RunSummary, StageReceipt, aggregate_hash, run_hash
+from etl.documents import (
+    DriftReport,
+    FileEntry,
+    RunSummary,
+    StageReceipt,
+    StageSummary,
+    aggregate_hash,
+    run_hash,
+)
 from etl.files import sha256_of
-from etl.history import newest, read_documents, require_run
+from etl.history import TABLES, newest, read_documents, require_run, store
+from etl.markdown import summary_page
 from etl.project import Project
 from etl.warehouse import Warehouse
 
@@ -39,8 +48,8 @@ def verify(project: Project, history: Warehouse, run_id: str | None) -> list[Che
         summary, receipts = read_documents(folder)
     except (OSError, ValidationError) as error:
         return [Check(str(folder), "failed", f"a document is missing or damaged: {str(error).splitlines()[0]}")]
-    checks = _documents(history, folder, summary, receipts)
     is_published = summary.published and newest(history, published=True) == wanted
+    checks = _documents(history, folder, summary, receipts)
     for receipt in receipts:
         for entry in receipt.outputs.files:
             if entry.bytes is not None:
@@ -51,23 +60,47 @@ def verify(project: Project, history: Warehouse, run_id: str | None) -> list[Che
 
 
 def _documents(history: Warehouse, folder: Path, summary: RunSummary, receipts: list[StageReceipt]) -> list[Check]:
-    checks = []
-    known = history.execute("select summary_sha256 from receipts.run where run_id = ?", [summary.run_id])[0][0]
-    is_same = hashlib.sha256((folder / "summary.json").read_bytes()).hexdigest() == known
-    checks.append(_check("summary.json", is_same, "it is not the summary that the warehouse knows"))
-    checks.append(_check("run_hash", run_hash(receipts) == summary.run_hash, "it does not follow from the receipts"))
+    """Hold the documents against the tables receipts.*, against each other, and against what follows from them."""
+    summary_sha256 = hashlib.sha256((folder / "summary.json").read_bytes()).hexdigest()
+    known = {receipt.stage: _rows(history, summary.run_id, receipt.stage) for receipt in receipts}
+    known_summary = history.one("select summary_sha256 from receipts.run where run_id = ?", [summary.run_id])
+    store(history, summary, receipts, summary_sha256)
+    broken = history.execute("select problem from receipts.imbalance where run_id = ?", [summary.run_id])
+    checks = [
+        _check("summary.json", summary_sha256 == known_summary, "it is not the summary that the warehouse knows"),
+        _check("run_hash", run_hash(receipts) == summary.run_hash, "it does not follow from the receipts"),
+        _check("books", not broken, " ".join(problem for (problem,) in broken)),
+    ]
     for receipt, stage in zip(receipts, summary.stages, strict=True):
         stands = (
-            aggregate_hash(receipt.inputs.files) == receipt.inputs.hash == stage.inputs_hash
-            and aggregate_hash(receipt.outputs.files) == receipt.outputs.hash == stage.outputs_hash
-            and receipt.stats == stage.stats
+            aggregate_hash(receipt.inputs.files) == receipt.inputs.hash
+            and aggregate_hash(receipt.outputs.files) == receipt.outputs.hash
+            and StageSummary.of(receipt) == stage
             and receipt.run_id == summary.run_id
-            and receipt.stage == stage.name
+            and _rows(history, summary.run_id, receipt.stage) == known[receipt.stage]
         )
-        checks.append(
-            _check(f"{receipt.stage}.json", stands, "its hashes or counts contradict each other or the summary")
-        )
-    return checks
+        otherwise = "it contradicts itself, the summary, or what the warehouse knows"
+        checks.append(_check(f"{stage.name}.json", stands, otherwise))
+    return [*checks, *_pages(folder, summary, receipts)]
+
+
+def _pages(folder: Path, summary: RunSummary, receipts: list[StageReceipt]) -> list[Check]:
+    """Hold drift.json against the page that quotes it, and the page against the documents it is made from."""
+    try:
+        drift = DriftReport.model_validate_json((folder / "drift.json").read_bytes())
+        page = (folder / "summary.md").read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        return [Check("drift.json", "failed", f"it or summary.md is missing or damaged: {str(error).splitlines()[0]}")]
+    is_theirs = drift.run_id == summary.run_id and page == summary_page(summary, receipts, drift)
+    return [_check("summary.md", is_theirs, "it or drift.json is not what the run wrote")]
+
+
+def _rows(history: Warehouse, run_id: str, stage: str) -> list[list[tuple[Any, ...]]]:
+    tables = [table for table in TABLES if table != "run"]
+    key = [run_id, stage]
+    return [
+        history.execute(f"from receipts.{table} where run_id = ? and stage = ? order by all", key) for table in tables
+    ]
 
 
 def _output(file: Path, entry: FileEntry, is_published: bool) -> Check:

@@ -9,6 +9,8 @@ from etl.errors import SqlError
 
 _FOLDER = re.compile(r"^[0-9]+_([a-z][a-z0-9_]*)$")
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+#: A source is named by its evidence, so it may be called anything that can stand between double quotes.
+_SOURCE = re.compile(r"^[^\"\x00-\x1f]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,8 @@ class View:
 
     @property
     def qualified(self) -> str:
-        """The name by which SQL knows it; both parts are plain identifiers."""
-        return f"{self.schema}.{self.name}"
+        """The name by which SQL knows it; the schema is a plain identifier, a source's name is quoted unless it is one."""
+        return f"{self.schema}.{self.name}" if _NAME.match(self.name) else f'{self.schema}."{self.name}"'
 
     @property
     def comment(self) -> str:
@@ -54,6 +56,10 @@ class Sql:
                         f"{overlay.parent / path}: only tables.sql, raw.sql and macros.sql lie there; move it."
                     )
             files |= added
+        spelled: dict[str, str] = {}
+        for path in sorted(files):
+            if spelled.setdefault(path.lower(), path) != path:
+                raise SqlError(f"{path} and {spelled[path.lower()]} are one name to DuckDB; rename one of them.")
         return cls(files)
 
     @cached_property
@@ -73,9 +79,9 @@ class Sql:
         """The names of the sources that have a mapping."""
         return frozenset(view.name for view in self.views if view.schema == "sources")
 
-    def view(self, qualified: str) -> View:
-        """Return the view of that name, such as ``scored.run``."""
-        return next(view for view in self.views if view.qualified == qualified)
+    def source(self, name: str) -> View:
+        """Return the mapping of a source."""
+        return next(view for view in self.views if (view.schema, view.name) == ("sources", name))
 
     def __getitem__(self, name: str) -> str:
         """Return the text of a file at the top of the sql folder, such as ``tables``."""
@@ -98,7 +104,9 @@ def _read(folder: Path) -> dict[str, str]:
     for file in sorted(folder.rglob("*.sql")):
         path = f"sql/{file.relative_to(folder).as_posix()}"
         parts = path.removesuffix(".sql").split("/")[1:]
-        well_placed = _NAME.match(parts[-1]) and (len(parts) == 1 or (len(parts) == 2 and _FOLDER.match(parts[0])))
+        folder_name = _FOLDER.match(parts[0]) if len(parts) == 2 else None
+        may_be_called = _SOURCE if folder_name and folder_name[1] == "sources" else _NAME
+        well_placed = may_be_called.match(parts[-1]) and (folder_name or len(parts) == 1)
         if not well_placed:
             raise SqlError(
                 f"{file}: a view is named sql/<number>_<schema>/<name>.sql, in lower case, digits and underscores; rename it."

@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.errors import NotFoundError, SqlError, StageError, UsageError, WarehouseError
+from etl.plain import distinct_names
 from etl.settings import Settings
 from etl.views import Sql, View
 
@@ -129,7 +130,9 @@ class Warehouse:
         """Run a user's statements and return the column names and rows of the last. Raises UsageError where they fail."""
         try:
             result = self._connection.execute(statement)
-            names = [str(column[0]) for column in result.description or []]
+            if result is None:  # an empty statement has none, whatever duckdb's types say
+                raise UsageError("The query is empty; give one statement that reads.")
+            names = distinct_names([str(column[0]) for column in result.description or []])
             return names, result.fetchall() if names else []
         except duckdb.Error as error:
             raise UsageError(f"The query failed: {_sentence(error)}") from error
@@ -155,12 +158,15 @@ class Warehouse:
     ) -> pa.RecordBatchReader:
         """Stream ``columns`` of a relation; the lengths of the batches depend on the machine, their rows do not."""
         # A cursor of its own: DuckDB refuses another statement while a result of the connection is unread.
-        rows = self._connection.cursor().table(relation)
-        if where is not None:
-            rows = rows.filter(where)
-        if order is not None:
-            rows = rows.order(order)
-        return rows.select(*columns).to_arrow_reader(100_000)
+        try:
+            rows = self._connection.cursor().table(relation)
+            if where is not None:
+                rows = rows.filter(where)
+            if order is not None:
+                rows = rows.order(order)
+            return rows.select(*columns).to_arrow_reader(100_000)
+        except duckdb.Error as error:
+            raise StageError(f"{relation}: {_sentence(error)}") from error
 
     def columns(self, relation: str) -> list[str]:
         """Return the names of the columns of a relation."""

@@ -44,6 +44,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["drift", "nobody"], "There is no run 'nobody'"),
         (["verify", "nobody"], "There is no run 'nobody'"),
         (["explain", "nobody"], "Nothing here has the id 'nobody'"),
+        (["sql", ""], "The query is empty"),
+        (["run-all", "--recorded-at", "0001-01-01T00:00:00+05:00"], "it is no ISO 8601 time"),
         (["sql", "select from"], "The query failed: Parser Error"),
         (["sql", "create table t (a int)"], "read-only"),
         (["sql", "from read_csv('/etc/passwd')"], "disabled by configuration"),
@@ -183,7 +185,7 @@ def test_fail_fast_stops_at_collect(tmp_path: Path) -> None:
     result = etl("run-all", "--root", tmp_path, "--fail-fast", "--json")
     assert result.exit_code == 1
     statuses = [stage["status"] for stage in json.loads(result.stdout)["stages"]]
-    assert statuses == ["ok", "not_run", "not_run", "not_run", "not_run"]
+    assert statuses == ["failed", "not_run", "not_run", "not_run", "not_run"]
     assert not (tmp_path / "exports").exists()
 
 
@@ -242,6 +244,31 @@ class TestSomeStages:
         assert result.exit_code == 1
         assert "run both, or etl run-all" in result.stderr
         assert (root / "exports/sft/instruction_response.jsonl").read_bytes() == before
+
+    def test_a_carried_over_export_must_still_be_what_its_view_says(self, root: Path) -> None:
+        """Another manifest changes every dataset: one of them alone is refused, even where the counts stay."""
+        cited = [evidence_line(name, verdict="accept", cited_paths=[name]) for name in ("a", "b")]
+        write_evidence(root / "evidence", {"evidence.jsonl": cited})
+        for name in ("a", "b"):
+            (root / f"{name}.txt").write_text(f"{name}\n", encoding="utf-8")
+        assert etl("run-all", "--root", root, "--known-paths", root / "a.txt").exit_code == 0
+        result = etl("run", "export-rag", "--root", root, "--known-paths", root / "b.txt")
+        assert result.exit_code == 1
+        assert "export-sft was carried over, but would be another now" in result.stderr
+        assert [row["task_id"] for row in jsonl(root / "exports/rag/playbooks.jsonl")] == ["a"]
+
+    def test_nothing_to_carry_over(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        """Some stages alone need a published version."""
+        root = tmp_path_factory.mktemp("fresh")
+        write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE})
+        result = etl("run", "score", "--root", root)
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert not (root / "exports").exists()
+
+    def test_dry_run_of_some_stages(self, root: Path) -> None:
+        """A dry run tells the books of the stages that were named."""
+        books = etl("run", "export-all", "--root", root, "--dry-run", "--json").json
+        assert [book["stage"] for book in books] == ["export-rag", "export-sft", "export-preference"]
 
     def test_unchanged_stages_may_run_alone(self, root: Path) -> None:
         """Running a stage again whose inputs are the same gives the same version."""
@@ -334,13 +361,30 @@ class TestVerify:
         code, checks = self.checks(root)
         assert (code, checks["exports/rag/playbooks.jsonl"]) == (1, "failed")
 
-    @pytest.mark.parametrize("name", ["summary.json", "collect.json"])
-    def test_edited_document(self, root: Path, name: str) -> None:
-        """An edited receipt or summary is found."""
-        file = max(path for path in (root / "reports/distillation").iterdir() if path.is_dir()) / name
-        file.write_text(file.read_text(encoding="utf-8").replace('"accepted": 4', '"accepted": 5'), encoding="utf-8")
-        code, checks = self.checks(root)
-        assert (code, checks[name]) == (1, "failed")
+    @pytest.mark.parametrize(
+        ("name", "old", "new", "found_in"),
+        [
+            ("summary.json", '"accepted": 4', '"accepted": 5', "summary.json"),
+            ("collect.json", '"accepted": 4', '"accepted": 5', "collect.json"),
+            ("score.json", '"record_count": 4', '"record_count": 99', "score.json"),
+            ("score.json", '"needs_human_review": 1', '"needs_human_review": 7', "score.json"),
+            ("score.json", '"code_hash": "', '"code_hash": "f', "a document is missing or damaged"),
+            ("score.json", '"status": "ok"', '"status": "reused"', "score.json"),
+            ("drift.json", '"severity": "ok"', '"severity": "warn"', "summary.md"),
+            ("drift.json", "{", "[", "drift.json"),
+            ("summary.md", "passed", "failed", "summary.md"),
+        ],
+    )
+    def test_edited_document(self, root: Path, name: str, old: str, new: str, found_in: str) -> None:
+        """An edited document of any run is found, by what it says or by what it breaks."""
+        for folder in (path for path in (root / "reports/distillation").iterdir() if path.is_dir()):
+            before = (folder / name).read_text(encoding="utf-8")
+            assert old in before
+            (folder / name).write_text(before.replace(old, new, 1), encoding="utf-8")
+            result = etl("verify", folder.name, "--root", root, "--json")
+            failed = [f"{check['what']} {check['detail']}" for check in result.json if check["status"] == "failed"]
+            assert result.exit_code == 1
+            assert any(found_in in sentence for sentence in failed), failed
 
     def test_evidence_that_grew_or_went_is_no_failure(self, root: Path) -> None:
         """Logs grow and are rotated away: unchecked, no failure; rewritten ones fail."""
@@ -353,6 +397,35 @@ class TestVerify:
         assert (code, checks["evidence.jsonl"]) == (1, "failed")
         file.unlink()
         assert self.checks(root) == (0, checks | {"evidence.jsonl": "unchecked"})
+
+
+def test_json_holds_any_value(root: Path) -> None:
+    """Large integers, decimals, values that are no number, and columns of one name: still one valid document."""
+    query = "select 170141183460469231731687303715884105727::hugeint as n, 1.5 as d, 'nan'::double as x, 1 as n, 2 as n"
+    assert etl("sql", query, "--root", root, "--json").json == [
+        {"n": 2**127 - 1, "d": 1.5, "x": None, "n_1": 1, "n_2": 2}
+    ]
+
+
+def test_unforeseen_errors_are_a_sentence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody foresaw is one sentence and exit code 1; --debug adds the traceback; --json stays one document."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("division by\nzero")
+
+    monkeypatch.setattr("etl.drift.drift_of", fail)
+    result = etl("drift", "--root", root, "--json")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "ZeroDivisionError: division by zero" in result.json["error"]
+    assert "Traceback" in etl("drift", "--root", root, "--debug").stderr
+
+
+def test_debug_keeps_json_one_document(tmp_path: Path) -> None:
+    """A failed run with --json --debug prints its summary once."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": ["nonsense"]})
+    result = etl("run-all", "--root", tmp_path, "--fail-fast", "--json", "--debug")
+    assert result.json["published"] is False
+    assert "Traceback" in result.stderr
 
 
 def test_health(tmp_path: Path) -> None:

@@ -92,6 +92,14 @@ def test_new_skip_class_warns(run: Callable[..., Result]) -> None:
     assert "collect: 1 skipped for not_an_object, a reason that the prior run never had." in report["flags"]
 
 
+def test_exactly_the_threshold_is_not_more(run: Callable[..., Result], tmp_path: Path) -> None:
+    """A swing of exactly 29 % does not exceed 29 %, whatever 0.29 is in binary."""
+    run(verdicts(accept=100))
+    run(verdicts(accept=129))
+    assert etl("drift", "--root", tmp_path, "--threshold", "0.29", "--json").json["flags"] == []
+    assert etl("drift", "--root", tmp_path, "--threshold", "0.28", "--json").json["flags"] != []
+
+
 def test_fail_on_warn(run: Callable[..., Result], tmp_path: Path) -> None:
     """With --fail-on warn a warning ends in exit code 3."""
     run(verdicts(accept=10))

@@ -107,7 +107,7 @@ def test_metadata_names_dataset_version_and_settings(exported: Path) -> None:
     assert sorted(key for key in metadata if not key.startswith(b"ARROW")) == [
         b"dataset", b"schema_version", b"settings_hash",
     ]  # fmt: skip
-    assert metadata[b"dataset"] == b"sft/instruction_response"
+    assert metadata[b"dataset"] == b"sft"
     receipt = etl("receipts", "--root", exported, "--json").json["receipts"][0]
     assert metadata[b"settings_hash"].decode() == receipt["settings_hash"]
 

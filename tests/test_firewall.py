@@ -141,6 +141,34 @@ def spoil_parquet(file: Path) -> None:
     pq.write_table(table.slice(0, table.num_rows - 1), file.with_suffix(".parquet"))
 
 
+def test_reread_refuses_a_stolen_identity(tmp_path: Path, sql: Sql, no_schema: None) -> None:
+    """A rejected row under the id and place of an accepted one is not the record that it says it is."""
+    stolen = sql.files["sql/6_datasets/sft.sql"]
+    for column, value in (("evidence_id", "min(run.evidence_id) over ()"), ("line_number", "1::bigint")):
+        stolen = stolen.replace(f"        run.{column},\n", f"        {value} as {column},\n")
+    files = open_sql(sql).files | {"sql/6_datasets/sft.sql": stolen}
+    with pytest.raises(FirewallError):
+        run_stages(tmp_path, Sql(files), "export-sft")
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "old", "new"),
+    [
+        ("export-sft", "sft", "    response,\n    model", "    'Borrowed.' as response,\n    model"),
+        ("export-rag", "rag", "response as content", "'Borrowed.' as content"),
+        ("export-preference", "preference", "chosen.response as chosen,", "rejected.response || '.' as chosen,"),
+        ("export-preference", "preference", "candidate.chosen_run_id,", "'somebody' as chosen_run_id,"),
+    ],
+)
+def test_reread_refuses_borrowed_text(tmp_path: Path, sql: Sql, name: str, path: str, old: str, new: str) -> None:
+    """A shipped row has the text and the run of the record that it names, or nothing ships."""
+    original = sql.files[f"sql/6_datasets/{path}.sql"]
+    assert old in original
+    files = sql.files | {f"sql/6_datasets/{path}.sql": original.replace(old, new)}
+    with pytest.raises(FirewallError, match="has not the text or the run"):
+        run_stages(tmp_path, Sql(files), name)
+
+
 @pytest.mark.parametrize("spoil", [spoil_jsonl, spoil_parquet])
 def test_reread_reads_the_bytes(
     tmp_path: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]

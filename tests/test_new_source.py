@@ -218,7 +218,18 @@ def test_a_mapping_that_does_not_work_is_named(tmp_path: Path, mapping: str, wor
     assert not (root / "warehouse" / "etl.duckdb").exists()
 
 
-@pytest.mark.parametrize("name", ["Tickets.sql", "my-tickets.sql", "2026.sql", "deeper/tickets.sql"])
+@pytest.mark.parametrize("name", ["my-tickets", "2026", "Été", "a.b", "x'); drop table evidence.record; --"])
+def test_a_source_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    """A source has the name of its evidence, whatever that is; the name is never read as SQL."""
+    lines = write_evidence(tmp_path / "evidence", {f"{name}.jsonl": LINES})
+    mapping = tmp_path / "sql" / "2_sources" / f"{name}.sql"
+    mapping.parent.mkdir(parents=True)
+    mapping.write_text(MAPPING)
+    assert etl("run-all", "--root", tmp_path, "--evidence", lines).exit_code == 0
+    assert rows(tmp_path, "select distinct source from evidence.record") == [{"source": name}]
+
+
+@pytest.mark.parametrize("name", ["Tickets.sql", 'a"b.sql', "deeper/tickets.sql"])
 def test_a_file_that_can_be_no_view_is_named(tmp_path: Path, name: str) -> None:
     """A file is named like a view; one that cannot be is refused before anything is read."""
     root = root_of(tmp_path, MAPPING, LINES)

@@ -188,6 +188,21 @@ def test_failed_stage_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert records == [{"n": 4}]
 
 
+def test_failed_books_are_in_the_receipt(tmp_path: Path) -> None:
+    """A stage whose books do not balance has failed, also where it had other errors to tell."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    overlay = tmp_path / "sql" / "7_receipts"
+    overlay.mkdir(parents=True)
+    book = Sql.of(Path("/nonexistent")).files["sql/7_receipts/book.sql"]
+    lying = book.replace("(select count(*) from evidence.skipped) as skipped", "0::bigint as skipped")
+    (overlay / "book.sql").write_text(lying, encoding="utf-8")
+    assert etl("run-all", "--root", tmp_path).exit_code == 1
+    receipt = json.loads((folder_of(tmp_path) / "collect.json").read_text(encoding="utf-8"))
+    assert receipt["status"] == "failed"
+    assert len(receipt["validation"]["errors"]) == 2
+    assert "do not balance" in receipt["validation"]["errors"][1]
+
+
 def test_books_that_do_not_balance_fail_the_run(tmp_path: Path) -> None:
     """A view that loses a row is found by the books, and nothing is published."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:4]})

@@ -1,5 +1,6 @@
 -- One row per run and thing worth saying about it, with its severity (ok, warn, alert) and one sentence.
--- A count or category warns when it swings by more than the drift_threshold, and always when it was zero before.
+-- A count or category warns when it swings by more than the drift_threshold, and always when it was zero before. The threshold
+-- is compared as a decimal: a swing of exactly 29 % is not above 29 %.
 with swing as (
     select
         counter.*,
@@ -10,7 +11,7 @@ with swing as (
         counter.records <> counter.prior_records
         and (
             counter.prior_records = 0
-            or abs(counter.records - counter.prior_records) > setting.drift_threshold * counter.prior_records
+            or abs(counter.records - counter.prior_records) > setting.drift_threshold::decimal(18, 9) * counter.prior_records
         )
 ),
 
