@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, SAMPLE, etl
+from conftest import REPOSITORY, SAMPLE, etl, write_evidence
 
 sys.path.append(str(REPOSITORY / "docs"))
 
@@ -44,6 +44,26 @@ def test_readme_queries_run(tmp_path: Path) -> None:
         result = etl("sql", query, "--root", tmp_path, "--json")
         assert result.exit_code == 0, (query, result.stderr)
         assert result.json, query
+
+
+def test_readme_source_works(tmp_path: Path) -> None:
+    """The README's example of a new source does what it says."""
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (mapping,) = re.findall(r"```\n(-- One row per run of an agent's change.*?)```", readme, re.DOTALL)
+    file = tmp_path / "sql" / "2_sources" / "ci_runs.sql"
+    file.parent.mkdir(parents=True)
+    file.write_text(mapping, encoding="utf-8")
+    good = {"build": "7", "ticket": "T-1", "finished": "2026-03-01T10:00:00+01:00", "patch": "diff", "status": "green"}
+    write_evidence(tmp_path / "evidence", {"ci_runs.jsonl": [good, good | {"status": "red"}, good | {"patch": 1}]})
+    assert etl("run-all", "--root", tmp_path).exit_code == 1
+    query = "select category, created_at from scored.run order by line_number"
+    assert etl("sql", query, "--root", tmp_path, "--json").json == [
+        {"category": "accepted", "created_at": "2026-03-01T09:00:00"},
+        {"category": "rejected", "created_at": "2026-03-01T09:00:00"},
+    ]
+    assert etl("sql", "select reason from evidence.skipped", "--root", tmp_path, "--json").json == [
+        {"reason": "bad_patch"}
+    ]
 
 
 def test_readme_names_every_make_target() -> None:
