@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run-all test test-slow check format drift sql bench docs lock clean
+.PHONY: help run-all test test-slow torture check format drift sql bench docs lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: $(STAMP) ## Run the tests (a few minutes).
 
 test-slow: $(STAMP) ## Run the tests that take longer: 250,000 generated lines and the like.
 	$(BIN)/pytest -m slow
+
+torture: $(STAMP) ## Kill 300 runs at random moments and look at what is left (test-slow kills 30).
+	ETL_KILLS=300 $(BIN)/pytest -m slow tests/test_torture.py
 
 check: $(STAMP) ## Lint, types, import contracts, SQL style.
 	$(BIN)/ruff check

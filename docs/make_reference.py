@@ -74,6 +74,7 @@ def settings_page() -> str:
     others = {
         "include_partial": "`--include-partial`",
         "include_review": "`--include-review`",
+        "follow_links": "`--follow-links`",
         "drift_threshold": "`--threshold`, `ETL_DRIFT_THRESHOLD`",
         "known_paths_sha256": "`--known-paths FILE` (the only way)",
     }

@@ -37,6 +37,7 @@ IncludeReview = Annotated[bool, typer.Option("--include-review", help="Admit nee
 KnownPaths = Annotated[
     Path | None, typer.Option("--known-paths", help="Manifest of the repository's paths, as git ls-files prints it.")
 ]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links that lead out of the evidence folder.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; write nothing.")]
 RecordedAt = Annotated[
     str | None, typer.Option("--recorded-at", help="Pin the receipts' clock to this time (ISO 8601).")
@@ -78,12 +79,13 @@ def run_all(
     assignments: Assignments = None,
     threshold: Threshold = None,
     fail_fast: FailFast = False,
+    follow_links: FollowLinks = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Run every stage and publish: collect, score, export-rag, export-sft, export-preference."""
     with _errors_for_people(as_json, debug):
-        settings, paths = _settings(assignments, known_paths, include_partial, include_review, threshold)
+        settings, paths = _settings(assignments, known_paths, include_partial, include_review, threshold, follow_links)
         _run([], _project(root, evidence), settings, paths, recorded_at, fail_fast, dry_run, as_json, debug)
 
 
@@ -100,12 +102,13 @@ def run(
     assignments: Assignments = None,
     threshold: Threshold = None,
     fail_fast: FailFast = False,
+    follow_links: FollowLinks = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Run some stages and publish; the others are carried over from the published version."""
     with _errors_for_people(as_json, debug):
-        settings, paths = _settings(assignments, known_paths, include_partial, include_review, threshold)
+        settings, paths = _settings(assignments, known_paths, include_partial, include_review, threshold, follow_links)
         _run(stages, _project(root, evidence), settings, paths, recorded_at, fail_fast, dry_run, as_json, debug)
 
 
@@ -352,6 +355,7 @@ def _settings(
     include_partial: bool,
     include_review: bool,
     threshold: float | None,
+    follow_links: bool = False,
 ) -> "tuple[Settings, list[str] | None]":
     import hashlib
 
@@ -362,6 +366,7 @@ def _settings(
         assignments or [],
         include_partial=include_partial or None,
         include_review=include_review or None,
+        follow_links=follow_links or None,
         drift_threshold=threshold,
         known_paths_sha256=hashlib.sha256("\n".join(paths).encode()).hexdigest() if paths is not None else None,
     )

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.errors import EtlError, SqlError, StageError
-from etl.evidence import EvidenceFile, LineReader, LongLine, find_evidence
+from etl.errors import MachineError, SqlError, StageError
+from etl.evidence import EvidenceFile, Limits, LineReader, LongLine, find_evidence
 from etl.lines import Refusal, is_blank, judge
 from etl.run import Run
 from etl.views import View
@@ -45,7 +45,7 @@ def collect(run: Run) -> None:
 
     Raises SqlError where a mapping does not work or does not give one row per line.
     """
-    files = find_evidence(run.project.evidence)
+    files = find_evidence(run.project.evidence, run.settings.follow_links)
     total = sum(file.size for file in files)
     done = 0
     by_source = sorted(files, key=lambda file: (file.source, file.source_path))
@@ -106,7 +106,9 @@ def _table(schema: pa.Schema, constants: list[str], rows: Iterable[tuple[Any, ..
 def _load(run: Run, file: EvidenceFile, is_known: bool) -> None:
     """Read one file: its good lines into raw.line, the others into evidence.skipped, the file itself into evidence.file."""
     batch = _Batch(run, file)
-    reader = LineReader(file, run.settings.max_line_bytes)
+    settings = run.settings
+    limits = Limits(settings.max_line_bytes, settings.max_unpacked_bytes, settings.max_unpack_ratio)
+    reader = LineReader(file, limits)
     max_depth = run.settings.max_depth
     number = blank = 0
     unreadable = False
@@ -180,6 +182,8 @@ def _map(run: Run, source: str) -> None:
                 "from raw.line as line positional join query_table(?) as mapped",
                 [mapping.qualified],
             )
+    except MachineError:
+        raise
     except StageError as error:
         raise SqlError(f"{mapping.path}: {error}") from error
     lines, mapped, matched = warehouse.execute(
@@ -203,7 +207,9 @@ def _map(run: Run, source: str) -> None:
             "on incoming.source_path = line.source_path and incoming.line_number = line.line_number "
             "where incoming.problem is not null"
         )
-    except EtlError as error:
+    except MachineError:
+        raise
+    except StageError as error:
         raise SqlError(f"{mapping.path}: {error}") from error
 
 

@@ -13,6 +13,7 @@
         ├── ContractError        a frame breaks the pandera schema of its dataset
         ├── FirewallError        the re-read found a row that must never be there
         ├── AuditError           the written files differ from what they should hold
+        ├── MachineError         the disk, or the memory, has no room or fails
         └── BooksError           records in and records out do not balance
 """
 
@@ -63,6 +64,10 @@ class FirewallError(StageError):
 
 class AuditError(StageError):
     """What was written is not what should have been written."""
+
+
+class MachineError(StageError):
+    """The disk or the memory has no room, or fails: nothing is wrong with the statement."""
 
 
 class BooksError(StageError):

@@ -6,7 +6,7 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -17,17 +17,36 @@ from etl.errors import NotFoundError
 
 CHUNK = 1 << 20
 
+#: Bytes unpacked before the ratio of a compressed file is looked at: what is small harms nobody.
+RATIO_COUNTS_FROM = 16 << 20
+
 _EVIDENCE = re.compile(r"\.jsonl(\.gz|\.zst)?$")
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFile:
-    """A file of evidence; ``source_path`` is relative to the evidence folder, its first part names the ``source``."""
+    """A file of evidence; ``source_path`` is relative to the evidence folder, its first part names the ``source``.
+
+    ``problem`` says why it must not be read, if so.
+    """
 
     path: Path
     source: str
     source_path: str
     size: int
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one line, and one compressed file, may hold.
+
+    A file that unpacks to more than ``ratio`` times the bytes read of it, or to more than ``unpacked_bytes``, is cut off.
+    """
+
+    line_bytes: int
+    unpacked_bytes: int
+    ratio: int
 
 
 class LongLine(NamedTuple):
@@ -45,15 +64,24 @@ class Tail(NamedTuple):
     detail: str
 
 
-def find_evidence(folder: Path) -> list[EvidenceFile]:
-    """Return the evidence files below a folder, sorted by ``source_path``. Raises NotFoundError where there is no folder."""
+def find_evidence(folder: Path, follow_links: bool = False) -> list[EvidenceFile]:
+    """Return the evidence files below a folder, sorted by ``source_path``.
+
+    A link that leads out of the folder is found, but not followed unless asked to. Raises NotFoundError where there is
+    no folder.
+    """
     if not folder.is_dir():
         raise NotFoundError(f"{folder}: there is no such evidence folder; name one with --evidence DIR.")
-    files = [_described(path, folder) for path in _below(folder, (folder.resolve(),))]
+    home = folder.resolve()
+
+    def leads_out(path: Path) -> bool:
+        return not follow_links and path.exists() and not path.resolve().is_relative_to(home)
+
+    files = [_described(path, folder, leads_out(path)) for path in _below(folder, (home,), leads_out)]
     return sorted(files, key=lambda file: file.source_path)
 
 
-def _below(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
+def _below(folder: Path, ancestors: tuple[Path, ...], leads_out: Callable[[Path], bool]) -> Iterator[Path]:
     try:
         paths = sorted(folder.iterdir())
     except OSError:
@@ -62,13 +90,15 @@ def _below(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir() and not _EVIDENCE.search(path.name):
             real = path.resolve()
-            if real not in ancestors:
-                yield from _below(path, (*ancestors, real))
+            if leads_out(path):
+                yield path  # named, and refused
+            elif real not in ancestors:
+                yield from _below(path, (*ancestors, real), leads_out)
         elif _EVIDENCE.search(path.name):
             yield path
 
 
-def _described(path: Path, folder: Path) -> EvidenceFile:
+def _described(path: Path, folder: Path, leads_out: bool) -> EvidenceFile:
     # A name that is no UTF-8 keeps its odd bytes, written as escapes.
     source_path = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
     first, slash, _ = source_path.partition("/")
@@ -76,7 +106,8 @@ def _described(path: Path, folder: Path) -> EvidenceFile:
         size = path.stat().st_size
     except OSError:
         size = 0
-    return EvidenceFile(path, first if slash else _EVIDENCE.sub("", first), source_path, size)
+    problem = "it leads out of the evidence folder; --follow-links follows it" if leads_out else None
+    return EvidenceFile(path, first if slash else _EVIDENCE.sub("", first), source_path, size, problem)
 
 
 class LineReader:
@@ -85,9 +116,9 @@ class LineReader:
     After the iteration, ``sha256`` and ``bytes`` tell what was read from disk. Raises OSError where that fails.
     """
 
-    def __init__(self, file: EvidenceFile, max_line_bytes: int) -> None:
+    def __init__(self, file: EvidenceFile, limits: Limits) -> None:
         self._file = file
-        self._limit = max_line_bytes
+        self._limits = limits
         self._hash = hashlib.sha256()
         self.bytes = 0
 
@@ -98,12 +129,25 @@ class LineReader:
 
     def __iter__(self) -> Iterator[bytes | LongLine | Tail]:
         """Yield each line without its line feed."""
+        if self._file.problem:
+            raise OSError(0, self._file.problem)
         if not self._file.path.is_file():
             raise OSError(0, _why_not_a_file(self._file.path))
         with self._file.path.open("rb", buffering=0) as raw:
             yield from self._lines(_unpacked(_Tee(raw, self), self._file.source_path))
             while chunk := raw.read(CHUNK):  # what a broken stream left unread
                 self.take(chunk)
+
+    def _require_within_limits(self, unpacked: int) -> None:
+        if self._file.source_path.endswith((".gz", ".zst")):
+            if unpacked > self._limits.unpacked_bytes:
+                raise _BombError(
+                    f"it unpacks to more than {self._limits.unpacked_bytes} bytes (setting max_unpacked_bytes)"
+                )
+            if unpacked > RATIO_COUNTS_FROM and unpacked > self._limits.ratio * self.bytes:
+                raise _BombError(
+                    f"it unpacks to more than {self._limits.ratio} times its size (setting max_unpack_ratio)"
+                )
 
     @property
     def _is_empty_gzip(self) -> bool:
@@ -116,22 +160,29 @@ class LineReader:
         self.bytes += len(chunk)
 
     def _lines(self, stream: io.BufferedIOBase) -> Iterator[bytes | LongLine | Tail]:
-        pending = _Pending(self._limit)
+        pending = _Pending(self._limits.line_bytes)
+        unpacked = 0
         try:
             # read1 hands over what is unpacked before it meets the end of a broken stream; read would drop it.
             while chunk := stream.read1(CHUNK):
+                unpacked += len(chunk)
+                self._require_within_limits(unpacked)
                 first, *others = chunk.split(b"\n")
                 pending.add(first)
                 for part in others:
                     yield pending.line()
                     pending.add(part)
-        except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile) as error:
+        except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile, _BombError) as error:
             yield Tail(pending.content(), f"the compressed stream ends badly: {error}")
         else:
             if self._is_empty_gzip:
                 yield Tail(b"", "the compressed stream ends badly: it has no byte")
             elif not pending.is_empty:
                 yield pending.line()
+
+
+class _BombError(Exception):
+    """A compressed stream that unpacks to more than it may."""
 
 
 def _why_not_a_file(path: Path) -> str:

@@ -28,18 +28,26 @@ def sha256_of(file: Path) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Make the names in a folder durable. Raises OSError that names it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync(descriptor, folder)
     finally:
         os.close(descriptor)
 
 
 def sync_file(file: Path) -> None:
-    """Make a file's bytes durable."""
+    """Make a file's bytes durable. Raises OSError that names it."""
     with file.open("rb") as stream:
-        os.fsync(stream.fileno())
+        sync(stream.fileno(), file)
+
+
+def sync(descriptor: int, path: Path) -> None:
+    """Make what was written to an open file durable, once: after a failure the system may have dropped the bytes."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_text(file: Path, text: str) -> None:
@@ -48,7 +56,7 @@ def write_text(file: Path, text: str) -> None:
     with aside.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(text)
         stream.flush()
-        os.fsync(stream.fileno())
+        sync(stream.fileno(), file)
     aside.replace(file)
     sync_folder(file.parent)
 
@@ -115,7 +123,7 @@ class DatasetWriter:
         self._groups.close()
         if error is None:
             self._lines.flush()
-            os.fsync(self._lines.fileno())
+            sync(self._lines.fileno(), self.jsonl)
         self._lines.close()
         if error is None:
             sync_file(self.parquet)

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from etl.errors import LockedError, UsageError
-from etl.files import sync_folder, write_text
+from etl.files import sync_file, sync_folder, write_text
 from etl.project import Project
 
 _KEPT = ("README.md", ".gitkeep")
@@ -55,7 +55,8 @@ class Workshop:
             try:
                 yield
             finally:
-                holder.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # it only names the holder; the lock is what holds
+                    holder.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Make room for a new build."""
@@ -73,23 +74,35 @@ class Workshop:
 
     def abandon(self) -> None:
         """Leave no trace of a run that will not publish; a publish step that has begun is left for the next command."""
-        if not self.journal.is_file() or self._entry()["state"] == "building":
+        if self.journal.is_file() and self._entry()["state"] == "building":
             self.done()
+        elif not self.journal.is_file():
+            shutil.rmtree(self.build, ignore_errors=True)
 
     def prepare(self) -> None:
         """Make everything that was built durable: the last moment at which a run can still fail."""
+        self.project.reports.mkdir(parents=True, exist_ok=True)
+        places = [self.project.root, self.project.warehouse.parent, self.project.reports]
+        if self.project.exports.is_dir():
+            places.append(self.project.exports)
+        for place in places:
+            _require_writable(place)
         exports = self.build / "exports"
         exports.mkdir(exist_ok=True)
         for name in _KEPT:
             if (self.project.exports / name).is_file():
-                shutil.copy2(self.project.exports / name, exports / name)
+                sync_file(Path(shutil.copy2(self.project.exports / name, exports / name)))
         for folder, _, _ in os.walk(self.build):
             sync_folder(Path(folder))
 
-    def publish(self, run_id: str) -> None:
-        """Put what was built in place of the published version: exports, warehouse, then receipts."""
+    def decide(self, run_id: str) -> None:
+        """Say in the journal that what was built is to be published: from here on a cut run is rolled forward."""
         self.note({"state": "publishing", "run_id": run_id, "exports": (self.build / "exports").stat().st_ino})
-        self.roll_forward()
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the run under way is to be published, whatever happens to it."""
+        return self.journal.is_file() and self._entry()["state"] == "publishing"
 
     def roll_forward(self) -> None:
         """Do what is left of the journaled publish step."""
@@ -133,8 +146,8 @@ class Workshop:
     def _swap_exports(self, new_inode: int) -> None:
         exports, new = self.project.exports, self.build / "exports"
         if exports.is_dir() and exports.stat().st_ino == new_inode:
-            return
-        if not exports.exists():
+            pass  # done before the step was cut; what was not made durable then is now
+        elif not exports.exists():
             new.rename(exports)
         elif not _exchange(new, exports):
             old = self.build / "exports.old"
@@ -147,7 +160,7 @@ class Workshop:
     def _move(new: Path, place: Path) -> None:
         if new.exists():
             new.replace(place)
-            sync_folder(place.parent)
+        sync_folder(place.parent)
 
 
 def move_reports(built: Path, reports: Path, run_id: str) -> None:
@@ -158,6 +171,13 @@ def move_reports(built: Path, reports: Path, run_id: str) -> None:
     if (built / "latest.md").is_file():
         (built / "latest.md").replace(reports / "latest.md")
     sync_folder(reports)
+
+
+def _require_writable(folder: Path) -> None:
+    """Raise OSError where names in a folder cannot be changed: better now than in the middle of the publish step."""
+    probe = folder / ".etl-probe"
+    probe.touch()
+    probe.unlink()
 
 
 def _exchange(one: Path, other: Path) -> bool:

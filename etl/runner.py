@@ -25,6 +25,7 @@ from etl.publish import Workshop, move_reports
 from etl.receipts import Recorder
 from etl.run import Clock, Progress, Run, silent
 from etl.settings import Settings
+from etl.signals import interruptible, uninterrupted
 from etl.views import Sql
 from etl.warehouse import Warehouse
 
@@ -60,9 +61,9 @@ def execute(request: Request) -> Outcome:
     project = request.project
     sql = Sql.of(project.overlay)
     if STAGES[0] in request.stages:
-        find_evidence(project.evidence)
+        find_evidence(project.evidence, request.settings.follow_links)
     workshop = Workshop(project)
-    with workshop.held():
+    with interruptible(_nothing), workshop.held():
         workshop.recover(lambda entry: write_cut_run(project, entry))
         history = load_history(project, sql, request.settings, as_copy=True)
         try:
@@ -70,6 +71,10 @@ def execute(request: Request) -> Outcome:
         finally:
             workshop.abandon()
             history.close()
+
+
+def _nothing() -> None:
+    """Interrupt nothing: before and after the stages no statement takes long."""
 
 
 def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse) -> Outcome:
@@ -99,20 +104,27 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
         note=lambda draft: workshop.note({"state": "building", "draft": draft.model_dump(mode="json", by_alias=True)}),
     )
     try:
-        run_all(run, request.stages, recorder)
-        recorder.carry_over()
-        _audit_carried(run, request.stages)
-        receipts = recorder.draft.closed(None, timestamp_of(clock))
-        outcome = _document(history, summarise(header, receipts, published=True), receipts)
-        copy_receipts(history, warehouse)
-        warehouse.finish(sql)
-        _write(workshop.build / "reports", outcome, history)
-        workshop.prepare()
-    except BaseException as error:  # noqa: BLE001 - whatever stops a run, Ctrl-C too, leaves receipts; the outcome has it
+        with interruptible(warehouse.interrupt):
+            run_all(run, request.stages, recorder)
+            recorder.carry_over()
+            _audit_carried(run, request.stages)
+            receipts = recorder.draft.closed(None, timestamp_of(clock))
+            outcome = _document(history, summarise(header, receipts, published=True), receipts)
+            copy_receipts(history, warehouse)
+            warehouse.finish(sql)
+            _write(workshop.build / "reports", outcome, history)
+            workshop.prepare()
+        with uninterrupted():
+            workshop.decide(header.run_id)
+    except BaseException as error:
         warehouse.close()
-        failed = _write_failed(request.project, history, recorder.draft, _message(error), timestamp_of(clock))
+        if workshop.is_decided:
+            raise  # the next command finishes it
+        with uninterrupted():
+            failed = _write_failed(request.project, history, recorder.draft, _message(error), timestamp_of(clock))
         return Outcome(failed.summary, failed.receipts, failed.drift, error)
-    workshop.publish(header.run_id)
+    with uninterrupted():
+        workshop.roll_forward()
     return outcome
 
 

@@ -36,6 +36,13 @@ class Settings(BaseModel):
     include_review: bool = Field(False, description="Admit needs_human_review into rag.")
     max_depth: Annotated[int, Field(ge=1, le=400)] = Field(64, description="Brackets that may be open at once.")
     max_line_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = Field(64 << 20, description="Longest line, in bytes.")
+    max_unpacked_bytes: Annotated[int, Field(ge=1)] = Field(
+        256 << 30, description="Bytes that one compressed file may unpack to; the rest is one corrupt_stream."
+    )
+    max_unpack_ratio: Annotated[int, Field(ge=1)] = Field(
+        1000, description="Times its size that a compressed file may unpack to, once that is over 16 MiB."
+    )
+    follow_links: bool = Field(False, description="Follow links that lead out of the evidence folder.")
     drift_threshold: Annotated[float, Field(ge=0)] = Field(0.2, description="Relative swing that drift warns about.")
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="DuckDB threads; null: all cores.")
     memory_limit: str | None = Field(

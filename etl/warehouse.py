@@ -8,14 +8,15 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import duckdb
 import pyarrow as pa
 
-from etl.errors import NotFoundError, SqlError, StageError, UsageError, WarehouseError
+from etl.errors import MachineError, NotFoundError, SqlError, StageError, UsageError, WarehouseError
 from etl.plain import distinct_names
 from etl.settings import Settings
 from etl.views import Sql, View
@@ -33,6 +34,7 @@ class Warehouse:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._materialised: list[str] = []
+        self._cursors: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
 
     @classmethod
     def create(
@@ -50,7 +52,10 @@ class Warehouse:
             config["memory_limit"] = settings.memory_limit
         if file is not None:
             config["temp_directory"] = str(file.parent / "spill")
-        warehouse = cls(duckdb.connect(str(file) if file else ":memory:", config=config))
+        try:
+            warehouse = cls(duckdb.connect(str(file) if file else ":memory:", config=config))
+        except duckdb.Error as error:
+            raise _failure(error) from error
         warehouse.execute("set timezone = 'UTC'")
         warehouse.execute("drop schema if exists raw cascade")
         warehouse.execute("attach ':memory:' as raw")
@@ -115,6 +120,12 @@ class Warehouse:
         comment = view.comment.replace("'", "''")
         self.execute(f"comment on view {view.qualified} is '{comment}'")
 
+    def interrupt(self) -> None:
+        """Stop what another thread computes here, if anything; it raises StageError."""
+        for connection in (self._connection, *self._cursors):
+            with suppress(duckdb.Error):
+                connection.interrupt()
+
     def close(self) -> None:
         """Close it; closing twice is fine."""
         self._connection.close()
@@ -124,7 +135,7 @@ class Warehouse:
         try:
             return self._connection.execute(statement, values or None).fetchall()
         except duckdb.Error as error:
-            raise StageError(_sentence(error)) from error
+            raise _failure(error) from error
 
     def query(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Run a user's statements and return the column names and rows of the last. Raises UsageError where they fail."""
@@ -151,7 +162,7 @@ class Warehouse:
         try:
             return self._connection.sql(statement, params=values or None).to_arrow_table()
         except duckdb.Error as error:
-            raise StageError(_sentence(error)) from error
+            raise _failure(error) from error
 
     def batches(
         self, relation: str, columns: Sequence[str], where: str | None = None, order: str | None = None
@@ -159,7 +170,9 @@ class Warehouse:
         """Stream ``columns`` of a relation; the lengths of the batches depend on the machine, their rows do not."""
         # A cursor of its own: DuckDB refuses another statement while a result of the connection is unread.
         try:
-            rows = self._connection.cursor().table(relation)
+            cursor = self._connection.cursor()
+            self._cursors.add(cursor)
+            rows = cursor.table(relation)
             if where is not None:
                 rows = rows.filter(where)
             if order is not None:
@@ -206,6 +219,8 @@ class Warehouse:
     def _define(self, statement: str, path: str) -> None:
         try:
             self._connection.execute(statement)
+        except _OF_THE_MACHINE as error:
+            raise _failure(error) from error
         except duckdb.Error as error:
             raise SqlError(f"{path}: {_sentence(error)}") from None
 
@@ -227,6 +242,19 @@ class Warehouse:
                 f"{file}: its format is {rows[0][0] if rows else 'unknown'}, this version reads {FORMAT}; "
                 "move it away and run etl run-all."
             )
+
+
+#: Errors of the machine, not of a statement. A commit that fails reports itself as a TransactionException.
+_OF_THE_MACHINE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException, duckdb.FatalException)
+
+
+def _failure(error: duckdb.Error) -> StageError:
+    """Return the error for people: of the machine, or of a statement."""
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return MachineError(f"There is not enough memory (setting memory_limit): {_sentence(error)}")
+    if isinstance(error, _OF_THE_MACHINE):
+        return MachineError(f"The warehouse could not be written or read: {_sentence(error)}")
+    return StageError(_sentence(error))
 
 
 def duckdb_version() -> str:

@@ -21,6 +21,9 @@ create table if not exists policy.setting (
     include_review boolean not null,
     max_depth bigint not null,
     max_line_bytes bigint not null,
+    max_unpacked_bytes bigint not null,
+    max_unpack_ratio bigint not null,
+    follow_links boolean not null,
     drift_threshold double not null,
     known_paths_sha256 varchar
 );

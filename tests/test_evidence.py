@@ -14,7 +14,7 @@ from conftest import evidence_line, write_evidence
 
 from etl import evidence
 from etl.errors import NotFoundError
-from etl.evidence import EvidenceFile, LineReader, LongLine, Tail, find_evidence
+from etl.evidence import EvidenceFile, Limits, LineReader, LongLine, Tail, find_evidence
 from etl.warehouse import Warehouse
 
 Collect = Callable[..., Warehouse]
@@ -38,7 +38,7 @@ def folder_of(tmp_path: Path, **files: bytes) -> Path:
 
 def read(path: Path, limit: int = 1000) -> list[bytes | LongLine | Tail]:
     """Return what a reader makes of one file."""
-    return list(LineReader(EvidenceFile(path, "evidence", path.name, 0), limit))
+    return list(LineReader(EvidenceFile(path, "evidence", path.name, 0), Limits(limit, 1 << 40, 1000)))
 
 
 def tasks(warehouse: Warehouse) -> list[tuple[int, str]]:

@@ -1,0 +1,74 @@
+"""Ctrl-C and SIGTERM end a run at once, also while the engine computes."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+#: Seconds between two attempts to interrupt the engine: one that falls between two statements stops neither.
+PATIENCE = 0.05
+
+
+@contextmanager
+def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Raise KeyboardInterrupt in the block on SIGINT or SIGTERM.
+
+    Python runs a handler only between two of its own steps, and a statement of the engine is one step. So a thread waits
+    for the signal as well, and calls ``interrupt`` until the block has ended. Does nothing outside the main thread, which
+    gets no signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen, told = os.pipe()
+    os.set_blocking(told, False)
+    heard, ended = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        os.read(seen, 1)
+        heard.set()
+        while not ended.wait(PATIENCE):
+            interrupt()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    handlers = {number: signal.signal(number, _raise) for number in SIGNALS}
+    wakeup = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    try:
+        yield
+    except Exception as error:
+        if heard.is_set():  # what the interrupted engine says of it
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        ended.set()
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        with suppress(OSError):
+            os.write(told, b"\0")  # so that the watcher ends too
+        watcher.join()
+        os.close(seen)
+        os.close(told)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let the block end before SIGINT or SIGTERM are heard; they are forgotten then."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _raise(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,425 @@
+"""What the system under the product may do to it: calls that fail, disks that are full, folders that are locked."""
+
+import errno
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import etl, evidence_line, write_evidence
+
+from etl import publish
+from etl.project import Project
+from etl.publish import Workshop
+
+#: How many of the possible injections are tried; ETL_INJECTIONS=all tries each of them.
+INJECTIONS = 36
+#: The injections are shared out over so many tests, which run side by side.
+SHARES = 4
+
+#: The calls that change a file system, and those among them that may find it full.
+CALLS = (
+    *("rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir"),
+    *("openat", "write", "pwrite64", "copy_file_range", "sendfile", "ftruncate", "fsync", "fdatasync"),
+    *("chmod", "fchmod", "fchmodat", "utimensat"),
+)
+FILLING = (
+    "rename",
+    "link",
+    "mkdir",
+    "openat",
+    "write",
+    "pwrite64",
+    "copy_file_range",
+    "sendfile",
+    "fsync",
+    "fdatasync",
+)
+
+# Runs the command line behind its second argument, and has strace watch its main thread from the first call of a method
+# on: so the calls are counted from there, and nothing before it is slowed down. Exit code 77: strace may not do that.
+DRIVER = """
+import ctypes, os, pkgutil, shutil, subprocess, sys
+from etl.cli import app
+
+place, trace, root, *options = sys.argv[1:]
+kind, name = pkgutil.resolve_name(place.rpartition(".")[0]), place.rpartition(".")[2]
+method = getattr(kind, name)
+
+def watched(*given):
+    setattr(kind, name, method)
+    if name == "prepare":
+        shutil.copyfile(root + "/warehouse/.etl/build/etl.duckdb", trace + ".built")
+    ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(-1))  # PR_SET_PTRACER: a child may trace this process
+    command = ["strace", "-y", "-o", trace, "-p", str(os.getpid()), *options]
+    strace = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    if "attached" not in strace.stderr.readline():
+        os._exit(77)
+    return method(*given)
+
+setattr(kind, name, watched)
+sys.argv = ["etl", "run-all", "--root", root]
+app()
+"""
+
+# Runs a command without the rights that let root pass over permissions.
+PLAIN_USER = """
+import ctypes, os, sys
+for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+os.execv(sys.executable, [sys.executable, "-m", "etl", *sys.argv[1:]])
+"""
+
+
+def lines(count: int, size: int = 0) -> list[dict[str, object]]:
+    """Return so many accepted lines, with so many random bytes in each response."""
+    return [
+        evidence_line(f"t{at}", verdict="accept", response=f"answer {at} {secrets.token_hex(size)}")
+        for at in range(count)
+    ]
+
+
+def version(root: Path) -> dict[str, bytes]:
+    """Return every byte that is published: the exported files and the warehouse."""
+    files = [file for file in sorted((root / "exports").rglob("*")) if file.is_file()]
+    return {file.relative_to(root).as_posix(): file.read_bytes() for file in [*files, root / "warehouse/etl.duckdb"]}
+
+
+def exports(published: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the exported files of a version."""
+    return {name: content for name, content in published.items() if name != "warehouse/etl.duckdb"}
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, as a user whom permissions hold."""
+    given = [sys.executable, "-c", PLAIN_USER, *map(str, arguments)]
+    return subprocess.run(given, capture_output=True, text=True, check=False)
+
+
+def assert_one_sentence(stderr: str, *words: str) -> None:
+    """Hold that the error is one line that says these words, foreseen by the program, and no traceback."""
+    assert re.fullmatch(r"etl: .+\n", stderr), f"not one sentence: {stderr!r}"
+    assert "did not foresee" not in stderr
+    for word in words:
+        assert word in stderr
+
+
+def assert_no_litter(root: Path) -> None:
+    """Hold that nothing is left of a build or of a file that was written aside."""
+    assert {file.name for file in root.iterdir()} == {"evidence", "exports", "warehouse", "reports"}
+    assert {file.name for file in (root / "warehouse").rglob("*")} == {"etl.duckdb", ".etl", "lock"}
+    assert {file.name for file in (root / "reports").iterdir()} == {"distillation"}
+    assert not list(root.rglob(".*.new"))
+
+
+def newest_run(root: Path) -> tuple[int, bool]:
+    """Return the newest run's number, and whether it published."""
+    summary = etl("receipts", "--root", root, "--json").json["summary"]
+    return summary["seq"], summary["published"]
+
+
+def published_root(root: Path) -> Path:
+    """Make a root with one published version of 2 records, and evidence for another of 3."""
+    write_evidence(root / "evidence", {"evidence.jsonl": lines(2)})
+    (root / "exports").mkdir()
+    (root / "exports" / "README.md").write_text("mine\n", encoding="utf-8")
+    (root / "exports" / ".gitkeep").touch()
+    assert etl("run-all", "--root", root).exit_code == 0
+    write_evidence(root / "evidence", {"evidence.jsonl": lines(3)})
+    return root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Give a root with one published version, and evidence for another."""
+    return published_root(tmp_path / "root")
+
+
+# Failing system calls
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call in a trace: its name, the how-manieth of that name it is, and the line that tells about it."""
+
+    name: str
+    number: int
+    text: str
+
+    @property
+    def changes_files(self) -> bool:
+        """Whether it may change the file system; what is printed does not count."""
+        if self.name == "openat":
+            return "O_CREAT" in self.text
+        return not re.match(r"write\([12]<", self.text)
+
+    @property
+    def is_essential(self) -> bool:
+        """Whether it is one of those that decide between the old version and the new one."""
+        return self.name.startswith(("rename", "fsync", "fdatasync")) or "journal" in self.text
+
+
+@dataclass(frozen=True)
+class Injection:
+    """A call that fails."""
+
+    call: Call
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.error} at {self.call.text}"
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What a watched run did."""
+
+    exit_code: int
+    stderr: str
+    calls: list[Call]
+    injected: int
+    built: bytes
+
+
+def traced(root: Path, place: str, inject: str | None = None) -> Traced:
+    """Run run-all and watch it from the method at ``place`` on. Skips where strace is absent or may not trace."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    trace = root.with_name(f"{root.name}.trace")
+    options = [f"--trace={','.join(CALLS)}", *([f"--inject={inject}"] if inject else [])]
+    # The streams are closed when strace has ended too, so the trace is complete.
+    given = [sys.executable, "-c", DRIVER, place, str(trace), str(root), *options]
+    done = subprocess.run(given, capture_output=True, text=True, check=False)
+    if done.returncode == 77:
+        pytest.skip("strace may not trace a process here (ptrace is forbidden)")
+    seen: dict[str, int] = {}
+    calls: list[Call] = []
+    injected = 0
+    for line in trace.read_text(encoding="utf-8").splitlines():
+        if found := re.match(r"(\w+)\(", line):
+            name = found[1]
+            seen[name] = seen.get(name, 0) + 1
+            injected += line.endswith("(INJECTED)")
+            calls.append(Call(name, seen[name], line.replace(str(root), "ROOT")))
+    built = trace.with_name(f"{trace.name}.built")
+    return Traced(done.returncode, done.stderr, calls, injected, built.read_bytes() if built.is_file() else b"")
+
+
+PUBLISH_STEP = "etl.publish:Workshop.prepare"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A root that is about to publish: its files, the exports to come, and the calls that publishing makes."""
+
+    template: Path
+    old: dict[str, bytes]
+    new: dict[str, bytes]
+    calls: list[Call]
+
+
+@pytest.fixture(scope="session")
+def publication(tmp_path_factory: pytest.TempPathFactory) -> Publication:
+    """Give a root that is about to publish, and what it does then when nothing fails."""
+    template = published_root(tmp_path_factory.mktemp("faults") / "template")
+    clean = Path(shutil.copytree(template, template.with_name("clean")))
+    run = traced(clean, PUBLISH_STEP)
+    assert run.exit_code == 0, run.stderr
+    assert version(clean)["warehouse/etl.duckdb"] == run.built
+    return Publication(template, version(template), exports(version(clean)), run.calls)
+
+
+def injections(calls: Sequence[Call]) -> list[Injection]:
+    """Return the failures to try: all that decide, and of the others an even choice."""
+    changing = [call for call in calls if call.changes_files]
+    must = [Injection(call, "EIO") for call in changing if call.is_essential]
+    may = [Injection(call, "EIO") for call in changing if not call.is_essential]
+    may += [Injection(call, "ENOSPC") for call in changing if call.name.startswith(FILLING)]
+    room = len(may) if os.environ.get("ETL_INJECTIONS") == "all" else min(len(may), max(0, INJECTIONS - len(must)))
+    return must + [may[at * len(may) // room] for at in range(room)]
+
+
+def assert_whole_after(root: Path, publication: Publication, injection: Injection) -> None:
+    """Run with a failing call: one version is there, whole, the next command finishes or undoes, the next run passes."""
+    call = injection.call
+    run = traced(root, PUBLISH_STEP, f"{call.name}:error={injection.error}:when={call.number}")
+    assert run.injected == 1, "the call was not made to fail"
+    new = publication.new | {"warehouse/etl.duckdb": run.built}
+    seen = version(root)
+    journal = Workshop(Project.at(root)).journal
+    assert exports(seen) in (exports(publication.old), exports(new)), "exports/ is neither version"
+    assert seen["warehouse/etl.duckdb"] in (publication.old["warehouse/etl.duckdb"], run.built), "no whole warehouse"
+    if run.exit_code == 0:
+        assert seen == new, "it reports success, and the new version is not there"
+    else:
+        assert run.exit_code == 1
+        assert_one_sentence(run.stderr, os.strerror(getattr(errno, injection.error)))
+        if journal.is_file() and json.loads(journal.read_text(encoding="utf-8"))["state"] == "publishing":
+            assert newest_run(root) == (2, True)
+            assert version(root) == new, "the next command did not finish the new version"
+            assert etl("verify", "--root", root).exit_code == 0
+        else:
+            assert seen == publication.old, "it reports failure, and the new version is published"
+            assert newest_run(root) == (2, False), "the failed run has no receipts"
+    assert etl("run-all", "--root", root).exit_code == 0
+    assert exports(version(root)) == publication.new
+    assert_no_litter(root)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", range(SHARES))
+def test_a_failing_call_leaves_one_version_whole(publication: Publication, tmp_path: Path, share: int) -> None:
+    """Whichever call of the publish step fails, a reader sees a whole version, and the next run passes."""
+    broken = []
+    for at, injection in enumerate(injections(publication.calls)[share::SHARES]):
+        root = Path(shutil.copytree(publication.template, tmp_path / str(at)))
+        try:
+            assert_whole_after(root, publication, injection)
+        except AssertionError as error:
+            broken.append(f"{injection}\n    {str(error).splitlines()[0]}")
+        shutil.rmtree(root)
+    assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize("which", [1, 2], ids=["jsonl", "parquet"])
+def test_a_failed_fsync_is_never_tried_again(root: Path, which: int) -> None:
+    """A file whose fsync failed is not synced a second time, which would pass though its bytes are lost: the run ends."""
+    before = version(root)
+    run = traced(root, "etl.files:DatasetWriter.__exit__", f"fsync:error=EIO:when={which}")
+    synced = [call.text for call in run.calls if call.name in {"fsync", "fdatasync"} and "build/exports/" in call.text]
+    assert len(synced) == which
+    assert synced[-1].endswith("(INJECTED)")
+    assert run.injected == 1
+    assert run.exit_code == 1
+    assert_one_sentence(run.stderr, "Input/output error")
+    assert version(root) == before
+    assert newest_run(root) == (2, False)
+
+
+def test_a_failed_fsync_is_told_with_the_file_it_hit(root: Path) -> None:
+    """The error names the file that could not be made durable, as every error names its file."""
+    run = traced(root, "etl.files:DatasetWriter.__exit__", "fsync:error=EIO:when=1")
+    assert_one_sentence(run.stderr, "playbooks.jsonl")
+
+
+def test_all_is_durable_before_the_journal_says_publishing(root: Path) -> None:
+    """Every file of the new version is synced before the step that publishes it begins."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    trace = root.with_name("trace")
+    options = ["strace", "-f", "-y", "-o", str(trace), "--trace=fsync,fdatasync"]
+    given = [*options, sys.executable, "-m", "etl", "run-all", "--root", str(root)]
+    done = subprocess.run(given, capture_output=True, text=True, check=False)
+    if "ptrace" in done.stderr:
+        pytest.skip("strace may not trace a process here (ptrace is forbidden)")
+    assert done.returncode == 0
+    synced = set(re.findall(r"sync\(\d+<(.+)>\) = 0", trace.read_text(encoding="utf-8")))
+    build = Workshop(Project.at(root)).build
+    files = {str(build / name.removeprefix("warehouse/")) for name in version(root)} - {str(build / "exports/.gitkeep")}
+    assert files - synced == set()
+
+
+def test_what_a_cut_step_had_moved_is_made_durable_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a folder could not be synced after a move, the command that finishes the step syncs it."""
+    synced: list[Path] = []
+
+    def fail(folder: Path) -> None:
+        if folder == root:
+            raise OSError(errno.EIO, "Input/output error", str(folder))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "sync_folder", fail)
+        assert etl("run-all", "--root", root).exit_code == 1
+    monkeypatch.setattr(publish, "sync_folder", synced.append)
+    assert newest_run(root) == (2, True)
+    assert root in synced
+
+
+# A full disk
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a root that is a file system of 8 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a file system may not be mounted here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
+    """A run that fills the disk says so in one sentence, leaves the old version and its receipts, and frees its space."""
+    small = write_evidence(tmp_path / "small", {"evidence.jsonl": lines(3)})
+    large = write_evidence(tmp_path / "large", {"evidence.jsonl": lines(10_000, 500)})
+    assert etl("run-all", "--root", small_disk, "--evidence", small).exit_code == 0
+    before, free = version(small_disk), shutil.disk_usage(small_disk).free
+    failed = command("run-all", "--root", small_disk, "--evidence", large)
+    assert version(small_disk) == before
+    assert_one_sentence(failed.stderr, "No space left on device")
+    assert failed.returncode == 1
+    assert shutil.disk_usage(small_disk).free > free - (1 << 20)
+    assert etl("run-all", "--root", small_disk, "--evidence", small).exit_code == 0
+    assert exports(version(small_disk)) == exports(before)
+    assert newest_run(small_disk) == (3, True)  # the failed one, which had room for its receipts, being number 2
+
+
+# Locked folders
+
+
+@pytest.mark.parametrize("locked", ["warehouse", "warehouse/.etl", "exports", "reports", "reports/distillation", "."])
+def test_a_folder_that_cannot_be_written(root: Path, locked: str) -> None:
+    """Where a folder cannot be written, one sentence names it or what is in it, and nothing is published."""
+    before = version(root)
+    (root / locked).chmod(0o555)
+    failed = command("run-all", "--root", root)
+    (root / locked).chmod(0o755)
+    assert version(root) == before
+    assert failed.returncode in {1, 2}
+    assert_one_sentence(failed.stderr, str(root / locked), "Permission denied")
+    assert etl("run-all", "--root", root).exit_code == 0
+    assert len(version(root)["exports/sft/instruction_response.jsonl"].splitlines()) == 3
+    assert_no_litter(root)
+
+
+@pytest.mark.parametrize("locked", ["outcomes.jsonl", "outcomes"])
+def test_evidence_that_cannot_be_read(root: Path, locked: str) -> None:
+    """A file or a folder of evidence that cannot be read is one entry, and the run goes on and publishes."""
+    name = locked if locked.endswith(".jsonl") else f"{locked}/more.jsonl"
+    write_evidence(root / "evidence", {name: lines(1)})
+    (root / "evidence" / locked).chmod(0)
+    done = command("run-all", "--root", root)
+    (root / "evidence" / locked).chmod(0o755)
+    assert done.returncode == 1
+    query = "select source_path, line_number, reason from evidence.skipped"
+    skipped = etl("sql", query, "--root", root, "--json").json
+    assert skipped == [{"source_path": locked, "line_number": 0, "reason": "unreadable_file"}]
+    assert newest_run(root) == (2, True)
+    assert len(version(root)["exports/sft/instruction_response.jsonl"].splitlines()) == 3
+
+
+# No memory
+
+
+@pytest.mark.parametrize("limit", ["1KB", "16MB"])
+def test_too_little_memory(root: Path, limit: str) -> None:
+    """A run that may not have the memory that it needs says so in one sentence, and the old version stays."""
+    before = version(root)
+    write_evidence(root / "evidence", {"evidence.jsonl": lines(10_000, 500)})
+    failed = command("run-all", "--root", root, "--set", f"memory_limit={limit}")
+    assert version(root) == before
+    assert_one_sentence(failed.stderr, "emory")
+    assert failed.returncode == 1
+    write_evidence(root / "evidence", {"evidence.jsonl": lines(3)})
+    assert etl("run-all", "--root", root).exit_code == 0
+    assert_no_litter(root)
