@@ -24,8 +24,8 @@ test: $(STAMP) ## Run the tests (a few minutes).
 test-slow: $(STAMP) ## Run the tests that take longer: 250,000 generated lines and the like.
 	$(BIN)/pytest -m slow
 
-torture: $(STAMP) ## Kill 300 runs at random moments and look at what is left (test-slow kills 30).
-	ETL_KILLS=300 $(BIN)/pytest -m slow tests/test_torture.py
+torture: $(STAMP) ## Kill 300 runs at random moments, let system calls fail, and look at what is left.
+	ETL_KILLS=300 $(BIN)/pytest -m torture tests/test_torture.py tests/test_faults.py
 
 check: $(STAMP) ## Lint, types, import contracts, SQL style.
 	$(BIN)/ruff check

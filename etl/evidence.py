@@ -20,6 +20,9 @@ CHUNK = 1 << 20
 #: Bytes unpacked before the ratio of a compressed file is looked at: what is small harms nobody.
 RATIO_COUNTS_FROM = 16 << 20
 
+#: How Python holds a byte of a file name that is no UTF-8.
+_ODD_BYTE = re.compile("[\udc80-\udcff]")
+
 _EVIDENCE = re.compile(r"\.jsonl(\.gz|\.zst)?$")
 
 
@@ -99,8 +102,9 @@ def _below(folder: Path, ancestors: tuple[Path, ...], leads_out: Callable[[Path]
 
 
 def _described(path: Path, folder: Path, leads_out: bool) -> EvidenceFile:
-    # A name that is no UTF-8 keeps its odd bytes, written as escapes.
-    source_path = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
+    # A byte that is no UTF-8 becomes the replacement character and its value: an ordinary name never looks like that.
+    name = path.relative_to(folder).as_posix()
+    source_path = _ODD_BYTE.sub(lambda byte: f"\ufffd{ord(byte[0]) - 0xDC00:02x}", name)
     first, slash, _ = source_path.partition("/")
     try:
         size = path.stat().st_size

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pydantic import ValidationError
 
 from etl.documents import RunSummary, StageReceipt
 from etl.errors import NotFoundError
@@ -38,7 +37,7 @@ def load_history(project: Project, sql: Sql, settings: Settings, as_copy: bool =
         if folder.name not in known and (folder / "summary.json").is_file():
             try:
                 summary, receipts = read_documents(folder)
-            except (OSError, ValidationError):
+            except (OSError, ValueError):
                 continue  # etl verify tells about a damaged document; a run does not stop for it
             store(history, summary, receipts, _sha256(folder / "summary.json"))
     return history
@@ -51,8 +50,10 @@ def copy_receipts(old: Warehouse, new: Warehouse) -> None:
 
 
 def read_documents(folder: Path) -> tuple[RunSummary, list[StageReceipt]]:
-    """Return the summary and the receipts in a run's folder. Raises OSError, or pydantic's ValidationError."""
+    """Return the summary and the receipts in a run's folder. Raises OSError, or ValueError (as pydantic's is)."""
     summary = RunSummary.model_validate_json((folder / "summary.json").read_bytes())
+    if summary.run_id != folder.name:
+        raise ValueError(f"{folder}: its summary is that of another run, {summary.run_id!r}")
     receipts = [
         StageReceipt.model_validate_json((folder / f"{stage.name}.json").read_bytes()) for stage in summary.stages
     ]

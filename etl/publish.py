@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -20,6 +21,9 @@ from filelock import FileLock, Timeout
 from etl.errors import LockedError, UsageError
 from etl.files import sync_file, sync_folder, write_text
 from etl.project import Project
+
+#: Seconds for which a lock may be held by a process that has not left its name.
+NAMELESS_SECONDS = 1.0
 
 _KEPT = ("README.md", ".gitkeep")
 
@@ -46,17 +50,29 @@ class Workshop:
         self.project.workshop.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.project.workshop / "lock")
         holder = self.project.workshop / "holder.json"
+        self._acquire(lock, holder)
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise LockedError(f"{self.project.root}: {_who(holder)} is under way here; wait for it to end.") from None
-        with lock:
             write_text(holder, json.dumps({"pid": os.getpid()}) + "\n")
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # it only names the holder; the lock is what holds
+                holder.unlink(missing_ok=True)
+            lock.release()
+
+    def _acquire(self, lock: FileLock, holder: Path) -> None:
+        """Take the lock, or say who has it; a process that has only just taken it may not have left its name yet."""
+        deadline = monotonic() + NAMELESS_SECONDS
+        while True:
             try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):  # it only names the holder; the lock is what holds
-                    holder.unlink(missing_ok=True)
+                lock.acquire(timeout=0)
+            except Timeout:
+                process = _living(holder)
+                if process is not None or monotonic() > deadline:
+                    who = f"another run (process {process})" if process is not None else "another run"
+                    raise LockedError(f"{self.project.root}: {who} is under way here; wait for it to end.") from None
+                sleep(NAMELESS_SECONDS / 20)
+            else:
+                return
 
     def clear(self) -> None:
         """Make room for a new build."""
@@ -82,7 +98,7 @@ class Workshop:
     def prepare(self) -> None:
         """Make everything that was built durable: the last moment at which a run can still fail."""
         self.project.reports.mkdir(parents=True, exist_ok=True)
-        places = [self.project.root, self.project.warehouse.parent, self.project.reports]
+        places = [self.project.root, self.project.warehouse.parent, self.project.reports.parent, self.project.reports]
         if self.project.exports.is_dir():
             places.append(self.project.exports)
         for place in places:
@@ -166,7 +182,7 @@ class Workshop:
 def move_reports(built: Path, reports: Path, run_id: str) -> None:
     """Put a run's folder of receipts, and latest.md, among those of the other runs."""
     reports.mkdir(parents=True, exist_ok=True)
-    if (built / run_id).is_dir():
+    if (built / run_id).is_dir() and not (reports / run_id).exists():
         (built / run_id).replace(reports / run_id)
     if (built / "latest.md").is_file():
         (built / "latest.md").replace(reports / "latest.md")
@@ -190,8 +206,13 @@ def _exchange(one: Path, other: Path) -> bool:
     return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
 
 
-def _who(holder: Path) -> str:
+def _living(holder: Path) -> int | None:
+    """Return the process that the file names, if it lives."""
     try:
-        return f"another run (process {json.loads(holder.read_text(encoding='utf-8'))['pid']})"
+        process = int(json.loads(holder.read_text(encoding="utf-8"))["pid"])
+        os.kill(process, 0)
+    except PermissionError:
+        return process
     except (OSError, ValueError, KeyError):
-        return "another run"
+        return None
+    return process

@@ -121,7 +121,10 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
         if workshop.is_decided:
             raise  # the next command finishes it
         with uninterrupted():
-            failed = _write_failed(request.project, history, recorder.draft, _message(error), timestamp_of(clock))
+            try:
+                failed = _write_failed(request.project, history, recorder.draft, _message(error), timestamp_of(clock))
+            except OSError:
+                raise error from None  # where not even receipts can be written, the first error is the one to tell
         return Outcome(failed.summary, failed.receipts, failed.drift, error)
     with uninterrupted():
         workshop.roll_forward()
@@ -147,6 +150,8 @@ def foresee(request: Request) -> list[dict[str, Any]]:
 def write_cut_run(project: Project, entry: dict[str, Any]) -> None:
     """Write the receipts of a run that was killed while it built, from its journal."""
     draft = Draft.model_validate(entry["draft"])
+    if (project.reports / draft.header.run_id / "summary.json").is_file():
+        return  # written already: the folder comes whole, and the journal was not removed in time
     sql = Sql.of(project.overlay)
     history = load_history(project, sql, Settings())
     try:
@@ -159,11 +164,10 @@ def write_cut_run(project: Project, entry: dict[str, Any]) -> None:
 def _write_failed(project: Project, history: Warehouse, draft: Draft, message: str, timestamp: str) -> Outcome:
     receipts = draft.closed(message, timestamp)
     outcome = _document(history, summarise(draft.header, receipts, published=False), receipts)
-    built = project.reports.parent / ".distillation.new"
+    built = Workshop(project).build / "failed"
     shutil.rmtree(built, ignore_errors=True)
     _write(built, outcome, history)
     move_reports(built, project.reports, draft.header.run_id)
-    shutil.rmtree(built, ignore_errors=True)
     return outcome
 
 

@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from etl.documents import (
     DriftReport,
     FileEntry,
@@ -42,11 +40,11 @@ def verify(project: Project, history: Warehouse, run_id: str | None) -> list[Che
     Raises NotFoundError for an unknown run, or where nothing is published.
     """
     published = newest(history, published=True) if run_id is None else None
-    wanted = require_run(history, run_id or published)
+    wanted = require_run(history, published if run_id is None else run_id)
     folder = project.reports / wanted
     try:
         summary, receipts = read_documents(folder)
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         return [Check(str(folder), "failed", f"a document is missing or damaged: {str(error).splitlines()[0]}")]
     is_published = summary.published and newest(history, published=True) == wanted
     checks = _documents(history, folder, summary, receipts)

@@ -140,6 +140,15 @@ class Warehouse:
     def query(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Run a user's statements and return the column names and rows of the last. Raises UsageError where they fail."""
         try:
+            for part in self._connection.extract_statements(statement):
+                # A read-only connection still lets COPY overwrite the very file it has open.
+                if part.type not in _READING or (
+                    part.type == duckdb.StatementType.EXPLAIN and "analyze" in part.query.lower()
+                ):
+                    raise UsageError(
+                        f"The query failed: {part.type.name} is not allowed, the warehouse is read-only here; "
+                        "use SELECT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN."
+                    )
             result = self._connection.execute(statement)
             if result is None:  # an empty statement has none, whatever duckdb's types say
                 raise UsageError("The query is empty; give one statement that reads.")
@@ -196,11 +205,8 @@ class Warehouse:
 
     def insert(self, table: str, rows: pa.Table) -> None:
         """Append rows to a table, column by column name."""
-        self._connection.register("incoming_rows", rows)
-        try:
+        with self.lent("incoming_rows", rows):
             self.execute(f"insert into {table} by name from incoming_rows")
-        finally:
-            self._connection.unregister("incoming_rows")
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Put rows in place of what a table holds."""
@@ -210,7 +216,10 @@ class Warehouse:
     @contextmanager
     def lent(self, name: str, rows: pa.Table) -> Iterator[None]:
         """Let statements read an Arrow table under ``name`` for a while."""
-        self._connection.register(name, rows)
+        try:
+            self._connection.register(name, rows)
+        except duckdb.Error as error:
+            raise _failure(error) from error
         try:
             yield
         finally:
@@ -243,6 +252,9 @@ class Warehouse:
                 "move it away and run etl run-all."
             )
 
+
+#: What etl sql may run. DESCRIBE, SHOW and SUMMARIZE are a SELECT to the parser.
+_READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 #: Errors of the machine, not of a statement. A commit that fails reports itself as a TransactionException.
 _OF_THE_MACHINE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException, duckdb.FatalException)

@@ -47,11 +47,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["sql", ""], "The query is empty"),
         (["run-all", "--recorded-at", "0001-01-01T00:00:00+05:00"], "it is no ISO 8601 time"),
         (["sql", "select from"], "The query failed: Parser Error"),
-        (["sql", "create table t (a int)"], "read-only"),
+        (["sql", "create table t (a int)"], "CREATE is not allowed, the warehouse is read-only"),
         (["sql", "from read_csv('/etc/passwd')"], "disabled by configuration"),
-        (["sql", "copy (select 1) to '/tmp/etl-leak.csv'"], "disabled by configuration"),
-        (["sql", "attach '/tmp/etl-leak.db'"], "disabled by configuration"),
-        (["sql", "set enable_external_access = true"], "locked"),
+        (["sql", "copy (select 1) to '/tmp/etl-leak.csv'"], "COPY is not allowed"),
+        (["sql", "attach '/tmp/etl-leak.db'"], "ATTACH is not allowed"),
+        (["sql", "set enable_external_access = true"], "SET is not allowed"),
     ],
 )
 def test_bad_usage_is_one_sentence(root: Path, arguments: list[str], sentence: str) -> None:

@@ -273,7 +273,7 @@ def assert_whole_after(root: Path, publication: Publication, injection: Injectio
     assert_no_litter(root)
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_failing_call_leaves_one_version_whole(publication: Publication, tmp_path: Path, share: int) -> None:
     """Whichever call of the publish step fails, a reader sees a whole version, and the next run passes."""
@@ -357,7 +357,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
     """A run that fills the disk says so in one sentence, leaves the old version and its receipts, and frees its space."""
     small = write_evidence(tmp_path / "small", {"evidence.jsonl": lines(3)})

@@ -1,6 +1,7 @@
 """Old until new is whole: what a reader sees is one version, also when a run was cut anywhere."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -135,10 +136,10 @@ def test_one_run_at_a_time(root: Path) -> None:
     """While a run holds the root, a second gets one sentence that names the holder, and exit code 2."""
     workshop = root / "warehouse" / ".etl"
     with FileLock(workshop / "lock"):
-        (workshop / "holder.json").write_text(json.dumps({"pid": 4711}), encoding="utf-8")
+        (workshop / "holder.json").write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
         result = etl("run-all", "--root", root)
     assert result.exit_code == 2
-    assert "another run (process 4711) is under way here" in result.stderr
+    assert f"another run (process {os.getpid()}) is under way here" in result.stderr
 
 
 def test_an_open_shell_does_not_block_a_run(root: Path) -> None:

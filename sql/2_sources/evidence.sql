@@ -54,6 +54,11 @@ select
                 sources.is_text(messages)
                 and json_valid(sources.as_text(messages))
                 and sources.is_array(ltrim(sources.as_text(messages)))
+                -- json_valid takes NaN, Infinity and trailing commas for JSON: outside of strings there must be none
+                and not regexp_matches(
+                    regexp_replace(sources.as_text(messages), '"(?:[^"\\]|\\.)*"', '""', 'g'),
+                    'N|I|,[[:space:]]*[]}]'
+                )
             )
             then 'bad_messages'
         when not sources.is_text(verdict) then 'bad_verdict'

@@ -1,0 +1,432 @@
+"""Law 8 under torture: kills at any moment, crowds, readers in a loop, signals. What a reader sees is one version, whole.
+
+``ETL_KILLS`` says how often a run is killed (30 unless given); ``ETL_TORTURE_SEED`` seeds the moments. ``pytest -rP``
+shows where the kills were.
+"""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from typing import IO, Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from conftest import etl
+
+from etl.pipeline import STAGES
+from etl.project import Project
+from etl.publish import Workshop
+
+KILLS = int(os.environ.get("ETL_KILLS", "30"))
+SEED = int(os.environ.get("ETL_TORTURE_SEED", "8"))
+CROWD, CROWDS = 8, 10
+READ_RUNS = 20
+MANY = 40_000
+SIGNALS = 3
+
+#: So many seconds after a signal a run has ended.
+PROMPT = 2
+
+STAGE_NAMES = [stage.name for stage in STAGES]
+CONTENT = (
+    "select count(*), md5(string_agg(r::varchar, chr(10) order by source_path, line_number)) from evidence.record r"
+)
+HELD = re.compile(r"etl: \S+: another run \(process (\d+)\) is under way here; wait for it to end\.\n")
+SENTENCE = re.compile(r"etl: [^\n]+\n")
+
+pytestmark = pytest.mark.torture
+
+
+def write_version(evidence: Path, name: str, count: int = 300) -> None:
+    """Write so many lines in place of the evidence, others for each name; a task has accepted and rejected attempts."""
+    evidence.mkdir(parents=True, exist_ok=True)
+    with (evidence / "evidence.jsonl").open("w", encoding="utf-8") as stream:
+        for number in range(count):
+            line = {
+                "source_class": "verdict",
+                "run_id": f"run-{number}",
+                "task_id": f"{name}-{number // 5}",
+                "created_at": "2026-01-31T12:00:00Z",
+                "model": "model-a",
+                "prompt": f"Solve {name} {number // 5}.",
+                "response": f"The answer of {name}, number {number}, is long enough to weigh something. " * 6,
+                "verdict": ("accept", "reject", "partial", "accept", None)[number % 5],
+            }
+            stream.write(json.dumps(line) + "\n")
+
+
+@dataclass(frozen=True)
+class Version:
+    """What is published of one evidence: every file of exports, and the warehouse's count and content."""
+
+    exports: dict[str, bytes]
+    warehouse: tuple[int, str]
+
+    @classmethod
+    def read(cls, root: Path) -> "Version":
+        """Read it from disk, with no etl code."""
+        files = (file for file in sorted((root / "exports").rglob("*")) if file.is_file())
+        exports = {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
+        with duckdb.connect(str(root / "warehouse" / "etl.duckdb"), read_only=True) as warehouse:
+            return cls(exports, warehouse.execute(CONTENT).fetchall()[0])
+
+
+#: The evidence that alternates: name and number of lines, so that a count tells which it is.
+COUNTS = {"A": 300, "B": 260}
+
+
+def publish(root: Path, name: str) -> Version:
+    """Publish a version in a root where nothing disturbs it, and return it."""
+    write_version(root / "evidence", name, COUNTS[name])
+    assert etl("run-all", "--root", root).exit_code == 0
+    version = Version.read(root)
+    assert version.warehouse[0] == COUNTS[name]
+    assert len(set(version.exports.values())) > 9, "the datasets and two of three quarantines have rows"
+    return version
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Give one root per version, where an undisturbed run published it."""
+    roots = {name: tmp_path_factory.mktemp("undisturbed") for name in COUNTS}
+    for name, root in roots.items():
+        publish(root, name)
+    return roots
+
+
+@pytest.fixture(scope="module")
+def versions(undisturbed: dict[str, Path]) -> dict[str, Version]:
+    """Give what undisturbed runs make of evidence A and of evidence B."""
+    return {name: Version.read(root) for name, root in undisturbed.items()}
+
+
+@pytest.fixture
+def root(tmp_path: Path, undisturbed: dict[str, Path]) -> Path:
+    """Give a root with evidence A, published."""
+    return shutil.copytree(undisturbed["A"], tmp_path / "root")
+
+
+def published(root: Path, versions: dict[str, Version]) -> tuple[str, str]:
+    """Return the names of the versions that exports and warehouse are; fail where one of them is a mixture."""
+    found = Version.read(root)
+    exports = [name for name, version in versions.items() if version.exports == found.exports]
+    warehouse = [name for name, version in versions.items() if version.warehouse == found.warehouse]
+    if not exports or not warehouse:
+        pytest.fail(f"a mixture: {sorted(found.exports)} is {exports or 'none'}, the warehouse {warehouse or 'none'}")
+    return exports[0], warehouse[0]
+
+
+def start(root: Path) -> "subprocess.Popen[str]":
+    """Start ``etl run-all`` as a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "etl", "run-all", "--root", str(root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def journal(root: Path) -> dict[str, Any]:
+    """Return the journal, or an empty one where there is none."""
+    try:
+        entry: dict[str, Any] = json.loads(Workshop(Project.at(root)).journal.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return entry
+
+
+def runs(root: Path) -> set[str]:
+    """Return the names of the run folders."""
+    return {folder.name for folder in (root / "reports" / "distillation").iterdir() if folder.is_dir()}
+
+
+def wait(process: "subprocess.Popen[str]", until: Callable[[], bool]) -> None:
+    """Wait until something is so, or the process has ended."""
+    while process.poll() is None and not until():
+        time.sleep(0.0001)
+
+
+def assert_no_litter(root: Path) -> None:
+    """Hold that nothing but what is published, the lock and the receipts is there."""
+    kept = {"README.md", ".gitkeep"}
+    assert {file.name for file in (root / "warehouse").rglob("*")} - kept == {"etl.duckdb", ".etl", "lock"}
+    assert {file.name for file in (root / "reports").iterdir()} - kept == {"distillation"}
+    assert {file.name for file in root.iterdir()} == {"evidence", "exports", "reports", "warehouse"}
+    folders = {"rag", "sft", "preference", "quarantine"}
+    assert {file.name for file in (root / "exports").iterdir()} - kept == folders
+    assert {file.name for file in (root / "reports" / "distillation").iterdir()} == {*runs(root), "latest.md"}
+
+
+def assert_receipts(root: Path, run_id: str) -> list[str]:
+    """Hold that a run has one receipt per stage, and its summary; return the statuses in stage order."""
+    folder = root / "reports" / "distillation" / run_id
+    wanted = {*(f"{stage}.json" for stage in STAGE_NAMES), "summary.json", "summary.md", "drift.json"}
+    assert {file.name for file in folder.iterdir()} == wanted
+    receipts = [json.loads((folder / f"{stage}.json").read_bytes()) for stage in STAGE_NAMES]
+    summary = json.loads((folder / "summary.json").read_bytes())
+    statuses = [receipt["status"] for receipt in receipts]
+    assert {receipt["run_id"] for receipt in receipts} == {summary["run_id"]} == {run_id}
+    assert [stage["status"] for stage in summary["stages"]] == statuses
+    assert summary["published"] is (statuses == ["ok"] * len(STAGES))
+    return statuses
+
+
+def assert_cut(statuses: Sequence[str]) -> None:
+    """Hold that stages passed until one failed, and that none ran after it."""
+    failed = statuses.index("failed")
+    assert list(statuses) == ["ok"] * failed + ["failed"] + ["not_run"] * (len(STAGES) - failed - 1)
+
+
+# --- kill -9 -----------------------------------------------------------------------------------------------------------
+
+
+class Killer:
+    """Kills runs at random moments of a run; counts where they were."""
+
+    def __init__(self, root: Path, versions: dict[str, Version]) -> None:
+        self.root = root
+        self.versions = versions
+        self.random = random.Random(SEED)
+        self.hits: Counter[str] = Counter()
+        began = time.perf_counter()
+        process = start(root)
+        process.communicate()
+        assert process.returncode == 0
+        self.duration = time.perf_counter() - began
+
+    def kill(self) -> None:
+        """Start a run and kill it: anywhere, in its last third, as it publishes, or as its receipts appear."""
+        anywhere = ("anywhere", 0.0, self.duration)
+        late = ("late", self.duration * 2 / 3, self.duration)
+        kind, low, high = self.random.choice([anywhere, late, ("publishing", 0, 0.001), ("receipts", 0, 0.001)])
+        moment = self.random.uniform(low, high)
+        before = runs(self.root)
+        left = journal(self.root)
+        began = time.perf_counter()
+        process = start(self.root)
+        if kind == "publishing":
+            wait(process, lambda: journal(self.root).get("state") == "publishing")
+        elif kind == "receipts":
+            wait(process, lambda: runs(self.root) != before)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(moment)
+            self.duration = min(self.duration, time.perf_counter() - began)  # the machine has become faster
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode in {0, -signal.SIGKILL}
+        self._look(left, before)
+
+    def _look(self, left: dict[str, Any], before: set[str]) -> None:
+        """Hold that what is published is whole, and count where the kill was."""
+        state = journal(self.root).get("state")
+        exports, warehouse = published(self.root, self.versions)
+        assert exports == warehouse or state == "publishing"
+        if state is None:
+            state = "before it built" if runs(self.root) == before else "after it published"
+        elif left and journal(self.root) == left:
+            state = "before it took up a cut run"
+        self.hits[state] += 1
+
+
+def test_killed_anywhere(root: Path, versions: dict[str, Version]) -> None:
+    """However often a run is killed, exports and warehouse are whole, and the next run publishes without a trace left."""
+    killer = Killer(root, versions)
+    names = cycle("BA")
+    name = next(names)
+    for _ in range(KILLS):
+        write_version(root / "evidence", name, COUNTS[name])
+        killer.kill()
+        if killer.random.random() < 0.25:
+            continue  # the run that would take up what was cut is killed too
+        result = etl("run-all", "--root", root)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert published(root, versions) == (name, name)
+        assert_no_litter(root)
+        name = next(names)
+    assert etl("run-all", "--root", root).exit_code == 0
+    for run_id in runs(root):
+        statuses = assert_receipts(root, run_id)
+        if "failed" in statuses:
+            assert_cut(statuses)
+    assert etl("verify", "--root", root).exit_code == 0
+    print(f"kills of runs of {killer.duration:.1f} s: {dict(killer.hits)}")
+    assert killer.hits["building"]
+
+
+def test_killed_while_it_takes_up_a_cut_run(root: Path) -> None:
+    """A command killed just after it wrote a cut run's receipts stops no later one: they are written once, and stay."""
+    for cut in ("export.audit", "publish.Workshop.done"):
+        code = f"from etl import export, publish; import os; {cut} = lambda *_: os._exit(9); from etl.cli import app; app()"
+        killed = subprocess.run([sys.executable, "-c", code, "run-all", "--root", root], check=False)
+        assert killed.returncode == 9
+        assert journal(root)["state"] == "building"
+    result = etl("run-all", "--root", root)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert_no_litter(root)
+    statuses = [assert_receipts(root, run_id) for run_id in sorted(runs(root), key=lambda name: name.split("-")[1])]
+    assert [status[2] for status in statuses] == ["ok", "failed", "ok"]
+
+
+# --- crowds ------------------------------------------------------------------------------------------------------------
+
+
+def test_crowd(root: Path, versions: dict[str, Version]) -> None:
+    """Of runs started at once some win; the others say which process holds the root; what is published is one version."""
+    for name in islice(cycle("BA"), CROWDS):
+        write_version(root / "evidence", name, COUNTS[name])
+        crowd = [start(root) for _ in range(CROWD)]
+        ends = [(process.communicate(), process.returncode) for process in crowd]
+        assert any(exit_code == 0 for _, exit_code in ends)
+        for (stdout, stderr), exit_code in ends:
+            if exit_code == 0:
+                assert stderr == ""
+                continue
+            assert (exit_code, stdout) == (2, ""), stderr
+            named = HELD.fullmatch(stderr)
+            assert named, stderr
+            assert int(named[1]) in {process.pid for process in crowd}
+        assert published(root, versions) == (name, name)
+        assert_no_litter(root)
+    assert {status for run_id in runs(root) for status in assert_receipts(root, run_id)} == {"ok"}
+
+
+# --- readers -----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def opened(folder: Path, *names: str) -> Iterator[list[IO[bytes]]]:
+    """Open files of one folder that is looked up once, so that all are of one version, whatever takes its place."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.ExitStack() as files:
+            found = [os.open(name, os.O_RDONLY, dir_fd=held) for name in names]
+            yield [files.enter_context(os.fdopen(descriptor, "rb")) for descriptor in found]
+    finally:
+        os.close(held)
+
+
+def read_once(root: Path) -> tuple[int, bytes, int]:
+    """Return the warehouse's count, the bytes of a JSONL file, and the rows of the Parquet file beside it."""
+    with duckdb.connect(str(root / "warehouse" / "etl.duckdb"), read_only=True) as warehouse:
+        count = warehouse.execute("select count(*) from evidence.record").fetchall()[0][0]
+    stem = "sft/instruction_response"
+    with opened(root / "exports", f"{stem}.jsonl", f"{stem}.parquet") as (lines, table):
+        text = lines.read()
+        ids = pq.read_table(table).column("id").to_pylist()
+    assert [json.loads(line)["id"] for line in text.splitlines()] == ids
+    return count, text, len(ids)
+
+
+def read_until(root: Path, stop: Path) -> tuple[Counter[tuple[int, bytes, int]], list[str]]:
+    """Read in a loop until the file ``stop`` is there; return what was seen, and what went wrong."""
+    seen: Counter[tuple[int, bytes, int]] = Counter()
+    errors = []
+    while not stop.exists():
+        try:
+            seen[read_once(root)] += 1
+        except Exception as error:  # noqa: BLE001 - whatever a reader meets is a finding
+            errors.append(f"{type(error).__name__}: {error}")
+        time.sleep(0.005)
+    return seen, errors
+
+
+def test_reader_in_a_loop(root: Path, versions: dict[str, Version], tmp_path: Path) -> None:
+    """Whoever reads while runs publish never meets an error, and never a mixture."""
+    stop = tmp_path / "stop"
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        reader = pool.submit(read_until, root, stop)
+        try:
+            for name in islice(cycle("BA"), READ_RUNS):
+                write_version(root / "evidence", name, COUNTS[name])
+                assert etl("run-all", "--root", root).exit_code == 0
+        finally:
+            stop.touch()
+        seen, errors = reader.result(timeout=60)
+    assert errors == []
+    texts = {version.exports["exports/sft/instruction_response.jsonl"]: name for name, version in versions.items()}
+    assert {count for count, _, _ in seen} == set(COUNTS.values())
+    assert {texts.get(text) for _, text, _ in seen} == set(COUNTS)
+    assert all(len(text.splitlines()) == rows for _, text, rows in seen)
+    print(f"reads beside {READ_RUNS} runs: {seen.total()}")
+
+
+# --- signals -----------------------------------------------------------------------------------------------------------
+
+
+def stop(process: "subprocess.Popen[str]", number: signal.Signals) -> tuple[int, str]:
+    """Tell a run to stop, hold that it soon ends without a traceback, and return its exit code and stderr."""
+    process.send_signal(number)
+    told = time.perf_counter()
+    _, stderr = process.communicate(timeout=60)
+    took = time.perf_counter() - told
+    assert "Traceback" not in stderr, stderr
+    assert took < PROMPT, f"it took {took:.1f} s"
+    return process.returncode, stderr
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give evidence that takes a run several seconds."""
+    folder = tmp_path_factory.mktemp("many")
+    write_version(folder, "many", MANY)
+    return folder
+
+
+def is_in(root: Path, stage: str) -> bool:
+    """Tell whether the run under way has begun a stage."""
+    return bool(journal(root).get("draft", {}).get("started") == stage)
+
+
+@pytest.mark.parametrize("stage", ["collect", "export-rag", "export-preference"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_signal(root: Path, many: Path, number: signal.Signals, stage: str) -> None:
+    """A run that is told to stop ends at once, with a sentence, exit code 1, receipts, and the old version in place."""
+    before, earlier = Version.read(root), runs(root)
+    shutil.copy(many / "evidence.jsonl", root / "evidence")
+    process = start(root)
+    wait(process, lambda: is_in(root, stage))
+    time.sleep(random.Random(f"{SEED} {number} {stage}").uniform(0, 0.8))
+    assert process.poll() is None, "the run ended before it was told to stop"
+    exit_code, stderr = stop(process, number)
+    assert (exit_code, bool(SENTENCE.fullmatch(stderr))) == (1, True), stderr
+    (run_id,) = runs(root) - earlier
+    assert_cut(assert_receipts(root, run_id))
+    assert_no_litter(root)
+    assert Version.read(root) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_signal_as_it_publishes(root: Path, versions: dict[str, Version], number: signal.Signals) -> None:
+    """A run that is told to stop while it publishes has done so or has not, says which, and leaves no journal."""
+    chance = random.Random(f"{SEED} {number}")
+    old = "A"
+    for new in islice(cycle("BA"), SIGNALS):
+        write_version(root / "evidence", new, COUNTS[new])
+        process = start(root)
+        wait(process, lambda: journal(root).get("state") == "publishing")
+        time.sleep(chance.uniform(0, 0.01))
+        exit_code, stderr = stop(process, number)
+        if exit_code == 0:
+            assert (published(root, versions), stderr) == ((new, new), "")
+            old = new
+        else:
+            assert (exit_code, bool(SENTENCE.fullmatch(stderr))) == (1, True), stderr
+            assert published(root, versions) == (old, old)
+        assert_no_litter(root)
