@@ -72,6 +72,8 @@ app()
 # Runs a command without the rights that let root pass over permissions.
 PLAIN_USER = """
 import ctypes, os, sys
+
+pytestmark = pytest.mark.torture
 for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
     ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
 os.execv(sys.executable, [sys.executable, "-m", "etl", *sys.argv[1:]])

@@ -16,6 +16,8 @@ from conftest import Result, etl, evidence_line, jsonl, write_evidence
 
 from etl.markdown import harmless
 
+pytestmark = pytest.mark.slow
+
 SQL = [
     "'; drop table evidence.record; --",
     '"; drop table evidence.record; --',

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 
 from etl.lines import judge
 
+pytestmark = pytest.mark.slow
+
 PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}
 
 #: The limits of the run over the table; the table's long lines are made to measure.
