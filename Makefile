@@ -52,7 +52,7 @@ docs: $(STAMP) ## Write the reference pages in docs/ from the comments and setti
 	$(BIN)/python docs/make_reference.py
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml.
-	$(BIN)/pip-compile --quiet --strip-extras --extra dev --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --extra dev --generate-hashes --allow-unsafe --no-emit-options --no-header --output-file requirements.lock pyproject.toml
 
 clean: ## Remove what runs and tools have made (not the virtual environment).
 	rm -rf warehouse/etl.duckdb* warehouse/.etl exports/rag exports/sft exports/preference exports/quarantine reports/distillation
