@@ -19,6 +19,8 @@ from etl import publish
 from etl.project import Project
 from etl.publish import Workshop
 
+pytestmark = pytest.mark.torture
+
 #: How many of the possible injections are tried; ETL_INJECTIONS=all tries each of them.
 INJECTIONS = 36
 #: The injections are shared out over so many tests, which run side by side.
@@ -73,7 +75,6 @@ app()
 PLAIN_USER = """
 import ctypes, os, sys
 
-pytestmark = pytest.mark.torture
 for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
     ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
 os.execv(sys.executable, [sys.executable, "-m", "etl", *sys.argv[1:]])
@@ -275,7 +276,6 @@ def assert_whole_after(root: Path, publication: Publication, injection: Injectio
     assert_no_litter(root)
 
 
-@pytest.mark.torture
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_failing_call_leaves_one_version_whole(publication: Publication, tmp_path: Path, share: int) -> None:
     """Whichever call of the publish step fails, a reader sees a whole version, and the next run passes."""
@@ -359,7 +359,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-@pytest.mark.torture
 def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
     """A run that fills the disk says so in one sentence, leaves the old version and its receipts, and frees its space."""
     small = write_evidence(tmp_path / "small", {"evidence.jsonl": lines(3)})
