@@ -52,10 +52,8 @@ class Warehouse:
             config["memory_limit"] = settings.memory_limit
         if file is not None:
             config["temp_directory"] = str(file.parent / "spill")
-        try:
+        with _named_errors():
             warehouse = cls(duckdb.connect(str(file) if file else ":memory:", config=config))
-        except duckdb.Error as error:
-            raise _failure(error) from error
         warehouse.execute("set timezone = 'UTC'")
         warehouse.execute("drop schema if exists raw cascade")
         warehouse.execute("attach ':memory:' as raw")
@@ -128,14 +126,13 @@ class Warehouse:
 
     def close(self) -> None:
         """Close it; closing twice is fine."""
-        self._connection.close()
+        with _named_errors():
+            self._connection.close()
 
     def execute(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement with bound values and return its rows. Raises StageError with DuckDB's word on it."""
-        try:
+        with _named_errors():
             return self._connection.execute(statement, values or None).fetchall()
-        except duckdb.Error as error:
-            raise _failure(error) from error
 
     def query(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Run a user's statements and return the column names and rows of the last. Raises UsageError where they fail."""
@@ -168,10 +165,8 @@ class Warehouse:
 
     def arrow(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
         """Return the rows as an Arrow table."""
-        try:
+        with _named_errors():
             return self._connection.sql(statement, params=values or None).to_arrow_table()
-        except duckdb.Error as error:
-            raise _failure(error) from error
 
     def batches(
         self, relation: str, columns: Sequence[str], where: str | None = None, order: str | None = None
@@ -216,14 +211,13 @@ class Warehouse:
     @contextmanager
     def lent(self, name: str, rows: pa.Table) -> Iterator[None]:
         """Let statements read an Arrow table under ``name`` for a while."""
-        try:
+        with _named_errors():
             self._connection.register(name, rows)
-        except duckdb.Error as error:
-            raise _failure(error) from error
         try:
             yield
         finally:
-            self._connection.unregister(name)
+            with _named_errors():
+                self._connection.unregister(name)
 
     def _define(self, statement: str, path: str) -> None:
         try:
@@ -258,6 +252,15 @@ _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 #: Errors of the machine, not of a statement. A commit that fails reports itself as a TransactionException.
 _OF_THE_MACHINE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException, duckdb.FatalException)
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """Turn an error of DuckDB into one for people."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _failure(error) from error
 
 
 def _failure(error: duckdb.Error) -> StageError:
