@@ -25,7 +25,7 @@ from etl.publish import Workshop, move_reports
 from etl.receipts import Recorder
 from etl.run import Clock, Progress, Run, silent
 from etl.settings import Settings
-from etl.signals import interruptible, uninterrupted
+from etl.signals import ignore, interruptible
 from etl.views import Sql
 from etl.warehouse import Warehouse
 
@@ -56,7 +56,8 @@ class Outcome:
 def execute(request: Request) -> Outcome:
     """Run the stages aside, audit, and publish; a failed run leaves its receipts, and the previous version as it was.
 
-    Raises UsageError before anything is touched; a later error is in the outcome.
+    Raises UsageError before anything is touched; a later error is in the outcome. Once it is decided what is left behind,
+    SIGINT and SIGTERM are ignored for the rest of the process.
     """
     project = request.project
     sql = Sql.of(project.overlay)
@@ -114,20 +115,19 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
             warehouse.finish(sql)
             _write(workshop.build / "reports", outcome, history)
             workshop.prepare()
-        with uninterrupted():
-            workshop.decide(header.run_id)
+        ignore()  # too late: the run tells what it has published
+        workshop.decide(header.run_id)
     except BaseException as error:
+        ignore()
         warehouse.close()
         if workshop.is_decided:
             raise  # the next command finishes it
-        with uninterrupted():
-            try:
-                failed = _write_failed(request.project, history, recorder.draft, _message(error), timestamp_of(clock))
-            except OSError:
-                raise error from None  # where not even receipts can be written, the first error is the one to tell
+        try:
+            failed = _write_failed(request.project, history, recorder.draft, _message(error), timestamp_of(clock))
+        except OSError:
+            raise error from None  # where not even receipts can be written, the first error is the one to tell
         return Outcome(failed.summary, failed.receipts, failed.drift, error)
-    with uninterrupted():
-        workshop.roll_forward()
+    workshop.roll_forward()
     return outcome
 
 

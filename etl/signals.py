@@ -18,8 +18,8 @@ def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
     """Raise KeyboardInterrupt in the block on SIGINT or SIGTERM.
 
     Python runs a handler only between two of its own steps, and a statement of the engine is one step. So a thread waits
-    for the signal as well, and calls ``interrupt`` until the block has ended. Does nothing outside the main thread, which
-    gets no signals.
+    for the signal as well, and calls ``interrupt`` until the block has ended. After the first signal, further ones are
+    ignored. Does nothing outside the main thread, as others get no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -48,7 +48,8 @@ def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
         ended.set()
         signal.set_wakeup_fd(wakeup)
         for number, handler in handlers.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is _raise:
+                signal.signal(number, handler)
         with suppress(OSError):
             os.write(told, b"\0")  # so that the watcher ends too
         watcher.join()
@@ -56,19 +57,16 @@ def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
         os.close(told)
 
 
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let the block end before SIGINT or SIGTERM are heard; they are forgotten then."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+def ignore() -> None:
+    """Hear no SIGINT or SIGTERM for the rest of the process: it is at its end, and what it does now must not be cut.
+
+    Does nothing outside the main thread.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _raise(_number: int, _frame: FrameType | None) -> None:
+    ignore()  # one is enough: an impatient second one must not cut the clearing up
     raise KeyboardInterrupt

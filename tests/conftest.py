@@ -1,6 +1,8 @@
 """What the tests share: a root to run in, evidence to run on, and views over given rows."""
 
 import json
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from etl.pipeline import STAGES, run_all
 from etl.project import Project
 from etl.run import Run
 from etl.settings import Settings
+from etl.signals import SIGNALS
 from etl.views import Sql
 from etl.warehouse import Warehouse
 
@@ -139,8 +142,12 @@ class Result:
 
 
 def etl(*arguments: str | Path) -> Result:
-    """Run the command in this process."""
+    """Run the command in this process, which hears signals afterwards as before."""
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Result(result.exit_code, result.stdout, result.stderr)
