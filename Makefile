@@ -24,8 +24,8 @@ test: $(STAMP) ## Run the tests (a few minutes).
 test-slow: $(STAMP) ## Run the tests that take longer: 250,000 generated lines and the like.
 	$(BIN)/pytest -m slow
 
-torture: $(STAMP) ## Kill 300 runs at random moments, let system calls fail, and look at what is left.
-	ETL_KILLS=300 $(BIN)/pytest -m torture tests/test_torture.py tests/test_faults.py
+torture: $(STAMP) ## Kill runs at 300 random moments, let each system call fail, and look at what is left (KILLS=30: fewer).
+	ETL_KILLS=$(or $(KILLS),300) ETL_INJECTIONS=$(or $(INJECTIONS),all) $(BIN)/pytest -m torture tests/test_torture.py tests/test_faults.py
 
 check: $(STAMP) ## Lint, types, import contracts, SQL style.
 	$(BIN)/ruff check
@@ -45,8 +45,9 @@ drift: $(STAMP) ## Compare the newest run with the one before.
 sql: $(STAMP) ## Query the warehouse: make sql Q="from receipts.funnel"
 	$(BIN)/etl sql "$(or $(Q),from receipts.funnel limit 5)"
 
-bench: $(STAMP) ## Time a full run against a bare DuckDB script that does the same outputs (see bench/).
+bench: $(STAMP) ## Time a full run against a bare DuckDB script, and strict reading against reading with no checks (see bench/).
 	$(BIN)/python bench/compare.py
+	$(BIN)/python bench/strict.py
 
 docs: $(STAMP) ## Write the reference pages in docs/ from the comments and settings.
 	$(BIN)/python docs/make_reference.py

@@ -21,24 +21,29 @@ _WORDS = (
 )  # fmt: skip
 _VERDICTS = ("accept",) * 35 + ("partial",) * 13 + ("reject",) * 5 + (None,) * 47
 _BAD_KINDS = 5
-_BAD_SHARE = 0.003
+
+#: The share of lines that are bad, for each kind.
+BAD_SHARE = 0.003
 
 
-def lines(count: int, seed: int = 1, tasks: int | None = None) -> Iterator[bytes]:
-    """Yield ``count`` lines without their line feeds, over ``tasks`` tasks (a fifth of the lines unless given)."""
+def lines(count: int, seed: int = 1, tasks: int | None = None, bad_share: float = BAD_SHARE) -> Iterator[bytes]:
+    """Yield ``count`` lines without their line feeds, over ``tasks`` tasks (a fifth of the lines unless given).
+
+    ``bad_share`` of them are bad in each of five ways.
+    """
     rng = random.Random(seed)
     tasks = tasks or max(1, count // 5)
     for number in range(count):
         line = _line(rng, number, rng.randrange(tasks))
-        kind = rng.random() / _BAD_SHARE
-        yield _spoiled(line, int(kind)) if kind < _BAD_KINDS else line
+        kind = rng.random()
+        yield _spoiled(line, int(kind / bad_share)) if kind < _BAD_KINDS * bad_share else line
 
 
-def write(file: Path, count: int, seed: int = 1, tasks: int | None = None) -> Path:
+def write(file: Path, count: int, seed: int = 1, tasks: int | None = None, bad_share: float = BAD_SHARE) -> Path:
     """Write ``count`` lines to a file and return it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as stream:
-        stream.writelines(line + b"\n" for line in lines(count, seed, tasks))
+        stream.writelines(line + b"\n" for line in lines(count, seed, tasks, bad_share))
     return file
 
 

@@ -1,14 +1,13 @@
 """One line of evidence, judged strictly: RFC 8259, one object, no key twice, not too deep.
 
-The fast parser decides the ordinary line; only what it refuses, or what a byte count makes suspicious, is looked at
-again with the standard library.
+The fast parser passes the ordinary line; only what it refuses is looked at again, with the standard library.
 """
 
 import json
 import re
 from typing import Any, NamedTuple
 
-import orjson
+import simdjson
 
 BLANKS = b" \t\r"
 
@@ -30,17 +29,45 @@ def judge(line: bytes, max_depth: int) -> Refusal | None:
 
     The reasons, the first that applies: invalid_utf8, too_deep, malformed_json, duplicate_key, not_an_object.
     """
-    if line.count(b"[") + line.count(b"{") > max_depth and depth_of(line) > max_depth:
+    braces = line.count(b"{")
+    if braces + line.count(b"[") > max_depth and depth_of(line) > max_depth:
         return _bad_encoding(line) or Refusal("too_deep", f"more than {max_depth} brackets are open at once")
+    return None if _is_plain(line, is_flat=braces == 1) else _second_opinion(line)
+
+
+def _is_plain(line: bytes, is_flat: bool) -> bool:
+    """Tell whether a line is surely an object without a fault; False says that it must be looked at closely.
+
+    The fast parser would skip a byte order mark, and refuses some numbers that RFC 8259 allows.
+    """
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return _second_opinion(line)
-    if _may_repeat_a_key(line, value):
-        repeated = _strict(line.decode())[1]
-        if repeated is not None:
-            return _duplicate(repeated)
-    return None if type(value) is dict else _not_an_object(value)
+        value = _PARSER.parse(line)
+    except (ValueError, RuntimeError):
+        return False
+    if not isinstance(value, simdjson.Object) or line[0] == _FIRST_OF_BOM:
+        return False
+    if is_flat:
+        keys = list(value)
+        return len(set(keys)) == len(keys)
+    return _places_for_keys(line) == _keys_in(value.as_dict())
+
+
+#: Holds the line that it parsed last; nothing of it may be alive when it parses the next.
+_PARSER = simdjson.Parser()
+_FIRST_OF_BOM = 0xEF
+
+
+def _places_for_keys(line: bytes) -> int:
+    """Return how many keys a line may hold at the most: a key is followed by a colon, perhaps after a blank."""
+    return line.count(b'":') + line.count(b" :") + line.count(b"\t:") + line.count(b"\r:")
+
+
+def _keys_in(value: Any) -> int:
+    if type(value) is dict:
+        return len(value) + sum(_keys_in(part) for part in value.values() if type(part) in (dict, list))
+    if type(value) is list:
+        return sum(_keys_in(part) for part in value if type(part) in (dict, list))
+    return 0
 
 
 def depth_of(line: bytes) -> int:
@@ -68,7 +95,7 @@ def _bad_encoding(line: bytes) -> Refusal | None:
 
 
 def _second_opinion(line: bytes) -> Refusal | None:
-    """Judge a line that the fast parser refused: it also refuses numbers that RFC 8259 allows."""
+    """Judge a line that did not pass at once."""
     refusal = _bad_encoding(line)
     if refusal:
         return refusal
@@ -123,20 +150,6 @@ def _has_half_a_pair(text: str) -> bool:
             return True
         second_half_at = escape.end() if code in _FIRST_HALVES else -1
     return second_half_at != -1
-
-
-def _may_repeat_a_key(line: bytes, value: Any) -> bool:
-    """Tell whether the line could hold more keys than its value: a key is followed by a colon, perhaps after a blank."""
-    most = line.count(b'":') + line.count(b" :") + line.count(b"\t:") + line.count(b"\r:")
-    return most != _keys_in(value)
-
-
-def _keys_in(value: Any) -> int:
-    if type(value) is dict:
-        return len(value) + sum(_keys_in(part) for part in value.values() if type(part) in (dict, list))
-    if type(value) is list:
-        return sum(_keys_in(part) for part in value if type(part) in (dict, list))
-    return 0
 
 
 def _duplicate(key: str) -> Refusal:
