@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from etl.pipeline import Stage
     from etl.project import Project
     from etl.runner import Outcome
-    from etl.settings import Settings
+    from etl.settings import Manifest, Settings
     from etl.warehouse import Warehouse
 
 app = typer.Typer(
@@ -256,7 +256,7 @@ def _run(
     names: list[str],
     project: "Project",
     settings: "Settings",
-    known_paths: list[str] | None,
+    known_paths: "Manifest | None",
     recorded_at: str | None,
     fail_fast: bool,
     dry_run: bool,
@@ -297,7 +297,7 @@ def _run(
 def _exit_code(outcome: "Outcome") -> int:
     if not outcome.summary.overall_passed:
         return 1
-    return 3 if outcome.drift.severity == "alert" else 0
+    return 3 if outcome.dossier.drift.severity == "alert" else 0
 
 
 def _stages(names: list[str]) -> "tuple[Stage, ...]":
@@ -356,9 +356,7 @@ def _settings(
     include_review: bool,
     threshold: float | None,
     follow_links: bool = False,
-) -> "tuple[Settings, list[str] | None]":
-    import hashlib
-
+) -> "tuple[Settings, Manifest | None]":
     from etl.settings import parse_settings, read_known_paths
 
     paths = read_known_paths(known_paths) if known_paths else None
@@ -368,7 +366,7 @@ def _settings(
         include_review=include_review or None,
         follow_links=follow_links or None,
         drift_threshold=threshold,
-        known_paths_sha256=hashlib.sha256("\n".join(paths).encode()).hexdigest() if paths is not None else None,
+        known_paths_sha256=paths.sha256() if paths else None,
     )
     return settings, paths
 

@@ -58,7 +58,7 @@ def progress_bars() -> Iterator[Report]:
 def show_outcome(outcome: Outcome, project: Project) -> None:
     """Show a finished run: a row per stage, the funnel, drift, and where the outputs are."""
     summary = outcome.summary
-    _print(_stages_table(f"run {summary.run_id}", summary, outcome.receipts))
+    _print(_stages_table(f"run {summary.run_id}", summary, outcome.dossier.receipts))
     if summary.published:
         shipped = summary.datasets
         scored = next(stage for stage in summary.stages if stage.name == "score").records_in
@@ -69,11 +69,11 @@ def show_outcome(outcome: Outcome, project: Project) -> None:
         _line(f"datasets  {project.exports}")
         _line(f"warehouse {project.warehouse}")
     _line(f"receipts  {project.reports / summary.run_id}")
-    for receipt in outcome.receipts:
+    for receipt in outcome.dossier.receipts:
         for error in receipt.validation.errors:
             _line(f"{receipt.stage}: {error}", "red")
-    for flag in outcome.drift.flags:
-        _line(f"drift: {flag}", _STYLES[outcome.drift.severity])
+    for flag in outcome.dossier.drift.flags:
+        _line(f"drift: {flag}", _STYLES[outcome.dossier.drift.severity])
 
 
 def show_books(books: Sequence[dict[str, Any]], project: Project) -> None:

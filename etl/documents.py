@@ -150,8 +150,35 @@ class DatasetCounts(Document):
     preference: Count
 
 
+class RunRequest(Document):
+    """What a run was asked for: enough to ask for it again.
+
+    ``evidence`` and ``known_paths`` are relative to the root where they lie under it. ``settings`` are all of them, as
+    they were in force.
+    """
+
+    stages: list[str]
+    evidence: str
+    known_paths: str | None
+    settings: dict[str, bool | int | float | str | None]
+    fail_fast: bool
+    force: bool
+
+
+class Named(Document):
+    """A file, or a bundle of files, by its name and the sha256 of its bytes."""
+
+    path: str
+    sha256: Sha256
+
+
 class RunSummary(Document):
-    """RunSummary v1: one run. The totals are sums over its stages."""
+    """RunSummary v1: one run. The totals are sums over its stages.
+
+    ``previous`` is the sha256 of the summary.json of the run before it, and ``documents`` binds every other file in the
+    run's folder: whoever knows the newest summary's hash can tell whether any document of any run was changed.
+    ``materials`` are what the run was computed by: the SQL bundle, and the lock file where it is known.
+    """
 
     schema_version: Literal[1] = 1
     run_id: str
@@ -169,6 +196,18 @@ class RunSummary(Document):
     total_skipped: Count
     overall_passed: bool
     run_hash: Sha256
+    request: RunRequest
+    materials: list[Named]
+    documents: list[Named]
+
+
+class Head(Document):
+    """The newest run of a root: all that must be known to check the whole chain."""
+
+    schema_version: Literal[1] = 1
+    seq: Annotated[int, Field(ge=1)]
+    run_id: str
+    sha256: Sha256
 
 
 class DriftStage(Document):

@@ -3,7 +3,7 @@
 import hashlib
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -14,6 +14,8 @@ from etl.documents import (
     DatasetCounts,
     Document,
     Engine,
+    Named,
+    RunRequest,
     RunSummary,
     Side,
     StageReceipt,
@@ -23,10 +25,11 @@ from etl.documents import (
     Validation,
     run_hash,
 )
+from etl.files import sha256_of
 from etl.pipeline import STAGES
 from etl.project import Project
 from etl.run import Clock
-from etl.views import Sql
+from etl.views import Sql, lock_file
 from etl.warehouse import Warehouse, duckdb_version
 
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
@@ -43,6 +46,8 @@ class RunHeader(Document):
     code_hash: str
     settings_hash: str
     engine: Engine
+    request: RunRequest
+    materials: list[Named]
 
     def receipt(self, stage: str, status: Status, timestamp: str, **facts: object) -> StageReceipt:
         """Return a receipt of this run."""
@@ -91,7 +96,9 @@ class Draft(Document):
         )
 
 
-def new_header(project: Project, sql: Sql, settings_hash: str, history: Warehouse, clock: Clock) -> RunHeader:
+def new_header(
+    project: Project, sql: Sql, request: RunRequest, settings_hash: str, history: Warehouse, clock: Clock
+) -> RunHeader:
     """Return the header of the run that comes after all of ``history``."""
     last = history.execute("select seq, summary_sha256 from receipts.run order by seq desc limit 1")
     seq, previous = (last[0][0] + 1, last[0][1]) if last else (1, None)
@@ -104,24 +111,42 @@ def new_header(project: Project, sql: Sql, settings_hash: str, history: Warehous
         code_hash=code_hash(sql),
         settings_hash=settings_hash,
         engine=Engine(etl=__version__, duckdb=duckdb_version(), python=platform.python_version()),
+        request=request,
+        materials=_materials(sql),
     )
 
 
 def code_hash(sql: Sql) -> str:
     """Return the sha256 hex over every SQL file (the overlay's in place) and every module of the package."""
     package = Path(__file__).parent
-    texts = {path: text.encode() for path, text in sql.files.items()}
-    texts |= {f"etl/{file.relative_to(package).as_posix()}": file.read_bytes() for file in package.rglob("*.py")}
+    modules = {f"etl/{file.relative_to(package).as_posix()}": file.read_bytes() for file in package.rglob("*.py")}
+    return _bundle_hash(_sql_texts(sql) | modules)
+
+
+def _materials(sql: Sql) -> list[Named]:
+    found = [Named(path="sql", sha256=_bundle_hash(_sql_texts(sql)))]
+    lock = lock_file()
+    return [*found, Named(path=lock.name, sha256=sha256_of(lock))] if lock else found
+
+
+def _sql_texts(sql: Sql) -> dict[str, bytes]:
+    return {path: text.encode() for path, text in sql.files.items()}
+
+
+def _bundle_hash(files: dict[str, bytes]) -> str:
+    """Return the sha256 hex over paths and contents in the order of the paths, each after its length (8 bytes, big-endian)."""
     digest = hashlib.sha256()
-    for path in sorted(texts):
-        for part in (path.encode(), texts[path]):
+    for path in sorted(files):
+        for part in (path.encode(), files[path]):
             digest.update(len(part).to_bytes(8, "big"))
             digest.update(part)
     return digest.hexdigest()
 
 
-def summarise(header: RunHeader, receipts: Sequence[StageReceipt], published: bool) -> RunSummary:
-    """Return the summary of a run from its receipts."""
+def summarise(
+    header: RunHeader, receipts: Sequence[StageReceipt], published: bool, documents: Iterable[Named] = ()
+) -> RunSummary:
+    """Return the summary of a run from its receipts; ``documents`` are the other files of its folder."""
     shipped = {receipt.stage.removeprefix("export-"): receipt.stats.accepted for receipt in receipts}
     return RunSummary(
         run_id=header.run_id,
@@ -139,6 +164,9 @@ def summarise(header: RunHeader, receipts: Sequence[StageReceipt], published: bo
         total_skipped=sum(receipt.stats.skipped for receipt in receipts),
         overall_passed=published and all(receipt.validation.passed for receipt in receipts),
         run_hash=run_hash(receipts),
+        request=header.request,
+        materials=header.materials,
+        documents=sorted(documents, key=lambda document: document.path),
     )
 
 

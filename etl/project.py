@@ -41,3 +41,8 @@ class Project:
     def workshop(self) -> Path:
         """Where runs build aside: the lock, the journal, and what is not published yet."""
         return self.root / "warehouse" / ".etl"
+
+    def relative(self, path: Path) -> str:
+        """Return a path as documents tell it: relative to the root where it lies under it, else absolute."""
+        absolute = path.absolute()
+        return absolute.relative_to(self.root).as_posix() if absolute.is_relative_to(self.root) else str(absolute)

@@ -180,12 +180,13 @@ class Workshop:
 
 
 def move_reports(built: Path, reports: Path, run_id: str) -> None:
-    """Put a run's folder of receipts, and latest.md, among those of the other runs."""
+    """Put a run's folder of receipts among those of the other runs, and latest.md and the head of the chain beside them."""
     reports.mkdir(parents=True, exist_ok=True)
     if (built / run_id).is_dir() and not (reports / run_id).exists():
         (built / run_id).replace(reports / run_id)
-    if (built / "latest.md").is_file():
-        (built / "latest.md").replace(reports / "latest.md")
+    for name in ("latest.md", "head"):
+        if (built / name).is_file():
+            (built / name).replace(reports / name)
     sync_folder(reports)
 
 

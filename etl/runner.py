@@ -4,27 +4,24 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from etl.documents import DriftReport, RunSummary, StageReceipt
-from etl.drift import drift_of
+from etl.documents import RunRequest, RunSummary, StageReceipt
+from etl.dossier import Dossier, compose, write
 from etl.errors import EtlError, NotFoundError, StageError, UsageError
 from etl.evidence import find_evidence
 from etl.export import audit_export
-from etl.files import write_text
-from etl.history import copy_receipts, load_history, newest, read_documents, store
-from etl.ledger import Draft, new_header, summarise, timestamp_of
-from etl.markdown import latest_page, summary_page
+from etl.history import copy_receipts, load_history, newest, read_documents
+from etl.ledger import Draft, new_header, timestamp_of
 from etl.pipeline import STAGES, Stage, run_all
 from etl.project import Project
 from etl.publish import Workshop, move_reports
 from etl.receipts import Recorder
 from etl.run import Clock, Progress, Run, silent
-from etl.settings import Settings
+from etl.settings import Manifest, Settings
 from etl.signals import ignore, interruptible
 from etl.views import Sql
 from etl.warehouse import Warehouse
@@ -36,21 +33,25 @@ class Request:
 
     project: Project
     settings: Settings
-    known_paths: Sequence[str] | None = None
+    known_paths: Manifest | None = None
     stages: tuple[Stage, ...] = STAGES
     clock: Clock = Clock()  # noqa: RUF009 - immutable
     progress: Progress = silent
     fail_fast: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a run left: its documents, and the error that stopped it, if one did."""
 
-    summary: RunSummary
-    receipts: list[StageReceipt]
-    drift: DriftReport
+    dossier: Dossier
     error: BaseException | None = None
+
+    @property
+    def summary(self) -> RunSummary:
+        """The summary of the run."""
+        return self.dossier.summary
 
 
 def execute(request: Request) -> Outcome:
@@ -80,7 +81,7 @@ def _nothing() -> None:
 
 def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse) -> Outcome:
     settings, clock = request.settings, request.clock
-    header = new_header(request.project, sql, settings.sha256(), history, clock)
+    header = new_header(request.project, sql, _request(request), settings.sha256(), history, clock)
     prior = {} if request.stages == STAGES else _published_receipts(request, history)
     workshop.clear()
     if prior:
@@ -88,7 +89,7 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
         _carry_exports(request.project.exports, workshop.build / "exports")
     warehouse = Warehouse.create(sql, settings, workshop.build / "etl.duckdb")
     if request.known_paths is not None:
-        warehouse.replace("policy.known_path", pa.table({"path": pa.array(request.known_paths, pa.string())}))
+        warehouse.replace("policy.known_path", pa.table({"path": pa.array(request.known_paths.paths, pa.string())}))
     else:
         warehouse.execute("truncate policy.known_path")
     if STAGES[0] in request.stages:
@@ -109,11 +110,10 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
             run_all(run, request.stages, recorder)
             recorder.carry_over()
             _audit_carried(run, request.stages)
-            receipts = recorder.draft.closed(None, timestamp_of(clock))
-            outcome = _document(history, summarise(header, receipts, published=True), receipts)
+            dossier = compose(history, header, recorder.draft.closed(None, timestamp_of(clock)), published=True)
             copy_receipts(history, warehouse)
             warehouse.finish(sql)
-            _write(workshop.build / "reports", outcome, history)
+            write(dossier, workshop.build / "reports", history)
             workshop.prepare()
         ignore()  # too late: the run tells what it has published
         workshop.decide(header.run_id)
@@ -126,9 +126,22 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
             failed = _write_failed(request.project, history, recorder.draft, _message(error), timestamp_of(clock))
         except OSError:
             raise error from None  # where not even receipts can be written, the first error is the one to tell
-        return Outcome(failed.summary, failed.receipts, failed.drift, error)
+        return Outcome(failed, error)
     workshop.roll_forward()
-    return outcome
+    return Outcome(dossier)
+
+
+def _request(request: Request) -> RunRequest:
+    """Return what was asked for as receipts tell it."""
+    project, known_paths = request.project, request.known_paths
+    return RunRequest(
+        stages=[stage.name for stage in request.stages],
+        evidence=project.relative(project.evidence),
+        known_paths=project.relative(known_paths.file) if known_paths else None,
+        settings=request.settings.model_dump(),
+        fail_fast=request.fail_fast,
+        force=request.force,
+    )
 
 
 def foresee(request: Request) -> list[dict[str, Any]]:
@@ -138,7 +151,7 @@ def foresee(request: Request) -> list[dict[str, Any]]:
     warehouse = Warehouse.create(sql, request.settings)
     try:
         if request.known_paths is not None:
-            warehouse.replace("policy.known_path", pa.table({"path": pa.array(request.known_paths, pa.string())}))
+            warehouse.replace("policy.known_path", pa.table({"path": pa.array(request.known_paths.paths, pa.string())}))
         run = Run(request.project, request.settings, sql, warehouse, Path(os.devnull), request.progress)
         run_all(run, tuple(stage for stage in STAGES if not stage.exports))
         books = {book["stage"]: book for book in warehouse.dicts("from receipts.book")}
@@ -151,7 +164,9 @@ def write_cut_run(project: Project, entry: dict[str, Any]) -> None:
     """Write the receipts of a run that was killed while it built, from its journal."""
     draft = Draft.model_validate(entry["draft"])
     if (project.reports / draft.header.run_id / "summary.json").is_file():
-        return  # written already: the folder comes whole, and the journal was not removed in time
+        # The folder comes whole; what belongs beside it was perhaps not moved in time, nor the journal removed.
+        move_reports(Workshop(project).build / "failed", project.reports, draft.header.run_id)
+        return
     sql = Sql.of(project.overlay)
     history = load_history(project, sql, Settings())
     try:
@@ -161,30 +176,13 @@ def write_cut_run(project: Project, entry: dict[str, Any]) -> None:
         history.close()
 
 
-def _write_failed(project: Project, history: Warehouse, draft: Draft, message: str, timestamp: str) -> Outcome:
-    receipts = draft.closed(message, timestamp)
-    outcome = _document(history, summarise(draft.header, receipts, published=False), receipts)
+def _write_failed(project: Project, history: Warehouse, draft: Draft, message: str, timestamp: str) -> Dossier:
+    dossier = compose(history, draft.header, draft.closed(message, timestamp), published=False)
     built = Workshop(project).build / "failed"
     shutil.rmtree(built, ignore_errors=True)
-    _write(built, outcome, history)
+    write(dossier, built, history)
     move_reports(built, project.reports, draft.header.run_id)
-    return outcome
-
-
-def _document(history: Warehouse, summary: RunSummary, receipts: list[StageReceipt]) -> Outcome:
-    store(history, summary, receipts, sha256(summary.to_json().encode()).hexdigest())
-    return Outcome(summary, receipts, drift_of(history, summary.run_id))
-
-
-def _write(reports: Path, outcome: Outcome, history: Warehouse) -> None:
-    folder = reports / outcome.summary.run_id
-    folder.mkdir(parents=True)
-    for receipt in outcome.receipts:
-        write_text(folder / f"{receipt.stage}.json", receipt.to_json())
-    write_text(folder / "summary.json", outcome.summary.to_json())
-    write_text(folder / "drift.json", outcome.drift.to_json())
-    write_text(folder / "summary.md", summary_page(outcome.summary, outcome.receipts, outcome.drift))
-    write_text(reports / "latest.md", latest_page(history))
+    return dossier
 
 
 def _published_receipts(request: Request, history: Warehouse) -> dict[str, StageReceipt]:

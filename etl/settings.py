@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,8 +111,20 @@ def parse_settings(assignments: Iterable[str], **flags: Any) -> Settings:
         ) from None
 
 
-def read_known_paths(file: Path) -> list[str]:
-    """Return the distinct paths that a manifest names, sorted: one path a line, as ``git ls-files`` prints them.
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest of known paths: where it is, and the distinct paths that it names, sorted."""
+
+    file: Path
+    paths: tuple[str, ...]
+
+    def sha256(self) -> str:
+        """Return the sha256 hex over the paths, joined by line feeds."""
+        return hashlib.sha256("\n".join(self.paths).encode()).hexdigest()
+
+
+def read_known_paths(file: Path) -> Manifest:
+    """Read a manifest: one path a line, as ``git ls-files`` prints them.
 
     A line in double quotes is unquoted as git quotes (C escapes, octal bytes). Raises SettingError where the file
     cannot be read or is not UTF-8.
@@ -129,7 +142,7 @@ def read_known_paths(file: Path) -> list[str]:
             paths.add(_unquoted(entry).decode("utf-8"))
         except UnicodeDecodeError:
             raise SettingError(f"--known-paths {file}, line {number}: the path is not UTF-8.") from None
-    return sorted(paths)
+    return Manifest(file, tuple(sorted(paths)))
 
 
 _OCTAL = re.compile(rb"[0-3][0-7]{2}")

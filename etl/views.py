@@ -94,6 +94,14 @@ def packaged_sql() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "sql"
 
 
+def lock_file() -> Path | None:
+    """Return the lock file of this installation, which names the exact packages that it was tested with, if it is there."""
+    for place in (packaged_sql().parent / "requirements.lock", Path(__file__).parent / "requirements.lock"):
+        if place.is_file():
+            return place
+    return None
+
+
 def _place(path: str) -> tuple[int, str]:
     folder = path.split("/")[1]
     return (int(folder.split("_")[0]) if folder[0].isdigit() else 0, path)

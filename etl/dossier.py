@@ -1,0 +1,60 @@
+"""What a run leaves in its folder: receipts, drift report, a page for people, and the summary that binds them."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from etl.documents import DriftReport, Head, Named, RunSummary, StageReceipt
+from etl.drift import drift_of
+from etl.files import write_text
+from etl.history import store
+from etl.ledger import RunHeader, summarise
+from etl.markdown import latest_page, summary_page
+from etl.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """A run's documents, and the same as the texts of its files by name."""
+
+    summary: RunSummary
+    receipts: list[StageReceipt]
+    drift: DriftReport
+    texts: Mapping[str, str]
+
+    @property
+    def head(self) -> Head:
+        """What must be known of this run to check the whole chain, if it is the newest."""
+        sha256 = _sha256(self.texts["summary.json"])
+        return Head(seq=self.summary.seq, run_id=self.summary.run_id, sha256=sha256)
+
+
+def compose(history: Warehouse, header: RunHeader, receipts: list[StageReceipt], published: bool) -> Dossier:
+    """Return the documents of a run, and write them down in ``history``.
+
+    Drift is computed there, so the run is stored twice: the summary can be hashed only when it binds all the others.
+    """
+    store(history, summarise(header, receipts, published), receipts, summary_sha256="")
+    drift = drift_of(history, header.run_id)
+    texts = {f"{receipt.stage}.json": receipt.to_json() for receipt in receipts} | {"drift.json": drift.to_json()}
+    texts["summary.md"] = summary_page(summarise(header, receipts, published), receipts, drift)
+    bound = [Named(path=name, sha256=_sha256(text)) for name, text in texts.items()]
+    summary = summarise(header, receipts, published, bound)
+    texts["summary.json"] = summary.to_json()
+    store(history, summary, receipts, _sha256(texts["summary.json"]))
+    return Dossier(summary, receipts, drift, texts)
+
+
+def write(dossier: Dossier, reports: Path, history: Warehouse) -> None:
+    """Write a run's folder below ``reports``, and beside it latest.md and the head of the chain."""
+    folder = reports / dossier.summary.run_id
+    folder.mkdir(parents=True)
+    for name, text in dossier.texts.items():
+        write_text(folder / name, text)
+    write_text(reports / "latest.md", latest_page(history))
+    write_text(reports / "head", dossier.head.to_json())
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
