@@ -47,6 +47,7 @@ Assignments = Annotated[
 ]
 Threshold = Annotated[float | None, typer.Option("--threshold", help="Relative swing that drift warns about.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop after collect if a line was skipped.")]
+Force = Annotated[bool, typer.Option("--force", help="Run the stages even where nothing changed.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id (default: the newest).")]
@@ -80,13 +81,14 @@ def run_all(
     threshold: Threshold = None,
     fail_fast: FailFast = False,
     follow_links: FollowLinks = False,
+    force: Force = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Run every stage and publish: collect, score, export-rag, export-sft, export-preference."""
+    """Run what is not as it was, and publish: collect, score, export-rag, export-sft, export-preference."""
     with _errors_for_people(as_json, debug):
         settings, paths = _settings(assignments, known_paths, include_partial, include_review, threshold, follow_links)
-        _run([], _project(root, evidence), settings, paths, recorded_at, fail_fast, dry_run, as_json, debug)
+        _run([], _project(root, evidence), settings, paths, recorded_at, fail_fast, force, dry_run, as_json, debug)
 
 
 @app.command("run")
@@ -103,13 +105,42 @@ def run(
     threshold: Threshold = None,
     fail_fast: FailFast = False,
     follow_links: FollowLinks = False,
+    force: Force = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Run some stages and publish; the others are carried over from the published version."""
+    """Run some stages where they are not as they were, and publish; the others are carried over."""
     with _errors_for_people(as_json, debug):
         settings, paths = _settings(assignments, known_paths, include_partial, include_review, threshold, follow_links)
-        _run(stages, _project(root, evidence), settings, paths, recorded_at, fail_fast, dry_run, as_json, debug)
+        _run(stages, _project(root, evidence), settings, paths, recorded_at, fail_fast, force, dry_run, as_json, debug)
+
+
+@app.command()
+def plan(
+    root: Root = Path(),
+    evidence: Evidence = None,
+    include_partial: IncludePartial = False,
+    include_review: IncludeReview = False,
+    known_paths: KnownPaths = None,
+    assignments: Assignments = None,
+    follow_links: FollowLinks = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit code 1 if a stage must run.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Say which stages a run would run, and why, and which it would reuse; with the options of run-all."""
+    with _errors_for_people(as_json, debug):
+        from etl.runner import Request, plan_of
+
+        settings, paths = _settings(assignments, known_paths, include_partial, include_review, None, follow_links)
+        found = plan_of(Request(_recovered(_project(root, evidence)), settings, paths))
+        if as_json:
+            _print_json(found.model_dump(mode="json"))
+        else:
+            from etl.console import show_plan
+
+            show_plan(found)
+        raise typer.Exit(1 if check and found.stale else 0)
 
 
 @app.command()
@@ -259,6 +290,7 @@ def _run(
     known_paths: "Manifest | None",
     recorded_at: str | None,
     fail_fast: bool,
+    force: bool,
     dry_run: bool,
     as_json: bool,
     debug: bool,
@@ -276,6 +308,7 @@ def _run(
             Clock(_time(recorded_at)),
             progress,
             fail_fast,
+            force,
         )
         books = foresee(request) if dry_run else []
         outcome = None if dry_run else execute(request)

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from etl.documents import DriftReport, RunSummary, StageReceipt
+from etl.documents import DriftReport, Plan, RunSummary, StageReceipt
 from etl.markdown import harmless
 from etl.project import Project
 from etl.run import Progress as Report
@@ -21,7 +21,7 @@ PIPE_WIDTH = 240
 
 _STYLES = {
     "ok": "green", "reused": "green", "yes": "green", "warn": "yellow", "unchecked": "yellow", "not_run": "yellow",
-    "failed": "red", "no": "red", "alert": "red",
+    "failed": "red", "no": "red", "alert": "red", "reuse": "green", "run": "yellow",
 }  # fmt: skip
 
 
@@ -145,6 +145,14 @@ def show_rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         table.add_row(*(_safe("" if cell is None else str(cell)) for cell in row))
     _print(table)
     _line(f"{len(rows):,} rows")
+
+
+def show_plan(plan: Plan) -> None:
+    """Print which stages would run, and why."""
+    table = _table("plan", "stage", "action", "why")
+    for step in plan.steps:
+        table.add_row(step.stage, Text(step.action, _STYLES[step.action]), _safe(step.reason))
+    _print(table)
 
 
 def show_way(found: dict[str, Any]) -> None:

@@ -201,6 +201,28 @@ class RunSummary(Document):
     documents: list[Named]
 
 
+class Step(Document):
+    """What would become of one stage, and why; ``made_by`` is the run whose output would be reused."""
+
+    stage: str
+    action: Literal["run", "reuse"]
+    reason: str
+    made_by: str | None = None
+
+
+class Plan(Document):
+    """What a run would do now. ``published_run_id`` is null where no published run can be reused."""
+
+    schema_version: Literal[1] = 1
+    published_run_id: str | None
+    steps: list[Step]
+
+    @property
+    def stale(self) -> list[Step]:
+        """The stages that must run."""
+        return [step for step in self.steps if step.action == "run"]
+
+
 class Head(Document):
     """The newest run of a root: all that must be known to check the whole chain."""
 

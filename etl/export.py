@@ -33,13 +33,6 @@ def export(run: Run, name: str) -> None:
     _audit(run, dataset)
 
 
-def audit_export(run: Run, name: str) -> None:
-    """Read the files of the dataset ``name`` from disk and audit them against its relation, as ``export`` does."""
-    dataset = DATASET_BY_NAME[name]
-    run.warehouse.materialise(dataset.relation, ORDER)
-    _audit(run, dataset)
-
-
 def _audit(run: Run, dataset: Dataset) -> None:
     columns = columns_of(dataset.contract)
     audit(run, dataset.relation, dataset.stem, columns, _ships(dataset.name), dataset.name)
@@ -53,7 +46,11 @@ def _ships(name: str) -> str:
 def _write(run: Run, dataset: Dataset, stem: str, contract: type[pa_polars.DataFrameModel], where: str) -> None:
     rows = run.warehouse.batches(dataset.relation, columns_of(contract), where)
     name = dataset.name if stem == dataset.stem else stem
-    metadata = {"dataset": name, "schema_version": SCHEMA_VERSION, "settings_hash": run.settings.sha256()}
+    metadata = {
+        "dataset": name,
+        "schema_version": SCHEMA_VERSION,
+        "settings_hash": run.settings.sha256(f"export-{dataset.name}"),
+    }
     total = run.warehouse.one(f"select count(*) from {dataset.relation} where {where}")
     done = 0
     with DatasetWriter(run.exports / stem, utc(rows.schema), metadata) as writer:

@@ -1,6 +1,7 @@
 """Bytes on disk: hashes, JSONL and Parquet writers, durable and atomic replacement."""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -59,6 +60,24 @@ def write_text(file: Path, text: str) -> None:
         sync(stream.fileno(), file)
     aside.replace(file)
     sync_folder(file.parent)
+
+
+def sign(file: Path, signature: Path) -> None:
+    """Write down a file's size and time, so that ``is_as_left`` can tell whether it was written to since."""
+    write_text(signature, json.dumps(_state(file)) + "\n")
+
+
+def is_as_left(file: Path, signature: Path) -> bool:
+    """Tell whether a file has the size and time that were written down."""
+    try:
+        return bool(json.loads(signature.read_bytes()) == _state(file))
+    except (OSError, ValueError):
+        return False
+
+
+def _state(file: Path) -> dict[str, int]:
+    found = file.stat()
+    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
 
 
 def fixed_batches(

@@ -28,7 +28,8 @@ from etl.documents import (
 from etl.files import sha256_of
 from etl.pipeline import STAGES
 from etl.project import Project
-from etl.run import Clock
+from etl.run import Clock, settings_hash
+from etl.settings import Settings
 from etl.views import Sql, lock_file
 from etl.warehouse import Warehouse, duckdb_version
 
@@ -36,7 +37,7 @@ STAGE_NAMES = tuple(stage.name for stage in STAGES)
 
 
 class RunHeader(Document):
-    """What is known of a run before its first stage; the same in all its receipts."""
+    """What is known of a run before its first stage; ``settings_hashes`` holds one per stage."""
 
     run_id: str
     seq: int
@@ -44,15 +45,16 @@ class RunHeader(Document):
     started_at: str
     git_commit: str | None
     code_hash: str
-    settings_hash: str
+    settings_hashes: dict[str, str]
     engine: Engine
     request: RunRequest
     materials: list[Named]
 
     def receipt(self, stage: str, status: Status, timestamp: str, **facts: object) -> StageReceipt:
         """Return a receipt of this run."""
-        mine = self.model_dump(include={"run_id", "git_commit", "code_hash", "settings_hash", "engine"})
-        return StageReceipt.model_validate(mine | {"stage": stage, "status": status, "timestamp": timestamp, **facts})
+        mine = self.model_dump(include={"run_id", "git_commit", "code_hash", "engine"})
+        mine |= {"stage": stage, "status": status, "timestamp": timestamp, "settings_hash": self.settings_hashes[stage]}
+        return StageReceipt.model_validate(mine | facts)
 
 
 class Draft(Document):
@@ -97,7 +99,7 @@ class Draft(Document):
 
 
 def new_header(
-    project: Project, sql: Sql, request: RunRequest, settings_hash: str, history: Warehouse, clock: Clock
+    project: Project, sql: Sql, request: RunRequest, settings: Settings, history: Warehouse, clock: Clock
 ) -> RunHeader:
     """Return the header of the run that comes after all of ``history``."""
     last = history.execute("select seq, summary_sha256 from receipts.run order by seq desc limit 1")
@@ -109,7 +111,7 @@ def new_header(
         started_at=timestamp_of(clock),
         git_commit=_git_commit(project.root),
         code_hash=code_hash(sql),
-        settings_hash=settings_hash,
+        settings_hashes={stage: settings_hash(settings, sql, stage) for stage in STAGE_NAMES},
         engine=Engine(etl=__version__, duckdb=duckdb_version(), python=platform.python_version()),
         request=request,
         materials=_materials(sql),

@@ -28,6 +28,11 @@ class Project:
         return self.root / "warehouse" / "etl.duckdb"
 
     @property
+    def write_ahead_log(self) -> Path:
+        """What somebody wrote to the warehouse and did not put into its file yet; a published one has none."""
+        return self.warehouse.with_name("etl.duckdb.wal")
+
+    @property
     def exports(self) -> Path:
         """The published datasets and quarantine; changes as one directory."""
         return self.root / "exports"
@@ -41,6 +46,11 @@ class Project:
     def workshop(self) -> Path:
         """Where runs build aside: the lock, the journal, and what is not published yet."""
         return self.root / "warehouse" / ".etl"
+
+    @property
+    def signature(self) -> Path:
+        """Size and time of the warehouse as it was published: tells whether somebody has written to it since."""
+        return self.workshop / "published.json"
 
     def relative(self, path: Path) -> str:
         """Return a path as documents tell it: relative to the root where it lies under it, else absolute."""

@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from etl.errors import LockedError, UsageError
-from etl.files import sync_file, sync_folder, write_text
+from etl.files import sign, sync_file, sync_folder, write_text
 from etl.project import Project
 
 #: Seconds for which a lock may be held by a process that has not left its name.
@@ -125,7 +125,8 @@ class Workshop:
         entry = self._entry()
         self._swap_exports(entry["exports"])
         self._move(self.build / "etl.duckdb", self.project.warehouse)
-        self.project.warehouse.with_name("etl.duckdb.wal").unlink(missing_ok=True)
+        self.project.write_ahead_log.unlink(missing_ok=True)
+        sign(self.project.warehouse, self.project.signature)
         move_reports(self.build / "reports", self.project.reports, entry["run_id"])
         self.done()
 

@@ -33,17 +33,13 @@ RELATIONS = {
 
 @dataclass
 class Recorder:
-    """Watches one run; call it with a stage, around the stage's body.
-
-    ``prior`` are the receipts of the published version, for stages that are carried over.
-    """
+    """Watches one run; call it with a stage, around the stage's body."""
 
     header: RunHeader
     run: Run
     history: Warehouse
     clock: Clock
     fail_fast: bool = False
-    prior: dict[str, StageReceipt] = field(default_factory=dict)
     note: Callable[[Draft], None] = lambda _draft: None
     receipts: dict[str, StageReceipt] = field(default_factory=dict)
     started: str | None = None
@@ -63,23 +59,15 @@ class Recorder:
         receipt = self._observed(stage, int((self.clock.seconds() - begin) * 1000))
         self._keep(receipt)
         self._require_balance()
-        if self.fail_fast and not receipt.validation.passed:
-            raise StageError(
-                f"{stage.name}: lines were skipped, and --fail-fast stops there; etl receipts tells which."
-            )
+        self._require_passed(receipt)
 
-    def carry_over(self) -> None:
-        """Give the stages that were not run the receipts of the published version.
-
-        Raises StageError where such a stage is stale: what it was made from is another now.
-        """
-        for name in STAGE_NAMES:
-            if name not in self.receipts and name in self.prior:
-                self.started = name
-                self._keep(self._reused(self.prior[name]))
-        if any(receipt.status == "reused" for receipt in self.receipts.values()):
-            self._require_one_version()
-            self._require_balance()
+    def carry_over(self, published: Sequence[StageReceipt]) -> None:
+        """Give stages that need not run the receipts of the published run; they come before the others."""
+        for made in published:
+            self.started = made.stage
+            self._keep(self._reused(made))
+            self._require_passed(made)
+        self.note(self.draft)
 
     def _keep(self, receipt: StageReceipt) -> None:
         self.receipts[receipt.stage] = receipt
@@ -170,6 +158,12 @@ class Recorder:
         ]
         return Validation(passed=not errors, errors=errors)
 
+    def _require_passed(self, receipt: StageReceipt) -> None:
+        if self.fail_fast and not receipt.validation.passed:
+            raise StageError(
+                f"{receipt.stage}: lines were skipped, and --fail-fast stops there; etl receipts tells which."
+            )
+
     def _require_balance(self) -> None:
         broken = self.history.execute(
             "select stage, problem from receipts.imbalance where run_id = ? order by stage, problem",
@@ -177,20 +171,6 @@ class Recorder:
         )
         if broken:
             raise BooksError("The books do not balance: " + " ".join(problem for _, problem in broken))
-
-    def _require_one_version(self) -> None:
-        """Require one content per relation, whichever stage names it."""
-        seen: dict[str, tuple[str, str | None]] = {}
-        for name, receipt in self.receipts.items():
-            for entry in (*receipt.inputs.files, *receipt.outputs.files):
-                if entry.bytes is None and entry.path in RELATIONS:
-                    stage, digest = seen.setdefault(entry.path, (name, entry.sha256))
-                    if digest != entry.sha256:
-                        self.started = name
-                        raise StageError(
-                            f"{name} and {stage} would not be of one version: {entry.path} has changed between them; "
-                            "run both, or etl run-all."
-                        )
 
 
 def _records_in(file: Path) -> int:

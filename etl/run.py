@@ -30,6 +30,15 @@ class Run:
     exports: Path
     progress: Progress = silent
 
+    def settings_hash(self, stage: str) -> str:
+        """Return the hash over the settings that can change what a stage writes."""
+        return settings_hash(self.settings, self.sql, stage)
+
+
+def settings_hash(settings: Settings, sql: Sql, stage: str) -> str:
+    """Return the hash over the settings that can change what a stage writes; an overlay's views may read any setting."""
+    return settings.sha256(None if sql.has_overlay else stage)
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:

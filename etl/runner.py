@@ -9,14 +9,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.documents import RunRequest, RunSummary, StageReceipt
+from etl.documents import Plan, RunRequest, RunSummary, StageReceipt
 from etl.dossier import Dossier, compose, write
-from etl.errors import EtlError, NotFoundError, StageError, UsageError
+from etl.errors import EtlError, UsageError
 from etl.evidence import find_evidence
-from etl.export import audit_export
-from etl.history import copy_receipts, load_history, newest, read_documents
+from etl.history import copy_receipts, load_history
 from etl.ledger import Draft, new_header, timestamp_of
 from etl.pipeline import STAGES, Stage, run_all
+from etl.plan import make_plan
 from etl.project import Project
 from etl.publish import Workshop, move_reports
 from etl.receipts import Recorder
@@ -62,8 +62,7 @@ def execute(request: Request) -> Outcome:
     """
     project = request.project
     sql = Sql.of(project.overlay)
-    if STAGES[0] in request.stages:
-        find_evidence(project.evidence, request.settings.follow_links)
+    find_evidence(project.evidence, request.settings.follow_links)
     workshop = Workshop(project)
     with interruptible(_nothing), workshop.held():
         workshop.recover(lambda entry: write_cut_run(project, entry))
@@ -80,36 +79,31 @@ def _nothing() -> None:
 
 
 def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse) -> Outcome:
-    settings, clock = request.settings, request.clock
-    header = new_header(request.project, sql, _request(request), settings.sha256(), history, clock)
-    prior = {} if request.stages == STAGES else _published_receipts(request, history)
+    project, settings, clock = request.project, request.settings, request.clock
+    header = new_header(project, sql, _request(request), settings, history, clock)
+    plan, published = make_plan(project, header, history, request.stages if request.force else ())
+    stages = _stages_to_run(plan, request.stages)
     workshop.clear()
-    if prior:
-        shutil.copyfile(request.project.warehouse, workshop.build / "etl.duckdb")
-        _carry_exports(request.project.exports, workshop.build / "exports")
+    if STAGES[0] not in stages:
+        shutil.copyfile(project.warehouse, workshop.build / "etl.duckdb")
     warehouse = Warehouse.create(sql, settings, workshop.build / "etl.duckdb")
-    if request.known_paths is not None:
-        warehouse.replace("policy.known_path", pa.table({"path": pa.array(request.known_paths.paths, pa.string())}))
-    else:
-        warehouse.execute("truncate policy.known_path")
-    if STAGES[0] in request.stages:
-        for table in ("file", "record", "skipped"):
-            warehouse.execute(f"truncate evidence.{table}")
-    run = Run(request.project, settings, sql, warehouse, workshop.build / "exports", request.progress)
+    known_paths = request.known_paths.paths if request.known_paths else ()
+    warehouse.replace("policy.known_path", pa.table({"path": pa.array(known_paths, pa.string())}))
+    run = Run(project, settings, sql, warehouse, workshop.build / "exports", request.progress)
     recorder = Recorder(
         header,
         run,
         history,
         clock,
         fail_fast=request.fail_fast,
-        prior=prior,
         note=lambda draft: workshop.note({"state": "building", "draft": draft.model_dump(mode="json", by_alias=True)}),
     )
     try:
         with interruptible(warehouse.interrupt):
-            run_all(run, request.stages, recorder)
-            recorder.carry_over()
-            _audit_carried(run, request.stages)
+            reused = [published.receipts[stage.name] for stage in STAGES if stage not in stages] if published else []
+            recorder.carry_over(reused)
+            _link_exports(project, reused, workshop.build)
+            run_all(run, stages, recorder)
             dossier = compose(history, header, recorder.draft.closed(None, timestamp_of(clock)), published=True)
             copy_receipts(history, warehouse)
             warehouse.finish(sql)
@@ -142,6 +136,17 @@ def _request(request: Request) -> RunRequest:
         fail_fast=request.fail_fast,
         force=request.force,
     )
+
+
+def plan_of(request: Request) -> Plan:
+    """Return which stages would run, and why. Raises NotFoundError where there is no evidence folder."""
+    project, sql = request.project, Sql.of(request.project.overlay)
+    history = load_history(project, sql, request.settings)
+    try:
+        header = new_header(project, sql, _request(request), request.settings, history, request.clock)
+        return make_plan(project, header, history, request.stages if request.force else ())[0]
+    finally:
+        history.close()
 
 
 def foresee(request: Request) -> list[dict[str, Any]]:
@@ -185,39 +190,24 @@ def _write_failed(project: Project, history: Warehouse, draft: Draft, message: s
     return dossier
 
 
-def _published_receipts(request: Request, history: Warehouse) -> dict[str, StageReceipt]:
-    """Return the receipts of the published version by stage. Raises UsageError where it lacks a stage to carry over."""
-    project = request.project
-    if not project.warehouse.is_file():
-        raise UsageError(f"{project.root}: nothing is published yet that could be carried over; use etl run-all.")
-    try:
-        run_id = newest(history, published=True)
-        _, receipts = read_documents(project.reports / run_id)
-    except (NotFoundError, OSError, ValueError) as error:
-        raise UsageError(
-            f"{project.reports}: the receipts of the published version cannot be read ({error}); use etl run-all."
-        ) from None
-    return {receipt.stage: receipt for receipt in receipts}
-
-
-def _audit_carried(run: Run, stages: Sequence[Stage]) -> None:
-    """Hold carried-over files against what their views say now: a version is one. Raises StageError where they differ."""
+def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
+    """Return the stale stages. Raises UsageError where one of them was not asked for: a version is one."""
+    stale = {step.stage: step for step in plan.stale}
     for stage in STAGES:
-        if stage.exports and stage not in stages:
-            try:
-                audit_export(run, stage.name.removeprefix("export-"))
-            except StageError as error:
-                raise StageError(
-                    f"{stage.name} was carried over, but would be another now ({error}); run it too, or etl run-all."
-                ) from error
+        if stage.name in stale and stage not in wanted:
+            raise UsageError(
+                f"{stage.name} cannot be carried over: {stale[stage.name].reason} Run it too, or use etl run-all."
+            )
+    return tuple(stage for stage in STAGES if stage.name in stale)
 
 
-def _carry_exports(published: Path, build: Path) -> None:
-    """Link the published files into the build; what a stage writes anew takes the link's place."""
-    for folder in ("rag", "sft", "preference", "quarantine"):
-        for file in sorted((published / folder).glob("*")):
-            (build / folder).mkdir(parents=True, exist_ok=True)
-            os.link(file, build / folder / file.name)
+def _link_exports(project: Project, reused: Sequence[StageReceipt], build: Path) -> None:
+    """Link the files of reused stages into the build."""
+    for receipt in reused:
+        for entry in receipt.outputs.files:
+            if entry.bytes is not None:
+                (build / entry.path).parent.mkdir(parents=True, exist_ok=True)
+                os.link(project.root / entry.path, build / entry.path)
 
 
 def _message(error: BaseException) -> str:

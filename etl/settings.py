@@ -15,8 +15,23 @@ from etl.errors import SettingError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
-#: Settings that cannot change an output byte; the others make up the settings hash.
+#: Settings that cannot change an output byte.
 WITHOUT_EFFECT_ON_OUTPUTS = frozenset({"drift_threshold", "threads", "memory_limit"})
+
+_EXPORTS = ("export-rag", "export-sft", "export-preference")
+_FROM_SCORE_ON = ("score", *_EXPORTS)
+
+#: Settings that can change what these stages write, and no other, by the packaged views; others can change any.
+_AFFECTED: dict[str, tuple[str, ...]] = {
+    "accept_at": _FROM_SCORE_ON,
+    "partial_at": _FROM_SCORE_ON,
+    "grounded_accept_at": _FROM_SCORE_ON,
+    "grounded_partial_at": _FROM_SCORE_ON,
+    "known_paths_sha256": _EXPORTS,
+    "include_review": ("export-rag",),
+    "include_partial": ("export-sft",),
+    "max_pairs_per_task": ("export-preference",),
+}
 
 DRIFT_THRESHOLD_VARIABLE = "ETL_DRIFT_THRESHOLD"
 
@@ -68,10 +83,15 @@ class Settings(BaseModel):
         """Return the row of ``policy.setting``: what the views read."""
         return self.model_dump(exclude={"threads", "memory_limit"})
 
-    def sha256(self) -> str:
-        """Return the settings hash: sha256 hex over the settings that can change an output."""
-        effective = self.model_dump(exclude=set(WITHOUT_EFFECT_ON_OUTPUTS))
+    def sha256(self, stage: str | None) -> str:
+        """Return the settings hash of a stage: sha256 hex over the settings that can change its output (None: any output)."""
+        effective = {name: value for name, value in self.model_dump().items() if can_change(name, stage)}
         return hashlib.sha256(json.dumps(effective, sort_keys=True).encode()).hexdigest()
+
+
+def can_change(setting: str, stage: str | None) -> bool:
+    """Tell whether a setting can change what a stage writes (None: what any stage writes)."""
+    return setting not in WITHOUT_EFFECT_ON_OUTPUTS and (stage is None or stage in _AFFECTED.get(setting, (stage,)))
 
 
 def parse_settings(assignments: Iterable[str], **flags: Any) -> Settings:

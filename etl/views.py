@@ -43,11 +43,13 @@ class Sql:
     """All SQL of one root: the package's files, with those of the overlay added or put in their place."""
 
     files: dict[str, str]
+    has_overlay: bool = False
 
     @classmethod
     def of(cls, overlay: Path) -> "Sql":
         """Read the package's sql folder, then the overlay's. Raises SqlError for a file that is misplaced or unreadable."""
         files = _read(packaged_sql())
+        has_overlay = False
         if overlay.is_dir() and overlay.resolve() != packaged_sql().resolve():
             added = _read(overlay)
             for path in sorted(added.keys() - files.keys()):
@@ -55,12 +57,13 @@ class Sql:
                     raise SqlError(
                         f"{overlay.parent / path}: only tables.sql, raw.sql and macros.sql lie there; move it."
                     )
+            has_overlay = bool(added)
             files |= added
         spelled: dict[str, str] = {}
         for path in sorted(files):
             if spelled.setdefault(path.lower(), path) != path:
                 raise SqlError(f"{path} and {spelled[path.lower()]} are one name to DuckDB; rename one of them.")
-        return cls(files)
+        return cls(files, has_overlay)
 
     @cached_property
     def views(self) -> tuple[View, ...]:

@@ -232,7 +232,7 @@ class TestSomeStages:
 
     def test_export_all_names_the_three_exports(self, root: Path) -> None:
         """export-all is export-rag, export-sft and export-preference."""
-        assert etl("run", "export-all", "--root", root).exit_code == 0
+        assert etl("run", "export-all", "--root", root, "--force").exit_code == 0
         receipts = etl("receipts", "--root", root, "--json").json["receipts"]
         assert [receipt["status"] for receipt in receipts] == ["reused", "reused", "ok", "ok", "ok"]
 
@@ -241,20 +241,21 @@ class TestSomeStages:
         before = (root / "exports/sft/instruction_response.jsonl").read_bytes()
         write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE[:2]})
         result = etl("run", "collect", "--root", root)
-        assert result.exit_code == 1
-        assert "run both, or etl run-all" in result.stderr
+        assert result.exit_code == 2
+        assert result.stderr.startswith("etl: score cannot be carried over: evidence.jsonl has ")
+        assert "Run it too, or use etl run-all." in result.stderr
         assert (root / "exports/sft/instruction_response.jsonl").read_bytes() == before
 
-    def test_a_carried_over_export_must_still_be_what_its_view_says(self, root: Path) -> None:
-        """Another manifest changes every dataset: one of them alone is refused, even where the counts stay."""
+    def test_another_manifest_changes_every_dataset(self, root: Path) -> None:
+        """Another manifest of known paths changes every dataset: one of them alone is refused."""
         cited = [evidence_line(name, verdict="accept", cited_paths=[name]) for name in ("a", "b")]
         write_evidence(root / "evidence", {"evidence.jsonl": cited})
         for name in ("a", "b"):
             (root / f"{name}.txt").write_text(f"{name}\n", encoding="utf-8")
         assert etl("run-all", "--root", root, "--known-paths", root / "a.txt").exit_code == 0
         result = etl("run", "export-rag", "--root", root, "--known-paths", root / "b.txt")
-        assert result.exit_code == 1
-        assert "export-sft was carried over, but would be another now" in result.stderr
+        assert result.exit_code == 2
+        assert "export-sft cannot be carried over: settings changed: known_paths_sha256 is " in result.stderr
         assert [row["task_id"] for row in jsonl(root / "exports/rag/playbooks.jsonl")] == ["a"]
 
     def test_nothing_to_carry_over(self, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -326,7 +327,7 @@ class TestVerify:
         """Give a root with two published runs."""
         write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
         assert etl("run-all", "--root", tmp_path).exit_code == 0
-        assert etl("run-all", "--root", tmp_path).exit_code == 0
+        assert etl("run-all", "--root", tmp_path, "--force").exit_code == 0
         return tmp_path
 
     @staticmethod
@@ -443,5 +444,5 @@ def test_health(tmp_path: Path) -> None:
 def test_version_and_help() -> None:
     """The command tells its version, and explains itself."""
     assert etl("--version").stdout.startswith("etl ")
-    for command in ("run-all", "run", "drift", "receipts", "verify", "explain", "sql", "health"):
+    for command in ("run-all", "run", "plan", "drift", "receipts", "verify", "explain", "sql", "health"):
         assert command in etl("--help").stdout

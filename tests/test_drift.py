@@ -19,7 +19,7 @@ def run(tmp_path: Path) -> Callable[..., Result]:
 
     def run_and_report(lines: list[object], *flags: str) -> Result:
         write_evidence(tmp_path / "evidence", {"evidence.jsonl": lines})  # type: ignore[dict-item]
-        etl("run-all", "--root", tmp_path, *flags)
+        etl("run-all", "--root", tmp_path, "--force", *flags)
         return etl("drift", "--root", tmp_path, "--json")
 
     return run_and_report

@@ -108,7 +108,7 @@ def test_metadata_names_dataset_version_and_settings(exported: Path) -> None:
         b"dataset", b"schema_version", b"settings_hash",
     ]  # fmt: skip
     assert metadata[b"dataset"] == b"sft"
-    receipt = etl("receipts", "--root", exported, "--json").json["receipts"][0]
+    receipt = etl("receipts", "--root", exported, "--json").json["receipts"][3]
     assert metadata[b"settings_hash"].decode() == receipt["settings_hash"]
 
 

@@ -117,7 +117,7 @@ def assert_one_sentence(stderr: str, *words: str) -> None:
 def assert_no_litter(root: Path) -> None:
     """Hold that nothing is left of a build or of a file that was written aside."""
     assert {file.name for file in root.iterdir()} == {"evidence", "exports", "warehouse", "reports"}
-    assert {file.name for file in (root / "warehouse").rglob("*")} == {"etl.duckdb", ".etl", "lock"}
+    assert {file.name for file in (root / "warehouse").rglob("*")} == {"etl.duckdb", ".etl", "lock", "published.json"}
     assert {file.name for file in (root / "reports").iterdir()} == {"distillation"}
     assert not list(root.rglob(".*.new"))
 
