@@ -202,16 +202,30 @@ def receipts(run_id: RunId = None, root: Root = Path(), as_json: AsJson = False,
 
 @app.command()
 def verify(
-    run_id: RunId = None, root: Root = Path(), evidence: Evidence = None, as_json: AsJson = False, debug: Debug = False
+    run_id: RunId = None,
+    root: Root = Path(),
+    evidence: Evidence = None,
+    everything: Annotated[bool, typer.Option("--all", help="Check the whole chain of runs, and every file.")] = False,
+    head: Annotated[
+        str | None, typer.Option("--head", metavar="HASH", help="A head written down elsewhere must be in the chain.")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Re-hash every file that a run's receipts name; exit code 1 if one is not as recorded."""
     with _errors_for_people(as_json, debug):
         from etl.verify import verify as checks_of
+        from etl.verify import verify_all
 
+        if (everything or head) and run_id:
+            raise UsageError(f"verify {run_id}: name a run, or check all of them with --all or --head, not both.")
         project = _project(root, evidence)
-        settings, _ = _settings(None, None, False, False, None)
-        with _history(project, settings) as history:
-            checks = checks_of(project, history, run_id)
+        if everything or head:
+            checks = verify_all(_recovered(project), head)
+        else:
+            settings, _ = _settings(None, None, False, False, None)
+            with _history(project, settings) as history:
+                checks = checks_of(project, history, run_id)
         if as_json:
             _print_json([check.to_dict() for check in checks])
         else:

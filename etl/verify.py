@@ -1,19 +1,19 @@
 """Holds the receipts of a run against what is on disk now."""
 
 import hashlib
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from etl.chain import Check, check_chain, check_input, check_output, passed_or
 from etl.documents import (
     DriftReport,
-    FileEntry,
     RunSummary,
     StageReceipt,
     StageSummary,
     aggregate_hash,
     run_hash,
 )
+from etl.errors import EtlError
 from etl.files import sha256_of
 from etl.history import TABLES, newest, read_documents, require_run, store
 from etl.markdown import summary_page
@@ -21,17 +21,24 @@ from etl.project import Project
 from etl.warehouse import Warehouse
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at. ``unchecked`` is no failure: it is gone or grew since, or was replaced by a newer run."""
+def verify_all(project: Project, pinned: str | None = None) -> list[Check]:
+    """Return the checks of the whole chain, and whether the warehouse knows a run that the chain lacks."""
+    return [*check_chain(project, pinned), _known_runs(project)]
 
-    what: str
-    status: Literal["ok", "failed", "unchecked"]
-    detail: str
 
-    def to_dict(self) -> dict[str, str]:
-        """Return it for JSON."""
-        return asdict(self)
+def _known_runs(project: Project) -> Check:
+    try:
+        with Warehouse.published(project.warehouse) as warehouse:
+            rows = warehouse.execute("select run_id, summary_sha256 from receipts.run order by seq")
+    except EtlError as error:
+        return Check("warehouse", "unchecked", f"its receipts cannot be read: {error}")
+    for run_id, digest in rows:
+        file = project.reports / run_id / "summary.json"
+        if not file.is_file() or sha256_of(file) != digest:
+            return Check(
+                "warehouse", "failed", f"it knows another summary of run {run_id} than the file, or the file is gone"
+            )
+    return Check("warehouse", "ok", f"{len(rows)} runs are known by the same hashes")
 
 
 def verify(project: Project, history: Warehouse, run_id: str | None) -> list[Check]:
@@ -51,9 +58,10 @@ def verify(project: Project, history: Warehouse, run_id: str | None) -> list[Che
     for receipt in receipts:
         for entry in receipt.outputs.files:
             if entry.bytes is not None:
-                checks.append(_output(project.root / entry.path, entry, is_published))
+                replaced = Check(entry.path, "unchecked", "a newer run has taken its place")
+                checks.append(check_output(project.root / entry.path, entry) if is_published else replaced)
         if receipt.stage == "collect":
-            checks += [_input(project.evidence / entry.path, entry) for entry in receipt.inputs.files]
+            checks += [check_input(project.evidence / entry.path, entry) for entry in receipt.inputs.files]
     return checks
 
 
@@ -65,9 +73,9 @@ def _documents(history: Warehouse, folder: Path, summary: RunSummary, receipts: 
     store(history, summary, receipts, summary_sha256)
     broken = history.execute("select problem from receipts.imbalance where run_id = ?", [summary.run_id])
     checks = [
-        _check("summary.json", summary_sha256 == known_summary, "it is not the summary that the warehouse knows"),
-        _check("run_hash", run_hash(receipts) == summary.run_hash, "it does not follow from the receipts"),
-        _check("books", not broken, " ".join(problem for (problem,) in broken)),
+        passed_or("summary.json", summary_sha256 == known_summary, "it is not the summary that the warehouse knows"),
+        passed_or("run_hash", run_hash(receipts) == summary.run_hash, "it does not follow from the receipts"),
+        passed_or("books", not broken, " ".join(problem for (problem,) in broken)),
     ]
     for receipt, stage in zip(receipts, summary.stages, strict=True):
         stands = (
@@ -78,7 +86,7 @@ def _documents(history: Warehouse, folder: Path, summary: RunSummary, receipts: 
             and _rows(history, summary.run_id, receipt.stage) == known[receipt.stage]
         )
         otherwise = "it contradicts itself, the summary, or what the warehouse knows"
-        checks.append(_check(f"{stage.name}.json", stands, otherwise))
+        checks.append(passed_or(f"{stage.name}.json", stands, otherwise))
     return [*checks, *_pages(folder, summary, receipts)]
 
 
@@ -90,7 +98,7 @@ def _pages(folder: Path, summary: RunSummary, receipts: list[StageReceipt]) -> l
     except (OSError, ValueError) as error:
         return [Check("drift.json", "failed", f"it or summary.md is missing or damaged: {str(error).splitlines()[0]}")]
     is_theirs = drift.run_id == summary.run_id and page == summary_page(summary, receipts, drift)
-    return [_check("summary.md", is_theirs, "it or drift.json is not what the run wrote")]
+    return [passed_or("summary.md", is_theirs, "it or drift.json is not what the run wrote")]
 
 
 def _rows(history: Warehouse, run_id: str, stage: str) -> list[list[tuple[Any, ...]]]:
@@ -99,25 +107,3 @@ def _rows(history: Warehouse, run_id: str, stage: str) -> list[list[tuple[Any, .
     return [
         history.execute(f"from receipts.{table} where run_id = ? and stage = ? order by all", key) for table in tables
     ]
-
-
-def _output(file: Path, entry: FileEntry, is_published: bool) -> Check:
-    if not is_published:
-        return Check(entry.path, "unchecked", "a newer run has taken its place")
-    if not file.is_file():
-        return Check(entry.path, "failed", "the file is gone")
-    return _check(entry.path, sha256_of(file) == entry.sha256, "its bytes are not those of the receipt")
-
-
-def _input(file: Path, entry: FileEntry) -> Check:
-    if entry.sha256 is None or entry.bytes is None:
-        return Check(entry.path, "unchecked", "it could not be read then")
-    if not file.is_file():
-        return Check(entry.path, "unchecked", "the file is gone")
-    if file.stat().st_size > entry.bytes:
-        return Check(entry.path, "unchecked", "the file has grown")
-    return _check(entry.path, sha256_of(file) == entry.sha256, "its bytes are not those that were collected")
-
-
-def _check(what: str, is_good: bool, otherwise: str) -> Check:
-    return Check(what, "ok", "as recorded") if is_good else Check(what, "failed", otherwise)
