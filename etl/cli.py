@@ -236,6 +236,31 @@ def verify(
 
 
 @app.command()
+def replay(
+    run_id: RunId = None, root: Root = Path(), evidence: Evidence = None, as_json: AsJson = False, debug: Debug = False
+) -> None:
+    """Run an earlier run again in a scratch root, and compare every byte; exit code 1 if one differs."""
+    with _errors_for_people(as_json, debug):
+        from etl.console import progress_bars
+        from etl.history import require_run
+        from etl.replay import replay as replay_of
+
+        project = _project(root, None)
+        settings, _ = _settings(None, None, False, False, None)
+        with _history(project, settings) as history:
+            wanted = require_run(history, run_id)
+        with progress_bars() as progress:
+            found = replay_of(project, wanted, evidence, progress)
+        if as_json:
+            _print_json(found.model_dump(mode="json"))
+        else:
+            from etl.console import show_replay
+
+            show_replay(found)
+        raise typer.Exit(0 if found.is_equal else 1)
+
+
+@app.command()
 def explain(
     wanted: Annotated[
         str, typer.Argument(metavar="ID", help="An evidence_id, a row's id, a line_sha256, or path:line.")

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from etl.documents import DriftReport, Plan, RunSummary, StageReceipt
+from etl.documents import DriftReport, Plan, Replay, RunSummary, StageReceipt
 from etl.markdown import harmless
 from etl.project import Project
 from etl.run import Progress as Report
@@ -153,6 +153,18 @@ def show_plan(plan: Plan) -> None:
     for step in plan.steps:
         table.add_row(step.stage, Text(step.action, _STYLES[step.action]), _safe(step.reason))
     _print(table)
+
+
+def show_replay(replay: Replay) -> None:
+    """Print which outputs came out the same."""
+    table = _table(f"replay of {replay.run_id}", "output", "equal", "difference")
+    for output in replay.outputs:
+        table.add_row(_safe(output.path), _yes(output.is_equal), _safe(output.difference or ""))
+    _print(table)
+    if not (replay.same_code and replay.same_engine):
+        _line(
+            "The code or the engine is not that of the run: a difference does not speak against its receipts.", "yellow"
+        )
 
 
 def show_way(found: dict[str, Any]) -> None:

@@ -232,6 +232,29 @@ class Head(Document):
     sha256: Sha256
 
 
+class Comparison(Document):
+    """One output of a run beside the same output of its replay; ``difference`` says where they differ first."""
+
+    path: str
+    is_equal: bool
+    difference: str | None
+
+
+class Replay(Document):
+    """What came of running a run again. With other code or another engine, a difference proves nothing."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    same_code: bool
+    same_engine: bool
+    outputs: list[Comparison]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether every output came out the same."""
+        return all(output.is_equal for output in self.outputs)
+
+
 class DriftStage(Document):
     """How a stage differs from the prior run; null where there is nothing to compare with."""
 
