@@ -261,6 +261,33 @@ def replay(
 
 
 @app.command()
+def diff(
+    from_run: Annotated[str, typer.Argument(metavar="RUN_A", help="A published run's id.")],
+    to_run: Annotated[str, typer.Argument(metavar="RUN_B", help="The id of the run to compare it with.")],
+    root: Root = Path(),
+    sample: Annotated[int, typer.Option("--sample", min=0, help="Examples of each kind of change.")] = 3,
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show which rows of each dataset entered, left or changed between two runs, and why."""
+    with _errors_for_people(as_json, debug):
+        from etl.diff import diff as diff_of
+        from etl.warehouse import Warehouse
+
+        settings, _ = _settings(assignments, None, False, False, None)
+        project = _recovered(_project(root, None))
+        with Warehouse.published(project.warehouse) as warehouse:
+            found = diff_of(project, warehouse, from_run, to_run, sample, settings.history_runs)
+        if as_json:
+            _print_json(found.model_dump(mode="json"))
+        else:
+            from etl.console import show_diff
+
+            show_diff(found)
+
+
+@app.command()
 def explain(
     wanted: Annotated[
         str, typer.Argument(metavar="ID", help="An evidence_id, a row's id, a line_sha256, or path:line.")

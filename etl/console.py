@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from etl.documents import DriftReport, Plan, Replay, RunSummary, StageReceipt
+from etl.documents import Diff, DriftReport, Plan, Replay, RunSummary, StageReceipt
 from etl.markdown import harmless
 from etl.project import Project
 from etl.run import Progress as Report
@@ -153,6 +153,32 @@ def show_plan(plan: Plan) -> None:
     for step in plan.steps:
         table.add_row(step.stage, Text(step.action, _STYLES[step.action]), _safe(step.reason))
     _print(table)
+
+
+def show_diff(diff: Diff) -> None:
+    """Print what two runs treat differently: settings, counts, examples."""
+    for setting in diff.settings:
+        _line(f"setting {setting.name} was {setting.before}, and is {setting.now}", "yellow")
+    if not diff.same_code:
+        _line("the code or the SQL is another", "yellow")
+    counts = _table(f"from {diff.from_run_id} to {diff.to_run_id}", "dataset", "change", "cause", "rows")
+    for count in diff.counts:
+        counts.add_row(count.dataset, count.change, count.cause, f"{count.rows:,}")
+    _print(counts)
+    if not diff.counts:
+        _line("every row is as it was")
+        return
+    sample = _table("examples", "dataset", "change", "id", "where", "before", "now")
+    for row in diff.sample:
+        where = f"{row.source_path}:{row.line_number}" if row.source_path else ""
+        before, now = (_state(row.category_before, row.reason_before), _state(row.category_now, row.reason_now))
+        sample.add_row(row.dataset, row.change, row.id, _safe(where), _safe(before), _safe(now))
+    _print(sample)
+    _line("All of them: etl sql \"from receipts.difference where from_run_id = '…' and to_run_id = '…'\"", "dim")
+
+
+def _state(category: str | None, reason: str | None) -> str:
+    return "absent" if category is None else f"{category}, {reason or 'ships'}"
 
 
 def show_replay(replay: Replay) -> None:

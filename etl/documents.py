@@ -255,6 +255,50 @@ class Replay(Document):
         return all(output.is_equal for output in self.outputs)
 
 
+class DiffCount(Document):
+    """How many rows of a dataset changed in one way, for one cause; the words are those of ``receipts.difference``."""
+
+    dataset: str
+    change: str
+    cause: str
+    rows: Count
+
+
+class DiffRow(Document):
+    """One row that two runs treat differently; the place is null for a pair, a category or reason where there is none."""
+
+    dataset: str
+    change: str
+    cause: str
+    id: str
+    source_path: str | None
+    line_number: int | None
+    category_before: str | None
+    category_now: str | None
+    reason_before: str | None
+    reason_now: str | None
+
+
+class SettingChange(Document):
+    """A setting that two runs had differently."""
+
+    name: str
+    before: bool | int | float | str | None
+    now: bool | int | float | str | None
+
+
+class Diff(Document):
+    """What two published runs treat differently."""
+
+    schema_version: Literal[1] = 1
+    from_run_id: str
+    to_run_id: str
+    same_code: bool
+    settings: list[SettingChange]
+    counts: list[DiffCount]
+    sample: list[DiffRow]
+
+
 class DriftStage(Document):
     """How a stage differs from the prior run; null where there is nothing to compare with."""
 

@@ -23,6 +23,7 @@ from etl.receipts import Recorder
 from etl.run import Clock, Progress, Run, silent
 from etl.settings import Manifest, Settings
 from etl.signals import ignore, interruptible
+from etl.states import carry_states, keep_states
 from etl.views import Sql
 from etl.warehouse import Warehouse
 
@@ -106,6 +107,8 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
             run_all(run, stages, recorder)
             dossier = compose(history, header, recorder.draft.closed(None, timestamp_of(clock)), published=True)
             copy_receipts(history, warehouse)
+            if stages:
+                _keep_states(request, warehouse, header.seq, is_new=STAGES[0] in stages)
             warehouse.finish(sql)
             write(dossier, workshop.build / "reports", history)
             workshop.prepare()
@@ -199,6 +202,14 @@ def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
                 f"{stage.name} cannot be carried over: {stale[stage.name].reason} Run it too, or use etl run-all."
             )
     return tuple(stage for stage in STAGES if stage.name in stale)
+
+
+def _keep_states(request: Request, warehouse: Warehouse, seq: int, is_new: bool) -> None:
+    """Write down the state of each row, after those that the published warehouse knows."""
+    if is_new and request.project.warehouse.is_file():
+        with Warehouse.published(request.project.warehouse, as_copy=True) as published:
+            carry_states(published, warehouse)
+    keep_states(warehouse, seq, request.settings.history_runs)
 
 
 def _link_exports(project: Project, reused: Sequence[StageReceipt], build: Path) -> None:

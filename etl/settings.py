@@ -16,7 +16,7 @@ from etl.errors import SettingError
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 #: Settings that cannot change an output byte.
-WITHOUT_EFFECT_ON_OUTPUTS = frozenset({"drift_threshold", "threads", "memory_limit"})
+WITHOUT_EFFECT_ON_OUTPUTS = frozenset({"drift_threshold", "history_runs", "threads", "memory_limit"})
 
 _EXPORTS = ("export-rag", "export-sft", "export-preference")
 _FROM_SCORE_ON = ("score", *_EXPORTS)
@@ -60,6 +60,9 @@ class Settings(BaseModel):
     )
     follow_links: bool = Field(False, description="Follow links that lead out of the evidence folder.")
     drift_threshold: Annotated[float, Field(ge=0)] = Field(0.2, description="Relative swing that drift warns about.")
+    history_runs: Annotated[int, Field(ge=1)] = Field(
+        20, description="Published runs whose rows etl diff can compare; older states are dropped."
+    )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="DuckDB threads; null: all cores.")
     memory_limit: str | None = Field(
         None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$", description="DuckDB memory, such as 2GB; null: its default."
@@ -81,7 +84,7 @@ class Settings(BaseModel):
 
     def row(self) -> dict[str, Any]:
         """Return the row of ``policy.setting``: what the views read."""
-        return self.model_dump(exclude={"threads", "memory_limit"})
+        return self.model_dump(exclude={"history_runs", "threads", "memory_limit"})
 
     def sha256(self, stage: str | None) -> str:
         """Return the settings hash of a stage: sha256 hex over the settings that can change its output (None: any output)."""

@@ -170,3 +170,29 @@ create table if not exists receipts.message (
 );
 comment on table receipts.message is
 'One row per run, stage and sentence (level error or warning) of its validation.';
+
+create table if not exists receipts.record_state (
+    evidence_id varchar not null,
+    nth bigint not null,
+    source_path varchar not null,
+    line_number bigint not null,
+    category varchar not null,
+    rag_reason varchar,
+    sft_reason varchar,
+    first_seq bigint not null,
+    last_seq bigint
+);
+comment on table receipts.record_state is
+'One row per state that a record was in: its category and the first reason why rag and sft refuse it (null: it ships), from the published run first_seq to last_seq (null: until now). nth counts identical lines; source_path and line_number are where it was when the state began. A record that stays as it is costs nothing more; states that ended before the last history_runs published runs are dropped.';
+
+create table if not exists receipts.pair_state (
+    id varchar not null,
+    chosen_evidence_id varchar not null,
+    rejected_evidence_id varchar not null,
+    rejected_category varchar not null,
+    reason varchar,
+    first_seq bigint not null,
+    last_seq bigint
+);
+comment on table receipts.pair_state is
+'One row per state that a candidate pair was in: why the preference dataset refuses or skips it (null: it ships), from the published run first_seq to last_seq (null: until now). Kept as long as the states of records.';

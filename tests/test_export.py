@@ -13,6 +13,7 @@ from conftest import etl, evidence_line, jsonl, write_evidence
 from etl.checks import DATASETS, columns_of
 from etl.files import ROWS_PER_GROUP, fixed_batches
 from etl.history import TABLES
+from etl.states import TABLES as STATE_TABLES
 from etl.warehouse import Warehouse
 
 STEMS = [stem for dataset in DATASETS for stem in (dataset.stem, dataset.quarantine_stem)]
@@ -195,4 +196,4 @@ def test_reasons_of_sql_and_schema_are_the_same(warehouse: Warehouse) -> None:
 def test_receipt_tables_are_all_carried(warehouse: Warehouse) -> None:
     """Every table of the schema receipts is carried from version to version."""
     rows = warehouse.execute("select table_name from duckdb_tables() where schema_name = 'receipts'")
-    assert {name for (name,) in rows} == set(TABLES)
+    assert {name for (name,) in rows} == {*TABLES, *STATE_TABLES}

@@ -1,0 +1,67 @@
+"""What two published runs treat differently, row by row, and why."""
+
+from etl.documents import Diff, DiffCount, DiffRow, SettingChange
+from etl.errors import UsageError
+from etl.history import read_documents
+from etl.project import Project
+from etl.states import OLDEST_KEPT
+from etl.warehouse import Warehouse
+
+_COUNTS = """
+select dataset, change, cause, count(*) as rows
+from receipts.difference
+where from_run_id = $from_run and to_run_id = $to_run
+group by all
+order by all
+"""
+_SAMPLE = """
+select dataset, change, cause, id, source_path, line_number, category_before, category_now, reason_before, reason_now
+from receipts.difference
+where from_run_id = $from_run and to_run_id = $to_run
+qualify row_number() over (partition by dataset, change, cause order by id, source_path, line_number) <= $size
+order by all
+"""
+
+
+def diff(project: Project, warehouse: Warehouse, from_run: str, to_run: str, size: int, kept_runs: int) -> Diff:
+    """Return how many rows entered, left or changed between two runs, by cause, and ``size`` examples of each.
+
+    The relation behind it is ``receipts.difference``. Raises UsageError where a run did not publish, or its states are
+    kept no more.
+    """
+    oldest = warehouse.one(OLDEST_KEPT, {"runs": kept_runs})
+    for run_id in (from_run, to_run):
+        rows = warehouse.execute("select published, seq from receipts.run where run_id = $run", {"run": run_id})
+        if not rows or not rows[0][0]:
+            raise UsageError(f"Run {run_id} did not publish, so there is nothing to compare; name one that did.")
+        if rows[0][1] < oldest:
+            raise UsageError(
+                f"Run {run_id} is older than the last {kept_runs} published runs, whose rows are kept (setting history_runs)."
+            )
+    runs = {"from_run": from_run, "to_run": to_run}
+    before, now = (_request_of(project, run_id) for run_id in (from_run, to_run))
+    return Diff(
+        from_run_id=from_run,
+        to_run_id=to_run,
+        same_code=_codes(warehouse, from_run) == _codes(warehouse, to_run),
+        settings=[
+            SettingChange(name=name, before=before.get(name), now=now.get(name))
+            for name in sorted(before.keys() | now.keys())
+            if before.get(name) != now.get(name)
+        ],
+        counts=[DiffCount.model_validate(row) for row in warehouse.dicts(_COUNTS, runs)],
+        sample=[DiffRow.model_validate(row) for row in warehouse.dicts(_SAMPLE, runs | {"size": size})],
+    )
+
+
+def _request_of(project: Project, run_id: str) -> dict[str, bool | int | float | str | None]:
+    try:
+        return read_documents(project.reports / run_id)[0].request.settings
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{project.reports / run_id}: its documents cannot be read ({str(error).splitlines()[0]})."
+        ) from None
+
+
+def _codes(warehouse: Warehouse, run_id: str) -> list[tuple[str]]:
+    return warehouse.execute("select distinct code_hash from receipts.stage where run_id = $run", {"run": run_id})

@@ -1,0 +1,74 @@
+"""The state of every record and pair in each published run, kept so that two runs can be compared row by row.
+
+Only what changes is written: a state is a row with the first and the last published run that saw it.
+"""
+
+from etl.warehouse import Warehouse
+
+TABLES = ("record_state", "pair_state")
+
+_END_RECORDS = """
+update receipts.record_state as state set last_seq = $before
+where state.last_seq is null and not exists (
+    from receipts.record_now as now
+    where
+        now.evidence_id = state.evidence_id
+        and now.nth = state.nth
+        and now.category = state.category
+        and now.rag_reason is not distinct from state.rag_reason
+        and now.sft_reason is not distinct from state.sft_reason
+)
+"""
+_BEGIN_RECORDS = """
+insert into receipts.record_state by name
+select now.*, $seq as first_seq
+from receipts.record_now as now
+anti join (from receipts.record_state where last_seq is null) as state
+    on now.evidence_id = state.evidence_id and now.nth = state.nth
+order by now.evidence_id, now.nth
+"""
+_END_PAIRS = """
+update receipts.pair_state as state set last_seq = $before
+where state.last_seq is null and not exists (
+    from receipts.pair_now as now
+    where
+        now.id = state.id
+        and now.rejected_category = state.rejected_category
+        and now.reason is not distinct from state.reason
+)
+"""
+_BEGIN_PAIRS = """
+insert into receipts.pair_state by name
+select now.*, $seq as first_seq
+from receipts.pair_now as now
+anti join (from receipts.pair_state where last_seq is null) as state on now.id = state.id
+order by now.id
+"""
+#: The first of the last so many published runs; whatever ended before it is forgotten.
+OLDEST_KEPT = """
+select min(seq) from (
+    select seq from receipts.run where published order by seq desc limit $runs
+)
+"""
+
+
+def carry_states(old: Warehouse, new: Warehouse) -> None:
+    """Put the states of one warehouse in place of those of another."""
+    for table in TABLES:
+        new.replace(f"receipts.{table}", old.arrow(f"from receipts.{table}"))
+
+
+def keep_states(warehouse: Warehouse, seq: int, runs: int) -> None:
+    """Write down which states run ``seq`` ends and begins, and forget those that the last ``runs`` published runs never saw.
+
+    ``receipts.run`` must know the run already.
+    """
+    before = warehouse.one("select max(seq) from receipts.run where published and seq < $seq", {"seq": seq})
+    warehouse.materialise("receipts.record_now", "evidence_id, nth")
+    warehouse.materialise("receipts.pair_now", "id")
+    for end, begin in ((_END_RECORDS, _BEGIN_RECORDS), (_END_PAIRS, _BEGIN_PAIRS)):
+        warehouse.execute(end, {"before": before})
+        warehouse.execute(begin, {"seq": seq})
+    oldest = warehouse.one(OLDEST_KEPT, {"runs": runs})
+    for table in TABLES:
+        warehouse.execute(f"delete from receipts.{table} where last_seq < $oldest", {"oldest": oldest})

@@ -1,0 +1,12 @@
+-- One row per record: the state it is in now, as receipts.record_state keeps it. nth counts identical lines in their order.
+select
+    run.evidence_id,
+    row_number() over (partition by run.evidence_id order by run.source_path, run.line_number) as nth,
+    run.source_path,
+    run.line_number,
+    run.category,
+    rag.quarantine_reason as rag_reason,
+    sft.quarantine_reason as sft_reason,
+from scored.run as run
+inner join datasets.rag as rag on run.source_path = rag.source_path and run.line_number = rag.line_number
+inner join datasets.sft as sft on run.source_path = sft.source_path and run.line_number = sft.line_number
