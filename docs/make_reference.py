@@ -1,9 +1,12 @@
-"""Writes the reference pages from what the product itself says: the warehouse's comments, and the settings' fields."""
+"""Writes the reference pages from what the product itself says: comments in the warehouse, fields of settings and documents."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from etl.schemas import DOCUMENTS, file_of, schema_text
 from etl.settings import Settings
 from etl.views import Sql
 from etl.warehouse import Warehouse
@@ -90,7 +93,11 @@ def settings_page() -> str:
     return "\n".join(page)
 
 
-PAGES = {"data-dictionary.md": data_dictionary, "settings.md": settings_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "data-dictionary.md": data_dictionary,
+    "settings.md": settings_page,
+    **{f"schemas/{file_of(name)}": partial(schema_text, name) for name in DOCUMENTS},
+}
 
 if __name__ == "__main__":
     for page_name, make in PAGES.items():

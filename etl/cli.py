@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from etl.errors import EtlError, SettingError, UsageError
+from etl.errors import EtlError, NotFoundError, SettingError, UsageError
 
 if TYPE_CHECKING:
+    from etl.chain import Check
     from etl.pipeline import Stage
     from etl.project import Project
     from etl.runner import Outcome
@@ -174,9 +175,27 @@ def drift(
 
 
 @app.command()
-def receipts(run_id: RunId = None, root: Root = Path(), as_json: AsJson = False, debug: Debug = False) -> None:
-    """Show the receipts of a run."""
+def receipts(
+    run_id: RunId = None,
+    root: Root = Path(),
+    form: Annotated[
+        str, typer.Option("--format", help="table, or in-toto: a line of JSON for each stage (Statement v1, SLSA v1).")
+    ] = "table",
+    key: Annotated[Path | None, typer.Option("--sign", metavar="KEYFILE", help="Sign each line of in-toto.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show the receipts of a run; or state them in the standard form, signed if a key is given."""
     with _errors_for_people(as_json, debug):
+        if form not in {"table", "in-toto"}:
+            raise UsageError(f"--format {form}: it is table or in-toto.")
+        if form == "in-toto":
+            if as_json:
+                raise UsageError("--json prints one document, and --format in-toto a line for each stage; name one.")
+            _print_statements(run_id, _project(root, None), key)
+            return
+        if key is not None:
+            raise UsageError("--sign: only what --format in-toto prints can be signed; add it.")
         from etl.history import read_documents, require_run
 
         project = _project(root, None)
@@ -201,6 +220,23 @@ def receipts(run_id: RunId = None, root: Root = Path(), as_json: AsJson = False,
 
 
 @app.command()
+def keygen(
+    file: Annotated[Path, typer.Argument(metavar="NAME", help="The private key's file; NAME.pub is the public key's.")],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Make a pair of ed25519 keys to sign receipts with; nothing is overwritten."""
+    with _errors_for_people(as_json, debug):
+        from etl.signing import make_keys
+
+        public, keyid = make_keys(file)
+        if as_json:
+            _print_json({"private": str(file), "public": str(public), "keyid": keyid})
+        else:
+            typer.echo(f"private {file} (keep it to yourself)\npublic  {public} (give it away)\nkeyid   {keyid}")
+
+
+@app.command()
 def verify(
     run_id: RunId = None,
     root: Root = Path(),
@@ -209,21 +245,28 @@ def verify(
     head: Annotated[
         str | None, typer.Option("--head", metavar="HASH", help="A head written down elsewhere must be in the chain.")
     ] = None,
+    key: Annotated[Path | None, typer.Option("--key", metavar="PUBFILE", help="Check --envelopes with it.")] = None,
+    envelopes: Annotated[
+        Path | None, typer.Option("--envelopes", metavar="FILE", help="Signed lines of etl receipts; -: stdin.")
+    ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Re-hash every file that a run's receipts name; exit code 1 if one is not as recorded."""
+    """Re-hash every file that a run's receipts name, or check all runs, or signed receipts; exit code 1 if one is wrong."""
     with _errors_for_people(as_json, debug):
-        from etl.verify import verify as checks_of
-        from etl.verify import verify_all
-
-        if (everything or head) and run_id:
-            raise UsageError(f"verify {run_id}: name a run, or check all of them with --all or --head, not both.")
+        if (everything or head) and (run_id or key or envelopes):
+            raise UsageError("verify: --all and --head check every run; leave out the run, --key and --envelopes.")
         project = _project(root, evidence)
+        settings, _ = _settings(None, None, False, False, None)
         if everything or head:
+            from etl.verify import verify_all
+
             checks = verify_all(_recovered(project), head)
+        elif key is not None or envelopes is not None:
+            checks = _envelope_checks(run_id, project, settings, key, envelopes)
         else:
-            settings, _ = _settings(None, None, False, False, None)
+            from etl.verify import verify as checks_of
+
             with _history(project, settings) as history:
                 checks = checks_of(project, history, run_id)
         if as_json:
@@ -347,6 +390,49 @@ def health(root: Root = Path(), evidence: Evidence = None, as_json: AsJson = Fal
 
             show_checks("health", [(finding.what, finding.status, finding.detail) for finding in findings])
         raise typer.Exit(1 if any(finding.status == "failed" for finding in findings) else 0)
+
+
+def _print_statements(run_id: str | None, project: "Project", key_file: Path | None) -> None:
+    from etl.attest import stated_by
+    from etl.markdown import harmless
+    from etl.signing import read_private_key, sign
+
+    key = read_private_key(key_file) if key_file else None
+    settings, _ = _settings(None, None, False, False, None)
+    with _history(project, settings) as history:
+        stated = stated_by(project, history, run_id)
+    for receipt in stated.left_out:
+        typer.echo(
+            harmless(f"etl: {receipt.stage} is left out: it is {receipt.status}, and has no output that stands."),
+            err=True,
+        )
+    if not stated.statements:
+        raise NotFoundError("No stage of this run has an output that stands, so there is nothing to state.")
+    for line in [statement.to_line() for statement in stated.statements]:
+        typer.echo(sign(line.encode(), key).to_line() if key else line)
+
+
+def _envelope_checks(
+    run_id: str | None, project: "Project", settings: "Settings", key_file: Path | None, envelopes: Path | None
+) -> "list[Check]":
+    from etl.attest import check_envelopes
+    from etl.signing import read_public_key
+
+    if key_file is None or envelopes is None:
+        raise UsageError("--key PUBFILE and --envelopes FILE go together; name both.")
+    if run_id is not None:
+        raise UsageError("--envelopes: they say themselves which run they are about; name no run.")
+    key = read_public_key(key_file)
+    text = sys.stdin.buffer.read() if str(envelopes) == "-" else _bytes_of(envelopes)
+    with _history(project, settings) as history:
+        return check_envelopes(project, history, text, str(envelopes), key)
+
+
+def _bytes_of(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise NotFoundError(f"{file}: it cannot be read ({error.strerror}).") from None
 
 
 def _run(

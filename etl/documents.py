@@ -1,6 +1,7 @@
 """The documents that a run leaves: their fields, types and meaning, each defined here and validated before it is written."""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -16,13 +17,23 @@ Severity = Literal["ok", "warn", "alert"]
 class Document(BaseModel):
     """A frozen document with no field beyond those it names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    # a document is written with every field, so a schema may promise them all
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, json_schema_serialization_defaults_required=True
+    )
 
     def to_json(self) -> str:
         """Return the document as it is written: validated once more, indented, ending in a line feed."""
         written = self.model_dump_json(by_alias=True, indent=2)
         type(self).model_validate_json(written)
         return written + "\n"
+
+    def to_line(self) -> str:
+        """Return the document as one line of JSON Lines, validated once more, without the line feed.
+
+        It is ASCII, so that whatever splits lines or shows them sees the same line.
+        """
+        return json.dumps(json.loads(self.to_json()), separators=(",", ":"))
 
 
 class FileEntry(Document):

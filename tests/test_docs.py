@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, SAMPLE, etl, write_evidence
+from cryptography.exceptions import InvalidSignature
 
 sys.path.append(str(REPOSITORY / "docs"))
 
@@ -71,3 +72,29 @@ def test_readme_names_every_make_target() -> None:
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     targets = re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert [target for target in targets if f"make {target}" not in readme] == []
+
+
+def test_a_stranger_can_check_signed_receipts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's commands and the Python in docs/receipts.md -> they hold for a signed run, and not for changed files."""
+    assert etl("run-all", "--root", tmp_path, "--evidence", SAMPLE).exit_code == 0
+    monkeypatch.chdir(tmp_path)
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (commands,) = re.findall(r"```sh\n(etl keygen .*?)```", readme, re.DOTALL)
+    for command in commands.splitlines():
+        arguments, _, target = command.partition("#")[0].removeprefix("etl ").partition(" > ")
+        result = etl(*arguments.split())
+        assert result.exit_code == 0, result.stderr
+        if target:
+            Path(target.strip()).write_text(result.stdout, encoding="utf-8")
+    page = (REPOSITORY / "docs/receipts.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(program, {})
+    dataset = tmp_path / "exports/sft/instruction_response.jsonl"
+    dataset.write_bytes(dataset.read_bytes() + b"\n")
+    with pytest.raises(AssertionError, match="instruction_response"):
+        exec(program, {})
+    dataset.unlink()
+    envelopes = Path("run.intoto.jsonl")
+    envelopes.write_text(envelopes.read_text(encoding="utf-8").replace("json", "text", 1), encoding="utf-8")
+    with pytest.raises(InvalidSignature):
+        exec(program, {})

@@ -1,0 +1,328 @@
+"""Statements: a run's receipts as in-toto and SLSA know them, with every fact in its place."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import REPOSITORY, SAMPLE, Result, etl, evidence_line, write_evidence
+from google.protobuf.json_format import ParseDict
+from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+from in_toto_attestation.v1 import resource_descriptor_pb2, statement_pb2
+from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
+from in_toto_attestation.v1.statement import Statement as PublishedStatement
+
+from etl.documents import FileEntry, RunSummary, Side, StageReceipt
+from etl.history import read_documents
+from etl.statements import Statement, has_statement, statement_of
+from etl.views import Sql
+
+EVIDENCE = [
+    evidence_line("a", verdict="accept", run_id="1"),
+    evidence_line("a", verdict="reject", run_id="2", response="Worse."),
+    evidence_line("b", verdict="partial"),
+    evidence_line("c", verdict="escalate"),
+]
+
+
+def runs_of(root: Path) -> list[Path]:
+    """Return the folders of a root's runs, the oldest first."""
+    folders = (path for path in (root / "reports/distillation").iterdir() if path.is_dir())
+    return sorted(folders, key=lambda folder: folder.name.rpartition("-")[2])
+
+
+def states(root: Path, *arguments: str | Path) -> list[dict[str, Any]]:
+    """Return the lines that a run states."""
+    result = etl("receipts", *arguments, "--format", "in-toto", "--root", root)
+    assert result.exit_code == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a root of six runs: flags varied, one with a skipped line, one partial, one pinned, one that stopped."""
+    root = tmp_path_factory.mktemp("statements")
+    write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE, "Ünï code\u2028.jsonl": ["{}"]})
+    (root / "paths.txt").write_text("src/login.py\n", encoding="utf-8")
+    runs: list[tuple[tuple[str | Path, ...], int]] = [
+        (("run-all", "--evidence", SAMPLE, "--known-paths", REPOSITORY / "evidence/known-paths.txt"), 0),
+        (("run-all", "--include-partial", "--include-review", "--set", "threads=1"), 1),
+        (("run-all", "--recorded-at", "2026-12-01T00:00:00Z", "--known-paths", root / "paths.txt"), 1),
+        (("run", "export-sft", "export-rag"), 1),
+        (("run-all", "--fail-fast"), 1),
+    ]
+    for arguments, exit_code in runs:
+        assert etl(*arguments, "--root", root).exit_code == exit_code, arguments
+    (root / "evidence/Ünï code\u2028.jsonl").unlink()
+    assert etl("run-all", "--set", "accept_at=0.95", "--threshold", "0.5", "--root", root).exit_code in {0, 3}
+    return root
+
+
+@pytest.fixture(scope="module")
+def stated(root: Path) -> list[tuple[dict[str, Any], RunSummary, StageReceipt]]:
+    """Give every statement of those runs, with the documents that it is made from."""
+    found = []
+    for folder in runs_of(root):
+        summary, receipts = read_documents(folder)
+        of_stage = {receipt.stage: receipt for receipt in receipts}
+        result = etl("receipts", folder.name, "--format", "in-toto", "--root", root)
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        found += [(line, summary, of_stage[line["predicate"]["etl_stage"]]) for line in lines]
+    return found
+
+
+def test_statements_keep_the_published_field_rules(
+    stated: list[tuple[dict[str, Any], RunSummary, StageReceipt]],
+) -> None:
+    """Each statement of runs with varied flags -> in-toto's own package finds it, and each descriptor in it, valid."""
+    assert len(stated) >= 25
+    for line, _, _ in stated:
+        PublishedStatement.copy_from_pb(ParseDict(line, statement_pb2.Statement())).validate()
+        definition, details = line["predicate"]["buildDefinition"], line["predicate"]["runDetails"]
+        descriptors = [*line["subject"], *definition["resolvedDependencies"], *details["byproducts"]]
+        for descriptor in descriptors:
+            proto = ParseDict(descriptor, resource_descriptor_pb2.ResourceDescriptor())
+            ResourceDescriptor.copy_from_pb(proto).validate()
+            assert descriptor.get("uri") or descriptor.get("digest"), "the rule that the package leaves out"
+        names = [subject["name"] for subject in line["subject"]]
+        assert len(set(names)) == len(names)
+
+
+def test_provenance_keeps_the_published_field_rules(
+    stated: list[tuple[dict[str, Any], RunSummary, StageReceipt]],
+) -> None:
+    """A predicate without its extension fields -> SLSA's own message takes it with no field left over, and none missing."""
+
+    def without_extensions(value: Any) -> Any:
+        if isinstance(value, list):
+            return [without_extensions(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        return {name: without_extensions(item) for name, item in value.items() if not name.startswith("etl_")}
+
+    for line, _, _ in stated:
+        parsed = ParseDict(without_extensions(line["predicate"]), provenance_pb2.Provenance())
+        definition, details = parsed.build_definition, parsed.run_details
+        assert definition.build_type
+        assert definition.external_parameters
+        assert details.builder.id
+        assert details.metadata.started_on.ToDatetime() <= details.metadata.finished_on.ToDatetime()
+        assert not {*line["predicate"]["buildDefinition"]["externalParameters"]} & {
+            *line["predicate"]["buildDefinition"]["internalParameters"]
+        }
+
+
+FACTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "run_id": lambda line: line["predicate"]["etl_run_id"],
+    "stage": lambda line: line["predicate"]["etl_stage"],
+    "status": lambda line: line["predicate"]["etl_status"],
+    "timestamp": lambda line: line["predicate"]["runDetails"]["metadata"]["finishedOn"],
+    "git_commit": lambda line: line["predicate"]["buildDefinition"]["internalParameters"].get("git_commit"),
+    "stats": lambda line: line["predicate"]["etl_stats"],
+    "counts_by_reason": lambda line: line["predicate"]["etl_counts_by_reason"],
+    "blank": lambda line: line["predicate"]["etl_blank"],
+    "records": lambda line: line["predicate"].get("etl_records"),
+    "validation": lambda line: line["predicate"]["etl_validation"],
+    "duration_ms": lambda line: line["predicate"]["etl_duration_ms"],
+    "code_hash": lambda line: line["predicate"]["buildDefinition"]["internalParameters"]["code_hash"],
+    "settings_hash": lambda line: line["predicate"]["buildDefinition"]["internalParameters"]["settings_hash"],
+    "engine": lambda line: line["predicate"]["runDetails"]["builder"]["version"],
+    "made_by": lambda line: line["predicate"].get("etl_made_by"),
+    "inputs": lambda line: {
+        "files": [
+            *_entries(line["predicate"]["buildDefinition"]["resolvedDependencies"]),
+            *line["predicate"].get("etl_unread", []),
+        ],
+        "record_count": line["predicate"]["etl_records_in"],
+        "hash": line["predicate"]["etl_inputs_hash"],
+    },
+    "outputs": lambda line: {
+        "files": _entries(line["subject"]),
+        "record_count": line["predicate"]["etl_records_out"],
+        "hash": line["predicate"]["etl_outputs_hash"],
+    },
+}
+
+
+def _entries(descriptors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "path": descriptor["name"],
+            "sha256": descriptor["digest"]["sha256"],
+            "bytes": descriptor["annotations"].get("etl_bytes"),
+            "record_count": descriptor["annotations"]["etl_record_count"],
+        }
+        for descriptor in descriptors
+        if descriptor["annotations"]["etl_kind"] in {"file", "relation"}
+    ]
+
+
+def test_every_fact_of_a_receipt_stands_in_its_statement(
+    stated: list[tuple[dict[str, Any], RunSummary, StageReceipt]],
+) -> None:
+    """A statement -> each field of its receipt can be read back from where docs/receipts.md says it stands."""
+    assert FACTS.keys() == StageReceipt.model_fields.keys() - {"schema_version"}, "say where a new field stands"
+    for line, summary, receipt in stated:
+        expected = receipt.model_dump(mode="json", by_alias=True)
+        assert {name: find(line) for name, find in FACTS.items()} == {name: expected[name] for name in FACTS}
+        predicate = line["predicate"]
+        assert predicate["buildDefinition"]["externalParameters"] == summary.request.model_dump(mode="json")
+        materials = {
+            descriptor["name"]: descriptor["digest"]["sha256"]
+            for descriptor in predicate["buildDefinition"]["resolvedDependencies"]
+            if descriptor["annotations"]["etl_kind"] == "material"
+        }
+        assert materials == {material.path: material.sha256 for material in summary.materials}
+        assert (predicate["etl_seq"], predicate.get("etl_previous")) == (summary.seq, summary.previous)
+        assert (predicate["etl_published"], predicate["etl_run_hash"]) == (summary.published, summary.run_hash)
+        assert predicate["runDetails"]["metadata"]["invocationId"] == f"{summary.run_id}/{receipt.stage}"
+
+
+def test_identifiers_of_the_product_and_its_engines(root: Path) -> None:
+    """A statement -> builder, build type and engines are package URLs; no identifier needs a host of the product."""
+    line = states(root)[0]
+    definition, builder = line["predicate"]["buildDefinition"], line["predicate"]["runDetails"]["builder"]
+    versions = builder["version"]
+    assert builder["id"] == f"pkg:pypi/evidence-etl@{versions['etl']}"
+    assert definition["buildType"] == "pkg:pypi/evidence-etl#stage/v1"
+    engines = {
+        descriptor["name"]: descriptor["uri"]
+        for descriptor in definition["resolvedDependencies"]
+        if descriptor["annotations"]["etl_kind"] == "engine"
+    }
+    assert engines == {
+        "duckdb": f"pkg:pypi/duckdb@{versions['duckdb']}",
+        "evidence-etl": builder["id"],
+        "python": f"pkg:generic/python@{versions['python']}",
+    }
+
+
+def test_byproducts_bind_the_documents(root: Path) -> None:
+    """A statement -> the hashes of its receipt's and its run's summary's files, by their paths under the root."""
+    for line in states(root):
+        byproducts = line["predicate"]["runDetails"]["byproducts"]
+        stage, run_id = line["predicate"]["etl_stage"], line["predicate"]["etl_run_id"]
+        assert [item["name"].rsplit("/", 2)[1:] for item in byproducts] == [
+            [run_id, f"{stage}.json"], [run_id, "summary.json"],
+        ]  # fmt: skip
+        for item in byproducts:
+            assert hashlib.sha256((root / item["name"]).read_bytes()).hexdigest() == item["digest"]["sha256"]
+
+
+def test_carried_over_stages_say_so(root: Path) -> None:
+    """A partial run -> a stage that was carried over has another build type, and names the run that made it."""
+    run = runs_of(root)[3].name
+    kinds = {
+        line["predicate"]["etl_stage"]: (
+            line["predicate"]["buildDefinition"]["buildType"].partition("#")[2],
+            line["predicate"]["etl_status"],
+            line["predicate"].get("etl_made_by"),
+        )
+        for line in states(root, run)
+    }
+    maker = runs_of(root)[2].name
+    carried = ("carry-over/v1", "reused", maker)
+    made = ("stage/v1", "ok", None)
+    assert kinds == {
+        "collect": carried, "score": carried, "export-rag": made, "export-sft": made, "export-preference": carried,
+    }  # fmt: skip
+
+
+def test_stages_without_outputs_are_left_out_aloud(root: Path, tmp_path: Path, sql: Sql) -> None:
+    """A run that stopped -> its whole stages are stated as not published, the others named on stderr; none: exit code 2."""
+    result = etl("receipts", runs_of(root)[4].name, "--format", "in-toto", "--root", root)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "etl: collect is left out: it is failed, and has no output that stands." in result.stderr
+    assert "No stage of this run has an output that stands" in result.stderr
+    overlay = tmp_path / "sql/6_datasets"
+    overlay.mkdir(parents=True)
+    rag = sql.files["sql/6_datasets/rag.sql"]
+    (overlay / "rag.sql").write_text(rag + "where category <> 'needs_human_review'\n", encoding="utf-8")
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    assert etl("run-all", "--root", tmp_path).exit_code == 1
+    _, receipts = read_documents(runs_of(tmp_path)[0])
+    assert [receipt.status for receipt in receipts] == ["ok", "ok", "failed", "not_run", "not_run"]
+    assert receipts[2].outputs.files, "a failed stage may have been seen to the end"
+    result = etl("receipts", "--format", "in-toto", "--root", tmp_path)
+    assert result.exit_code == 0
+    lines = [json.loads(line)["predicate"] for line in result.stdout.splitlines()]
+    assert [(line["etl_stage"], line["etl_published"]) for line in lines] == [("collect", False), ("score", False)]
+    assert [line.split()[1] for line in result.stderr.splitlines()] == [
+        "export-rag", "export-sft", "export-preference",
+    ]  # fmt: skip
+
+
+def test_lines_are_ascii(root: Path) -> None:
+    """Evidence whose name holds letters and a line separator -> each statement is one line of ASCII all the same."""
+    result = etl("receipts", runs_of(root)[1].name, "--format", "in-toto", "--root", root)
+    assert result.stdout.isascii()
+    names = [item["name"] for item in json.loads(result.stdout.splitlines()[0])["predicate"]["buildDefinition"][
+        "resolvedDependencies"
+    ]]  # fmt: skip
+    assert "Ünï code\u2028.jsonl" in names
+
+
+def test_unread_inputs_are_named(root: Path) -> None:
+    """An input that could not be read has no digest -> it is no dependency, and stands in etl_unread."""
+    summary, (receipt, *_) = read_documents(runs_of(root)[0])
+    unread = FileEntry(path="gone.jsonl", sha256=None, bytes=None, record_count=0)
+    side = Side.of([*receipt.inputs.files, unread], receipt.inputs.record_count)
+    line = statement_of(summary, receipt.model_copy(update={"inputs": side}), []).to_line()
+    predicate = json.loads(line)["predicate"]
+    assert predicate["etl_unread"] == [unread.model_dump()]
+    assert "gone.jsonl" not in [item["name"] for item in predicate["buildDefinition"]["resolvedDependencies"]]
+
+
+def test_versions_are_encoded(root: Path) -> None:
+    """A local version such as 3.13.0+ -> its plus sign is encoded, as package URLs require."""
+    summary, (receipt, *_) = read_documents(runs_of(root)[0])
+    engine = receipt.engine.model_copy(update={"python": "3.13.0+"})
+    line = statement_of(summary, receipt.model_copy(update={"engine": engine}), []).to_line()
+    assert '"pkg:generic/python@3.13.0%2B"' in line
+
+
+def test_outputs_without_a_digest_are_not_stated(root: Path) -> None:
+    """A receipt with an output that has no digest -> no statement, for a subject must have one."""
+    _, (receipt, *_) = read_documents(runs_of(root)[0])
+    unread = FileEntry(path="x", sha256=None, bytes=0, record_count=0)
+    assert has_statement(receipt)
+    assert not has_statement(receipt.model_copy(update={"outputs": Side.of([unread], 0)}))
+
+
+def test_a_statement_reads_as_it_was_written(root: Path) -> None:
+    """A statement's line -> read and written again, it is the same, byte for byte."""
+    for line in etl("receipts", "--format", "in-toto", "--root", root).stdout.splitlines():
+        assert Statement.model_validate_json(line).to_line() == line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--format", "yaml"], "--format yaml: it is table or in-toto"),
+        (["--format", "in-toto", "--json"], "name one"),
+        (["--sign", "key"], "only what --format in-toto prints can be signed"),
+        (["nobody", "--format", "in-toto"], "There is no run 'nobody'"),
+    ],
+)
+def test_bad_usage_is_one_sentence(root: Path, arguments: list[str], sentence: str) -> None:
+    """Flags that do not go together -> exit code 2 and one sentence, and nothing stated."""
+    result: Result = etl("receipts", *arguments, "--root", root)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["collect.json", "summary.json"])
+def test_changed_documents_are_not_stated(tmp_path: Path, name: str) -> None:
+    """A document that was changed after its run, however validly -> no statement is made from it."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    assert etl("run-all", "--root", tmp_path).exit_code == 0
+    file = runs_of(tmp_path)[0] / name
+    file.write_bytes(file.read_bytes() + b"\n")
+    result = etl("receipts", "--format", "in-toto", "--root", tmp_path)
+    assert result.exit_code == 2
+    assert f"{name}: it is not what the run wrote; etl verify" in result.stderr
+    assert result.stdout == ""
