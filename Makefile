@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run-all test test-slow torture check format drift sql bench docs lock clean
+.PHONY: help run-all test test-slow torture accept check format drift sql bench docs lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test-slow: $(STAMP) ## Run the tests that take longer: 250,000 generated lines a
 
 torture: $(STAMP) ## Kill runs at 300 random moments, let each system call fail, and look at what is left (KILLS=30: fewer).
 	ETL_KILLS=$(or $(KILLS),300) ETL_INJECTIONS=$(or $(INJECTIONS),all) $(BIN)/pytest -m torture tests/test_torture.py tests/test_faults.py
+
+accept: $(STAMP) ## Try every promise of the product on a bundled fixture.
+	$(BIN)/etl accept
 
 check: $(STAMP) ## Lint, types, import contracts, SQL style.
 	$(BIN)/ruff check

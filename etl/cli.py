@@ -331,6 +331,22 @@ def diff(
 
 
 @app.command()
+def accept(as_json: AsJson = False, debug: Debug = False) -> None:
+    """Try every promise of the product on a bundled fixture, in a scratch root; exit code 1 if one is not kept."""
+    with _errors_for_people(as_json, debug):
+        from etl.accept import accept as gates_of
+
+        found = gates_of()
+        if as_json:
+            _print_json(found.model_dump(mode="json"))
+        else:
+            from etl.console import show_gates
+
+            show_gates(found)
+        raise typer.Exit(0 if found.passed else 1)
+
+
+@app.command()
 def explain(
     wanted: Annotated[
         str, typer.Argument(metavar="ID", help="An evidence_id, a row's id, a line_sha256, or path:line.")

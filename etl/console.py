@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from etl.documents import Diff, DriftReport, Plan, Replay, RunSummary, StageReceipt
+from etl.documents import Acceptance, Diff, DriftReport, Plan, Replay, RunSummary, StageReceipt
 from etl.markdown import harmless
 from etl.project import Project
 from etl.run import Progress as Report
@@ -152,6 +152,14 @@ def show_plan(plan: Plan) -> None:
     table = _table("plan", "stage", "action", "why")
     for step in plan.steps:
         table.add_row(step.stage, Text(step.action, _STYLES[step.action]), _safe(step.reason))
+    _print(table)
+
+
+def show_gates(acceptance: Acceptance) -> None:
+    """Print the table of gates."""
+    table = _table("acceptance", "gate", "passed", "seen")
+    for gate in acceptance.gates:
+        table.add_row(gate.name, _yes(gate.passed), _safe(gate.detail))
     _print(table)
 
 

@@ -310,6 +310,27 @@ class Diff(Document):
     sample: list[DiffRow]
 
 
+class Gate(Document):
+    """One promise of the product, tried on the bundled fixture, and what was seen."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class Acceptance(Document):
+    """What came of trying every promise on the bundled fixture."""
+
+    schema_version: Literal[1] = 1
+    fixture_sha256: Sha256
+    gates: list[Gate]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate is open."""
+        return all(gate.passed for gate in self.gates)
+
+
 class DriftStage(Document):
     """How a stage differs from the prior run; null where there is nothing to compare with."""
 

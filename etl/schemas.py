@@ -6,13 +6,14 @@ A new document gets an entry here; ``make docs`` then writes docs/schemas/<name>
 import json
 from typing import Any
 
-from etl.documents import Diff, Document, DriftReport, Head, Plan, Replay, RunSummary, StageReceipt
+from etl.documents import Acceptance, Diff, Document, DriftReport, Head, Plan, Replay, RunSummary, StageReceipt
 from etl.signing import Envelope
 from etl.statements import Statement
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 DOCUMENTS: dict[str, type[Document]] = {
+    "acceptance": Acceptance,
     "diff": Diff,
     "drift-report": DriftReport,
     "envelope": Envelope,
