@@ -49,7 +49,7 @@ def _write(run: Run, dataset: Dataset, stem: str, contract: type[pa_polars.DataF
     metadata = {
         "dataset": name,
         "schema_version": SCHEMA_VERSION,
-        "settings_hash": run.settings.sha256(f"export-{dataset.name}"),
+        "settings_hash": run.settings_hash(f"export-{dataset.name}"),
     }
     total = run.warehouse.one(f"select count(*) from {dataset.relation} where {where}")
     done = 0

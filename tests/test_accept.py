@@ -1,0 +1,79 @@
+"""The acceptance gate: open on this version, and shut where a promise is broken."""
+
+from pathlib import Path
+
+import pytest
+from conftest import etl
+
+from etl import accept
+from etl.files import sha256_of
+from etl.warehouse import Warehouse
+
+
+def gates() -> dict[str, tuple[bool, str]]:
+    """Return whether each gate is open, and what was seen."""
+    return {gate.name: (gate.passed, gate.detail) for gate in accept.accept().gates}
+
+
+def test_every_gate_is_open() -> None:
+    """This version keeps every promise, and the command says so with exit code 0."""
+    result = etl("accept", "--json")
+    assert (result.exit_code, result.json["fixture_sha256"]) == (0, accept.FIXTURE_SHA256)
+    assert [gate["name"] for gate in result.json["gates"] if not gate["passed"]] == []
+    assert len(result.json["gates"]) == 13
+
+
+def test_an_edited_fixture_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One byte of the fixture more: its own gate is shut, and so is the one that counts."""
+    for file in accept.FIXTURE.rglob("*"):
+        if file.is_file():
+            copy = tmp_path / file.relative_to(accept.FIXTURE)
+            copy.parent.mkdir(exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    with (tmp_path / "evidence" / "outcomes.jsonl").open("a", encoding="utf-8") as lines:
+        lines.write("{}\n")
+    monkeypatch.setattr(accept, "FIXTURE", tmp_path)
+    found = gates()
+    assert found["the fixture is the one that was bundled"][0] is False
+    assert "'skipped': 4" in found["a run counts what the fixture's author counted"][1]
+
+
+def test_a_shut_gate_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate that is shut is named with what was seen, and the command ends in exit code 1."""
+    monkeypatch.setattr(accept, "EXPECTED", accept.EXPECTED | {"rag": 28})
+    result = etl("accept")
+    assert result.exit_code == 1
+    assert "'rag': 27" in result.stdout
+
+
+def test_unstable_bytes_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where two runs give other hashes, that gate and drift's are shut."""
+    calls = iter(range(10_000))
+    monkeypatch.setattr(
+        "etl.receipts.sha256_of", lambda file: f"{next(calls):064x}" if file.name == "rag.jsonl" else sha256_of(file)
+    )
+    found = gates()
+    assert found["hashes are stable"] == (False, "a second run gave other bytes: exports/quarantine/rag.jsonl")
+    assert found["drift is quiet where nothing changed"][1].startswith("alert: export-rag: deterministic_violation")
+
+
+def test_a_firewall_without_its_other_layers_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither the schemas nor the re-read refuse, the broken admission leaks, and its gate is shut."""
+    monkeypatch.setattr("etl.export.audit", lambda *_: None)
+    monkeypatch.setattr("etl.export._validate", lambda *_: None)
+    passed, detail = gates()["the firewall holds where its first layer is broken"]
+    assert (passed, detail) == (False, "a run whose admission lets rejected records through was published")
+
+
+def test_unbalanced_books_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record too many in a receipt stops the run, and with it every gate that builds on it."""
+    one = Warehouse.dicts
+    monkeypatch.setattr(
+        Warehouse,
+        "dicts",
+        lambda self, statement, values=(): [
+            row | {"rejected": row["rejected"] + 1} if "receipts.book where" in statement else row
+            for row in one(self, statement, values)
+        ],
+    )
+    assert gates()["a run counts what the fixture's author counted"][1].startswith("The books do not balance")

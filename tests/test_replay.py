@@ -1,0 +1,186 @@
+"""Replay: an earlier run comes out again, byte for byte, or says what is in the way, or where it differs."""
+
+import random
+from pathlib import Path
+
+import pytest
+from conftest import Line, etl, evidence_line, write_evidence
+
+from etl.files import DatasetWriter
+
+LINES: list[Line] = [
+    evidence_line("a", verdict="accept", run_id="1", response="Good.", cited_paths=["known.py"]),
+    evidence_line("a", verdict="reject", run_id="2", response="Bad."),
+    evidence_line("b", verdict="partial"),
+    evidence_line("c", verdict="escalate", cited_paths=["unknown.py"]),
+    "not json",
+]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Give a root with one published run."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": LINES, "facts/more.jsonl": LINES[:1]})
+    assert etl("run-all", "--root", tmp_path).exit_code == 1
+    return tmp_path
+
+
+def newest(root: Path) -> str:
+    """Return the newest run."""
+    return str(etl("receipts", "--root", root, "--json").json["summary"]["run_id"])
+
+
+@pytest.mark.slow
+def test_twenty_random_runs(tmp_path: Path) -> None:
+    """Each of 20 runs with random evidence, flags and settings is replayed to the byte, after evidence has grown."""
+    chance = random.Random(20)
+    (tmp_path / "manifest.txt").write_text("known.py\n", encoding="utf-8")
+    runs = []
+    lines: list[Line] = []
+    for number in range(20):
+        lines += [
+            evidence_line(
+                f"t{chance.randrange(12)}",
+                run_id=f"{number}-{at}",
+                verdict=chance.choice(["accept", "reject", "partial", "escalate", "odd", None]),
+                score=chance.choice([None, 0.1, 0.6, 0.95]),
+                response=chance.choice(["Yes.", "No.", "", f"Answer {at}."]),
+                cited_paths=chance.choice([[], ["known.py"], ["unknown.py"]]),
+            )
+            for at in range(chance.randrange(1, 9))
+        ]
+        lines += chance.choice([[], ["not json"], [""], ['{"a": 1, "a": 2}']])
+        write_evidence(tmp_path / "evidence", {"evidence.jsonl": lines})
+        flags: list[str | Path] = []
+        for choice in (
+            ["--include-partial"],
+            ["--include-review"],
+            ["--known-paths", tmp_path / "manifest.txt"],
+            ["--set", f"accept_at={chance.choice([0.6, 0.95])}"],
+            ["--set", f"max_pairs_per_task={chance.choice([1, 2])}"],
+            ["--set", "threads=1"],
+            ["--force"],
+        ):
+            flags += choice if chance.random() < 0.4 else []
+        etl("run-all", "--root", tmp_path, *flags)
+        runs.append(newest(tmp_path))
+    for run_id in runs:
+        found = etl("replay", run_id, "--root", tmp_path, "--json")
+        assert [output["difference"] for output in found.json["outputs"] if not output["is_equal"]] == []
+        assert (found.exit_code, len(found.json["outputs"])) == (0, 14)
+
+
+def test_the_root_stays_as_it_is(root: Path) -> None:
+    """A replay publishes nothing and writes no receipt."""
+    before = {file: file.read_bytes() for file in root.rglob("*") if file.is_file()}
+    assert etl("replay", "--root", root).exit_code == 0
+    assert {file: file.read_bytes() for file in root.rglob("*") if file.is_file()} == before
+
+
+def test_a_run_of_some_stages(root: Path) -> None:
+    """A run that carried stages over is replayed whole."""
+    etl("run", "export-sft", "--root", root, "--include-partial")
+    assert etl("replay", newest(root), "--root", root).exit_code == 0
+
+
+def test_evidence_that_grew(root: Path) -> None:
+    """A log that has grown is read as far as the run read it; a new file is none of its business."""
+    run_id = newest(root)
+    with (root / "evidence/evidence.jsonl").open("ab") as log:
+        log.write(b"{}\n")
+    write_evidence(root / "evidence", {"later.jsonl": LINES})
+    assert etl("replay", run_id, "--root", root).exit_code == 0
+
+
+def test_evidence_elsewhere(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Evidence that was moved is named with --evidence; without it the sentence says which file is missing."""
+    moved = (root / "evidence").rename(tmp_path_factory.mktemp("moved") / "evidence")
+    refused = etl("replay", "--root", root)
+    assert refused.exit_code == 2
+    assert str(root / "evidence/evidence.jsonl") in refused.stderr
+    assert "cannot be read now (No such file or directory)" in refused.stderr
+    assert etl("replay", "--root", root, "--evidence", moved).exit_code == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n" * 900])
+def test_rewritten_evidence(root: Path, content: bytes) -> None:
+    """Evidence whose bytes are others is refused with its name."""
+    (root / "evidence/evidence.jsonl").write_bytes(content)
+    refused = etl("replay", "--root", root)
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert f"{root / 'evidence/evidence.jsonl'}: its bytes are not those that run" in refused.stderr
+
+
+def test_another_manifest(root: Path) -> None:
+    """A manifest of known paths that names other paths is refused."""
+    manifest = root / "manifest.txt"
+    manifest.write_text("known.py\n", encoding="utf-8")
+    etl("run-all", "--root", root, "--known-paths", manifest)
+    assert etl("replay", "--root", root).exit_code == 0
+    manifest.write_text("known.py\nunknown.py\n", encoding="utf-8")
+    refused = etl("replay", "--root", root)
+    assert refused.exit_code == 2
+    assert "it does not name the paths that run" in refused.stderr
+
+
+def test_a_failed_run(root: Path) -> None:
+    """A run that published nothing has nothing to compare."""
+    etl("run-all", "--root", root, "--fail-fast", "--force")
+    refused = etl("replay", newest(root), "--root", root)
+    assert refused.exit_code == 2
+    assert "published nothing that could be compared" in refused.stderr
+
+
+def test_an_input_that_leads_out(root: Path) -> None:
+    """A receipt that was edited to name a file outside the evidence folder is not followed."""
+    receipt = root / "reports/distillation" / newest(root) / "collect.json"
+    receipt.write_text(
+        receipt.read_text(encoding="utf-8").replace('"path": "evidence.jsonl"', '"path": "../secret"', 1),
+        encoding="utf-8",
+    )
+    refused = etl("replay", "--root", root)
+    assert refused.exit_code == 2
+    assert "leads out of the evidence folder" in refused.stderr
+
+
+def test_the_first_differing_row(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an output differs, the first row that does is named by its number, ids and columns; the exit code is 1."""
+    write = DatasetWriter.write
+
+    def swapped(self: DatasetWriter, rows: object) -> None:
+        write(self, rows.take([1, 0, *range(2, len(rows))]) if len(rows) > 1 else rows)  # type: ignore[attr-defined, arg-type]
+
+    monkeypatch.setattr(DatasetWriter, "write", swapped)
+    monkeypatch.setattr("etl.export._audit", lambda *_: None)
+    found = etl("replay", "--root", root, "--json")
+    assert found.exit_code == 1
+    differences = {output["path"]: output["difference"] for output in found.json["outputs"] if not output["is_equal"]}
+    assert set(differences) >= {"exports/rag/playbooks.jsonl", "exports/rag/playbooks.parquet"}
+    assert differences["exports/rag/playbooks.jsonl"].startswith("row 1 differs first: it was ")
+    assert "in id" in differences["exports/rag/playbooks.parquet"]
+
+
+def test_other_code_is_said(root: Path) -> None:
+    """Where the SQL is another now, the replay says so, and what differs."""
+    overlay = root / "sql" / "1_policy"
+    overlay.mkdir(parents=True)
+    words = "-- Words.\nselect word.verdict, word.category, from (values ('accept', 'rejected')) as word (verdict, category)\n"
+    (overlay / "verdict.sql").write_text(words, encoding="utf-8")
+    found = etl("replay", "--root", root, "--json")
+    assert (found.exit_code, found.json["same_code"]) == (1, False)
+    assert "The code or the engine is not that of the run" in etl("replay", "--root", root).stdout
+
+
+def test_replaced_files_cannot_be_compared_row_by_row(root: Path) -> None:
+    """Of a run whose files were replaced since, it is said that bytes differ, and why no row can be named."""
+    first = newest(root)
+    write_evidence(root / "evidence", {"evidence.jsonl": [*LINES, *LINES[:1]]})
+    overlay = root / "sql" / "1_policy"
+    overlay.mkdir(parents=True)
+    words = "-- Words.\nselect word.verdict, word.category, from (values ('accept', 'rejected')) as word (verdict, category)\n"
+    (overlay / "verdict.sql").write_text(words, encoding="utf-8")
+    etl("run-all", "--root", root)
+    found = etl("replay", first, "--root", root, "--json").json
+    differences = {output["path"]: output["difference"] for output in found["outputs"]}
+    assert "the file of that run was replaced since" in differences["exports/rag/playbooks.jsonl"]
+    assert differences["scored.run"] == "the relation has other rows"
