@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -29,7 +29,8 @@ def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
     heard, ended = threading.Event(), threading.Event()
 
     def watch() -> None:
-        os.read(seen, 1)
+        if not os.read(seen, 1):
+            return  # the block has ended, and the pipe is closed
         heard.set()
         while not ended.wait(PATIENCE):
             interrupt()
@@ -50,11 +51,9 @@ def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
         for number, handler in handlers.items():
             if signal.getsignal(number) is _raise:
                 signal.signal(number, handler)
-        with suppress(OSError):
-            os.write(told, b"\0")  # so that the watcher ends too
+        os.close(told)  # so that the watcher ends too; a write could fail
         watcher.join()
         os.close(seen)
-        os.close(told)
 
 
 def ignore() -> None:

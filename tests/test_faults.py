@@ -199,7 +199,7 @@ def traced(root: Path, place: str, inject: str | None = None) -> Traced:
     options = [f"--trace={','.join(CALLS)}", *([f"--inject={inject}"] if inject else [])]
     # The streams are closed when strace has ended too, so the trace is complete.
     given = [sys.executable, "-c", DRIVER, place, str(trace), str(root), *options]
-    done = subprocess.run(given, capture_output=True, text=True, check=False)
+    done = subprocess.run(given, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode == 77:
         pytest.skip("strace may not trace a process here (ptrace is forbidden)")
     seen: dict[str, int] = {}
