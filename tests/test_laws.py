@@ -407,10 +407,23 @@ def test_preferences_are_the_specifications(ground: Warehouse, world: World) -> 
 # Law 1: every row has one fate.
 
 
-@settings(PROFILE, max_examples=500)
+@settings(PROFILE, max_examples=60)
 @given(world=worlds())
 def test_books_balance(ground: Warehouse, world: World) -> None:
     """At every stage what came in is what was accepted, rejected, quarantined and skipped, and each stage hands on all."""
+    assert_books_balance(ground, world)
+
+
+@pytest.mark.slow
+@settings(PROFILE, max_examples=500)
+@given(world=worlds())
+def test_books_balance_in_many_worlds(ground: Warehouse, world: World) -> None:
+    """The same in 500 worlds."""
+    assert_books_balance(ground, world)
+
+
+def assert_books_balance(ground: Warehouse, world: World) -> None:
+    """Hold the books of a world against each other, and against its records."""
     settle_books(ground, world)
     book = {row.pop("stage"): row for row in ground.dicts("from receipts.book")}
     assert list(book) == ["collect", "score", "export-rag", "export-sft", "export-preference"]
