@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from etl.documents import Plan, RunRequest, RunSummary, StageReceipt
 from etl.dossier import Dossier, compose, write
-from etl.errors import EtlError, UsageError
+from etl.errors import EtlError, SqlError, UsageError
 from etl.evidence import find_evidence
 from etl.history import copy_receipts, load_history
 from etl.ledger import Draft, new_header, timestamp_of
@@ -85,21 +85,17 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
     plan, published = make_plan(project, header, history, request.stages if request.force else ())
     stages = _stages_to_run(plan, request.stages)
     workshop.clear()
-    if STAGES[0] not in stages:
-        shutil.copyfile(project.warehouse, workshop.build / "etl.duckdb")
-    warehouse = Warehouse.create(sql, settings, workshop.build / "etl.duckdb")
-    known_paths = request.known_paths.paths if request.known_paths else ()
-    warehouse.replace("policy.known_path", pa.table({"path": pa.array(known_paths, pa.string())}))
-    run = Run(project, settings, sql, warehouse, workshop.build / "exports", request.progress)
-    recorder = Recorder(
-        header,
-        run,
-        history,
-        clock,
-        fail_fast=request.fail_fast,
-        note=lambda draft: workshop.note({"state": "building", "draft": draft.model_dump(mode="json", by_alias=True)}),
-    )
+
+    def note(draft: Draft) -> None:
+        workshop.note({"state": "building", "draft": draft.model_dump(mode="json", by_alias=True)})
+
+    draft = Draft(header=header, started=(*stages, *STAGES)[0].name)
+    note(draft)
+    warehouse = recorder = None
     try:
+        warehouse = _begun_warehouse(request, sql, workshop, is_new=STAGES[0] in stages)
+        run = Run(project, settings, sql, warehouse, workshop.build / "exports", request.progress)
+        recorder = Recorder(header, run, history, clock, fail_fast=request.fail_fast, note=note)
         with interruptible(warehouse.interrupt):
             reused = [published.receipts[stage.name] for stage in STAGES if stage not in stages] if published else []
             recorder.carry_over(reused)
@@ -116,16 +112,29 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
         workshop.decide(header.run_id)
     except BaseException as error:
         ignore()
-        warehouse.close()
-        if workshop.is_decided:
-            raise  # the next command finishes it
+        if warehouse:
+            warehouse.close()
+        if workshop.is_decided or (recorder is None and isinstance(error, SqlError)):
+            raise  # the next command finishes it; or there was no run, as the SQL does not work
+        recorded = recorder.draft if recorder else draft
         try:
-            failed = _write_failed(request.project, history, recorder.draft, _message(error), timestamp_of(clock))
+            failed = _write_failed(project, history, recorded, _message(error), timestamp_of(clock))
         except OSError:
             raise error from None  # where not even receipts can be written, the first error is the one to tell
         return Outcome(failed, error)
     workshop.roll_forward()
     return Outcome(dossier)
+
+
+def _begun_warehouse(request: Request, sql: Sql, workshop: Workshop, is_new: bool) -> Warehouse:
+    """Return the warehouse that the run builds: a new one, or the published one to go on from."""
+    file = workshop.build / "etl.duckdb"
+    if not is_new:
+        shutil.copyfile(request.project.warehouse, file)
+    warehouse = Warehouse.create(sql, request.settings, file)
+    known_paths = request.known_paths.paths if request.known_paths else ()
+    warehouse.replace("policy.known_path", pa.table({"path": pa.array(known_paths, pa.string())}))
+    return warehouse
 
 
 def _request(request: Request) -> RunRequest:
@@ -155,7 +164,7 @@ def plan_of(request: Request) -> Plan:
 def foresee(request: Request) -> list[dict[str, Any]]:
     """Return the books that the stages would have, as rows of receipts.book, computed in memory; nothing is written."""
     sql = Sql.of(request.project.overlay)
-    find_evidence(request.project.evidence)
+    find_evidence(request.project.evidence, request.settings.follow_links)
     warehouse = Warehouse.create(sql, request.settings)
     try:
         if request.known_paths is not None:
