@@ -89,11 +89,17 @@ class Workshop:
         shutil.rmtree(self.build, ignore_errors=True)
 
     def abandon(self) -> None:
-        """Leave no trace of a run that will not publish; a publish step that has begun is left for the next command."""
-        if self.journal.is_file() and self._entry()["state"] == "building":
-            self.done()
-        elif not self.journal.is_file():
+        """Leave no trace of a run that will not publish; what has begun to be moved is left for the next command."""
+        if not self.journal.is_file():
             shutil.rmtree(self.build, ignore_errors=True)
+        elif self._entry()["state"] == "building" and not self._is_head_left:
+            self.done()
+
+    @property
+    def _is_head_left(self) -> bool:
+        """Whether a failed run's folder is among those of the other runs, and the head that names it is not."""
+        failed = self.build / "failed"
+        return (failed / "head").is_file() and not any(path.is_dir() for path in failed.iterdir())
 
     def prepare(self) -> None:
         """Make everything that was built durable: the last moment at which a run can still fail."""
