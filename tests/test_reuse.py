@@ -4,9 +4,9 @@
 """
 
 import json
-import random
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -270,3 +270,342 @@ def test_many_sequences_of_edits_and_runs(number: int, template: Path, tmp_path:
     try_sequences(tried, number, examples=25)
     assert tried.compared >= 25
     print(f"{tried.count} sequences, {tried.compared} runs held against {len(tried.fresh)} fresh roots")
+
+
+# What etl plan says, and why.
+
+
+@pytest.fixture
+def root(template: Path, tmp_path: Path) -> Path:
+    """Give a root with one published run."""
+    return Path(shutil.copytree(template, tmp_path / "root"))
+
+
+def reasons(root: Path, *options: str | Path) -> dict[str, str]:
+    """Return the stages that would run, and why."""
+    steps = etl("plan", "--root", root, "--json", *options).json["steps"]
+    assert [step["stage"] for step in steps] == STAGE_NAMES
+    return {step["stage"]: step["reason"] for step in steps if step["action"] == "run"}
+
+
+def every(reason: str, stages: Iterable[str] = STAGE_NAMES) -> dict[str, str]:
+    """Return the same reason for each of these stages."""
+    return dict.fromkeys(stages, reason)
+
+
+def published(root: Path) -> str:
+    """Return the id of the published run."""
+    return str(etl("plan", "--root", root, "--json").json["published_run_id"])
+
+
+def test_plan_where_nothing_is_published(tmp_path: Path) -> None:
+    """Before the first run, and after a first run that failed: every stage runs, as nothing is published yet."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": LINES})
+    assert reasons(tmp_path) == every("nothing is published yet.")
+    assert etl("run-all", "--fail-fast", "--root", tmp_path).exit_code == 1
+    assert reasons(tmp_path) == every("nothing is published yet.")
+
+
+def test_plan_as_json(root: Path) -> None:
+    """The published run, and one step per stage: what becomes of it, why, and which run made what would be reused."""
+    made_by = newest(root)["summary"]["run_id"]
+    assert etl("plan", "--root", root, "--json").json == {
+        "schema_version": 1,
+        "published_run_id": made_by,
+        "steps": [
+            {"stage": stage, "action": "reuse", "reason": f"nothing changed since run {made_by}.", "made_by": made_by}
+            for stage in STAGE_NAMES
+        ],
+    }
+    (root / "warehouse" / "etl.duckdb").unlink()
+    assert etl("plan", "--root", root, "--json").json == {
+        "schema_version": 1,
+        "published_run_id": None,
+        "steps": [
+            {"stage": stage, "action": "run", "reason": "the warehouse is not as it was published.", "made_by": None}
+            for stage in STAGE_NAMES
+        ],
+    }
+
+
+def test_plan_for_people(root: Path) -> None:
+    """A line per stage, with its reason in full."""
+    shown = etl("plan", "--root", root, "--include-partial").stdout.splitlines()
+    lines = {
+        line.split()[0]: " ".join(line.split()[1:]) for line in shown if line.split() and line.split()[0] in STAGE_NAMES
+    }
+    assert list(lines) == STAGE_NAMES
+    assert lines["collect"] == f"reuse nothing changed since run {published(root)}."
+    assert lines["export-sft"] == "run settings changed: include_partial is True, and was False."
+
+
+def test_plan_check(root: Path) -> None:
+    """--check has exit code 1 if a stage must run, and 0 if none must; without it a plan is a plan, with exit code 0."""
+    assert [etl("plan", *check, "--root", root).exit_code for check in ([], ["--check"])] == [0, 0]
+    options = ["--include-review", "--root", root]
+    assert [etl("plan", *check, *options).exit_code for check in ([], ["--check"], ["--check", "--json"])] == [0, 1, 1]
+
+
+def test_plan_writes_nothing(root: Path) -> None:
+    """A plan leaves every file as it was, with its time."""
+    before = {file: file.stat().st_mtime_ns for file in root.rglob("*")}
+    assert reasons(root, "--include-partial")
+    assert {file: file.stat().st_mtime_ns for file in root.rglob("*")} == before
+
+
+def test_plan_without_evidence(root: Path) -> None:
+    """Where there is no evidence folder, a plan says so in one sentence, with exit code 2."""
+    shutil.rmtree(root / "evidence")
+    result = etl("plan", "--root", root)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"etl: {root / 'evidence'}: there is no such evidence folder")
+
+
+SETTINGS: dict[str, tuple[list[str], str, list[str]]] = {
+    "include_partial": (["--include-partial"], "is True, and was False", ["export-sft"]),
+    "include_review": (["--include-review"], "is True, and was False", ["export-rag"]),
+    "max_pairs_per_task": (["--set=max_pairs_per_task=1"], "is 1, and was 5", ["export-preference"]),
+    "accept_at": (["--set=accept_at=0.7"], "is 0.7, and was 0.9", STAGE_NAMES[1:]),
+    "partial_at": (["--set=partial_at=0.7"], "is 0.7, and was 0.5", STAGE_NAMES[1:]),
+    "grounded_accept_at": (["--set=grounded_accept_at=0.7"], "is 0.7, and was 0.8", STAGE_NAMES[1:]),
+    "max_depth": (["--set=max_depth=3"], "is 3, and was 64", STAGE_NAMES),
+    "max_line_bytes": (["--set=max_line_bytes=100"], f"is 100, and was {64 << 20}", STAGE_NAMES),
+    "follow_links": (["--follow-links"], "is True, and was False", STAGE_NAMES),
+    "threads": (["--set=threads=1"], "", []),
+    "memory_limit": (["--set=memory_limit=1GB"], "", []),
+    "drift_threshold": (["--set=drift_threshold=0.9"], "", []),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_concerns_the_stages_that_it_can_change(root: Path, name: str) -> None:
+    """Another value: the stages whose output it can change run, and are told both values; the others are reused."""
+    options, change, stages = SETTINGS[name]
+    assert reasons(root, *options) == every(f"settings changed: {name} {change}.", stages)
+
+
+def test_a_manifest_concerns_the_exports(root: Path) -> None:
+    """Known paths decide what is exported: the exports run, collect and score are reused; the same paths change nothing."""
+    manifest = root / "one.txt"
+    assert list(reasons(root, "--known-paths", manifest)) == EXPORTS
+    assert etl("run-all", "--root", root, "--known-paths", manifest).exit_code in {0, 3}
+    copy = manifest.rename(root / "copy.txt")
+    assert reasons(root, "--known-paths", copy) == {}
+    copy.write_text("src/two.py\n", encoding="utf-8")
+    assert list(reasons(root, "--known-paths", copy)) == EXPORTS
+
+
+def test_each_stage_is_told_of_the_settings_that_concern_it(root: Path) -> None:
+    """Several settings changed: a stage names those that can change what it writes, and no other."""
+    options = ["--include-partial", "--include-review", "--set=drift_threshold=0.9"]
+    assert reasons(root, *options) == {
+        "export-rag": "settings changed: include_review is True, and was False.",
+        "export-sft": "settings changed: include_partial is True, and was False.",
+    }
+
+
+def test_under_an_overlay_any_setting_concerns_every_stage(root: Path) -> None:
+    """A view of the root's own may read any setting: every stage runs, and is told of the change."""
+    add_view(root)
+    assert etl("run-all", "--root", root).exit_code in {0, 3}
+    assert reasons(root) == {}
+    assert reasons(root, "--include-partial") == every("settings changed: include_partial is True, and was False.")
+
+
+def add_view(root: Path) -> None:
+    """Add a view to the root's overlay."""
+    overlay = root / "sql" / "9_mine"
+    overlay.mkdir(parents=True)
+    (overlay / "view.sql").write_text("select 1 as one\n", encoding="utf-8")
+
+
+def test_other_sql_concerns_every_stage(root: Path) -> None:
+    """A view added under ROOT/sql is other code: every stage runs; without it again, what was published is reused."""
+    add_view(root)
+    assert reasons(root) == every(f"the code or the SQL is not that of run {published(root)}.")
+    shutil.rmtree(root / "sql")
+    assert reasons(root) == {}
+    replaced = root / "sql" / "6_datasets" / "sft.sql"
+    replaced.parent.mkdir(parents=True)
+    replaced.write_text(Sql.of(root / "sql").files["sql/6_datasets/sft.sql"], encoding="utf-8")
+    assert reasons(root) == {}, "the same text in the root's own folder is the same code"
+
+
+def test_another_engine_concerns_every_stage(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another version of DuckDB: every stage runs, and is told both versions."""
+    was = newest(root)["collect"]["engine"]["duckdb"]
+    monkeypatch.setattr("etl.ledger.duckdb_version", lambda: "99.0")
+    assert reasons(root) == every(f"duckdb is 99.0, and was {was}.")
+
+
+def grow(file: Path) -> str:
+    """Append a line."""
+    before = file.stat().st_size
+    file.write_bytes(file.read_bytes() + b"\n")
+    return f"evidence.jsonl has {before + 1:,} bytes, and had {before:,}."
+
+
+def rewrite(file: Path) -> str:
+    """Change a byte; size and time stay."""
+    found = file.stat()
+    file.write_bytes(file.read_bytes().replace(b"Worse", b"worse", 1))
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+    return "evidence.jsonl has other bytes than it had."
+
+
+def add(file: Path) -> str:
+    """Add a file beside it."""
+    file.with_name("new.jsonl").touch()
+    return "new.jsonl is new evidence."
+
+
+def lose(file: Path) -> str:
+    """Delete it."""
+    file.unlink()
+    return "evidence.jsonl is gone from the evidence."
+
+
+def lock_out(file: Path) -> str:
+    """Put a link that leads nowhere in its place."""
+    file.unlink()
+    file.symlink_to("nowhere.jsonl")
+    return "evidence.jsonl has 0 bytes, and had"
+
+
+@pytest.mark.parametrize("edit", [grow, rewrite, add, lose, lock_out])
+def test_other_evidence_concerns_every_stage(root: Path, edit: Callable[[Path], str]) -> None:
+    """Evidence that is new, gone or another than it was: every stage runs, and is told which file it is."""
+    why = edit(root / "evidence" / "evidence.jsonl")
+    found = reasons(root)
+    assert list(found) == STAGE_NAMES
+    assert all(reason.startswith(why) for reason in found.values()), found
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("exports/sft/instruction_response.jsonl", "export-sft"),
+        ("exports/quarantine/rag.parquet", "export-rag"),
+    ],
+)
+def test_a_spoiled_output_concerns_its_stage(root: Path, name: str, stage: str) -> None:
+    """A published file that is gone or edited: the stage that wrote it runs, and puts it back; the others are reused."""
+    before, wanted = exports(root), {stage: f"{name} is gone, or is not what was published."}
+    (root / name).unlink()
+    assert reasons(root) == wanted
+    (root / name).write_bytes(before[name][:-1] + b"?" if before[name] else b"?")
+    assert reasons(root) == wanted
+    assert etl("run", stage, "--root", root).exit_code in {0, 1, 3}
+    statuses = {name: newest(root)[name]["status"] for name in STAGE_NAMES}
+    assert statuses == every("reused") | {stage: "ok"}
+    assert exports(root) == before
+
+
+def damage(name: str, content: bytes | None) -> Callable[[Path, Path], str]:
+    """Return a way to damage a document of the published run."""
+
+    def change(_: Path, folder: Path) -> str:
+        (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
+        return f"the receipts of the published run {folder.name} are damaged."
+
+    return change
+
+
+def edit_receipt(_: Path, folder: Path) -> str:
+    """Change a figure in a receipt."""
+    content = (folder / "score.json").read_bytes()
+    (folder / "score.json").write_bytes(content.replace(b'"duration_ms": ', b'"duration_ms": 1'))
+    return f"the receipts of the published run {folder.name} are damaged."
+
+
+def forge_summary(_: Path, folder: Path) -> str:
+    """Change a figure in the summary, which binds all the others as before."""
+    content = (folder / "summary.json").read_bytes()
+    (folder / "summary.json").write_bytes(content.replace(b'"total_skipped": 0', b'"total_skipped": 1'))
+    return f"the receipts of the published run {folder.name} are damaged."
+
+
+def write_elsewhere(root: Path, _: Path) -> str:
+    """Write to the warehouse."""
+    write_to_warehouse(root)
+    return "the warehouse is not as it was published."
+
+
+def leave_a_log(root: Path, _: Path) -> str:
+    """Leave a write-ahead log beside the warehouse, as a shell does that was killed."""
+    (root / "warehouse" / "etl.duckdb.wal").touch()
+    return "the warehouse is not as it was published."
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        damage("collect.json", None), damage("summary.json", b"{}"), damage("drift.json", b"{}"),
+        damage("summary.md", None), edit_receipt, forge_summary, write_elsewhere, leave_a_log,
+    ],
+)  # fmt: skip
+def test_a_damaged_version_is_not_reused(root: Path, change: Callable[[Path, Path], str]) -> None:
+    """Receipts or a warehouse that are not as the published run left them: every stage must run, and is told so."""
+    why = change(root, root / REPORTS / published(root))
+    assert reasons(root) == every(why)
+    result = etl("run", "export-all", "--root", root)
+    assert (result.exit_code, result.stderr) == (
+        2, f"etl: collect cannot be carried over: {why} Run it too, or use etl run-all.\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [edit_receipt, leave_a_log])
+def test_a_run_heals_a_damaged_version(root: Path, change: Callable[[Path, Path], str]) -> None:
+    """The next run makes all anew, the same bytes as before, and from then on there is something to reuse."""
+    before = exports(root)
+    change(root, root / REPORTS / published(root))
+    assert etl("run-all", "--root", root).exit_code in {0, 3}
+    assert [newest(root)[stage]["status"] for stage in STAGE_NAMES] == ["ok"] * 5
+    assert exports(root) == before
+    assert reasons(root) == {}
+
+
+def test_force(root: Path) -> None:
+    """--force runs the stages that are named though nothing changed, and what they write is what they wrote."""
+    before = exports(root)
+    assert etl("run", "score", "export-rag", "--force", "--root", root).exit_code == 0
+    statuses = [newest(root)[stage]["status"] for stage in STAGE_NAMES]
+    assert statuses == ["reused", "ok", "ok", "reused", "reused"]
+    assert etl("run-all", "--force", "--root", root).exit_code == 0
+    assert [newest(root)[stage]["status"] for stage in STAGE_NAMES] == ["ok"] * 5
+    assert exports(root) == before
+
+
+def test_a_reused_stage_names_the_run_that_made_it(root: Path) -> None:
+    """After several runs made_by is still the run whose own receipt is ok, for each stage its own."""
+    first = published(root)
+    assert etl("run-all", "--root", root).exit_code == 0
+    assert etl("run", "export-sft", "--force", "--root", root).exit_code == 0
+    third = published(root)
+    assert etl("run-all", "--root", root).exit_code == 0
+    made_by = {stage: newest(root)[stage]["made_by"] for stage in STAGE_NAMES}
+    assert made_by == every(first) | {"export-sft": third}
+    steps = etl("plan", "--root", root, "--json").json["steps"]
+    assert {step["stage"]: step["made_by"] for step in steps} == made_by
+
+
+def test_a_failed_run_changes_no_plan(root: Path) -> None:
+    """A run that published nothing is nothing to reuse: the plan is held against the published one before and after it."""
+    with (root / "evidence" / "evidence.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write("not json\n")
+    before = etl("plan", "--root", root, "--json").json
+    assert etl("run-all", "--fail-fast", "--root", root).exit_code == 1
+    assert etl("plan", "--root", root, "--json").json == before
+
+
+def test_fail_fast_stops_at_a_reused_collect_that_skipped_lines(root: Path) -> None:
+    """Lines that were skipped stay skipped: a run that reuses such a collect with --fail-fast fails, as it would anew."""
+    with (root / "evidence" / "evidence.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write("not json\n")
+    assert etl("run-all", "--root", root).exit_code == 1
+    before = exports(root)
+    result = etl("run-all", "--fail-fast", "--root", root)
+    assert (result.exit_code, "--fail-fast stops there" in result.stderr) == (1, True)
+    summary = newest(root)["summary"]
+    assert [stage["status"] for stage in summary["stages"]] == ["failed", *["not_run"] * 4]
+    assert (summary["published"], exports(root)) == (False, before)
