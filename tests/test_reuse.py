@@ -245,7 +245,7 @@ def try_sequences(tried: type[Root], number: int, examples: int) -> None:
         seed(number)(tried),
         settings=settings(
             max_examples=examples,
-            stateful_step_count=6,
+            stateful_step_count=8,
             deadline=None,
             database=None,
             print_blob=False,
