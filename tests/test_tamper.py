@@ -488,6 +488,17 @@ def cut_before_head(patch: pytest.MonkeyPatch, error: type[BaseException]) -> No
     patch.setattr(Path, "replace", until_head)
 
 
+def kill(root: Path, *options: str, method: str, when: str) -> subprocess.CompletedProcess[bytes]:
+    """Run everything in another process, which dies where a method of Path is called under a condition."""
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom etl.cli import app\n"
+        f"method = Path.{method}\n"
+        f"def die(self, *more, **named):\n    if {when}:\n        os._exit(9)\n    return method(self, *more, **named)\n"
+        f"Path.{method} = die\nsys.argv = ['etl', 'run-all', *sys.argv[1:]]\napp()\n"
+    )
+    return subprocess.run([sys.executable, "-c", code, "--root", root, *options], capture_output=True, check=False)
+
+
 @pytest.mark.parametrize("step", ["_swap_exports", "_move", "move_reports", "head", "done"])
 def test_the_next_command_repairs_a_cut_publish_step(
     two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
@@ -516,14 +527,12 @@ def test_the_next_command_repairs_head_of_a_failed_run(two_runs: Path, tmp_path:
     """A failed run that is killed between its folder and head: verify --all puts head there, and finds all as recorded."""
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
     add_bad_line(root)
-    code = (
-        "import os, sys\nfrom pathlib import Path\nfrom etl.cli import app\nreplace = Path.replace\n"
-        "def until_head(self, target):\n"
-        "    if self.name == 'head' and Path(target).parent.name == 'distillation':\n        os._exit(9)\n"
-        "    return replace(self, target)\n"
-        "Path.replace = until_head\nsys.argv = ['etl', 'run-all', '--fail-fast', '--root', sys.argv[1]]\napp()\n"
+    killed = kill(
+        root,
+        "--fail-fast",
+        method="replace",
+        when="self.name == 'head' and Path(more[0]).parent.name == 'distillation'",
     )
-    killed = subprocess.run([sys.executable, "-c", code, root], capture_output=True, check=False)
     assert killed.returncode == 9
     assert len(verifier.check(root)) == 1
     assert files_failed(root)
@@ -531,6 +540,16 @@ def test_the_next_command_repairs_head_of_a_failed_run(two_runs: Path, tmp_path:
     assert verifier.check(root) == []
     summary = etl("receipts", "--root", root, "--json").json["summary"]
     assert (summary["seq"], summary["stages"][0]["status"]) == (3, "failed")
+
+
+def test_the_next_command_removes_what_a_killed_run_tried_the_folders_with(two_runs: Path, tmp_path: Path) -> None:
+    """A run that is killed while it tries whether exports/ can be written: nothing of that is taken for tampering."""
+    root = Path(shutil.copytree(two_runs, tmp_path / "root"))
+    killed = kill(root, method="unlink", when="self.name == '.etl-probe' and self.parent.name == 'exports'")
+    assert killed.returncode == 9
+    assert verifier.check(root) == ["exports/.etl-probe: no receipt names it."]
+    assert etl("verify", "--all", "--root", root).exit_code == 0
+    assert verifier.check(root) == []
 
 
 def test_the_next_command_repairs_head_that_the_system_refused(
