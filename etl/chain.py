@@ -5,7 +5,6 @@ outputs; ``head`` names the newest summary. What is changed, removed, added or e
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -91,7 +90,7 @@ def _links(reports: Path) -> tuple[list[Link], list[Check]]:
             continue
         try:
             content = (path / "summary.json").read_bytes()
-            link = Link(RunSummary.model_validate_json(content), sha256(content).hexdigest())
+            link = Link(RunSummary.model_validate_json(content, strict=True), sha256(content).hexdigest())
         except (OSError, ValueError) as error:
             why = str(error).splitlines()[0]
             checks.append(Check(f"{path.name}/summary.json", "failed", f"the summary is missing or damaged: {why}"))
@@ -136,15 +135,19 @@ def _head(file: Path, links: list[Link]) -> Check:
     if not links and not file.exists():
         return Check("head", "ok", "there was no run yet")
     try:
-        head = Head.model_validate_json(file.read_bytes())
+        content = file.read_bytes()
+        head = Head.model_validate_json(content, strict=True)
     except (OSError, ValueError) as error:
         return Check("head", "failed", f"it is missing or damaged: {str(error).splitlines()[0]}")
     newest = links[-1] if links else None
     if newest is None or head.seq > newest.summary.seq:
         last = newest or "the beginning"
         return Check("head", "failed", f"it names run {head.seq}; the runs after {last} were removed")
-    is_newest = (head.seq, head.run_id, head.sha256) == (newest.summary.seq, newest.summary.run_id, newest.sha256)
-    return passed_or("head", is_newest, f"it does not name {newest}, whose summary has the hash {newest.sha256}")
+    wanted = Head(seq=newest.summary.seq, run_id=newest.summary.run_id, sha256=newest.sha256)
+    if head != wanted:
+        return Check("head", "failed", f"it does not name {newest}, whose summary has the hash {newest.sha256}")
+    is_as_written = content == wanted.to_json().encode()
+    return passed_or("head", is_as_written, f"it names {newest}, but its bytes are not those that were written")
 
 
 def _pin(pinned: str, links: list[Link]) -> Check:
@@ -160,8 +163,11 @@ def _pin(pinned: str, links: list[Link]) -> Check:
 def _files(project: Project, links: list[Link]) -> Iterator[Check]:
     """Yield whether the published files, and the evidence that they were made from, are as the published run names them."""
     published = next((link for link in reversed(links) if link.summary.published), None)
-    named: set[str] = set()
+    named = {project.relative(project.exports / name) for name in KEPT if (project.exports / name).is_file()}
     for receipt in _receipts(project.reports, published):
+        if isinstance(receipt, Check):
+            yield receipt
+            continue
         for entry in receipt.outputs.files:
             if entry.bytes is not None:
                 named.add(entry.path)
@@ -170,14 +176,17 @@ def _files(project: Project, links: list[Link]) -> Iterator[Check]:
             yield from (check_input(project.evidence / entry.path, entry) for entry in receipt.inputs.files)
     for file in sorted(project.exports.rglob("*")):
         path = project.relative(file)
-        if not file.is_dir() and path not in named and not (file.parent == project.exports and file.name in KEPT):
+        if (file.is_symlink() or not file.is_dir()) and path not in named:
             yield Check(path, "failed", "no receipt names it")
 
 
-def _receipts(reports: Path, link: Link | None) -> Iterator[StageReceipt]:
-    """Yield the receipts of a run that can be read; those that cannot have failed as documents."""
-    if link:
-        folder = reports / link.summary.run_id
-        for stage in link.summary.stages:
-            with suppress(OSError, ValueError):
-                yield StageReceipt.model_validate_json((folder / f"{stage.name}.json").read_bytes())
+def _receipts(reports: Path, link: Link | None) -> Iterator[StageReceipt | Check]:
+    """Yield the receipts of a run, and a failed check in place of one that cannot be read."""
+    if link is None:
+        return
+    for stage in link.summary.stages:
+        document = f"{link.summary.run_id}/{stage.name}.json"
+        try:
+            yield StageReceipt.model_validate_json((reports / document).read_bytes(), strict=True)
+        except (OSError, ValueError) as error:
+            yield Check(document, "failed", f"the receipt is missing or damaged: {str(error).splitlines()[0]}")

@@ -105,11 +105,11 @@ def _changed_settings(stage: Stage, receipt: StageReceipt, header: RunHeader, su
     if receipt.settings_hash == header.settings_hashes[stage.name]:
         return None
     before, now = summary.request.settings, header.request.settings
-    changes = [
-        f"{name} is {now[name]}, and was {before.get(name)}"
-        for name in now
-        if can_change(name, None) and before.get(name) != now[name]
-    ]
+    changed = [name for name in now if can_change(name, None) and before.get(name) != now[name]]
+    mine = [
+        name for name in changed if can_change(name, stage.name)
+    ] or changed  # an overlay's views may read any setting
+    changes = [f"{name} is {now[name]}, and was {before.get(name)}" for name in mine]
     return "settings changed: " + (", ".join(changes) or "another version made the published run")
 
 

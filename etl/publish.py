@@ -26,6 +26,7 @@ from etl.project import Project
 NAMELESS_SECONDS = 1.0
 
 _KEPT = ("README.md", ".gitkeep")
+_PROBE = ".etl-probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +90,22 @@ class Workshop:
         shutil.rmtree(self.build, ignore_errors=True)
 
     def abandon(self) -> None:
-        """Leave no trace of a run that will not publish; a publish step that has begun is left for the next command."""
-        if self.journal.is_file() and self._entry()["state"] == "building":
-            self.done()
-        elif not self.journal.is_file():
+        """Leave no trace of a run that will not publish; what has begun to be moved is left for the next command."""
+        if not self.journal.is_file():
             shutil.rmtree(self.build, ignore_errors=True)
+        elif self._entry()["state"] == "building" and not self._is_head_left:
+            self.done()
+
+    @property
+    def _is_head_left(self) -> bool:
+        """Whether a failed run's folder is among those of the other runs, and the head that names it is not."""
+        failed = self.build / "failed"
+        return (failed / "head").is_file() and not any(path.is_dir() for path in failed.iterdir())
 
     def prepare(self) -> None:
         """Make everything that was built durable: the last moment at which a run can still fail."""
         self.project.reports.mkdir(parents=True, exist_ok=True)
-        places = [self.project.root, self.project.warehouse.parent, self.project.reports.parent, self.project.reports]
-        if self.project.exports.is_dir():
-            places.append(self.project.exports)
-        for place in places:
+        for place in self._places:
             _require_writable(place)
         exports = self.build / "exports"
         exports.mkdir(exist_ok=True)
@@ -110,6 +114,13 @@ class Workshop:
                 sync_file(Path(shutil.copy2(self.project.exports / name, exports / name)))
         for folder, _, _ in os.walk(self.build):
             sync_folder(Path(folder))
+
+    @property
+    def _places(self) -> list[Path]:
+        """The folders in which names change when a run is published; exports/ only where it is there already."""
+        project = self.project
+        places = [project.root, project.warehouse.parent, project.reports.parent, project.reports]
+        return [*places, project.exports] if project.exports.is_dir() else places
 
     def decide(self, run_id: str) -> None:
         """Say in the journal that what was built is to be published: from here on a cut run is rolled forward."""
@@ -142,6 +153,8 @@ class Workshop:
             self.roll_forward()
         else:
             on_cut(entry)
+            for place in self._places:
+                (place / _PROBE).unlink(missing_ok=True)
             self.done()
 
     def recover_if_cut(self, on_cut: Callable[[dict[str, Any]], None]) -> None:
@@ -193,7 +206,7 @@ def move_reports(built: Path, reports: Path, run_id: str) -> None:
 
 def _require_writable(folder: Path) -> None:
     """Raise OSError where names in a folder cannot be changed: better now than in the middle of the publish step."""
-    probe = folder / ".etl-probe"
+    probe = folder / _PROBE
     probe.touch()
     probe.unlink()
 

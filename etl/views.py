@@ -57,7 +57,7 @@ class Sql:
                     raise SqlError(
                         f"{overlay.parent / path}: only tables.sql, raw.sql and macros.sql lie there; move it."
                     )
-            has_overlay = bool(added)
+            has_overlay = any(files.get(path) != text for path, text in added.items())
             files |= added
         spelled: dict[str, str] = {}
         for path in sorted(files):
