@@ -151,6 +151,7 @@ class Recorder:
                     sha256=sha256_of(file),
                     bytes=file.stat().st_size,
                     record_count=_records_in(file),
+                    columns=_columns_of(file),
                 )
 
     def _evidence_files(self) -> list[FileEntry]:
@@ -191,6 +192,12 @@ class Recorder:
                             f"{name} and {stage} would not be of one version: {entry.path} has changed between them; "
                             "run both, or etl run-all."
                         )
+
+
+def _columns_of(file: Path) -> list[str] | None:
+    if file.suffix != ".parquet":
+        return None
+    return [f"{column.name}: {column.type}" for column in pq.read_schema(file)]
 
 
 def _records_in(file: Path) -> int:

@@ -14,7 +14,7 @@ from etl.dossier import Dossier, compose, write
 from etl.errors import EtlError, NotFoundError, StageError, UsageError
 from etl.evidence import find_evidence
 from etl.export import audit_export
-from etl.history import copy_receipts, load_history, newest, read_documents
+from etl.history import copy_receipts, load_history, newest, read_documents, require_pin
 from etl.ledger import Draft, new_header, timestamp_of
 from etl.pipeline import STAGES, Stage, run_all
 from etl.project import Project
@@ -69,6 +69,7 @@ def execute(request: Request) -> Outcome:
         workshop.recover(lambda entry: write_cut_run(project, entry))
         history = load_history(project, sql, request.settings, as_copy=True)
         try:
+            require_pin(project, history)
             return _held_run(request, sql, workshop, history)
         finally:
             workshop.abandon()

@@ -14,9 +14,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from etl.errors import SettingError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Change = Annotated[float, Field(ge=0, le=1000)]
+Few = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 #: Settings that cannot change an output byte; the others make up the settings hash.
-WITHOUT_EFFECT_ON_OUTPUTS = frozenset({"drift_threshold", "threads", "memory_limit"})
+WITHOUT_EFFECT_ON_OUTPUTS = frozenset(
+    {
+        "drift_threshold",
+        "drift_min_count",
+        "drift_significance",
+        "drift_alert_change",
+        "drift_alert_p",
+        "drift_vanished_count",
+        "threads",
+        "memory_limit",
+    }
+)
 
 DRIFT_THRESHOLD_VARIABLE = "ETL_DRIFT_THRESHOLD"
 
@@ -44,7 +57,14 @@ class Settings(BaseModel):
         1000, description="Times its size that a compressed file may unpack to, once that is over 16 MiB."
     )
     follow_links: bool = Field(False, description="Follow links that lead out of the evidence folder.")
-    drift_threshold: Annotated[float, Field(ge=0)] = Field(0.2, description="Relative swing that drift warns about.")
+    drift_threshold: Change = Field(0.2, description="Relative swing above which drift warns, if it is no chance.")
+    drift_min_count: Few = Field(20, description="The larger of two counts from which on drift judges their swing.")
+    drift_significance: Fraction = Field(
+        0.05, description="Chance, over all comparisons of a run together, that drift takes chance for a swing."
+    )
+    drift_alert_change: Change = Field(0.5, description="Relative swing from which on drift alerts, see drift_alert_p.")
+    drift_alert_p: Fraction = Field(1e-6, description="An alert's swing is less likely than this to be chance.")
+    drift_vanished_count: Few = Field(20, description="Records from which on a vanished class is an alert.")
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="DuckDB threads; null: all cores.")
     memory_limit: str | None = Field(
         None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$", description="DuckDB memory, such as 2GB; null: its default."
