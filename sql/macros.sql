@@ -84,6 +84,10 @@ ln(0.39894228040143268 / (z + 2.92678600515804815))
 + ln((z * z + 3.83362947800146179 * z + 11.61511226260603247) / (z * z + 4.92081346632882033 * z + 24.12333774572479110))
 - z * z / 2;
 
+-- A probability as people read it.
+create or replace macro drift.chance(p) as
+if(p < 1e-299, 'p < 1e-299', format('p = {:.1g}', p));
+
 -- A share as people read it.
 create or replace macro drift.percent(share) as
 case

@@ -3,7 +3,7 @@
 -- the records in of their stage each category, each reason (skip classes are collect's), and what collect and the exports
 -- accept. Only stages that were done in both runs are compared, and shares only where both had records in.
 -- One fact is one comparison: records in of the later stages is what collect and score passed on; a counter with the very figures
--- that it has at an earlier stage is that stage's (is_repeated), and so is the volume of all where there is one source. What sums
+-- that one has at an earlier stage repeats it (is_repeated), and so does the volume of all where there is one source. What sums
 -- others up (all records, all accepted) is told only where none of them tells as much (is_told_by_parts).
 -- A swing warns if one count is at least drift_min_count, the relative change is above drift_threshold, and it is unlikely by
 -- chance: p, the two-sided conditional binomial probability of the two counts given their sum (in the proportion of the two
@@ -81,6 +81,16 @@ exposed as (
     from summed
 ),
 
+-- Figures that two stages share are one fact, whatever its names; a new or vanished class has few figures, so its name counts too.
+compared as (
+    select
+        *,
+        prior_records > 0 and records > 0 as is_in_both,
+        case when not is_in_both then counter end as fact,
+    from exposed
+    where prior_exposure > 0 and exposure > 0 and prior_records + records > 0
+),
+
 counted as (
     select
         *,
@@ -88,14 +98,12 @@ counted as (
             when kind = 'volume'
                 then count(*) filter (where kind = 'source') over (partition by run_id, measure, prior_records, records) > 0
             else
-                row_number() over (
-                    partition by run_id, measure, kind = 'volume', counter, prior_records, records, prior_exposure, exposure
+                rank() over (
+                    partition by run_id, measure, kind = 'volume', fact, prior_records, records, prior_exposure, exposure
                     order by position
                 ) > 1
         end as is_repeated,
-        prior_records > 0 and records > 0 as is_in_both,
-    from exposed
-    where prior_exposure > 0 and exposure > 0 and prior_records + records > 0
+    from compared
 ),
 
 -- The side that has fewer records than its exposure gives it: how many (and a half), and how many it should have.
@@ -147,7 +155,7 @@ likely as (
 held as (
     select
         likely.*,
-        exp(greatest(likely.log_p, -690)) as p,
+        if(likely.log_p < -690, 0, exp(likely.log_p)) as p,
         likely.records::double * likely.prior_exposure / nullif(likely.prior_records::double * likely.exposure, 0) - 1
             as change,
         setting.drift_significance / nullif(likely.comparisons, 0) as p_limit,
@@ -183,10 +191,10 @@ judged as (
 told as (
     select
         *,
-        first_value(stage) over (
-            partition by run_id, measure, counter, prior_records, records, prior_exposure, exposure
-            order by position
-        ) as first_stage,
+        first_value(counter || ' at ' || stage) over (
+            partition by run_id, measure, kind = 'volume', fact, prior_records, records, prior_exposure, exposure
+            order by position, counter
+        ) as first_told,
         kind in ('volume', 'accepted')
         and severity <> 'ok'
         and rank <= max(rank) filter (where kind in ('source', 'reason')) over (partition by run_id, stage, measure)
@@ -217,8 +225,8 @@ select
     coalesce(is_told_by_parts, false) as is_told_by_parts,
     severity,
     case
-        when is_repeated and kind = 'volume' then 'the same fact as its only source'
-        when is_repeated then format('the same fact as at {}', first_stage)
+        when is_repeated and kind = 'volume' then 'the same figures as its only source'
+        when is_repeated then format('the same figures as {}', first_told)
         when is_told_by_parts then 'told by what it sums up'
         when prior_records = 0 then 'new: it was 0'
         when records = 0

@@ -62,20 +62,20 @@ flagged as (
         position,
         stage,
         format(
-            '{}: {}{} went from {} ({}).',
+            '{}: {}{} went from {}{}.',
             stage,
             what,
             case when prior_records = 0 then ' is new: it' when records = 0 then ' has vanished: it' else '' end,
             course,
-            concat_ws(
-                '; ',
-                counts,
-                case
-                    when p is not null
-                        then format('{:+.1f} %, p = {:.1g}; threshold {:g} %', 100 * change, p, 100 * drift_threshold)
-                    when counts is null then 'none before or none now'
-                end
-            )
+            case
+                when p is not null
+                    then format(
+                        ' ({}{:+.1f} %, {}; threshold {:g} %)',
+                        coalesce(counts || '; ', ''), 100 * change, drift.chance(p), 100 * drift_threshold
+                    )
+                when counts is not null then format(' ({})', counts)
+                else ''
+            end
         ) as flag,
     from swing
     union all
