@@ -300,8 +300,8 @@ def test_a_new_and_a_vanished_source_are_named(tmp_path: Path) -> None:
     flags = etl("drift", "--root", tmp_path, "--json").json["flags"]
     assert [flag for flag in flags if flag.startswith("collect: records")] == [
         "collect: records of evidence went from 30 to 100 (+233.3 %, p = 5e-10; threshold 20 %).",
-        "collect: records of tau_bench has vanished: it went from 2 to 0.",
         "collect: records of outcomes is new: it went from 0 to 1.",
+        "collect: records of tau_bench has vanished: it went from 2 to 0.",
     ]
 
 
