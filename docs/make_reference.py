@@ -22,7 +22,7 @@ _SCHEMAS = {
     "pairs": "Who can be preferred over whom.",
     "datasets": "Every candidate row of each dataset, and why it does not ship.",
     "receipts": "What was recorded of each run, and the books as they are now.",
-    "drift": "Each run against its prior.",
+    "drift": "Each run against its prior; docs/drift.md tells how it is judged.",
 }
 
 
@@ -86,8 +86,8 @@ def settings_page() -> str:
         page.append(f"| `{name}` | {default} | {field.description} | {others.get(name, '')} |")
     page += [
         "",
-        "`drift_threshold`, `threads` and `memory_limit` cannot change an output byte; all others are part of the settings",
-        "hash that receipts and Parquet files carry.",
+        "The settings of drift, `threads` and `memory_limit` cannot change an output byte; all others are part of the settings",
+        "hash that receipts and Parquet files carry. [How drift decides](drift.md) tells what its settings do.",
         "",
     ]
     return "\n".join(page)

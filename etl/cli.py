@@ -52,6 +52,13 @@ Force = Annotated[bool, typer.Option("--force", help="Run the stages even where 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id (default: the newest).")]
+Against = Annotated[str | None, typer.Option("--against", metavar="RUN", help="Compare with this earlier run.")]
+Pin = Annotated[
+    str | None, typer.Option("--pin", metavar="RUN", help="Compare later runs with this one from now on, then stop.")
+]
+Unpin = Annotated[bool, typer.Option("--unpin", help="Compare each run with the one before it again, then stop.")]
+Explain = Annotated[bool, typer.Option("--explain", help="List every comparison and what each condition said of it.")]
+History = Annotated[bool, typer.Option("--history", help="Show the course of every figure over all runs, then stop.")]
 FailOn = Annotated[str, typer.Option("--fail-on", help="The severity from which on the exit code is 3: alert or warn.")]
 
 
@@ -151,27 +158,31 @@ def drift(
     threshold: Threshold = None,
     assignments: Assignments = None,
     fail_on: FailOn = "alert",
+    against: Against = None,
+    pin: Pin = None,
+    unpin: Unpin = False,
+    explain: Explain = False,
+    history: History = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Compare a run with the prior one that published; exit code 3 on an alert."""
+    """Compare a run with the prior one that published, or the pinned one; exit code 3 on an alert."""
     with _errors_for_people(as_json, debug):
         if fail_on not in {"alert", "warn"}:
             raise SettingError(f"--fail-on {fail_on}: it is alert or warn.")
+        _require_one_of({"--pin": pin, "--unpin": unpin, "--history": history, "--against": against})
+        if run_id and (pin or unpin or history):
+            raise UsageError(f"{run_id}: --pin, --unpin and --history are about all runs; leave it out.")
         settings, _ = _settings(assignments, None, False, False, threshold)
-        with _history(_project(root, None), settings) as history:
-            from etl.drift import drift_of
-            from etl.history import require_run
-
-            report = drift_of(history, require_run(history, run_id))
-        if as_json:
-            _print_json(report.model_dump(mode="json"))
+        project = _project(root, None)
+        if pin or unpin:
+            _pin(project, settings, pin, as_json)
+        elif history:
+            _show_courses(project, settings, as_json)
         else:
-            from etl.console import show_drift
-
-            show_drift(report)
-        fails = {"alert"} if fail_on == "alert" else {"alert", "warn"}
-        raise typer.Exit(3 if report.severity in fails else 0)
+            severity = _show_drift(project, settings, run_id, against, explain, as_json)
+            fails = {"alert"} if fail_on == "alert" else {"alert", "warn"}
+            raise typer.Exit(3 if severity in fails else 0)
 
 
 @app.command()
@@ -449,6 +460,68 @@ def _bytes_of(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise NotFoundError(f"{file}: it cannot be read ({error.strerror}).") from None
+
+
+def _require_one_of(flags: dict[str, object]) -> None:
+    given = [flag for flag, value in flags.items() if value]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} ask for different things; give one of them.")
+
+
+def _pin(project: "Project", settings: "Settings", run_id: str | None, as_json: bool) -> None:
+    from etl.drift import pin, unpin
+
+    if run_id is None:
+        unpin(project)
+    else:
+        with _history(project, settings) as history:
+            pin(project, history, run_id)
+    if as_json:
+        _print_json({"pinned": run_id})
+    else:
+        from etl.console import show_pin
+
+        show_pin(run_id)
+
+
+def _show_courses(project: "Project", settings: "Settings", as_json: bool) -> None:
+    from etl.drift import courses
+
+    with _history(project, settings) as history:
+        rows = courses(history)
+    if as_json:
+        _print_json(rows)
+    else:
+        from etl.console import show_courses
+
+        show_courses(rows)
+
+
+def _show_drift(
+    project: "Project", settings: "Settings", run_id: str | None, against: str | None, explain: bool, as_json: bool
+) -> str:
+    """Show the drift of a run and return its severity."""
+    from etl.drift import compare_against, comparisons_of, drift_of
+    from etl.history import require_pin, require_run
+
+    with _history(project, settings) as history:
+        run_id = require_run(history, run_id)
+        if against is None:
+            require_pin(project, history)
+        else:
+            compare_against(history, run_id, against)
+        report = drift_of(history, run_id)
+        comparisons = comparisons_of(history, run_id) if explain else None
+    if as_json:
+        document = report.model_dump(mode="json")
+        _print_json(document if comparisons is None else document | {"comparisons": comparisons})
+    else:
+        from etl.console import show_comparisons, show_drift
+
+        show_drift(report)
+        if comparisons is not None:
+            show_comparisons(comparisons)
+    return report.severity
 
 
 def _run(

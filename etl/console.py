@@ -19,6 +19,13 @@ from etl.runner import Outcome
 #: Columns of a table that goes to a pipe or a file.
 PIPE_WIDTH = 240
 
+#: A sparkline's levels, lowest first.
+_BARS = "▁▂▃▄▅▆▇█"
+
+#: What a row of courses holds besides its names and bars, in columns; and the runs that are shown on any terminal.
+_COURSE_MARGIN = 44
+_LEAST_RUNS = 10
+
 _STYLES = {
     "ok": "green", "reused": "green", "yes": "green", "warn": "yellow", "unchecked": "yellow", "not_run": "yellow",
     "failed": "red", "no": "red", "alert": "red", "reuse": "green", "run": "yellow",
@@ -128,6 +135,76 @@ def show_drift(report: DriftReport) -> None:
             *("" if same is None else _yes(same) for same in (stage.input_hash_match, stage.output_hash_match)),
         )
     _print(table)
+
+
+def show_comparisons(comparisons: Sequence[dict[str, Any]]) -> None:
+    """Show every figure that was compared, and why it is flagged or not."""
+    table = _table("comparisons", "stage", "what", "before", "now", "severity", "why")
+    for row in comparisons:
+        is_volume = row["kind"] in {"source", "volume"}
+        cells = (
+            f"{records:,}" if is_volume else f"{records:,} of {exposure:,}"
+            for records, exposure in (
+                (row["prior_records"], row["prior_exposure"]),
+                (row["records"], row["exposure"]),
+            )
+        )
+        what = f"records of {row['counter']}" if row["kind"] == "source" else row["counter"]
+        table.add_row(
+            row["stage"], _safe(what), *cells, Text(row["severity"], _STYLES[row["severity"]]), _safe(row["why"])
+        )
+    _print(table)
+
+
+def show_courses(rows: Sequence[dict[str, Any]]) -> None:
+    """Show a sparkline per stage and counter: as many of the newest runs as fit, the newest at the right.
+
+    Each is drawn from its lowest to its highest value. A run that did not do the stage is a dot.
+    """
+    seqs = sorted({row["seq"] for row in rows})
+    widest = max((len(row["stage"]) + len(row["counter"]) for row in rows), default=0)
+    shown = seqs[-max(_console().width - widest - _COURSE_MARGIN, _LEAST_RUNS) :]
+    done = {(row["stage"], row["seq"]) for row in rows}
+    figures: dict[tuple[str, str, str], dict[int, float]] = {}
+    for row in rows:
+        key = (row["stage"], row["stat"], row["counter"])
+        figures.setdefault(key, {})[row["seq"]] = row["records"] if row["share"] is None else row["share"]
+    is_share = {(row["stage"], row["stat"], row["counter"]) for row in rows if row["records_in"] is not None}
+    table = _table(
+        f"the last {len(shown)} of {len(seqs)} runs", "stage", "what", "course", "lowest", "highest", "newest"
+    )
+    for key, course in figures.items():
+        stage, _, counter = key
+        # A counter that a run does not name was 0 there, if the run did the stage.
+        values = [course.get(seq, 0.0 if (stage, seq) in done else None) for seq in shown]
+        known = [value for value in values if value is not None]
+        if known:
+            bounds = (min(known), max(known), known[-1])
+            table.add_row(
+                stage, _safe(counter), sparkline(values), *(_figure(value, key in is_share) for value in bounds)
+            )
+    _print(table)
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Return a bar per value, from the lowest to the highest; a dot where there is none. All alike: in the middle."""
+    known = [value for value in values if value is not None]
+    lowest, highest = min(known, default=0), max(known, default=0)
+
+    def bar(value: float) -> str:
+        level = (value - lowest) / (highest - lowest) if highest > lowest else 0.5
+        return _BARS[round(level * (len(_BARS) - 1))]
+
+    return "".join("·" if value is None else bar(value) for value in values)
+
+
+def show_pin(run_id: str | None) -> None:
+    """Say with which run later ones are compared from now on."""
+    _line(f"Later runs are compared with {run_id}." if run_id else "Each run is compared with the one before it.")
+
+
+def _figure(value: float, is_share: bool) -> str:
+    return f"{100 * value:.1f} %" if is_share else f"{value:,.0f}"
 
 
 def show_checks(title: str, checks: Sequence[tuple[str, str, str]]) -> None:

@@ -40,13 +40,15 @@ class FileEntry(Document):
     """A file or relation that a stage read or wrote.
 
     ``path`` is relative to the evidence folder (inputs) or the root (outputs), or the name of a relation, which has no
-    ``bytes``. ``sha256`` is null for a file that could not be read.
+    ``bytes``. ``sha256`` is null for a file that could not be read. ``columns`` are the names and types in a Parquet file
+    (``id: string``), null for all others.
     """
 
     path: str
     sha256: Sha256 | None
     bytes: Count | None
     record_count: Count
+    columns: list[str] | None = None
 
 
 class Side(Document):
@@ -355,6 +357,13 @@ class DriftReport(Document):
     severity: Severity
     flags: list[str]
     stages: list[DriftStage]
+
+
+class Pin(Document):
+    """The pinned run: drift compares later runs with it, and not each with the one before."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
 
 
 def aggregate_hash(entries: Iterable[FileEntry]) -> str:

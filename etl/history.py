@@ -6,20 +6,21 @@ all where the warehouse was removed) are taken in from there.
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from etl.documents import RunSummary, StageReceipt
-from etl.errors import NotFoundError
+from etl.documents import Pin, RunSummary, StageReceipt
+from etl.errors import NotFoundError, UsageError
 from etl.project import Project
 from etl.settings import Settings
 from etl.views import Sql
 from etl.warehouse import Warehouse
 
-TABLES = ("run", "stage", "file", "reason", "fate", "message")
+TABLES = ("run", "stage", "file", "file_column", "reason", "fate", "message")
 
 
 def load_history(project: Project, sql: Sql, settings: Settings, as_copy: bool = False) -> Warehouse:
@@ -40,13 +41,52 @@ def load_history(project: Project, sql: Sql, settings: Settings, as_copy: bool =
             except (OSError, ValueError):
                 continue  # etl verify tells about a damaged document; a run does not stop for it
             store(history, summary, receipts, _sha256(folder / "summary.json"))
+    with suppress(UsageError):  # whoever asks for drift is told about a damaged pin; the other commands do not need it
+        set_baseline(history, read_pin(project))
     return history
 
 
 def copy_receipts(old: Warehouse, new: Warehouse) -> None:
-    """Put the receipts of one warehouse in place of those of another."""
-    for table in TABLES:
-        new.replace(f"receipts.{table}", old.arrow(f"from receipts.{table}"))
+    """Put the receipts of one warehouse, and the pinned run, in place of those of another."""
+    for table in (*(f"receipts.{name}" for name in TABLES), "policy.baseline"):
+        new.replace(table, old.arrow(f"from {table}"))
+
+
+def read_pin(project: Project) -> str | None:
+    """Return the pinned run, if one is. Raises UsageError where the file that names it is damaged."""
+    try:
+        return Pin.model_validate_json(project.pin.read_bytes()).run_id
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{project.pin}: it cannot be read ({str(error).splitlines()[0]}); pin a run anew with etl drift --pin RUN, "
+            "or none with etl drift --unpin."
+        ) from None
+
+
+def require_pin(project: Project, history: Warehouse) -> None:
+    """Require that the pinned run, if there is one, can be compared with. Raises UsageError where it cannot."""
+    run_id = read_pin(project)
+    if run_id is not None:
+        try:
+            require_published(history, run_id)
+        except UsageError as error:
+            raise UsageError(
+                f"{project.pin}: {error} Pin another with etl drift --pin RUN, or none with etl drift --unpin."
+            ) from None
+
+
+def require_published(history: Warehouse, run_id: str) -> None:
+    """Require a run that published. Raises NotFoundError where it is unknown, UsageError where it did not publish."""
+    require_run(history, run_id)
+    if not history.one("select published from receipts.run where run_id = ?", [run_id]):
+        raise UsageError(f"The run {run_id!r} did not publish, so nothing can be compared with it; name one that did.")
+
+
+def set_baseline(history: Warehouse, run_id: str | None) -> None:
+    """Let drift compare with this run, where it is an earlier one; or each run with the one before it."""
+    history.replace("policy.baseline", pa.table({"run_id": pa.array([run_id] if run_id else [], pa.string())}))
 
 
 def read_documents(folder: Path) -> tuple[RunSummary, list[StageReceipt]]:
@@ -97,7 +137,20 @@ def store_stage(history: Warehouse, receipt: StageReceipt, position: int) -> Non
     _insert(
         history,
         "file",
-        [key | {"direction": name} | entry.model_dump() for name, side in sides.items() for entry in side.files],
+        [
+            key | {"direction": name} | entry.model_dump(exclude={"columns"})
+            for name, side in sides.items()
+            for entry in side.files
+        ],
+    )
+    _insert(
+        history,
+        "file_column",
+        [
+            key | {"path": entry.path, "position": place, "field": column}
+            for entry in receipt.outputs.files
+            for place, column in enumerate(entry.columns or (), start=1)
+        ],
     )
     _insert(
         history,

@@ -43,6 +43,11 @@ class Project:
         return self.root / "reports" / "distillation"
 
     @property
+    def pin(self) -> Path:
+        """Names the run that drift compares with; absent unless one is pinned."""
+        return self.reports / "pin.json"
+
+    @property
     def workshop(self) -> Path:
         """Where runs build aside: the lock, the journal, and what is not published yet."""
         return self.root / "warehouse" / ".etl"

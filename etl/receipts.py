@@ -139,6 +139,7 @@ class Recorder:
                     sha256=sha256_of(file),
                     bytes=file.stat().st_size,
                     record_count=_records_in(file),
+                    columns=_columns_of(file),
                 )
 
     def _evidence_files(self) -> list[FileEntry]:
@@ -171,6 +172,12 @@ class Recorder:
         )
         if broken:
             raise BooksError("The books do not balance: " + " ".join(problem for _, problem in broken))
+
+
+def _columns_of(file: Path) -> list[str] | None:
+    if file.suffix != ".parquet":
+        return None
+    return [f"{column.name}: {column.type}" for column in pq.read_schema(file)]
 
 
 def _records_in(file: Path) -> int:

@@ -13,7 +13,7 @@ from etl.documents import Plan, RunRequest, RunSummary, StageReceipt
 from etl.dossier import Dossier, compose, write
 from etl.errors import EtlError, SqlError, UsageError
 from etl.evidence import find_evidence
-from etl.history import copy_receipts, load_history
+from etl.history import copy_receipts, load_history, require_pin
 from etl.ledger import Draft, new_header, timestamp_of
 from etl.pipeline import STAGES, Stage, run_all
 from etl.plan import make_plan
@@ -69,6 +69,7 @@ def execute(request: Request) -> Outcome:
         workshop.recover(lambda entry: write_cut_run(project, entry))
         history = load_history(project, sql, request.settings, as_copy=True)
         try:
+            require_pin(project, history)
             return _held_run(request, sql, workshop, history)
         finally:
             workshop.abandon()

@@ -6,7 +6,7 @@ A new document gets an entry here; ``make docs`` then writes docs/schemas/<name>
 import json
 from typing import Any
 
-from etl.documents import Acceptance, Diff, Document, DriftReport, Head, Plan, Replay, RunSummary, StageReceipt
+from etl.documents import Acceptance, Diff, Document, DriftReport, Head, Pin, Plan, Replay, RunSummary, StageReceipt
 from etl.signing import Envelope
 from etl.statements import Statement
 
@@ -18,6 +18,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "drift-report": DriftReport,
     "envelope": Envelope,
     "head": Head,
+    "pin": Pin,
     "plan": Plan,
     "replay": Replay,
     "run-summary": RunSummary,

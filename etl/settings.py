@@ -14,9 +14,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from etl.errors import SettingError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Change = Annotated[float, Field(ge=0, le=1000)]
+Few = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
-#: Settings that cannot change an output byte.
-WITHOUT_EFFECT_ON_OUTPUTS = frozenset({"drift_threshold", "history_runs", "threads", "memory_limit"})
+#: Settings that cannot change an output byte; the others make up the settings hashes.
+WITHOUT_EFFECT_ON_OUTPUTS = frozenset(
+    {
+        "drift_threshold",
+        "drift_min_count",
+        "drift_significance",
+        "drift_alert_change",
+        "drift_alert_p",
+        "drift_vanished_count",
+        "history_runs",
+        "threads",
+        "memory_limit",
+    }
+)
 
 _EXPORTS = ("export-rag", "export-sft", "export-preference")
 _FROM_SCORE_ON = ("score", *_EXPORTS)
@@ -59,7 +73,14 @@ class Settings(BaseModel):
         1000, description="Times its size that a compressed file may unpack to, once that is over 16 MiB."
     )
     follow_links: bool = Field(False, description="Follow links that lead out of the evidence folder.")
-    drift_threshold: Annotated[float, Field(ge=0)] = Field(0.2, description="Relative swing that drift warns about.")
+    drift_threshold: Change = Field(0.2, description="Relative swing above which drift warns, if it is no chance.")
+    drift_min_count: Few = Field(20, description="The larger of two counts from which on drift judges their swing.")
+    drift_significance: Fraction = Field(
+        0.05, description="Chance, over all comparisons of a run together, that drift takes chance for a swing."
+    )
+    drift_alert_change: Change = Field(0.5, description="Relative swing from which on drift alerts, see drift_alert_p.")
+    drift_alert_p: Fraction = Field(1e-6, description="An alert's swing is less likely than this to be chance.")
+    drift_vanished_count: Few = Field(20, description="Records from which on a vanished class is an alert.")
     history_runs: Annotated[int, Field(ge=1)] = Field(
         20, description="Published runs whose rows etl diff can compare; older states are dropped."
     )

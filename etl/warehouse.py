@@ -22,7 +22,7 @@ from etl.settings import Settings
 from etl.views import Sql, View
 
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
-FORMAT = 1
+FORMAT = 2
 
 _CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _READ_ONLY = _CLOSED | {"enable_external_access": "false", "lock_configuration": "true"}

@@ -25,10 +25,21 @@ create table if not exists policy.setting (
     max_unpack_ratio bigint not null,
     follow_links boolean not null,
     drift_threshold double not null,
+    drift_min_count bigint not null,
+    drift_significance double not null,
+    drift_alert_change double not null,
+    drift_alert_p double not null,
+    drift_vanished_count bigint not null,
     known_paths_sha256 varchar
 );
 comment on table policy.setting is
 'One row: the parameters of the views, as the run that built this warehouse had them. known_paths_sha256 is null where no manifest of known paths was given.';
+
+create table if not exists policy.baseline (
+    run_id varchar not null
+);
+comment on table policy.baseline is
+'One row where a run is pinned: later runs are compared with it, and not each with the one before. No row: nothing is pinned.';
 
 create table if not exists policy.known_path (
     path varchar not null
@@ -141,6 +152,16 @@ create table if not exists receipts.file (
 );
 comment on table receipts.file is
 'One row per run, stage and file or relation that the stage read (direction input) or wrote (output). bytes is null for a relation.';
+
+create table if not exists receipts.file_column (
+    run_id varchar not null,
+    stage varchar not null,
+    path varchar not null,
+    position integer not null,
+    field varchar not null
+);
+comment on table receipts.file_column is
+'One row per run, stage, Parquet file that the stage wrote and column in it: field is its name and type, such as "id: string".';
 
 create table if not exists receipts.reason (
     run_id varchar not null,

@@ -156,3 +156,43 @@ def etl(*arguments: str | Path) -> Result:
 def jsonl(file: Path) -> list[dict[str, Any]]:
     """Return the rows of a JSONL file."""
     return [json.loads(line) for line in file.read_bytes().splitlines()]
+
+
+def insert_runs(warehouse: Warehouse, runs: Sequence[tuple[int, Sequence[int]]]) -> None:
+    """Insert the receipts of published runs that collected so many records, and skipped so many of them for each reason.
+
+    The reasons are reason-00, reason-01 and so on; one of no records is left out, as a receipt does.
+    """
+    ids = [f"run-{seq:06d}" for seq in range(1, len(runs) + 1)]
+    collected = [records_in for records_in, _ in runs]
+    skipped = [sum(counts) for _, counts in runs]
+    accepted = [records_in - lines for records_in, lines in zip(collected, skipped, strict=True)]
+    reasons = [
+        (run_id, f"reason-{at:02d}", records)
+        for run_id, (_, counts) in zip(ids, runs, strict=True)
+        for at, records in enumerate(counts)
+        if records
+    ]
+    hashes = ("inputs_hash", "outputs_hash", "code_hash", "settings_hash")
+    versions = ("etl_version", "duckdb_version", "python_version")
+    run = {"run_id": ids, "seq": range(1, len(runs) + 1), "run_hash": ids, "summary_sha256": ids}
+    stage = {
+        "run_id": ids,
+        "records_in": collected,
+        "records_out": accepted,
+        "accepted": accepted,
+        "skipped": skipped,
+        **dict.fromkeys((*hashes, *versions), ids),
+    }
+    reason = dict(zip(("run_id", "reason", "records"), zip(*reasons, strict=True), strict=bool(reasons)))
+    time = "timestamp '2026-01-31 12:00:00'"
+    constants = {
+        "run": f"{time} as started_at, true as published, true as overall_passed",
+        "stage": f"'collect' as stage, 1 as position, 'ok' as status, {time} as recorded_at, true as passed, "
+        "0 as rejected, 0 as quarantined, 0 as blank, 0 as duration_ms",
+        "reason": "'collect' as stage, 'skipped' as stat",
+    }
+    for table, columns in (("run", run), ("stage", stage), ("reason", reason)):
+        if columns:
+            with warehouse.lent("given", pa.table({name: list(values) for name, values in columns.items()})):
+                warehouse.execute(f"insert into receipts.{table} by name select *, {constants[table]} from given")

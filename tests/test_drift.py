@@ -1,11 +1,19 @@
 """Drift: quiet when nothing changed, loud when something did, and never wrong about determinism."""
 
+import json
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
-from conftest import Result, etl, evidence_line, write_evidence
+from conftest import Result, etl, evidence_line, insert_runs, set_settings, write_evidence
+
+from etl.console import sparkline
+from etl.drift import drift_of
+from etl.warehouse import Warehouse
 
 
 def verdicts(**counts: int) -> list[dict[str, object]]:
@@ -56,54 +64,63 @@ def test_small_change_is_ok(run: Callable[..., Result]) -> None:
 
 
 def test_category_that_swings_warns(run: Callable[..., Result]) -> None:
-    """One category that swings by more than the threshold warns, with both figures."""
-    run(verdicts(accept=100, partial=20))
-    report = run(verdicts(accept=100, partial=30))
+    """A category whose share swings by more than chance would warns, with both figures; the flag is its stage's note too."""
+    run(verdicts(accept=400, partial=40))
+    report = run(verdicts(accept=400, partial=80))
     assert report.exit_code == 0
     assert report.json["severity"] == "warn"
-    flag = "score: partially_accepted went from 20 to 30 (+50.0 %; threshold 20.0 %)."
-    assert flag in report.json["flags"]
-    assert flag in next(stage for stage in report.json["stages"] if stage["stage"] == "score")["notes"]
+    flag = (
+        "score: partially_accepted went from 9.1 % to 16.7 % of records in "
+        "(40 of 440 to 80 of 480; +83.3 %, p = 0.002; threshold 20 %)."
+    )
+    assert report.json["flags"] == [flag]
+    assert next(stage for stage in report.json["stages"] if stage["stage"] == "score")["notes"] == [flag]
 
 
 def test_from_zero_always_warns(run: Callable[..., Result]) -> None:
     """A category that was never there warns, however high the threshold."""
     run(verdicts(accept=100))
     report = run(verdicts(accept=100, partial=1), "--threshold", "9").json
-    assert "score: partially_accepted was 0 in the prior run and is 1 now." in report["flags"]
+    flag = "score: partially_accepted is new: it went from 0.0 % to 1.0 % of records in (0 of 100 to 1 of 101)."
+    assert flag in report["flags"]
     assert report["severity"] == "warn"
 
 
 def test_new_reason_class_warns(run: Callable[..., Result]) -> None:
-    """A reason that the prior run never had warns."""
+    """A reason that the prior run never had warns, once: that it is the same in sft is the same fact."""
     run(verdicts(accept=100, reject=10))
     lines = [*verdicts(accept=100, reject=9), evidence_line("reject-x", verdict="reject", run_id="")]
     report = run(lines).json
     assert report["severity"] == "warn"
-    assert (
-        "export-rag: 1 quarantined for missing_source_run_id, a reason that the prior run never had." in report["flags"]
-    )
+    assert report["flags"] == [
+        "export-rag: missing_source_run_id is new: it went from 0.0 % to 0.9 % of records in (0 of 110 to 1 of 110)."
+    ]
 
 
 def test_new_skip_class_warns(run: Callable[..., Result]) -> None:
-    """A kind of bad line that the prior run never had warns."""
+    """A kind of bad line that the prior run never had warns, and so does one that is gone."""
     run([*verdicts(accept=100), "not json"])
     report = run([*verdicts(accept=100), "[1]"]).json
-    assert "collect: 1 skipped for not_an_object, a reason that the prior run never had." in report["flags"]
+    assert report["flags"] == [
+        "collect: malformed_json has vanished: it went from 1.0 % to 0.0 % of records in (1 of 101 to 0 of 101).",
+        "collect: not_an_object is new: it went from 0.0 % to 1.0 % of records in (0 of 101 to 1 of 101).",
+    ]
 
 
 def test_exactly_the_threshold_is_not_more(run: Callable[..., Result], tmp_path: Path) -> None:
     """A swing of exactly 29 % does not exceed 29 %, whatever 0.29 is in binary."""
-    run(verdicts(accept=100))
-    run(verdicts(accept=129))
+    run(verdicts(accept=1000))
+    run(verdicts(accept=1290))
     assert etl("drift", "--root", tmp_path, "--threshold", "0.29", "--json").json["flags"] == []
-    assert etl("drift", "--root", tmp_path, "--threshold", "0.28", "--json").json["flags"] != []
+    assert etl("drift", "--root", tmp_path, "--threshold", "0.28", "--json").json["flags"] == [
+        "collect: records of evidence went from 1,000 to 1,290 (+29.0 %, p = 1e-09; threshold 28 %)."
+    ]
 
 
 def test_fail_on_warn(run: Callable[..., Result], tmp_path: Path) -> None:
     """With --fail-on warn a warning ends in exit code 3."""
-    run(verdicts(accept=10))
-    run(verdicts(accept=20))
+    run(verdicts(accept=100))
+    run(verdicts(accept=150))
     assert etl("drift", "--root", tmp_path).exit_code == 0
     assert etl("drift", "--root", tmp_path, "--fail-on", "warn").exit_code == 3
     assert etl("drift", "--root", tmp_path, "--fail-on", "panic").exit_code == 2
@@ -113,8 +130,8 @@ def test_threshold_comes_from_flag_setting_and_environment(
     run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The threshold is 20 % unless the environment, a setting or the flag says otherwise; the flag wins."""
-    run(verdicts(accept=100))
-    run(verdicts(accept=130))
+    run(verdicts(accept=1000))
+    run(verdicts(accept=1300))
 
     def severity(*flags: str) -> str:
         return etl("drift", "--root", tmp_path, "--json", *flags).json["severity"]
@@ -126,6 +143,318 @@ def test_threshold_comes_from_flag_setting_and_environment(
     assert severity() == "ok"
     assert severity("--threshold", "0.1") == "warn"
     assert severity("--set", "drift_threshold=0.1") == "warn"
+
+
+def test_ten_and_twenty_can_be_chance(run: Callable[..., Result]) -> None:
+    """Twice as many of few are no warning: that happens by chance in one of ten runs."""
+    run(verdicts(accept=10))
+    assert run(verdicts(accept=20)).json["flags"] == []
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Two runs of collect: records in and how many were skipped for each reason; the flags of the second, and its severity."""
+
+    before: tuple[int, list[int]]
+    now: tuple[int, list[int]]
+    severity: str
+    flags: list[str]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+MUCH = (
+    "collect: reason-00 went from 5.0 % to 11.8 % of records in "
+    "(50 of 1,000 to 118 of 1,000; +136.0 %, p = 2e-07; threshold 20 %)."
+)
+SOME = (
+    "collect: reason-00 went from 10.0 % to 15.0 % of records in "
+    "(100 of 1,000 to 150 of 1,000; +50.0 %, p = 0.002; threshold 20 %)."
+)
+RULES = {
+    "alike": Rule((1000, [50]), (1000, [50]), "ok", []),
+    "far and no chance": Rule((1000, [50]), (1000, [118]), "alert", [MUCH]),
+    "far, but an alert needs a rarer chance": Rule(
+        (1000, [50]), (1000, [118]), "warn", [MUCH], {"drift_alert_p": 1e-8}
+    ),
+    "far, but an alert needs a greater change": Rule(
+        (1000, [50]), (1000, [118]), "warn", [MUCH], {"drift_alert_change": 1.37}
+    ),
+    "a warning": Rule((1000, [100]), (1000, [150]), "warn", [SOME]),
+    "below the threshold": Rule((1000, [100]), (1000, [150]), "ok", [], {"drift_threshold": 0.5}),
+    "by chance": Rule((1000, [100]), (1000, [150]), "ok", [], {"drift_significance": 0.004}),
+    "too few": Rule((1000, [100]), (1000, [150]), "ok", [], {"drift_min_count": 151}),
+    "just enough": Rule((1000, [100]), (1000, [150]), "warn", [SOME], {"drift_min_count": 150}),
+    "few": Rule((1000, [2]), (1000, [19]), "ok", []),
+    "the same share of more": Rule(
+        (1000, [50]),
+        (2000, [100]),
+        "alert",
+        ["collect: records in went from 1,000 to 2,000 (+100.0 %, p = 1e-75; threshold 20 %)."],
+    ),
+    "the same count of fewer": Rule(
+        (100_000, [500]),
+        (81_000, [500]),
+        "warn",
+        [
+            (
+                "collect: reason-00 went from 0.5 % to 0.6 % of records in "
+                "(500 of 100,000 to 500 of 81,000; +23.5 %, p = 0.001; threshold 20 %)."
+            )
+        ],
+    ),
+    "new": Rule(
+        (1000, [50, 0]),
+        (1000, [50, 1]),
+        "warn",
+        ["collect: reason-01 is new: it went from 0.0 % to 0.1 % of records in (0 of 1,000 to 1 of 1,000)."],
+    ),
+    "new in a big run": Rule(
+        (1_000_000, [50, 0]),
+        (1_000_000, [50, 1]),
+        "warn",
+        ["collect: reason-01 is new: it went from 0.0 % to 0.0001 % of records in (0 of 1,000,000 to 1 of 1,000,000)."],
+    ),
+    "vanished": Rule(
+        (1000, [50, 19]),
+        (1000, [50, 0]),
+        "warn",
+        ["collect: reason-01 has vanished: it went from 1.9 % to 0.0 % of records in (19 of 1,000 to 0 of 1,000)."],
+    ),
+    "twenty vanished": Rule(
+        (1000, [50, 20]),
+        (1000, [50, 0]),
+        "alert",
+        ["collect: reason-01 has vanished: it went from 2.0 % to 0.0 % of records in (20 of 1,000 to 0 of 1,000)."],
+    ),
+    "twenty vanished of a hundred that may": Rule(
+        (1000, [50, 20]),
+        (1000, [50, 0]),
+        "warn",
+        ["collect: reason-01 has vanished: it went from 2.0 % to 0.0 % of records in (20 of 1,000 to 0 of 1,000)."],
+        {"drift_vanished_count": 100},
+    ),
+    "no part tells it, the whole does": Rule(
+        (1000, [180, 180, 180, 180]),
+        (1000, [214, 214, 214, 214]),
+        "alert",
+        [
+            (
+                "collect: accepted went from 28.0 % to 14.4 % of records in "
+                "(280 of 1,000 to 144 of 1,000; -48.6 %, p = 4e-11; threshold 20 %)."
+            )
+        ],
+        {"drift_alert_change": 0.4},
+    ),
+    "nothing came in": Rule(
+        (1000, [50]),
+        (0, []),
+        "alert",
+        ["collect: records in has vanished: it went from 1,000 to 0."],
+    ),
+    "nothing was there": Rule(
+        (0, []),
+        (1000, [50]),
+        "warn",
+        ["collect: records in is new: it went from 0 to 1,000."],
+    ),
+    "nothing ever": Rule((0, []), (0, []), "ok", []),
+}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_rules(warehouse: Warehouse, rule: Rule) -> None:
+    """Given two runs: these flags, and no others."""
+    insert_runs(warehouse, [rule.before, rule.now])
+    set_settings(warehouse, **rule.settings)
+    report = drift_of(warehouse, "run-000002")
+    assert report.flags == rule.flags
+    assert report.severity == rule.severity
+
+
+def test_a_figure_without_a_flag_says_why(warehouse: Warehouse) -> None:
+    """Each condition of each comparison is told, and how many comparisons there were."""
+    insert_runs(warehouse, [(1000, [50, 7, 30, 0, 3]), (1000, [60, 5, 70, 2, 0])])
+    why = dict(warehouse.execute("select counter, why from drift.comparison where run_id = 'run-000002'"))
+    assert why == {
+        "records in": "not above the threshold: +0.0 % <= 20 %; could be chance: p = 1 >= 0.01 for 5 comparisons",
+        "accepted": "not above the threshold: -5.2 % <= 20 %; could be chance: p = 0.27 >= 0.01 for 5 comparisons",
+        "reason-00": "not above the threshold: +20.0 % <= 20 %; could be chance: p = 0.39 >= 0.01 for 5 comparisons",
+        "reason-01": "too few: neither count is 20 or more; above the threshold: -28.6 % > 20 %; "
+        "could be chance: p = 0.77 >= 0.01 for 5 comparisons",
+        "reason-02": "above the threshold: +133.3 % > 20 %; no chance: p = 7.8e-05 < 0.01 for 5 comparisons; "
+        "no alert: p >= 1e-06",
+        "reason-03": "new: it was 0",
+        "reason-04": "vanished: it was 3, fewer than 20",
+    }
+
+
+def test_a_new_and_a_vanished_source_are_named(tmp_path: Path) -> None:
+    """A source that comes or goes is flagged; the volume of all is left out, for that is told by them."""
+    evidence = tmp_path / "evidence"
+    write_evidence(evidence, {"evidence.jsonl": verdicts(accept=30), "tau_bench/a.jsonl": ["{}"] * 2})
+    etl("run-all", "--root", tmp_path)
+    shutil.rmtree(evidence)
+    files: dict[str, Any] = {"evidence/1.jsonl": verdicts(accept=60), "evidence/2.jsonl": verdicts(partial=40)}
+    write_evidence(evidence, files | {"outcomes.jsonl": ["{}"]})
+    etl("run-all", "--root", tmp_path)
+    flags = etl("drift", "--root", tmp_path, "--json").json["flags"]
+    assert [flag for flag in flags if flag.startswith("collect: records")] == [
+        "collect: records of evidence went from 30 to 100 (+233.3 %, p = 5e-10; threshold 20 %).",
+        "collect: records of outcomes is new: it went from 0 to 1.",
+        "collect: records of tau_bench has vanished: it went from 2 to 0.",
+    ]
+
+
+def test_new_and_vanished_columns_warn(run: Callable[..., Result], tmp_path: Path) -> None:
+    """A column of an exported file that comes, goes or changes its type is named with its type."""
+    run(verdicts(accept=10))
+    with duckdb.connect(str(tmp_path / "warehouse" / "etl.duckdb")) as warehouse:
+        warehouse.execute(
+            "update receipts.file_column set field = 'model: int64' "
+            "where path = 'exports/sft/instruction_response.parquet' and field like 'model:%'"
+        )
+    receipt = json.loads((newest_folder(tmp_path) / "export-sft.json").read_text(encoding="utf-8"))
+    columns = {entry["path"]: entry["columns"] for entry in receipt["outputs"]["files"]}
+    assert columns["exports/sft/instruction_response.jsonl"] is None
+    assert "model: string" in columns["exports/sft/instruction_response.parquet"]
+    report = run(verdicts(accept=10)).json
+    assert report["severity"] == "warn"
+    assert report["flags"] == [
+        "export-sft: exports/sft/instruction_response.parquet has a new column, model: string.",
+        "export-sft: exports/sft/instruction_response.parquet no longer has the column model: int64.",
+    ]
+
+
+def newest_folder(root: Path) -> Path:
+    """Return the folder of the newest run."""
+    return max(path for path in (root / "reports/distillation").iterdir() if path.is_dir())
+
+
+class TestBaseline:
+    """Which run another is compared with."""
+
+    @pytest.fixture
+    def runs(self, run: Callable[..., Result], tmp_path: Path) -> list[str]:
+        """Give three published runs, and a failed one after them, oldest first."""
+        ids = [run(verdicts(accept=count)).json["run_id"] for count in (100, 200, 210)]
+        write_evidence(tmp_path / "evidence", {"evidence.jsonl": ["not json"]})
+        etl("run-all", "--root", tmp_path, "--fail-fast")
+        return [*ids, newest_folder(tmp_path).name]
+
+    def prior(self, root: Path, *arguments: str) -> str | None:
+        """Return the run that drift compares with."""
+        return etl("drift", *arguments, "--root", root, "--json").json["prior_run_id"]
+
+    def test_against(self, runs: list[str], tmp_path: Path) -> None:
+        """--against names the run to compare with, for this once."""
+        first, second, third, _ = runs
+        report = etl("drift", third, "--against", first, "--root", tmp_path, "--json")
+        assert report.exit_code == 3
+        assert report.json["flags"] == [
+            "collect: records of evidence went from 100 to 210 (+110.0 %, p = 4e-10; threshold 20 %)."
+        ]
+        assert self.prior(tmp_path, third) == second
+
+    def test_pin_and_unpin(self, runs: list[str], tmp_path: Path) -> None:
+        """A pinned run is what every later run is compared with, also in its own drift.json, until it is unpinned."""
+        first, second, third, _ = runs
+        assert "Later runs are compared with" in etl("drift", "--pin", first, "--root", tmp_path).stdout
+        assert json.loads((tmp_path / "reports/distillation/pin.json").read_text(encoding="utf-8")) == {
+            "schema_version": 1, "run_id": first,
+        }  # fmt: skip
+        assert [self.prior(tmp_path, run_id) for run_id in (first, second, third)] == [None, first, first]
+        write_evidence(tmp_path / "evidence", {"evidence.jsonl": verdicts(accept=100)})
+        assert etl("run-all", "--root", tmp_path).exit_code == 0
+        drift = json.loads((newest_folder(tmp_path) / "drift.json").read_text(encoding="utf-8"))
+        assert (drift["prior_run_id"], drift["flags"]) == (first, [])
+        query = "from policy.baseline"
+        assert etl("sql", query, "--root", tmp_path, "--json").json == [{"run_id": first}]
+        assert etl("verify", "--root", tmp_path).exit_code == 0
+        assert etl("drift", "--unpin", "--root", tmp_path, "--json").json == {"pinned": None}
+        assert self.prior(tmp_path, third) == second
+        assert etl("drift", "--unpin", "--root", tmp_path).exit_code == 0
+
+    def test_a_pin_that_is_not_earlier_falls_back(self, runs: list[str], tmp_path: Path) -> None:
+        """The pinned run itself, and those before it, are compared with the run before them."""
+        first, second, third, _ = runs
+        assert etl("drift", "--pin", second, "--root", tmp_path, "--json").json == {"pinned": second}
+        assert [self.prior(tmp_path, run_id) for run_id in (first, second, third)] == [None, first, second]
+
+    @pytest.mark.parametrize("flag", ["--pin", "--against"])
+    def test_only_runs_that_published(self, runs: list[str], tmp_path: Path, flag: str) -> None:
+        """A run that is unknown, or that did not publish, is nothing to compare with."""
+        for run_id, sentence in (("nobody", "There is no run 'nobody'"), (runs[3], "did not publish")):
+            result = etl("drift", flag, run_id, "--root", tmp_path)
+            assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+            assert sentence in result.stderr
+        assert not (tmp_path / "reports/distillation/pin.json").exists()
+
+    def test_against_a_later_run(self, runs: list[str], tmp_path: Path) -> None:
+        """A run cannot be compared with itself or with a later one."""
+        for later in runs[1:3]:
+            result = etl("drift", runs[1], "--against", later, "--root", tmp_path)
+            assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+            assert "name an earlier one" in result.stderr
+
+    @pytest.mark.parametrize("content", ['{"schema_version": 1, "run_id": "nobody"}', "{", '{"run": "x"}'])
+    def test_a_damaged_pin(self, runs: list[str], tmp_path: Path, content: str) -> None:
+        """A pin of no run, or a damaged file, stops a run and drift, hinders no other command, and can be unpinned."""
+        (tmp_path / "reports/distillation/pin.json").write_text(content, encoding="utf-8")
+        for command in (["drift"], ["run-all"]):
+            result = etl(*command, "--root", tmp_path)
+            assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+            assert "etl drift --unpin" in result.stderr
+        assert etl("receipts", "--root", tmp_path).exit_code == 0
+        assert etl("drift", "--unpin", "--root", tmp_path).exit_code == 0
+        assert etl("drift", runs[2], "--root", tmp_path).exit_code == 0
+
+    def test_flags_that_contradict_each_other(self, runs: list[str], tmp_path: Path) -> None:
+        """Two of --pin, --unpin, --against and --history are one too many, and a pin is not about one run."""
+        for flags in (["--pin", runs[0], "--unpin"], ["--history", "--against", runs[0]], [runs[1], "--unpin"]):
+            result = etl("drift", *flags, "--root", tmp_path)
+            assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+
+
+def test_explain_lists_every_comparison(run: Callable[..., Result], tmp_path: Path) -> None:
+    """--explain adds what each condition said of each figure, as a table and as JSON."""
+    run(verdicts(accept=100))
+    run(verdicts(accept=110))
+    found = etl("drift", "--explain", "--root", tmp_path, "--json").json
+    assert found["severity"] == "ok"
+    told = {(row["stage"], row["counter"]): row["why"] for row in found["comparisons"]}
+    assert told["collect", "evidence"] == (
+        "not above the threshold: +10.0 % <= 20 %; could be chance: p = 0.53 >= 0.025 for 2 comparisons"
+    )
+    assert told["collect", "records in"] == "the same figures as its only source"
+    assert told["export-sft", "accepted"] == "the same figures as accepted at collect"
+    assert "could be chance: p = 0.53" in etl("drift", "--explain", "--root", tmp_path).stdout
+
+
+def test_history_is_the_course_of_every_figure(run: Callable[..., Result], tmp_path: Path) -> None:
+    """--history shows a bar per run, the newest at the right; in the warehouse it is one view."""
+    for partial in (0, 5, 10, 2):
+        run(verdicts(accept=10, partial=partial))
+    shown = etl("drift", "--history", "--root", tmp_path)
+    assert shown.exit_code == 0
+    course = next(line for line in shown.stdout.splitlines() if "partially_accepted" in line)
+    assert course.split() == ["score", "partially_accepted", "▁▆█▃", "0.0", "%", "50.0", "%", "16.7", "%"]
+    rows = etl("drift", "--history", "--root", tmp_path, "--json").json
+    partials = [row for row in rows if row["counter"] == "partially_accepted"]
+    assert [(row["seq"], row["records"], row["records_in"]) for row in partials] == [
+        (2, 5, 15),
+        (3, 10, 20),
+        (4, 2, 12),
+    ]
+    query = "select records from drift.history where counter = 'evidence' order by seq"
+    assert [row["records"] for row in etl("sql", query, "--root", tmp_path, "--json").json] == [10, 15, 20, 12]
+
+
+def test_sparkline() -> None:
+    """The lowest value is the lowest bar, the highest the highest, none a dot; values that are alike stand in the middle."""
+    assert sparkline([0, 1, None, 7, 3.5]) == "▁▂·█▅"
+    assert sparkline([5, 5]) == "▅▅"
+    assert sparkline([None]) == "·"
+    assert sparkline([]) == ""
 
 
 def tamper_with_history(root: Path) -> None:

@@ -73,6 +73,7 @@ def test_collect_receipt(root: Path) -> None:
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
             "bytes": file.stat().st_size,
             "record_count": 5,
+            "columns": None,
         }
     ]
     assert receipt["timestamp"] == "2026-02-03T04:05:06.000000Z"

@@ -1,8 +1,28 @@
--- One row per run: the run it is compared with (the highest earlier seq that published; null for a first run).
+-- One row per run: the run it is compared with, null for a first run. That is the pinned run (policy.baseline) where it is an
+-- earlier one that published, otherwise the newest earlier one that published.
+with pinned as (
+    select
+        run.run_id,
+        run.seq,
+    from policy.baseline as baseline
+    inner join receipts.run as run on baseline.run_id = run.run_id
+    where run.published
+),
+
+followed as (
+    select
+        run_id,
+        seq,
+        last_value(case when published then run_id end ignore nulls) over (
+            order by seq
+            range between unbounded preceding and 1 preceding
+        ) as previous_run_id,
+    from receipts.run
+)
+
 select
-    run.run_id,
-    run.seq,
-    max_by(past.run_id, past.seq) as prior_run_id,
-from receipts.run as run
-left join receipts.run as past on run.seq > past.seq and past.published
-group by run.run_id, run.seq
+    followed.run_id,
+    followed.seq,
+    coalesce(pinned.run_id, followed.previous_run_id) as prior_run_id,
+from followed
+left join pinned on followed.seq > pinned.seq

@@ -1,46 +1,37 @@
--- One row per run and thing worth saying about it, with its severity (ok, warn, alert) and one sentence.
--- A count or category warns when it swings by more than the drift_threshold, and always when it was zero before. The threshold
--- is compared as a decimal: a swing of exactly 29 % is not above 29 %.
+-- One row per run and thing worth saying about it, with its severity (ok, warn, alert) and one sentence: the swings, new and
+-- vanished classes of drift.comparison, new and vanished columns, and outputs that should be the same and are not.
 with swing as (
     select
-        counter.*,
+        comparison.*,
+        case comparison.kind
+            when 'source' then 'records of ' || comparison.counter
+            else comparison.counter
+        end as what,
+        case
+            when comparison.kind in ('source', 'volume')
+                then format('{:,} to {:,}', comparison.prior_records, comparison.records)
+            when comparison.kind = 'pairs'
+                then format(
+                    '{:.2f} to {:.2f} per record scored',
+                    comparison.prior_records / comparison.prior_exposure, comparison.records / comparison.exposure
+                )
+            else format(
+                '{} to {} of records in',
+                drift.percent(comparison.prior_records / comparison.prior_exposure),
+                drift.percent(comparison.records / comparison.exposure)
+            )
+        end as course,
+        case
+            when comparison.kind not in ('source', 'volume')
+                then format(
+                    '{:,} of {:,} to {:,} of {:,}',
+                    comparison.prior_records, comparison.prior_exposure, comparison.records, comparison.exposure
+                )
+        end as counts,
         setting.drift_threshold,
-    from drift.counter as counter
+    from drift.comparison as comparison
     cross join policy.setting as setting
-    where
-        counter.records <> counter.prior_records
-        and (
-            counter.prior_records = 0
-            or abs(counter.records - counter.prior_records) > setting.drift_threshold::decimal(18, 9) * counter.prior_records
-        )
-),
-
--- Categories are counters already, so the score stage has no reasons of its own here.
-seen as (
-    select
-        baseline.run_id,
-        baseline.prior_run_id,
-        reason.stage,
-        reason.stat,
-        reason.reason,
-        reason.records,
-    from drift.baseline as baseline
-    inner join receipts.reason as reason on baseline.run_id = reason.run_id
-    inner join receipts.stage as past
-        on baseline.prior_run_id = past.run_id and reason.stage = past.stage and past.status in ('ok', 'reused')
-    where reason.stage <> 'score' and reason.records > 0
-),
-
-unseen as (
-    select seen.*
-    from seen
-    anti join receipts.reason as past
-        on
-            seen.prior_run_id = past.run_id
-            and seen.stage = past.stage
-            and seen.stat = past.stat
-            and seen.reason = past.reason
-            and past.records > 0
+    where comparison.severity <> 'ok' and not comparison.is_repeated and not comparison.is_told_by_parts
 ),
 
 flagged as (
@@ -67,30 +58,39 @@ flagged as (
     union all
     select
         run_id,
-        'warn' as severity,
+        severity,
         position,
         stage,
-        case
-            when prior_records = 0
-                then format('{}: {} was 0 in the prior run and is {} now.', stage, counter, records)
-            else format(
-                '{}: {} went from {} to {} ({:+.1f} %; threshold {:.1f} %).',
-                stage, counter, prior_records, records, pct_change, 100 * drift_threshold
-            )
-        end as flag,
+        format(
+            '{}: {}{} went from {}{}.',
+            stage,
+            what,
+            case when prior_records = 0 then ' is new: it' when records = 0 then ' has vanished: it' else '' end,
+            course,
+            case
+                when p is not null
+                    then format(
+                        ' ({}{:+.1f} %, {}; threshold {:g} %)',
+                        coalesce(counts || '; ', ''), 100 * change, drift.chance(p), 100 * drift_threshold
+                    )
+                when counts is not null then format(' ({})', counts)
+                else ''
+            end
+        ) as flag,
     from swing
     union all
     select
-        unseen.run_id,
+        change.run_id,
         'warn' as severity,
         stage.position,
-        unseen.stage,
-        format(
-            '{}: {} {} for {}, a reason that the prior run never had.',
-            unseen.stage, unseen.records, unseen.stat, unseen.reason
+        change.stage,
+        if(
+            change.is_new,
+            format('{}: {} has a new column, {}.', change.stage, change.path, change.field),
+            format('{}: {} no longer has the column {}.', change.stage, change.path, change.field)
         ) as flag,
-    from unseen
-    inner join receipts.stage as stage on unseen.run_id = stage.run_id and unseen.stage = stage.stage
+    from drift.column_change as change
+    inner join receipts.stage as stage on change.run_id = stage.run_id and change.stage = stage.stage
 )
 
 select

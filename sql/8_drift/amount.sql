@@ -1,0 +1,83 @@
+-- One row per run, stage that was done and amount that drift looks at: so many records, out of so many (exposure).
+-- kind: source (records of a source; its exposure is 1, for a volume stands for itself), volume (records in, of all sources),
+-- pairs (candidate pairs, per record scored), category, reason and accepted (each out of the records in of its stage).
+with done as (
+    select *
+    from receipts.stage
+    where status in ('ok', 'reused')
+),
+
+-- The source is the first part of an evidence file's path, as the run that read it saw it.
+source as (
+    select
+        run_id,
+        case
+            when contains(path, '/') then split_part(path, '/', 1)
+            else regexp_replace(path, '\.jsonl(\.gz|\.zst)?$', '')
+        end as source,
+        sum(record_count)::bigint as records,
+    from receipts.file
+    where stage = 'collect' and direction = 'input'
+    group by all
+)
+
+select
+    collect.run_id,
+    collect.stage,
+    collect.position,
+    'source' as kind,
+    'records_in' as stat,
+    source.source as counter,
+    source.records,
+    1::bigint as exposure,
+from done as collect
+inner join source on collect.run_id = source.run_id
+where collect.stage = 'collect'
+union all
+select
+    run_id,
+    stage,
+    position,
+    'volume' as kind,
+    'records_in' as stat,
+    'records in' as counter,
+    records_in as records,
+    1::bigint as exposure,
+from done
+where stage = 'collect'
+union all
+select
+    pairing.run_id,
+    pairing.stage,
+    pairing.position,
+    'pairs' as kind,
+    'records_in' as stat,
+    'pairs in' as counter,
+    pairing.records_in as records,
+    score.records_in as exposure,
+from done as pairing
+inner join done as score on pairing.run_id = score.run_id and score.stage = 'score'
+where pairing.stage = 'export-preference'
+union all
+select
+    run_id,
+    stage,
+    position,
+    case stage when 'score' then 'category' else 'accepted' end as kind,
+    'accepted' as stat,
+    'accepted' as counter,
+    accepted as records,
+    records_in as exposure,
+from done
+union all
+select
+    done.run_id,
+    done.stage,
+    done.position,
+    case done.stage when 'score' then 'category' else 'reason' end as kind,
+    reason.stat,
+    reason.reason as counter,
+    reason.records,
+    done.records_in as exposure,
+from done
+inner join receipts.reason as reason on done.run_id = reason.run_id and done.stage = reason.stage
