@@ -21,7 +21,7 @@ def run(root: Path, evidence: Path, *flags: str, env: Mapping[str, str] | None =
     root.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "etl", "run-all", "--root", str(root), "--evidence", str(evidence), *flags]
     done = subprocess.run(command, env=dict(os.environ) | (env or {}), capture_output=True, text=True, check=False)
-    assert done.returncode in (0, 1), done.stderr
+    assert done.returncode in (0, 1, 3), done.stderr  # 3: half of the evidence and all of it is drift that alerts
     assert (root / "warehouse" / "etl.duckdb").is_file(), done.stderr
     return {
         file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
