@@ -10,6 +10,8 @@ from conftest import insert_runs
 
 from etl.warehouse import Warehouse
 
+pytestmark = pytest.mark.slow
+
 #: Records in of a simulated run: so many that its counters are far from being all of them.
 RECORDS_IN = 1_000_000
 
@@ -86,7 +88,7 @@ def poisson(generator: random.Random, mean: float) -> Callable[[int], list[int]]
     return lambda size: generator.choices(counts, weights, k=size)
 
 
-@pytest.mark.parametrize("means", [(10,), (83,), (353,), pytest.param((10, 83, 353), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("means", [(10,), (83,), (353,), (10, 83, 353)])
 def test_unchanged_counters_seldom_warn(warehouse: Warehouse, means: tuple[int, ...]) -> None:
     """10,000 pairs of runs with 30 unchanged counters of each mean: at most one run in twenty warns."""
     generator = random.Random(sum(means))

@@ -21,6 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from etl.pipeline import STAGES
 from etl.views import Sql
 
+pytestmark = pytest.mark.slow
+
 STAGE_NAMES = [stage.name for stage in STAGES]
 EXPORTS = STAGE_NAMES[2:]
 REPORTS = "reports/distillation"
@@ -262,7 +264,6 @@ def test_a_few_sequences_of_edits_and_runs(template: Path, tmp_path: Path) -> No
     print(f"{tried.count} sequences, {tried.compared} runs held against {len(tried.fresh)} fresh roots")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", range(1, 5))
 def test_many_sequences_of_edits_and_runs(number: int, template: Path, tmp_path: Path) -> None:
     """Four times 25 random sequences: after each run all is as in a fresh root, and what the plan said has come true."""

@@ -27,6 +27,8 @@ from etl.publish import Workshop
 from etl.verify import verify_all
 from etl.views import Sql
 
+pytestmark = pytest.mark.slow
+
 VERDICTS = ("accept", "reject", "partial", "escalate", None)
 BAD = ["not json", '{"prompt": 1}', '{"a": 1, "a": 2}', "[]"]
 #: Every how many changes the warehouse is asked as well: that takes ten times as long as the files.
@@ -189,7 +191,6 @@ def test_each_kind_of_change_is_found(tree: Tree) -> None:
     assert change_and_find(tree, random.Random(1), times=4) >= 3 * len(KINDS)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 13))
 def test_every_change_is_found_and_no_untouched_root_is_accused(
     seed: int, tmp_path: Path, record_property: Callable[[str, object], None]
@@ -430,6 +431,17 @@ def test_a_forged_summary_has_the_shape_of_one(pair: Tree, name: str) -> None:
     pair.write(path, pair.of(path).replace(old, new, 1))
     point_head(pair, pair.runs[1])
     assert (files_failed(pair.root), bool(verifier.check(pair.root))) == (True, True)
+
+
+def test_a_forged_summary_counts_on_from_the_one_before_it(pair: Tree) -> None:
+    """Head names it, and it names the summary before it, but it is run 3 after run 1: both verifiers miss run 2."""
+    path = document(1, "summary.json")(pair)
+    pair.write(path, pair.of(path).replace(b'"seq": 2', b'"seq": 3'))
+    point_head(pair, pair.runs[1])
+    head = pair.root / HEAD
+    head.write_bytes(head.read_bytes().replace(b'"seq": 2', b'"seq": 3'))
+    assert failed(pair.root) == [f"{pair.runs[1]}/summary.json", "warehouse"]
+    assert verifier.check(pair.root) == [f"{pair.runs[1]}: it does not follow on the run before it."]
 
 
 @pytest.mark.parametrize("content", [b"[]", b"{}", b"", b"\xff", b"[" * 100_000])
