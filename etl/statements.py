@@ -67,6 +67,7 @@ class Annotations(Form):
     etl_kind: Literal["file", "relation", "material", "engine", "document"]
     etl_bytes: Annotated[Count | None, Field(exclude_if=_is_absent)] = None
     etl_record_count: Annotated[Count | None, Field(exclude_if=_is_absent)] = None
+    etl_columns: Annotated[list[str] | None, Field(exclude_if=_is_absent)] = None
 
 
 class Digest(Form):
@@ -245,6 +246,7 @@ def _entry(entry: FileEntry) -> ResourceDescriptor:
             etl_kind="relation" if entry.bytes is None else "file",
             etl_bytes=entry.bytes,
             etl_record_count=entry.record_count,
+            etl_columns=entry.columns,
         ),
     )
 

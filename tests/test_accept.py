@@ -23,6 +23,7 @@ def test_every_gate_is_open() -> None:
     assert len(result.json["gates"]) == 13
 
 
+@pytest.mark.slow
 def test_an_edited_fixture_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One byte of the fixture more: its own gate is shut, and so is the one that counts."""
     for file in accept.FIXTURE.rglob("*"):
@@ -38,6 +39,7 @@ def test_an_edited_fixture_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert "'skipped': 4" in found["a run counts what the fixture's author counted"][1]
 
 
+@pytest.mark.slow
 def test_a_shut_gate_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gate that is shut is named with what was seen, and the command ends in exit code 1."""
     monkeypatch.setattr(accept, "EXPECTED", accept.EXPECTED | {"rag": 28})
@@ -46,6 +48,7 @@ def test_a_shut_gate_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "'rag': 27" in result.stdout
 
 
+@pytest.mark.slow
 def test_unstable_bytes_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where two runs give other hashes, that gate and drift's are shut."""
     calls = iter(range(10_000))
@@ -57,6 +60,7 @@ def test_unstable_bytes_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["drift is quiet where nothing changed"][1].startswith("alert: export-rag: deterministic_violation")
 
 
+@pytest.mark.slow
 def test_a_firewall_without_its_other_layers_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where neither the schemas nor the re-read refuse, the broken admission leaks, and its gate is shut."""
     monkeypatch.setattr("etl.export.audit", lambda *_: None)
@@ -65,6 +69,7 @@ def test_a_firewall_without_its_other_layers_is_seen(monkeypatch: pytest.MonkeyP
     assert (passed, detail) == (False, "a run whose admission lets rejected records through was published")
 
 
+@pytest.mark.slow
 def test_unbalanced_books_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record too many in a receipt stops the run, and with it every gate that builds on it."""
     one = Warehouse.dicts

@@ -1,6 +1,7 @@
 """The command as users meet it: what it says, and with which exit code."""
 
 import json
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -322,13 +323,19 @@ class TestExplain:
 class TestVerify:
     """``etl verify [RUN]``."""
 
-    @pytest.fixture
-    def root(self, tmp_path: Path) -> Path:
+    @pytest.fixture(scope="class")
+    def two_runs(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
         """Give a root with two published runs."""
-        write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
-        assert etl("run-all", "--root", tmp_path).exit_code == 0
-        assert etl("run-all", "--root", tmp_path, "--force").exit_code == 0
-        return tmp_path
+        root = tmp_path_factory.mktemp("two-runs")
+        write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE})
+        assert etl("run-all", "--root", root).exit_code == 0
+        assert etl("run-all", "--root", root, "--force").exit_code == 0
+        return root
+
+    @pytest.fixture
+    def root(self, two_runs: Path, tmp_path: Path) -> Path:
+        """Give a copy of that root."""
+        return Path(shutil.copytree(two_runs, tmp_path / "root"))
 
     @staticmethod
     def checks(root: Path, *arguments: str) -> tuple[int, dict[str, str]]:

@@ -99,6 +99,7 @@ def test_a_setting(run: Root, tmp_path: Path) -> None:
     assert found["sample"][0]["id"] in {row["id"] for row in jsonl(tmp_path / "exports/sft/instruction_response.jsonl")}
 
 
+@pytest.mark.slow
 def test_code(run: Root, tmp_path: Path) -> None:
     """What another view decides is put down to the code; the first overlay makes every setting count, so to either."""
     overlay = tmp_path / "sql" / "1_policy"
@@ -116,6 +117,7 @@ def test_code(run: Root, tmp_path: Path) -> None:
     assert etl("diff", second, third, "--root", tmp_path, "--json").json["same_code"] is False
 
 
+@pytest.mark.slow
 def test_other_lines(run: Root, tmp_path: Path) -> None:
     """A line that is treated otherwise because another one came is put down to the other lines."""
     twin = evidence_line("t", verdict="accept", response="Twice.")
@@ -125,6 +127,7 @@ def test_other_lines(run: Root, tmp_path: Path) -> None:
     assert counts(tmp_path, first, second)["rag", "entered", "other_lines"] == 1
 
 
+@pytest.mark.slow
 def test_identical_lines_are_counted(run: Root, tmp_path: Path) -> None:
     """Of identical lines the first ships and the others are duplicates: one more is one more duplicate."""
     twin = evidence_line("t", verdict="accept", response="Twice.")
@@ -141,6 +144,7 @@ def test_relation_in_a_plain_shell(run: Root, tmp_path: Path) -> None:
     assert Counter(rows) == Counter(counts(tmp_path, first, second))
 
 
+@pytest.mark.slow
 def test_states_cost_only_what_changes(run: Root, tmp_path: Path) -> None:
     """Runs over the same evidence keep one state per record; a setting there and back adds what it changed."""
     for flags in ((), ("--force",), ("--include-partial",), ()):
@@ -153,6 +157,7 @@ def test_states_cost_only_what_changes(run: Root, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_old_runs_are_forgotten(run: Root, tmp_path: Path) -> None:
     """States that ended before the last history_runs published runs are dropped, and such a run is refused."""
     few = ("--set", "history_runs=2")
@@ -182,6 +187,7 @@ def shipped(root: Path) -> Mapping[str, set[str]]:
     return {name: {row["id"] for row in jsonl(root / f"exports/{file}.jsonl")} for name, file in files.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lines", "flags"),
     [

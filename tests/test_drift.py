@@ -330,6 +330,7 @@ def newest_folder(root: Path) -> Path:
     return max(path for path in (root / "reports/distillation").iterdir() if path.is_dir())
 
 
+@pytest.mark.slow
 class TestBaseline:
     """Which run another is compared with."""
 

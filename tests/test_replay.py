@@ -77,6 +77,7 @@ def test_the_root_stays_as_it_is(root: Path) -> None:
     assert {file: file.read_bytes() for file in root.rglob("*") if file.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_run_of_some_stages(root: Path) -> None:
     """A run that carried stages over is replayed whole."""
     etl("run", "export-sft", "--root", root, "--include-partial")
@@ -92,6 +93,7 @@ def test_evidence_that_grew(root: Path) -> None:
     assert etl("replay", run_id, "--root", root).exit_code == 0
 
 
+@pytest.mark.slow
 def test_evidence_elsewhere(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Evidence that was moved is named with --evidence; without it the sentence says which file is missing."""
     moved = (root / "evidence").rename(tmp_path_factory.mktemp("moved") / "evidence")
@@ -111,6 +113,7 @@ def test_rewritten_evidence(root: Path, content: bytes) -> None:
     assert f"{root / 'evidence/evidence.jsonl'}: its bytes are not those that run" in refused.stderr
 
 
+@pytest.mark.slow
 def test_another_manifest(root: Path) -> None:
     """A manifest of known paths that names other paths is refused."""
     manifest = root / "manifest.txt"
@@ -123,6 +126,7 @@ def test_another_manifest(root: Path) -> None:
     assert "it does not name the paths that run" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_failed_run(root: Path) -> None:
     """A run that published nothing has nothing to compare."""
     etl("run-all", "--root", root, "--fail-fast", "--force")
@@ -160,6 +164,7 @@ def test_the_first_differing_row(root: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "in id" in differences["exports/rag/playbooks.parquet"]
 
 
+@pytest.mark.slow
 def test_other_code_is_said(root: Path) -> None:
     """Where the SQL is another now, the replay says so, and what differs."""
     overlay = root / "sql" / "1_policy"
@@ -171,6 +176,7 @@ def test_other_code_is_said(root: Path) -> None:
     assert "The code or the engine is not that of the run" in etl("replay", "--root", root).stdout
 
 
+@pytest.mark.slow
 def test_replaced_files_cannot_be_compared_row_by_row(root: Path) -> None:
     """Of a run whose files were replaced since, it is said that bytes differ, and why no row can be named."""
     first = newest(root)

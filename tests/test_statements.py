@@ -50,7 +50,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("run-all", "--evidence", SAMPLE, "--known-paths", REPOSITORY / "evidence/known-paths.txt"), 0),
         (("run-all", "--include-partial", "--include-review", "--set", "threads=1"), 1),
         (("run-all", "--recorded-at", "2026-12-01T00:00:00Z", "--known-paths", root / "paths.txt"), 1),
-        (("run", "export-sft", "export-rag"), 1),
+        (("run", "export-sft", "export-rag", "--include-partial", "--known-paths", root / "paths.txt", "--force"), 1),
         (("run-all", "--fail-fast"), 1),
     ]
     for arguments, exit_code in runs:
@@ -153,6 +153,7 @@ def _entries(descriptors: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "sha256": descriptor["digest"]["sha256"],
             "bytes": descriptor["annotations"].get("etl_bytes"),
             "record_count": descriptor["annotations"]["etl_record_count"],
+            "columns": descriptor["annotations"].get("etl_columns"),
         }
         for descriptor in descriptors
         if descriptor["annotations"]["etl_kind"] in {"file", "relation"}
@@ -222,12 +223,15 @@ def test_carried_over_stages_say_so(root: Path) -> None:
         )
         for line in states(root, run)
     }
-    maker = runs_of(root)[2].name
-    carried = ("carry-over/v1", "reused", maker)
+    second, third = (runs_of(root)[at].name for at in (1, 2))
     made = ("stage/v1", "ok", None)
     assert kinds == {
-        "collect": carried, "score": carried, "export-rag": made, "export-sft": made, "export-preference": carried,
-    }  # fmt: skip
+        "collect": ("carry-over/v1", "reused", second),
+        "score": ("carry-over/v1", "reused", second),
+        "export-rag": made,
+        "export-sft": made,
+        "export-preference": ("carry-over/v1", "reused", third),
+    }
 
 
 def test_stages_without_outputs_are_left_out_aloud(root: Path, tmp_path: Path, sql: Sql) -> None:
