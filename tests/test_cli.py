@@ -320,17 +320,18 @@ class TestExplain:
         assert "\x1b" not in shown
 
 
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a root with two published runs."""
+    root = tmp_path_factory.mktemp("two-runs")
+    write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE})
+    assert etl("run-all", "--root", root).exit_code == 0
+    assert etl("run-all", "--root", root, "--force").exit_code == 0
+    return root
+
+
 class TestVerify:
     """``etl verify [RUN]``."""
-
-    @pytest.fixture(scope="class")
-    def two_runs(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """Give a root with two published runs."""
-        root = tmp_path_factory.mktemp("two-runs")
-        write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE})
-        assert etl("run-all", "--root", root).exit_code == 0
-        assert etl("run-all", "--root", root, "--force").exit_code == 0
-        return root
 
     @pytest.fixture
     def root(self, two_runs: Path, tmp_path: Path) -> Path:
