@@ -48,9 +48,10 @@ class Link:
         return f"run {self.summary.seq} ({self.summary.run_id})"
 
 
-def check_chain(project: Project, pinned: str | None = None) -> list[Check]:
+def check_chain(project: Project, pinned: str | None = None, evidence: Path | None = None) -> list[Check]:
     """Return a check for each run, each document, the head, and each file that the published run names.
 
+    ``evidence`` is where the published run's evidence is now, if not where that run read it.
     ``pinned`` is the hash of a summary that somebody wrote down elsewhere: it must be in the chain. Without it, runs that
     were cut off at the end together with the head cannot be missed.
     """
@@ -61,7 +62,12 @@ def check_chain(project: Project, pinned: str | None = None) -> list[Check]:
     checks.append(_head(project.reports / "head", links))
     if pinned is not None:
         checks.append(_pin(pinned, links))
-    return [*checks, *_files(project, links)]
+    return [*checks, *_files(project, links, evidence)]
+
+
+def evidence_of(project: Project, summary: RunSummary) -> Path:
+    """Return the folder that a run read its evidence from."""
+    return project.root / summary.request.evidence
 
 
 def check_input(file: Path, entry: FileEntry) -> Check:
@@ -160,7 +166,7 @@ def _pin(pinned: str, links: list[Link]) -> Check:
     )
 
 
-def _files(project: Project, links: list[Link]) -> Iterator[Check]:
+def _files(project: Project, links: list[Link], evidence: Path | None) -> Iterator[Check]:
     """Yield whether the published files, and the evidence that they were made from, are as the published run names them."""
     published = next((link for link in reversed(links) if link.summary.published), None)
     named = {project.relative(project.exports / name) for name in KEPT if (project.exports / name).is_file()}
@@ -172,8 +178,9 @@ def _files(project: Project, links: list[Link]) -> Iterator[Check]:
             if entry.bytes is not None:
                 named.add(entry.path)
                 yield check_output(project.root / entry.path, entry)
-        if receipt.stage == "collect":
-            yield from (check_input(project.evidence / entry.path, entry) for entry in receipt.inputs.files)
+        if receipt.stage == "collect" and published:
+            folder = evidence or evidence_of(project, published.summary)
+            yield from (check_input(folder / entry.path, entry) for entry in receipt.inputs.files)
     for file in sorted(project.exports.rglob("*")):
         path = project.relative(file)
         if (file.is_symlink() or not file.is_dir()) and path not in named:

@@ -267,19 +267,19 @@ def verify(
     with _errors_for_people(as_json, debug):
         if (everything or head) and (run_id or key or envelopes):
             raise UsageError("verify: --all and --head check every run; leave out the run, --key and --envelopes.")
-        project = _project(root, evidence)
+        project = _project(root, None)
         settings, _ = _settings(None, None, False, False, None)
         if everything or head:
             from etl.verify import verify_all
 
-            checks = verify_all(_recovered(project), head)
+            checks = verify_all(_recovered(project), head, evidence)
         elif key is not None or envelopes is not None:
             checks = _envelope_checks(run_id, project, settings, key, envelopes)
         else:
             from etl.verify import verify as checks_of
 
             with _history(project, settings) as history:
-                checks = checks_of(project, history, run_id)
+                checks = checks_of(project, history, run_id, evidence)
         if as_json:
             _print_json([check.to_dict() for check in checks])
         else:

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from etl.chain import Check, check_chain, check_input, check_output, passed_or
+from etl.chain import Check, check_chain, check_input, check_output, evidence_of, passed_or
 from etl.documents import (
     DriftReport,
     RunSummary,
@@ -21,9 +21,9 @@ from etl.project import Project
 from etl.warehouse import Warehouse
 
 
-def verify_all(project: Project, pinned: str | None = None) -> list[Check]:
+def verify_all(project: Project, pinned: str | None = None, evidence: Path | None = None) -> list[Check]:
     """Return the checks of the whole chain, and whether the warehouse knows a run that the chain lacks."""
-    return [*check_chain(project, pinned), _known_runs(project)]
+    return [*check_chain(project, pinned, evidence), _known_runs(project)]
 
 
 def _known_runs(project: Project) -> Check:
@@ -41,9 +41,10 @@ def _known_runs(project: Project) -> Check:
     return Check("warehouse", "ok", f"{len(rows)} runs are known by the same hashes")
 
 
-def verify(project: Project, history: Warehouse, run_id: str | None) -> list[Check]:
+def verify(project: Project, history: Warehouse, run_id: str | None, evidence: Path | None = None) -> list[Check]:
     """Return a check for each document of a run and each file that its receipts name; the published run unless one is named.
 
+    ``evidence`` is where the run's evidence is now, if not where the run read it.
     Raises NotFoundError for an unknown run, or where nothing is published.
     """
     published = newest(history, published=True) if run_id is None else None
@@ -61,7 +62,8 @@ def verify(project: Project, history: Warehouse, run_id: str | None) -> list[Che
                 replaced = Check(entry.path, "unchecked", "a newer run has taken its place")
                 checks.append(check_output(project.root / entry.path, entry) if is_published else replaced)
         if receipt.stage == "collect":
-            checks += [check_input(project.evidence / entry.path, entry) for entry in receipt.inputs.files]
+            place = evidence or evidence_of(project, summary)
+            checks += [check_input(place / entry.path, entry) for entry in receipt.inputs.files]
     return checks
 
 

@@ -395,6 +395,20 @@ class TestVerify:
             assert result.exit_code == 1
             assert any(found_in in sentence for sentence in failed), failed
 
+    def test_evidence_is_looked_for_where_the_run_read_it(self, tmp_path: Path) -> None:
+        """A run over another evidence folder is held against that folder, not one of the root's own."""
+        elsewhere = write_evidence(tmp_path / "elsewhere", {"evidence.jsonl": EVIDENCE})
+        root = tmp_path / "root"
+        write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE[:1]})
+        assert etl("run-all", "--root", root, "--evidence", elsewhere).exit_code == 0
+        for arguments in ((), ("--all",)):
+            code, checks = self.checks(root, *arguments)
+            assert (code, checks["evidence.jsonl"]) == (0, "ok")
+        write_evidence(elsewhere, {"evidence.jsonl": EVIDENCE[:1]})
+        for arguments in ((), ("--all",)):
+            code, checks = self.checks(root, *arguments)
+            assert (code, checks["evidence.jsonl"]) == (1, "failed")
+
     def test_evidence_that_grew_or_went_is_no_failure(self, root: Path) -> None:
         """Logs grow and are rotated away: unchecked, no failure; rewritten ones fail."""
         file = root / "evidence" / "evidence.jsonl"

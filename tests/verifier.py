@@ -95,7 +95,7 @@ def check(root: Path, pinned: str | None = None, evidence: Path | None = None) -
     problems += head(reports / "head", *(runs[-1] if runs else (None, "")))
     if pinned is not None and pinned.lower() not in digests:
         problems.append(f"pinned head: no run has a summary with the hash {pinned}.")
-    return [*problems, *files(root, evidence or root / "evidence", [summary for summary, _ in runs])]
+    return [*problems, *files(root, evidence, [summary for summary, _ in runs])]
 
 
 def documents(folder: Path, summary: dict[str, Any]) -> Iterator[str]:
@@ -115,7 +115,7 @@ def head(file: Path, newest: dict[str, Any] | None, digest: str) -> Iterator[str
         yield "head: it does not name the newest run."
 
 
-def files(root: Path, evidence: Path, summaries: list[dict[str, Any]]) -> Iterator[str]:
+def files(root: Path, evidence: Path | None, summaries: list[dict[str, Any]]) -> Iterator[str]:
     """Yield what is wrong with the files that the newest published run names, and each file in exports/ that it does not."""
     published = next((summary for summary in reversed(summaries) if summary["published"]), None)
     named = {file for file in (root / "exports/README.md", root / "exports/.gitkeep") if file.is_file()}
@@ -129,7 +129,7 @@ def files(root: Path, evidence: Path, summaries: list[dict[str, Any]]) -> Iterat
             if digest_of(root / entry["path"]) != entry["sha256"]:
                 yield f"{entry['path']}: it is not what run {published['run_id']} published."
         for entry in receipt["inputs"]["files"] if receipt["stage"] == "collect" else []:
-            file = evidence / entry["path"]
+            file = (evidence or root / published["request"]["evidence"]) / entry["path"]
             is_judged = entry["sha256"] is not None and entry["bytes"] is not None and file.is_file()
             if is_judged and file.stat().st_size <= entry["bytes"] and digest_of(file) != entry["sha256"]:
                 yield f"{entry['path']}: its bytes are not those that run {published['run_id']} collected."
@@ -142,7 +142,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Check a root; exit code 1 if something is not as recorded.")
     parser.add_argument("root", type=Path)
     parser.add_argument("--head", metavar="HASH", help="A head written down elsewhere must be in the chain.")
-    parser.add_argument("--evidence", type=Path, help="The evidence folder (default: ROOT/evidence).")
+    parser.add_argument("--evidence", type=Path, help="The evidence folder (default: where the run read it).")
     given = parser.parse_args()
     sentences = check(given.root, given.head, given.evidence)
     print(*sentences or ["Intact."], sep="\n")
