@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.chain import Check
-from etl.documents import Named, RunSummary, StageReceipt
+from etl.documents import Check, Named, RunSummary, StageReceipt
 from etl.errors import UsageError
 from etl.files import sha256_of
 from etl.history import read_documents, require_run

@@ -5,31 +5,17 @@ outputs; ``head`` names the newest summary. What is changed, removed, added or e
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
 
-from etl.documents import FileEntry, Head, RunSummary, StageReceipt
+from etl.documents import Check, FileEntry, Head, RunSummary, StageReceipt
 from etl.files import sha256_of
 from etl.project import Project
 
 #: What may lie beside the runs' folders, and in exports/ beside what receipts name.
 BESIDE_RUNS = frozenset({"head", "latest.md", "pin.json"})
 KEPT = frozenset({"README.md", ".gitkeep"})
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at. ``unchecked`` is no failure: it is gone or grew since, or was replaced by a newer run."""
-
-    what: str
-    status: Literal["ok", "failed", "unchecked"]
-    detail: str
-
-    def to_dict(self) -> dict[str, str]:
-        """Return it for JSON."""
-        return asdict(self)
 
 
 def passed_or(what: str, is_good: bool, otherwise: str) -> Check:

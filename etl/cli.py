@@ -17,7 +17,7 @@ import typer
 from etl.errors import EtlError, NotFoundError, SettingError, UsageError
 
 if TYPE_CHECKING:
-    from etl.chain import Check
+    from etl.documents import Check
     from etl.pipeline import Stage
     from etl.project import Project
     from etl.runner import Outcome
@@ -238,11 +238,12 @@ def keygen(
 ) -> None:
     """Make a pair of ed25519 keys to sign receipts with; nothing is overwritten."""
     with _errors_for_people(as_json, debug):
+        from etl.documents import KeyPair
         from etl.signing import make_keys
 
         public, keyid = make_keys(file)
         if as_json:
-            _print_json({"private": str(file), "public": str(public), "keyid": keyid})
+            _print_json(KeyPair(private=str(file), public=str(public), keyid=keyid).model_dump())
         else:
             typer.echo(f"private {file} (keep it to yourself)\npublic  {public} (give it away)\nkeyid   {keyid}")
 
@@ -281,7 +282,7 @@ def verify(
             with _history(project, settings) as history:
                 checks = checks_of(project, history, run_id, evidence)
         if as_json:
-            _print_json([check.to_dict() for check in checks])
+            _print_json([check.model_dump() for check in checks])
         else:
             from etl.console import show_checks
 
@@ -411,7 +412,7 @@ def health(root: Root = Path(), evidence: Evidence = None, as_json: AsJson = Fal
         settings, _ = _settings(None, None, False, False, None)
         findings = examine(_project(root, evidence), settings)
         if as_json:
-            _print_json([finding.to_dict() for finding in findings])
+            _print_json([finding.model_dump() for finding in findings])
         else:
             from etl.console import show_checks
 
@@ -555,7 +556,7 @@ def _run(
         outcome = None if dry_run else execute(request)
     if outcome is None:
         if as_json:
-            _print_json(books)
+            _print_json([book.model_dump() for book in books])
         else:
             show_books(books, project)
         return

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from etl.documents import Acceptance, Diff, DriftReport, Plan, Replay, RunSummary, StageReceipt
+from etl.documents import Acceptance, Book, Diff, DriftReport, Plan, Replay, RunSummary, StageReceipt
 from etl.markdown import harmless
 from etl.project import Project
 from etl.run import Progress as Report
@@ -83,13 +83,13 @@ def show_outcome(outcome: Outcome, project: Project) -> None:
         _line(f"drift: {flag}", _STYLES[outcome.dossier.drift.severity])
 
 
-def show_books(books: Sequence[dict[str, Any]], project: Project) -> None:
+def show_books(books: Sequence[Book], project: Project) -> None:
     """Show what a run would do."""
     names = ("in", "accepted", "rejected", "quarantined", "skipped")
     table = _table("dry run: nothing was written", "stage", *names)
     for book in books:
-        cells = (book["records_in"], book["accepted"], book["rejected"], book["quarantined"], book["skipped"])
-        table.add_row(book["stage"], *(f"{cell:,}" for cell in cells))
+        cells = (book.records_in, book.accepted, book.rejected, book.quarantined, book.skipped)
+        table.add_row(book.stage, *(f"{cell:,}" for cell in cells))
     _print(table)
     _line(f"A run would read {project.evidence} and publish to {project.exports} and {project.warehouse}.")
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -243,6 +243,41 @@ class Head(Document):
     seq: Annotated[int, Field(ge=1)]
     run_id: str
     sha256: Sha256
+
+
+class Check(Document):
+    """One thing that was looked at, how it is, and what to do if it is not well.
+
+    ``unchecked`` is no failure: a file is gone or grew since, or was replaced by a newer run.
+    """
+
+    what: str
+    status: Literal["ok", "warn", "failed", "unchecked"]
+    detail: str
+
+    def __init__(self, what: str, status: str, detail: str) -> None:
+        fields: dict[str, Any] = {"what": what, "status": status, "detail": detail}
+        super().__init__(**fields)
+
+
+class Book(Document):
+    """The book of one stage, as a dry run foresees it."""
+
+    stage: str
+    records_in: Count
+    accepted: Count
+    rejected: Count
+    quarantined: Count
+    skipped: Count
+    blank: Count
+
+
+class KeyPair(Document):
+    """Where a new pair of keys is, and what signatures call it."""
+
+    private: str
+    public: str
+    keyid: Sha256
 
 
 class Comparison(Document):

@@ -3,13 +3,12 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 from filelock import FileLock, Timeout
 
 from etl import __version__
+from etl.documents import Check
 from etl.errors import EtlError
 from etl.evidence import find_evidence
 from etl.history import load_history
@@ -24,23 +23,10 @@ from etl.warehouse import Warehouse, duckdb_version
 ROOM_PER_EVIDENCE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at, how it is, and what to do if it is not well."""
-
-    what: str
-    status: Literal["ok", "warn", "failed"]
-    detail: str
-
-    def to_dict(self) -> dict[str, str]:
-        """Return it for JSON."""
-        return asdict(self)
-
-
-def examine(project: Project, settings: Settings) -> list[Finding]:
+def examine(project: Project, settings: Settings) -> list[Check]:
     """Return the findings, worst last within none: in the order in which a run would meet them."""
     return [
-        Finding("versions", "ok", f"etl {__version__}, duckdb {duckdb_version()}"),
+        Check("versions", "ok", f"etl {__version__}, duckdb {duckdb_version()}"),
         _sql(project, settings),
         *_folders(project),
         *_evidence(project),
@@ -50,84 +36,84 @@ def examine(project: Project, settings: Settings) -> list[Finding]:
     ]
 
 
-def _sql(project: Project, settings: Settings) -> Finding:
+def _sql(project: Project, settings: Settings) -> Check:
     try:
         sql = Sql.of(project.overlay)
         Warehouse.create(sql, settings).close()
     except EtlError as error:
-        return Finding("sql", "failed", str(error))
-    return Finding("sql", "ok", f"{len(sql.views)} views, {len(sql.sources)} sources")
+        return Check("sql", "failed", str(error))
+    return Check("sql", "ok", f"{len(sql.views)} views, {len(sql.sources)} sources")
 
 
-def _folders(project: Project) -> Iterator[Finding]:
+def _folders(project: Project) -> Iterator[Check]:
     for name in ("warehouse", "exports", "reports"):
         folder = project.root / name
         there = next(place for place in (folder, *folder.parents) if place.exists())
         if os.access(there, os.W_OK | os.X_OK):
-            yield Finding(name, "ok", f"{folder} can be written")
+            yield Check(name, "ok", f"{folder} can be written")
         else:
-            yield Finding(
+            yield Check(
                 name, "failed", f"{there} cannot be written; give this user the right to, or choose another --root"
             )
 
 
-def _evidence(project: Project) -> Iterator[Finding]:
+def _evidence(project: Project) -> Iterator[Check]:
     try:
         files = find_evidence(project.evidence)
     except EtlError as error:
-        yield Finding("evidence", "failed", str(error))
+        yield Check("evidence", "failed", str(error))
         return
     size = sum(file.size for file in files)
-    yield Finding("evidence", "ok" if files else "warn", f"{len(files)} files, {size:,} bytes in {project.evidence}")
+    yield Check("evidence", "ok" if files else "warn", f"{len(files)} files, {size:,} bytes in {project.evidence}")
     there = next(place for place in (project.root, *project.root.parents) if place.exists())
     free, needed = shutil.disk_usage(there).free, ROOM_PER_EVIDENCE * size
     if free < needed:
-        yield Finding("space", "warn", f"{free:,} bytes are free, a run may need {needed:,}; make room first")
+        yield Check("space", "warn", f"{free:,} bytes are free, a run may need {needed:,}; make room first")
     else:
-        yield Finding("space", "ok", f"{free:,} bytes are free, a run needs about {needed:,}")
+        yield Check("space", "ok", f"{free:,} bytes are free, a run needs about {needed:,}")
 
 
-def _state(project: Project) -> Iterator[Finding]:
+def _state(project: Project) -> Iterator[Check]:
     lock = project.workshop / "lock"
     if lock.is_file():
         try:
             with FileLock(lock, timeout=0):
                 pass
         except Timeout:
-            yield Finding("lock", "warn", "a run is under way; wait for it to end")
+            yield Check("lock", "warn", "a run is under way; wait for it to end")
             return
-    yield Finding("lock", "ok", "no run is under way")
+    yield Check("lock", "ok", "no run is under way")
     if Workshop(project).journal.is_file():
-        yield Finding("journal", "warn", "a run was cut off; the next command finishes or clears what it left")
+        yield Check("journal", "warn", "a run was cut off; the next command finishes or clears what it left")
     else:
-        yield Finding("journal", "ok", "no run was cut off")
+        yield Check("journal", "ok", "no run was cut off")
 
 
-def _warehouse(project: Project) -> Finding:
+def _warehouse(project: Project) -> Check:
     if not project.warehouse.is_file():
-        return Finding("published", "warn", "nothing is published yet; etl run-all does it")
+        return Check("published", "warn", "nothing is published yet; etl run-all does it")
     try:
         with Warehouse.published(project.warehouse) as warehouse:
             records = warehouse.one("select count(*) from evidence.record")
     except EtlError as error:
-        return Finding("published", "failed", str(error))
-    return Finding("published", "ok", f"{records:,} records in {_relative(project.warehouse, project.root)}")
+        return Check("published", "failed", str(error))
+    return Check("published", "ok", f"{records:,} records in {_relative(project.warehouse, project.root)}")
 
 
-def _last_run(project: Project, settings: Settings) -> Finding:
+def _last_run(project: Project, settings: Settings) -> Check:
     try:
         history = load_history(project, Sql.of(project.overlay), settings)
     except EtlError as error:
-        return Finding("last run", "failed", str(error))
+        return Check("last run", "failed", str(error))
     rows = history.execute("select run_id, published, overall_passed from receipts.run order by seq desc limit 1")
     history.close()
     if not rows:
-        return Finding("last run", "ok", "there was none yet")
+        return Check("last run", "ok", "there was none yet")
     run_id, published, passed = rows[0]
     if passed:
-        return Finding("last run", "ok", f"{run_id} passed")
+        return Check("last run", "ok", f"{run_id} passed")
     outcome = "published, but did not pass" if published else "did not publish"
-    return Finding("last run", "warn", f"{run_id} {outcome}; etl receipts {run_id} says why")
+    return Check("last run", "warn", f"{run_id} {outcome}; etl receipts {run_id} says why")
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.documents import Plan, RunRequest, RunSummary, StageReceipt
+from etl.documents import Book, Plan, RunRequest, RunSummary, StageReceipt
 from etl.dossier import Dossier, compose, write
 from etl.errors import EtlError, SqlError, UsageError
 from etl.evidence import find_evidence
@@ -162,8 +162,8 @@ def plan_of(request: Request) -> Plan:
         history.close()
 
 
-def foresee(request: Request) -> list[dict[str, Any]]:
-    """Return the books that the stages would have, as rows of receipts.book, computed in memory; nothing is written."""
+def foresee(request: Request) -> list[Book]:
+    """Return the books that the stages would have, computed in memory; nothing is written."""
     sql = Sql.of(request.project.overlay)
     find_evidence(request.project.evidence, request.settings.follow_links)
     warehouse = Warehouse.create(sql, request.settings)
@@ -172,7 +172,7 @@ def foresee(request: Request) -> list[dict[str, Any]]:
             warehouse.replace("policy.known_path", pa.table({"path": pa.array(request.known_paths.paths, pa.string())}))
         run = Run(request.project, request.settings, sql, warehouse, Path(os.devnull), request.progress)
         run_all(run, tuple(stage for stage in STAGES if not stage.exports))
-        books = {book["stage"]: book for book in warehouse.dicts("from receipts.book")}
+        books = {book["stage"]: Book.model_validate(book) for book in warehouse.dicts("from receipts.book")}
         return [books[stage.name] for stage in request.stages]
     finally:
         warehouse.close()

@@ -6,7 +6,21 @@ A new document gets an entry here; ``make docs`` then writes docs/schemas/<name>
 import json
 from typing import Any
 
-from etl.documents import Acceptance, Diff, Document, DriftReport, Head, Pin, Plan, Replay, RunSummary, StageReceipt
+from etl.documents import (
+    Acceptance,
+    Book,
+    Check,
+    Diff,
+    Document,
+    DriftReport,
+    Head,
+    KeyPair,
+    Pin,
+    Plan,
+    Replay,
+    RunSummary,
+    StageReceipt,
+)
 from etl.signing import Envelope
 from etl.statements import Statement
 
@@ -14,10 +28,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 DOCUMENTS: dict[str, type[Document]] = {
     "acceptance": Acceptance,
+    "book": Book,
+    "check": Check,
     "diff": Diff,
     "drift-report": DriftReport,
     "envelope": Envelope,
     "head": Head,
+    "key-pair": KeyPair,
     "pin": Pin,
     "plan": Plan,
     "replay": Replay,

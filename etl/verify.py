@@ -4,8 +4,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from etl.chain import Check, check_chain, check_input, check_output, evidence_of, passed_or
+from etl.chain import check_chain, check_input, check_output, evidence_of, passed_or
 from etl.documents import (
+    Check,
     DriftReport,
     RunSummary,
     StageReceipt,

@@ -62,6 +62,29 @@ def test_every_document_fits_its_schema(root: Path) -> None:
     assert statuses == {"ok", "reused", "failed", "not_run"}
 
 
+def test_every_report_fits_its_schema(root: Path, tmp_path: Path) -> None:
+    """What commands print with --json -> it fits the schema that ships, item by item where it is an array."""
+    ids = [row["run_id"] for row in etl("sql", "from receipts.run where published", "--root", root, "--json").json]
+    reports: dict[str, tuple[str | Path, ...]] = {
+        "acceptance": ("accept",),
+        "book": ("run-all", "--dry-run", "--root", root),
+        "check": ("verify", "--all", "--root", root),
+        "diff": ("diff", ids[0], ids[-1], "--root", root),
+        "key-pair": ("keygen", tmp_path / "key"),
+        "plan": ("plan", "--root", root),
+        "replay": ("replay", ids[-1], "--root", root),
+    }
+    for name, arguments in reports.items():
+        printed = etl(*arguments, "--json").json
+        validator = Draft202012Validator(schema(name))
+        for document in printed if isinstance(printed, list) else [printed]:
+            assert [error.message for error in validator.iter_errors(document)] == [], name
+    assert etl("drift", "--pin", ids[-1], "--root", root).exit_code == 0
+    pin = json.loads((root / "reports/distillation/pin.json").read_bytes())
+    assert Draft202012Validator(schema("pin")).is_valid(pin)
+    assert etl("drift", "--unpin", "--root", root).exit_code == 0
+
+
 def test_schemas_promise_what_is_written(root: Path) -> None:
     """A document without one of its fields, or with one more -> it does not fit: schemas are no looser than definitions."""
     envelope_may_hold_more = {"envelope"}
