@@ -280,14 +280,14 @@ def test_killed_while_it_takes_up_a_cut_run(root: Path) -> None:
     """A command killed just after it wrote a cut run's receipts stops no later one: they are written once, and stay."""
     for cut in ("export.audit", "publish.Workshop.done"):
         code = f"from etl import export, publish; import os; {cut} = lambda *_: os._exit(9); from etl.cli import app; app()"
-        killed = subprocess.run([sys.executable, "-c", code, "run-all", "--root", root], check=False)
+        killed = subprocess.run([sys.executable, "-c", code, "run-all", "--force", "--root", root], check=False)
         assert killed.returncode == 9
         assert journal(root)["state"] == "building"
     result = etl("run-all", "--root", root)
     assert (result.exit_code, result.stderr) == (0, "")
     assert_no_litter(root)
     statuses = [assert_receipts(root, run_id) for run_id in sorted(runs(root), key=lambda name: name.split("-")[1])]
-    assert [status[2] for status in statuses] == ["ok", "failed", "ok"]
+    assert [status[2] for status in statuses] == ["ok", "failed", "reused"]
 
 
 # --- crowds ------------------------------------------------------------------------------------------------------------
