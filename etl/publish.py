@@ -208,7 +208,12 @@ def _require_writable(folder: Path) -> None:
     """Raise OSError where names in a folder cannot be changed: better now than in the middle of the publish step."""
     probe = folder / _PROBE
     probe.touch()
-    probe.unlink()
+    try:
+        probe.unlink()
+    except OSError:
+        with contextlib.suppress(OSError):  # readers see this folder: do not leave it there if a second try can help
+            probe.unlink()
+        raise
 
 
 def _exchange(one: Path, other: Path) -> bool:
