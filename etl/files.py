@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,11 +13,20 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from etl.threads import Behind
+
 #: Rows in a Parquet row group, and in a batch that is validated and written. Part of the bytes: a change is a new version.
 ROWS_PER_GROUP = 10_000
 
 #: Level of the Parquet files' zstd compression. Part of the bytes too.
 ZSTD_LEVEL = 3
+
+#: Columns of few distinct values: a dictionary makes them small; for all others it is wasted effort. Part of the bytes.
+REPETITIVE = (
+    *("source", "source_category", "quality_score", "category", "chosen_category", "rejected_category"),
+    *("model", "reason", "quarantine_reason", "quarantine_reasons.list.element"),
+    *("provenance.source_path", "provenance.chosen.source_path", "provenance.rejected.source_path"),
+)
 
 #: How a time is written in JSONL: always UTC, always six digits of a second.
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
@@ -115,7 +125,7 @@ def utc(schema: pa.Schema) -> pa.Schema:
 
 
 class DatasetWriter:
-    """Writes the same rows as JSONL and as Parquet.
+    """Writes the same rows as JSONL and as Parquet, each in a thread of its own.
 
     Every key stands in every JSON row; times are text in ``TIME_FORMAT``. The Parquet row groups are the tables as they
     are given, so give tables of ``ROWS_PER_GROUP`` rows.
@@ -131,7 +141,15 @@ class DatasetWriter:
         self.parquet.unlink(missing_ok=True)
         self._schema = schema.with_metadata(metadata)
         self._lines = self.jsonl.open("wb")
-        self._groups = pq.ParquetWriter(self.parquet, self._schema, compression="zstd", compression_level=ZSTD_LEVEL)
+        self._groups = pq.ParquetWriter(
+            self.parquet,
+            self._schema,
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+            use_dictionary=list(REPETITIVE),
+        )
+        self._threads = ExitStack()
+        self._for_lines, self._for_groups = (self._threads.enter_context(Behind()) for _ in range(2))
 
     def __enter__(self) -> Self:
         return self
@@ -139,17 +157,55 @@ class DatasetWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._groups.close()
+        try:
+            self._threads.__exit__(kind, error, trace)
+        finally:
+            self._groups.close()
+            self._lines.close()
         if error is None:
-            self._lines.flush()
-            sync(self._lines.fileno(), self.jsonl)
-        self._lines.close()
-        if error is None:
-            sync_file(self.parquet)
+            for file in (self.jsonl, self.parquet):
+                sync_file(file)
 
     def write(self, rows: pa.Table) -> None:
         """Append rows to both files."""
+        self._for_lines.give(self._write_lines, rows)
+        self._for_groups.give(self._write_group, rows)
+
+    def _write_group(self, rows: pa.Table) -> None:
         self._groups.write_table(rows.cast(self._schema), row_group_size=ROWS_PER_GROUP)
+
+    def _write_lines(self, rows: pa.Table) -> None:
         frame = pl.from_arrow(rows)
         assert isinstance(frame, pl.DataFrame)
         frame.with_columns(pl.selectors.datetime().dt.strftime(TIME_FORMAT)).write_ndjson(self._lines)
+
+
+class Spool:
+    """Tables set aside on disk as they are, to be read again in their order; they cost disk, not memory."""
+
+    def __init__(self, file: Path, schema: pa.Schema) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.file = file
+        self.schema = schema
+        self._sink = pa.OSFile(str(file), "wb")
+        self._stream = pa.ipc.new_stream(self._sink, schema)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+        self._sink.close()
+
+    def write(self, rows: pa.Table) -> None:
+        """Set a table aside."""
+        self._stream.write_table(rows)
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield what was set aside, one table for each, and remove the file."""
+        with pa.memory_map(str(self.file)) as source:
+            for batch in pa.ipc.open_stream(source):
+                yield pa.Table.from_batches([batch])
+        self.file.unlink()

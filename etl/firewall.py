@@ -3,20 +3,19 @@
 It trusts neither the views' admission nor a row's own label: each id's category is looked up in ``scored.run``.
 """
 
-from collections.abc import Iterator, Sequence
-from io import BytesIO
+from collections.abc import Iterable, Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet as pq
 
 from etl.errors import AuditError, FirewallError
-from etl.files import ROWS_PER_GROUP, TIME_FORMAT, fixed_batches, utc
+from etl.files import ROWS_PER_GROUP, fixed_batches
 from etl.run import Run
+from etl.threads import ahead
 
 #: The categories that can never be in a dataset, whatever the flags; here on purpose, not imported from another layer.
 NEVER = {"rag": {"rejected"}, "sft": {"rejected", "needs_human_review"}}
@@ -78,70 +77,72 @@ order by written.file, written.id
 limit 1
 """
 
-#: A row of the relation (which the files equal) whose text or run is not that of the record it names.
+#: What is kept of the written rows, to be looked up all at once: who they say they are, and a hash of the text that they carry.
+_NOTED = {
+    "rag": "select file, id, provenance, hash(content, source_run_id) as carried from written_rows",
+    "sft": "select file, id, provenance, hash(instruction, response, source_run_id) as carried from written_rows",
+    "preference": """
+select
+    file,
+    id,
+    provenance,
+    hash(prompt, chosen, chosen_run_id) as carried_chosen,
+    hash(prompt, rejected, rejected_run_id) as carried_rejected,
+from written_rows
+""",
+}
+
+#: A written row whose text or run is not that of the record it names. The hash is the engine's, of 64 bits.
 _BORROWED = {
     "rag": """
-select shipped.id
-from datasets.rag as shipped
-left join evidence.record as record
-    on shipped.provenance.source_path = record.source_path and shipped.provenance.line_number = record.line_number
-where
-    shipped.quarantine_reason is null
-    and (shipped.content, shipped.source_run_id) is distinct from (record.response, record.run_id)
+select written.id
+from raw.main.written as written
+inner join evidence.record as record
+    on written.provenance.source_path = record.source_path and written.provenance.line_number = record.line_number
+where written.carried <> hash(record.response, record.run_id)
+order by written.id
 limit 1
 """,
     "sft": """
-select shipped.id
-from datasets.sft as shipped
-left join evidence.record as record
-    on shipped.provenance.source_path = record.source_path and shipped.provenance.line_number = record.line_number
-where
-    shipped.quarantine_reason is null
-    and (shipped.instruction, shipped.response, shipped.source_run_id)
-    is distinct from (record.prompt, record.response, record.run_id)
+select written.id
+from raw.main.written as written
+inner join evidence.record as record
+    on written.provenance.source_path = record.source_path and written.provenance.line_number = record.line_number
+where written.carried <> hash(record.prompt, record.response, record.run_id)
+order by written.id
 limit 1
 """,
     "preference": """
-select shipped.id
-from datasets.preference as shipped
-left join evidence.record as chosen
-    on shipped.provenance.chosen.source_path = chosen.source_path
-    and shipped.provenance.chosen.line_number = chosen.line_number
-left join evidence.record as rejected
-    on shipped.provenance.rejected.source_path = rejected.source_path
-    and shipped.provenance.rejected.line_number = rejected.line_number
+select written.id
+from raw.main.written as written
+inner join evidence.record as chosen
+    on written.provenance.chosen.source_path = chosen.source_path
+    and written.provenance.chosen.line_number = chosen.line_number
+inner join evidence.record as rejected
+    on written.provenance.rejected.source_path = rejected.source_path
+    and written.provenance.rejected.line_number = rejected.line_number
 where
-    shipped.quarantine_reason is null
-    and shipped.skip_reason is null
-    and (
-        (shipped.prompt, shipped.chosen, shipped.chosen_run_id)
-        is distinct from (chosen.prompt, chosen.response, chosen.run_id)
-        or (shipped.prompt, shipped.rejected, shipped.rejected_run_id)
-        is distinct from (rejected.prompt, rejected.response, rejected.run_id)
-    )
+    written.carried_chosen <> hash(chosen.prompt, chosen.response, chosen.run_id)
+    or written.carried_rejected <> hash(rejected.prompt, rejected.response, rejected.run_id)
+order by written.id
 limit 1
 """,
 }
 
 
-def audit(run: Run, relation: str, stem: str, columns: Sequence[str], where: str, dataset: str | None = None) -> None:
-    """Read ``stem``'s JSONL and Parquet from disk, compare them in full with each other and with the relation.
+def audit(run: Run, expected: Iterable[pa.Table], schema: pa.Schema, stem: str, dataset: str | None = None) -> None:
+    """Read ``stem``'s JSONL and Parquet from disk, compare them in full with each other and with the relation's rows.
 
-    The rows of a ``dataset`` then pass the firewall; a quarantine has none to pass. Raises AuditError, FirewallError.
+    ``expected`` are those rows, in tables of ``ROWS_PER_GROUP``. The rows of a ``dataset`` then pass the firewall; a
+    quarantine has none to pass. Raises AuditError, FirewallError.
     """
-    relation_rows = run.warehouse.batches(relation, columns, where)
-    schema = utc(relation_rows.schema)
     parquet, jsonl = (run.exports / stem).with_suffix(".parquet"), (run.exports / stem).with_suffix(".jsonl")
-    expected = (table.cast(schema) for table in fixed_batches(relation_rows, relation_rows.schema))
     row = 0
-    for ours, columnar, text in zip_longest(expected, _parquet(parquet, schema), _jsonl(jsonl, schema)):
+    for ours, columnar, text in zip_longest(expected, ahead(_parquet(parquet, schema)), ahead(_jsonl(jsonl, schema))):
         _same(ours, columnar, parquet, row)
         _same(ours, text, jsonl, row)
         if dataset:
-            for rows, file in ((columnar, parquet), (text, jsonl)):
-                if dataset == "preference":
-                    _refuse_one_text(rows, file)
-                _note(run, rows, file, is_first=row == 0 and file is parquet)
+            _note(run, dataset, text, jsonl, is_first=row == 0)
         row += ours.num_rows
     if dataset and row:
         refuse_forbidden(run, dataset)
@@ -169,19 +170,13 @@ def refuse_forbidden(run: Run, dataset: str) -> None:
             raise FirewallError(f"{file}: the row {row} is {category}, which may never enter {dataset}.")
 
 
-def _refuse_one_text(rows: pa.Table, file: Path) -> None:
-    if pc.any(pc.equal(rows["chosen"], rows["rejected"])).as_py():
+def _note(run: Run, dataset: str, rows: pa.Table, file: Path, *, is_first: bool) -> None:
+    """Keep what must be known of written rows; those of the other file are equal to them."""
+    if dataset == "preference" and pc.any(pc.equal(rows["chosen"], rows["rejected"])).as_py():
         raise FirewallError(f"{_published(file)}: a pair has one text on both sides.")
-
-
-def _note(run: Run, rows: pa.Table, file: Path, *, is_first: bool) -> None:
-    """Keep ids and provenance of written rows, to be looked up all at once."""
-    narrow = rows.select(["id", "provenance"]).append_column("file", pa.repeat(_published(file), rows.num_rows))
-    with run.warehouse.lent("written_rows", narrow):
-        if is_first:
-            run.warehouse.execute("create or replace table raw.main.written as from written_rows")
-        else:
-            run.warehouse.execute("insert into raw.main.written from written_rows")
+    into = "create or replace table raw.main.written as" if is_first else "insert into raw.main.written"
+    with run.warehouse.lent("written_rows", rows.append_column("file", pa.repeat(_published(file), rows.num_rows))):
+        run.warehouse.execute(f"{into} {_NOTED[dataset]}")
 
 
 def _published(file: Path) -> str:
@@ -199,23 +194,11 @@ def _parquet(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
 def _jsonl(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     """Parse with another library than the one that wrote it."""
     as_text = pa.schema([f.with_type(pa.string()) if pa.types.is_timestamp(f.type) else f for f in schema])
-    times = [f.name for f in schema if pa.types.is_timestamp(f.type)]
+    parse = pa.json.ParseOptions(explicit_schema=as_text, unexpected_field_behavior="error")
     with file.open("rb") as lines:
         while chunk := b"".join(islice(lines, ROWS_PER_GROUP)):
-            table = pa.json.read_json(
-                BytesIO(chunk),
-                read_options=pa.json.ReadOptions(use_threads=False, block_size=len(chunk) + 1),
-                parse_options=pa.json.ParseOptions(explicit_schema=as_text, unexpected_field_behavior="error"),
-            )
-            frame = pl.from_arrow(table)
-            assert isinstance(frame, pl.DataFrame)
-            yield (
-                frame.with_columns(
-                    pl.col(times).str.strptime(pl.Datetime("us", "UTC"), TIME_FORMAT.replace("%.6fZ", "%.fZ"))
-                )
-                .to_arrow()
-                .cast(schema)
-            )
+            whole = pa.json.ReadOptions(use_threads=False, block_size=len(chunk) + 1)
+            yield pa.json.read_json(pa.BufferReader(chunk), read_options=whole, parse_options=parse).cast(schema)
 
 
 def _same(ours: pa.Table | None, written: pa.Table | None, file: Path, start: int) -> None:

@@ -30,9 +30,9 @@ KEY = "source_path, line_number"
 def score(run: Run) -> None:
     """Compute every record's category and defects once; the later stages read the result under the views' own names."""
     run.progress("score", 0, 2)
-    run.warehouse.materialise("scored.run", KEY)
+    run.warehouse.materialise("scored.run")
     run.progress("score", 1, 2)
-    run.warehouse.materialise("scored.defect", KEY)
+    run.warehouse.materialise("scored.defect")
     run.progress("score", 2, 2)
 
 
@@ -42,8 +42,8 @@ def _exporter(name: str) -> Callable[[Run], None]:
 
 def export_preference(run: Run) -> None:
     """Compute the pairs once, then export them."""
-    run.warehouse.materialise("pairs.best", KEY)
-    run.warehouse.materialise("pairs.candidate", "chosen_evidence_id, rejected_evidence_id")
+    run.warehouse.materialise("pairs.best")
+    run.warehouse.materialise("pairs.candidate")
     export(run, "preference")
 
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl.documents import CountsByReason, FileEntry, Records, Side, StageReceipt, Stats, Validation
@@ -43,6 +45,7 @@ class Recorder:
     note: Callable[[Draft], None] = lambda _draft: None
     receipts: dict[str, StageReceipt] = field(default_factory=dict)
     started: str | None = None
+    _relations: dict[str, FileEntry] = field(default_factory=dict)
 
     @property
     def draft(self) -> Draft:
@@ -121,14 +124,16 @@ class Recorder:
         )
 
     def _relation(self, name: str) -> FileEntry:
-        columns, order = RELATIONS[name]
-        digest = hashlib.sha256()
-        records = 0
-        for batch in self.run.warehouse.batches(name, columns, order=order):
-            rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-            digest.update("".join("\x1f".join(cell or "" for cell in row) + "\n" for row in rows).encode())
-            records += batch.num_rows
-        return FileEntry(path=name, sha256=digest.hexdigest(), bytes=None, record_count=records)
+        """Return a relation's entry; it is hashed once, for no stage changes what an earlier one made."""
+        if name not in self._relations:
+            columns, order = RELATIONS[name]
+            digest = hashlib.sha256()
+            records = 0
+            for batch in self.run.warehouse.batches(name, columns, order=order):
+                digest.update(_lines(batch))
+                records += batch.num_rows
+            self._relations[name] = FileEntry(path=name, sha256=digest.hexdigest(), bytes=None, record_count=records)
+        return self._relations[name]
 
     def _files(self, stems: Sequence[str]) -> Iterator[FileEntry]:
         for stem in stems:
@@ -172,6 +177,14 @@ class Recorder:
         )
         if broken:
             raise BooksError("The books do not balance: " + " ".join(problem for _, problem in broken))
+
+
+def _lines(rows: pa.RecordBatch) -> bytes:
+    """Return one line of text per row: its cells, of which a null is empty, joined by 0x1F."""
+    frame = pl.from_arrow(rows)
+    assert isinstance(frame, pl.DataFrame)
+    lines = frame.select((pl.concat_str(pl.all().fill_null(""), separator="\x1f") + "\n").str.join())
+    return str(lines.item()).encode()
 
 
 def _columns_of(file: Path) -> list[str] | None:

@@ -1,7 +1,7 @@
 """What one run works on: handed from stage to stage, changed by none."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -29,6 +29,15 @@ class Run:
     warehouse: Warehouse
     exports: Path
     progress: Progress = silent
+
+    @property
+    def scratch(self) -> Path:
+        """The folder for what the run sets aside on disk until it has been used."""
+        return self.exports.with_name("scratch")
+
+    def beside(self) -> "Run":
+        """Return the same run for another thread: it sees the same warehouse through a cursor of its own."""
+        return replace(self, warehouse=self.warehouse.cursor())
 
     def settings_hash(self, stage: str) -> str:
         """Return the hash over the settings that can change what a stage writes."""

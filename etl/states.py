@@ -64,8 +64,8 @@ def keep_states(warehouse: Warehouse, seq: int, runs: int) -> None:
     ``receipts.run`` must know the run already.
     """
     before = warehouse.one("select max(seq) from receipts.run where published and seq < $seq", {"seq": seq})
-    warehouse.materialise("receipts.record_now", "evidence_id, nth")
-    warehouse.materialise("receipts.pair_now", "id")
+    warehouse.materialise("receipts.record_now")
+    warehouse.materialise("receipts.pair_now")
     for end, begin in ((_END_RECORDS, _BEGIN_RECORDS), (_END_PAIRS, _BEGIN_PAIRS)):
         warehouse.execute(end, {"before": before})
         warehouse.execute(begin, {"seq": seq})

@@ -24,6 +24,9 @@ from etl.views import Sql, View
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
 FORMAT = 2
 
+#: Rows of a batch that is streamed: enough to be worth the call, few enough to be held several times.
+ROWS_PER_BATCH = 10_000
+
 _CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _READ_ONLY = _CLOSED | {"enable_external_access": "false", "lock_configuration": "true"}
 
@@ -93,9 +96,16 @@ class Warehouse:
                 warehouse._check_format(file)
                 yield warehouse
 
-    def materialise(self, view: str, order: str) -> None:
-        """Compute ``view`` once, in the order of the columns ``order``; until ``finish`` its name stands for the result."""
-        self.execute(f'create or replace table raw.main."{view}" as from {view} order by {order}')
+    def cursor(self) -> "Warehouse":
+        """Return the same warehouse for another thread."""
+        with _named_errors():
+            cursor = self._connection.cursor()
+        self._cursors.add(cursor)
+        return Warehouse(cursor)
+
+    def materialise(self, view: str) -> None:
+        """Compute ``view`` once; until ``finish`` its name stands for the result, whose rows have no order."""
+        self.execute(f'create or replace table raw.main."{view}" as from {view}')
         self.execute(f'create or replace view {view} as from raw.main."{view}"')
         self._materialised.append(view)
 
@@ -181,7 +191,7 @@ class Warehouse:
                 rows = rows.filter(where)
             if order is not None:
                 rows = rows.order(order)
-            return rows.select(*columns).to_arrow_reader(100_000)
+            return rows.select(*columns).to_arrow_reader(ROWS_PER_BATCH)
         except duckdb.Error as error:
             raise StageError(f"{relation}: {_sentence(error)}") from error
 

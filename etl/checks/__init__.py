@@ -13,13 +13,27 @@ from etl.checks import preference, quarantine, rag, sft
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A dataset: the view of its candidate rows, the stem of its files under exports/, and its two contracts."""
+    """A dataset: its name, the stem of its files under exports/, and its two contracts.
+
+    ``ships`` is what SQL says of a row that ships.
+    """
 
     name: str
-    relation: str
     stem: str
     contract: type[pa.DataFrameModel]
     quarantine: type[pa.DataFrameModel]
+
+    ships: str = "quarantine_reason is null"
+
+    @property
+    def relation(self) -> str:
+        """The view of its candidate rows."""
+        return f"datasets.{self.name}"
+
+    @property
+    def fates(self) -> str:
+        """The view of what becomes of its candidate rows; it holds no text."""
+        return f"datasets.fate_{self.name}"
 
     @property
     def quarantine_stem(self) -> str:
@@ -28,14 +42,14 @@ class Dataset:
 
 
 DATASETS = (
-    Dataset("rag", "datasets.rag", "rag/playbooks", rag.Rag, quarantine.RagQuarantine),
-    Dataset("sft", "datasets.sft", "sft/instruction_response", sft.Sft, quarantine.SftQuarantine),
+    Dataset("rag", "rag/playbooks", rag.Rag, quarantine.RagQuarantine),
+    Dataset("sft", "sft/instruction_response", sft.Sft, quarantine.SftQuarantine),
     Dataset(
         "preference",
-        "datasets.preference",
         "preference/chosen_rejected",
         preference.Preference,
         quarantine.PreferenceQuarantine,
+        ships="quarantine_reason is null and skip_reason is null",
     ),
 )
 

@@ -1,37 +1,26 @@
 -- One row per candidate pair, as the preference dataset would have it. quarantine_reason says why it is refused,
 -- skip_reason that it is over the cap of its task; both null: it ships.
 select
-    sha256(concat(
-        'preference', chr(31), candidate.chosen_evidence_id, chr(31), candidate.rejected_evidence_id
-    )) as id,
-    candidate.task_id,
+    fate.id,
+    fate.task_id,
     chosen.prompt,
     chosen.response as chosen,
     rejected.response as rejected,
-    candidate.chosen_run_id,
-    candidate.rejected_run_id,
-    candidate.chosen_category,
-    candidate.rejected_category,
-    candidate.gap as reason,
+    fate.chosen_run_id,
+    fate.rejected_run_id,
+    fate.chosen_category,
+    fate.rejected_category,
+    fate.reason,
     greatest(chosen.created_at, rejected.created_at) as created_at,
-    struct_pack(
-        chosen := struct_pack(
-            source_path := chosen.source_path, line_number := chosen.line_number, line_sha256 := chosen.line_sha256
-        ),
-        rejected := struct_pack(
-            source_path := rejected.source_path,
-            line_number := rejected.line_number,
-            line_sha256 := rejected.line_sha256
-        )
-    ) as provenance,
-    candidate.chosen_source_path as source_path,
-    candidate.chosen_line_number as line_number,
-    candidate.quarantine_reason,
-    candidate.quarantine_reasons,
-    candidate.detail,
-    case when candidate.fate = 'over_cap' then 'over_cap' end as skip_reason,
-from pairs.candidate as candidate
+    fate.provenance,
+    fate.source_path,
+    fate.line_number,
+    fate.quarantine_reason,
+    fate.quarantine_reasons,
+    fate.detail,
+    fate.skip_reason,
+from datasets.fate_preference as fate
 inner join evidence.record as chosen
-    on candidate.chosen_source_path = chosen.source_path and candidate.chosen_line_number = chosen.line_number
+    on fate.source_path = chosen.source_path and fate.line_number = chosen.line_number
 inner join evidence.record as rejected
-    on candidate.rejected_source_path = rejected.source_path and candidate.rejected_line_number = rejected.line_number
+    on fate.rejected_source_path = rejected.source_path and fate.rejected_line_number = rejected.line_number

@@ -12,14 +12,14 @@ rag as (
     select
         count(*) filter (where quarantine_reason is null) as accepted,
         count(*) filter (where quarantine_reason is not null) as quarantined,
-    from datasets.rag
+    from datasets.fate_rag
 ),
 
 sft as (
     select
         count(*) filter (where quarantine_reason is null) as accepted,
         count(*) filter (where quarantine_reason is not null) as quarantined,
-    from datasets.sft
+    from datasets.fate_sft
 ),
 
 candidate as (
@@ -32,7 +32,7 @@ preference as (
         count(*) filter (where quarantine_reason is null and skip_reason is null) as accepted,
         count(*) filter (where quarantine_reason is not null) as quarantined,
         count(*) filter (where quarantine_reason is null and skip_reason is not null) as skipped,
-    from datasets.preference
+    from datasets.fate_preference
 )
 
 select

@@ -22,7 +22,7 @@ select
     'quarantined' as stat,
     quarantine_reason as reason,
     count(*) as records,
-from datasets.rag
+from datasets.fate_rag
 where quarantine_reason is not null
 group by quarantine_reason
 union all
@@ -31,7 +31,7 @@ select
     'quarantined' as stat,
     quarantine_reason as reason,
     count(*) as records,
-from datasets.sft
+from datasets.fate_sft
 where quarantine_reason is not null
 group by quarantine_reason
 union all
@@ -40,7 +40,7 @@ select
     'quarantined' as stat,
     quarantine_reason as reason,
     count(*) as records,
-from datasets.preference
+from datasets.fate_preference
 where quarantine_reason is not null
 group by quarantine_reason
 union all
@@ -49,6 +49,6 @@ select
     'skipped' as stat,
     skip_reason as reason,
     count(*) as records,
-from datasets.preference
+from datasets.fate_preference
 where quarantine_reason is null and skip_reason is not null
 group by skip_reason

@@ -1,0 +1,59 @@
+"""Two things at once, in order: a thread reads ahead of its consumer, or works behind its producer.
+
+Everything heavy here (the engine, compression, parsing, hashing of large blocks) lets other threads run meanwhile.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+_END: Any = object()
+
+
+def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+    """Yield the items, of which a thread has up to ``depth`` ready before they are asked for.
+
+    What the items raise is raised here, in its turn.
+    """
+    reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
+    iterator = iter(items)
+    try:
+        ready = deque(reader.submit(next, iterator, _END) for _ in range(depth))
+        while (item := ready.popleft().result()) is not _END:
+            ready.append(reader.submit(next, iterator, _END))
+            yield item
+    finally:
+        reader.shutdown(cancel_futures=True)
+
+
+class Behind:
+    """A thread that does what it is given, in that order; who gives waits while more than ``depth`` jobs are undone.
+
+    What a job raises is raised by a later ``give``, or at the end of the ``with`` block.
+    """
+
+    def __init__(self, depth: int = 2) -> None:
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="behind")
+        self._undone: deque[Future[None]] = deque()
+        self._depth = depth
+
+    def give(self, job: Callable[..., None], *arguments: Any) -> None:
+        """Have ``job(*arguments)`` done after all that was given before."""
+        while len(self._undone) >= self._depth:
+            self._undone.popleft().result()
+        self._undone.append(self._worker.submit(job, *arguments))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.shutdown(cancel_futures=error is not None)
+        if error is None:
+            for job in self._undone:
+                job.result()

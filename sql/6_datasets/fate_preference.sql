@@ -1,0 +1,37 @@
+-- One row per candidate pair: its fate in the preference dataset. quarantine_reason says why it is refused,
+-- skip_reason that it is over the cap of its task; both null: it ships. It holds no text, as the fates of records.
+select
+    sha256(concat(
+        'preference', chr(31), candidate.chosen_evidence_id, chr(31), candidate.rejected_evidence_id
+    )) as id,
+    candidate.chosen_run_id,
+    candidate.rejected_run_id,
+    candidate.task_id,
+    candidate.chosen_category,
+    candidate.rejected_category,
+    candidate.gap as reason,
+    candidate.quarantine_reason,
+    candidate.quarantine_reasons,
+    case when candidate.fate = 'over_cap' then 'over_cap' end as skip_reason,
+    candidate.detail,
+    struct_pack(
+        chosen := struct_pack(
+            source_path := chosen.source_path, line_number := chosen.line_number, line_sha256 := chosen.line_sha256
+        ),
+        rejected := struct_pack(
+            source_path := rejected.source_path,
+            line_number := rejected.line_number,
+            line_sha256 := rejected.line_sha256
+        )
+    ) as provenance,
+    candidate.chosen_source_path as source_path,
+    candidate.chosen_line_number as line_number,
+    candidate.rejected_source_path,
+    candidate.rejected_line_number,
+    candidate.chosen_evidence_id,
+    candidate.rejected_evidence_id,
+from pairs.candidate as candidate
+inner join scored.run as chosen
+    on candidate.chosen_source_path = chosen.source_path and candidate.chosen_line_number = chosen.line_number
+inner join scored.run as rejected
+    on candidate.rejected_source_path = rejected.source_path and candidate.rejected_line_number = rejected.line_number

@@ -1,0 +1,65 @@
+-- One row per scored record: its fate in the sft dataset. quarantine_reason says why it does not ship; null: it ships.
+-- It holds no text, so that rows are judged, counted and sorted without any; the dataset's view fetches the text.
+with candidate as (
+    select
+        run.source_path,
+        run.line_number,
+        run.line_sha256,
+        run.evidence_id,
+        run.run_id,
+        run.task_id,
+        run.category,
+        defect.empty_response,
+        defect.empty_prompt,
+        defect.absent_paths,
+        defect.duplicate_of,
+        coalesce(admission.admission, 'never') as admission,
+        list_filter(
+            [
+                case when defect.missing_provenance then 'missing_provenance' end,
+                case when defect.missing_source_run_id then 'missing_source_run_id' end,
+                case when defect.empty_response or defect.empty_prompt then 'empty_content' end,
+                case when defect.schema_violation or run.category is null then 'schema_violation' end,
+                case when coalesce(admission.admission, 'never') = 'never' then 'unsafe_sft_category' end,
+                case when defect.absent_paths is not null then 'hallucinated_file_path' end,
+                case when defect.duplicate_of is not null then 'duplicate_id' end,
+                case
+                    when admission.admission = 'opt_in' and not setting.include_partial then 'category_disallowed'
+                end
+            ],
+            lambda reason: reason is not null
+        ) as quarantine_reasons,
+    from scored.run as run
+    inner join scored.defect as defect
+        on run.source_path = defect.source_path and run.line_number = defect.line_number
+    cross join policy.setting as setting
+    left join policy.admission as admission
+        on admission.dataset = 'sft' and run.category = admission.category
+)
+
+select
+    sha256(concat('sft', chr(31), evidence_id)) as id,
+    run_id as source_run_id,
+    task_id,
+    category,
+    quarantine_reasons[1] as quarantine_reason,
+    quarantine_reasons,
+    case quarantine_reasons[1]
+        when 'missing_provenance' then 'source_path, line_number or line_sha256'
+        when 'missing_source_run_id' then 'run_id'
+        when 'empty_content'
+            then case
+                when empty_response and empty_prompt then 'response, prompt'
+                when empty_response then 'response'
+                else 'prompt'
+            end
+        when 'schema_violation' then 'source, task_id or category'
+        when 'hallucinated_file_path' then absent_paths
+        when 'duplicate_id' then 'first at ' || duplicate_of
+        when 'unsafe_sft_category' then category
+        when 'category_disallowed' then category
+    end as detail,
+    struct_pack(source_path := source_path, line_number := line_number, line_sha256 := line_sha256) as provenance,
+    source_path,
+    line_number,
+from candidate
