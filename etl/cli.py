@@ -49,6 +49,10 @@ Assignments = Annotated[
 Threshold = Annotated[float | None, typer.Option("--threshold", help="Relative swing that drift warns about.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop after collect if a line was skipped.")]
 Force = Annotated[bool, typer.Option("--force", help="Run the stages even where nothing changed.")]
+Rehash = Annotated[
+    bool,
+    typer.Option("--rehash", help="Read and hash every file again, also where the file system says nobody touched it."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id (default: the newest).")]
@@ -90,13 +94,26 @@ def run_all(
     fail_fast: FailFast = False,
     follow_links: FollowLinks = False,
     force: Force = False,
+    rehash: Rehash = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Run what is not as it was, and publish: collect, score, export-rag, export-sft, export-preference."""
     with _errors_for_people(as_json, debug):
         settings, paths = _settings(assignments, known_paths, include_partial, include_review, threshold, follow_links)
-        _run([], _project(root, evidence), settings, paths, recorded_at, fail_fast, force, dry_run, as_json, debug)
+        _run(
+            [],
+            _project(root, evidence),
+            settings,
+            paths,
+            recorded_at,
+            fail_fast,
+            force,
+            rehash,
+            dry_run,
+            as_json,
+            debug,
+        )
 
 
 @app.command("run")
@@ -114,13 +131,26 @@ def run(
     fail_fast: FailFast = False,
     follow_links: FollowLinks = False,
     force: Force = False,
+    rehash: Rehash = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Run some stages where they are not as they were, and publish; the others are carried over."""
     with _errors_for_people(as_json, debug):
         settings, paths = _settings(assignments, known_paths, include_partial, include_review, threshold, follow_links)
-        _run(stages, _project(root, evidence), settings, paths, recorded_at, fail_fast, force, dry_run, as_json, debug)
+        _run(
+            stages,
+            _project(root, evidence),
+            settings,
+            paths,
+            recorded_at,
+            fail_fast,
+            force,
+            rehash,
+            dry_run,
+            as_json,
+            debug,
+        )
 
 
 @app.command()
@@ -132,6 +162,7 @@ def plan(
     known_paths: KnownPaths = None,
     assignments: Assignments = None,
     follow_links: FollowLinks = False,
+    rehash: Rehash = False,
     check: Annotated[bool, typer.Option("--check", help="Exit code 1 if a stage must run.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -141,7 +172,7 @@ def plan(
         from etl.runner import Request, plan_of
 
         settings, paths = _settings(assignments, known_paths, include_partial, include_review, None, follow_links)
-        found = plan_of(Request(_recovered(_project(root, evidence)), settings, paths))
+        found = plan_of(Request(_recovered(_project(root, evidence)), settings, paths, rehash=rehash))
         if as_json:
             _print_json(found.model_dump(mode="json"))
         else:
@@ -533,6 +564,7 @@ def _run(
     recorded_at: str | None,
     fail_fast: bool,
     force: bool,
+    rehash: bool,
     dry_run: bool,
     as_json: bool,
     debug: bool,
@@ -551,6 +583,7 @@ def _run(
             progress,
             fail_fast,
             force,
+            rehash,
         )
         books = foresee(request) if dry_run else []
         outcome = None if dry_run else execute(request)

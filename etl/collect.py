@@ -1,6 +1,10 @@
-"""The stage collect: bytes of evidence become rows of evidence.record, or of evidence.skipped; nothing in between."""
+"""The stage collect: bytes of evidence become rows of evidence.record, or of evidence.skipped; nothing in between.
 
-from collections.abc import Iterable
+Three threads work in step: one reads and judges lines, one maps them, one puts rows into the tables. What an earlier run
+collected and nobody touched since is not read again; of a file that grew, only what was added is parsed.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
@@ -8,25 +12,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.errors import MachineError, SqlError, StageError
-from etl.evidence import EvidenceFile, Limits, LineReader, LongLine, find_evidence
+from etl.evidence import EvidenceFile, Known, Limits, LineReader, LongLine, find_evidence
 from etl.lines import Refusal, is_blank, judge
+from etl.mapping import LINE, Mapper
 from etl.run import Run
-from etl.views import View
-from etl.warehouse import Warehouse
+from etl.shelf import Shelf
+from etl.threads import Behind
 
-#: Lines are handed to the warehouse in batches of about this many bytes.
-BATCH_BYTES = 16 << 20
+#: Lines are mapped in portions of about this many bytes: enough to be worth a query, few enough to be held several times.
+PORTION_BYTES = 32 << 20
 
-_LINE = pa.schema(
-    [
-        ("source", pa.string()),
-        ("source_path", pa.string()),
-        ("line_number", pa.int64()),
-        ("line_sha256", pa.string()),
-        ("json", pa.string()),
-    ]
-)
 _SKIPPED = pa.schema(
     [
         ("source", pa.string()),
@@ -39,119 +34,6 @@ _SKIPPED = pa.schema(
     ]
 )
 
-
-def collect(run: Run) -> None:
-    """Read every file of the evidence folder into the warehouse; what cannot become a record is skipped with a reason.
-
-    Raises SqlError where a mapping does not work or does not give one row per line.
-    """
-    files = find_evidence(run.project.evidence, run.settings.follow_links)
-    total = sum(file.size for file in files)
-    done = 0
-    by_source = sorted(files, key=lambda file: (file.source, file.source_path))
-    for source, group in groupby(by_source, key=lambda file: file.source):
-        is_known = source in run.sql.sources
-        run.warehouse.execute("truncate raw.line")
-        for file in group:
-            run.progress(f"collect {file.source_path}", done, total)
-            _load(run, file, is_known)
-            done += file.size
-        if is_known:
-            _map(run, source)
-    run.progress("collect", total, total)
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Lines of one file on their way into the warehouse."""
-
-    run: Run
-    file: EvidenceFile
-    lines: list[tuple[int, str, str]] = field(default_factory=list)
-    skipped: list[tuple[int, str | None, str, str | None, bytes | None]] = field(default_factory=list)
-    held: int = 0
-
-    def accept(self, number: int, digest: str, line: bytes) -> None:
-        self.lines.append((number, digest, line.decode()))
-        self._hold(len(line))
-
-    def skip(
-        self, number: int, digest: str | None, reason: str, detail: str | None = None, raw: bytes | None = None
-    ) -> None:
-        self.skipped.append((number, digest, reason, detail, raw))
-        self._hold(len(raw or b""))
-
-    def flush(self) -> None:
-        where = [self.file.source, self.file.source_path]
-        if self.lines:
-            self.run.warehouse.insert("raw.line", _table(_LINE, where, self.lines))
-        if self.skipped:
-            self.run.warehouse.insert("evidence.skipped", _table(_SKIPPED, where, self.skipped))
-        self.lines, self.skipped, self.held = [], [], 0
-
-    def _hold(self, size: int) -> None:
-        self.held += size + 200
-        if self.held > BATCH_BYTES:
-            self.flush()
-
-
-def _table(schema: pa.Schema, constants: list[str], rows: Iterable[tuple[Any, ...]]) -> pa.Table:
-    columns = list(zip(*rows, strict=True))
-    types = schema.types
-    repeated = [pa.repeat(constant, len(columns[0])) for constant in constants]
-    varying = [pa.array(column, kind) for column, kind in zip(columns, types[len(constants) :], strict=True)]
-    return pa.Table.from_arrays([*repeated, *varying], schema=schema)
-
-
-def _load(run: Run, file: EvidenceFile, is_known: bool) -> None:
-    """Read one file: its good lines into raw.line, the others into evidence.skipped, the file itself into evidence.file."""
-    batch = _Batch(run, file)
-    settings = run.settings
-    limits = Limits(settings.max_line_bytes, settings.max_unpacked_bytes, settings.max_unpack_ratio)
-    reader = LineReader(file, limits)
-    max_depth = run.settings.max_depth
-    number = blank = 0
-    unreadable = False
-    try:
-        for number, line in enumerate(reader, start=1):
-            if isinstance(line, bytes):
-                if is_blank(line):
-                    blank += 1
-                    continue
-                digest = sha256(line).hexdigest()
-                refusal = judge(line, max_depth) if is_known else Refusal("unknown_source", _unknown(file))
-                if refusal:
-                    batch.skip(number, digest, refusal.reason, refusal.detail, line)
-                else:
-                    batch.accept(number, digest, line)
-            elif isinstance(line, LongLine):
-                detail = f"offset {line.offset}, length {line.length}"
-                reason = "line_too_long" if is_known else "unknown_source"
-                batch.skip(number, line.sha256, reason, detail)
-            else:
-                batch.skip(number, sha256(line.content).hexdigest(), "corrupt_stream", line.detail, line.content)
-    except OSError as error:
-        unreadable = True
-        batch.skip(0, None, "unreadable_file", error.strerror or str(error))
-    batch.flush()
-    run.warehouse.insert(
-        "evidence.file",
-        pa.Table.from_pylist(
-            [
-                {
-                    "source": file.source,
-                    "source_path": file.source_path,
-                    "bytes": None if unreadable else reader.bytes,
-                    "sha256": None if unreadable else reader.sha256,
-                    "record_count": number - blank + unreadable,
-                    "blank_count": blank,
-                }
-            ],
-            schema=_FILE,
-        ),
-    )
-
-
 _FILE = pa.schema(
     [
         ("source", pa.string()),
@@ -160,77 +42,190 @@ _FILE = pa.schema(
         ("sha256", pa.string()),
         ("record_count", pa.int64()),
         ("blank_count", pa.int64()),
+        ("whole_bytes", pa.int64()),
+        ("whole_lines", pa.int64()),
+        ("whole_blank", pa.int64()),
     ]
 )
 
 
-def _unknown(file: EvidenceFile) -> str:
-    return f"there is no sql/2_sources/{file.source}.sql"
+def collect(run: Run) -> None:
+    """Bring the tables evidence.* up to the files of the evidence folder; what cannot become a record is skipped.
 
-
-def _map(run: Run, source: str) -> None:
-    """Turn the lines in raw.line into records, by the source's mapping."""
-    warehouse = run.warehouse
-    mapping = run.sql.source(source)
-    warehouse.execute("truncate raw.mapped")
-    try:
-        if _names_its_lines(warehouse, mapping):
-            warehouse.execute("insert into raw.mapped by name from query_table(?)", [mapping.qualified])
-        else:
-            warehouse.execute(
-                "insert into raw.mapped by name select line.source_path, line.line_number, mapped.* "
-                "from raw.line as line positional join query_table(?) as mapped",
-                [mapping.qualified],
-            )
-    except MachineError:
-        raise
-    except StageError as error:
-        raise SqlError(f"{mapping.path}: {error}") from error
-    lines, mapped, matched = warehouse.execute(
-        "select (select count(*) from raw.line), (select count(*) from raw.mapped), "
-        "(select count(*) from raw.line semi join raw.mapped using (source_path, line_number))"
-    )[0]
-    if not lines == mapped == matched:
-        raise SqlError(
-            f"{mapping.path}: {lines} lines gave {mapped} rows, and {lines - matched} lines have none; "
-            "a mapping must give exactly one row for each line of raw.line, with its source_path and line_number."
-        )
-    try:
-        warehouse.execute(
-            "insert into evidence.record by name select * exclude (problem) from evidence.incoming where problem is null"
-        )
-        warehouse.execute(
-            "insert into evidence.skipped by name "
-            "select incoming.source, incoming.source_path, incoming.line_number, incoming.line_sha256, "
-            "incoming.problem as reason, encode(line.json) as raw "
-            "from evidence.incoming as incoming inner join raw.line as line "
-            "on incoming.source_path = line.source_path and incoming.line_number = line.line_number "
-            "where incoming.problem is not null"
-        )
-    except MachineError:
-        raise
-    except StageError as error:
-        raise SqlError(f"{mapping.path}: {error}") from error
-
-
-#: The steps of a plan that gives row for row what it reads, in that order.
-_ROW_BY_ROW = {"PROJECTION", "SEQ_SCAN"}
-
-
-def _names_its_lines(warehouse: Warehouse, mapping: View) -> bool:
-    """Tell whether a mapping passes source_path and line_number on; raise SqlError where it names what it must not.
-
-    It may leave out both if it goes row by row: then its rows stand in the order of the lines.
+    Raises SqlError where a mapping does not work or does not give one row per line.
     """
-    columns = set(warehouse.columns(mapping.qualified))
-    unknown = sorted(columns - set(warehouse.columns("raw.mapped")))
-    if unknown:
-        raise SqlError(f"{mapping.path}: evidence.record has no column {', '.join(unknown)}; rename or remove it.")
-    key = {"source_path", "line_number"} & columns
-    if not key and warehouse.steps(mapping.qualified) <= _ROW_BY_ROW:
-        rows = warehouse.one("select count(*) from query_table(?)", [mapping.qualified])
-        if rows == warehouse.one("select count(*) from raw.line"):
-            return False
-    if len(key) != 2:
-        raise SqlError(f"{mapping.path}: select source_path and line_number too, so that each row names its line.")
-    return True
+    evidence = _evidence(run)
+    known = _known(run)
+    cursor = run.warehouse.cursor()
+    touched = {file.source for file in evidence if file.source_path not in run.untouched}
+    gone = known.keys() - {file.source_path for file in evidence}
+    mappers = {source: Mapper.of(run, cursor, source) for source in touched & run.sql.sources}
+    whole = {source for source, mapper in mappers.items() if not mapper.is_row_wise}
+    read = [file for file in evidence if file.source_path not in run.untouched or file.source in whole]
+    read.sort(key=lambda file: (file.source, file.source_path))
+    shelf = Shelf(run.warehouse.cursor())
+    shelf.forget(gone)
+    total, done = sum(file.size for file in read), 0
+    notes: list[dict[str, Any]] = []
+    with Behind() as shelving, Behind() as mapping:
+        for source, files in groupby(read, key=lambda file: file.source):
+            portion = _Portion(source, mappers.get(source), shelf, mapping, shelving)
+            for file in files:
+                run.progress(f"collect {file.source_path}", done, total)
+                before = known.get(file.source_path) if source not in whole else None
+                notes.append(_load(run, file, portion, file.source_path in known, before))
+                done += file.size
+            portion.hand_over()
+    shelf.finish()
+    shelf.note(pa.Table.from_pylist(notes, schema=_FILE), gone)
+    run.progress("collect", total, total)
+
+
+def _evidence(run: Run) -> Sequence[EvidenceFile]:
+    if run.evidence is None:
+        return find_evidence(run.project.evidence, run.settings.follow_links)
+    return run.evidence
+
+
+def _known(run: Run) -> dict[str, Known | None]:
+    """Return what the warehouse knows of files by their paths; None where a file can only be read anew."""
+    rows = run.warehouse.execute(
+        "select source_path, bytes, sha256, whole_bytes, whole_lines, whole_blank from evidence.file"
+    )
+    return {path: Known(*facts) if None not in facts else None for path, *facts in rows}
+
+
+@dataclass
+class _Portion:
+    """Lines of one source on their way to the tables; those of a file that is done wait in ``tables``."""
+
+    source: str
+    mapper: Mapper | None
+    shelf: Shelf
+    mapping: Behind
+    shelving: Behind
+    path: str = ""
+    numbers: list[int] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    tables: list[pa.Table] = field(default_factory=list)
+    skipped: list[tuple[Any, ...]] = field(default_factory=list)
+    held: int = 0
+
+    def begin(self, path: str) -> None:
+        """Take lines of another file from here on."""
+        self._close_table()
+        self.path = path
+
+    def accept(self, number: int, digest: str, line: bytes) -> None:
+        self.numbers.append(number)
+        self.digests.append(digest)
+        self.lines.append(line)
+        self._hold(len(line))
+
+    def skip(
+        self, number: int, digest: str | None, reason: str, detail: str | None = None, raw: bytes | None = None
+    ) -> None:
+        self.skipped.append((self.source, self.path, number, digest, reason, detail, raw))
+        self._hold(len(raw or b""))
+
+    def forget(self, path: str, after_line: int) -> None:
+        """Have what is known of a file taken out, before its new lines come."""
+        self.mapping.give(self.shelving.give, self.shelf.forget, [path], after_line)
+
+    def hand_over(self) -> None:
+        """Have the lines so far mapped and put into the tables, and begin anew."""
+        self._close_table()
+        lines = pa.concat_tables(self.tables).combine_chunks() if self.tables else None
+        columns = zip(*self.skipped, strict=True) if self.skipped else [[] for _ in _SKIPPED]
+        skipped = pa.Table.from_arrays(
+            [pa.array(c, t) for c, t in zip(columns, _SKIPPED.types, strict=True)], schema=_SKIPPED
+        )
+        self.mapping.give(self._map, lines, skipped)
+        self.tables, self.skipped, self.held = [], [], 0
+
+    def _map(self, lines: pa.Table | None, skipped: pa.Table) -> None:
+        records = None
+        if lines is not None and self.mapper:
+            records, refused = self.mapper.map(lines)
+            skipped = pa.concat_tables([skipped, refused], promote_options="default")
+        self.shelving.give(self.shelf.put, records, skipped)
+
+    def _hold(self, size: int) -> None:
+        self.held += size + 200
+        if self.held > PORTION_BYTES and not (self.mapper and not self.mapper.is_row_wise):
+            self.hand_over()
+
+    def _close_table(self) -> None:
+        if self.lines:
+            text = pa.array(self.lines, pa.binary())  # the judge has seen that it is UTF-8
+            columns = [
+                pa.repeat(self.source, len(text)),
+                pa.repeat(self.path, len(text)),
+                pa.array(self.numbers, pa.int64()),
+                pa.array(self.digests, pa.string()),
+                text.view(pa.string()),
+            ]
+            self.tables.append(pa.Table.from_arrays(columns, schema=LINE))
+        self.numbers, self.digests, self.lines = [], [], []
+
+
+def _load(run: Run, file: EvidenceFile, portion: _Portion, is_known: bool, known: Known | None) -> dict[str, Any]:
+    """Read one file, its good lines and the others, into the portion, and return its row of evidence.file."""
+    settings = run.settings
+    reader = LineReader(file, Limits(settings.max_line_bytes, settings.max_unpacked_bytes, settings.max_unpack_ratio))
+    number = blank = 0
+    is_blank_line = unreadable = False
+    portion.begin(file.source_path)
+    if known and _goes_on(reader, known):
+        number, blank = known.whole_lines, known.whole_blank
+    if is_known and (number == 0 or reader.whole_bytes < reader.bytes):
+        portion.forget(file.source_path, number or -1)
+    unknown = None if portion.mapper else _unknown(file)
+    try:
+        for line in reader:
+            number += 1
+            is_blank_line = False
+            if isinstance(line, bytes):
+                if is_blank(line):
+                    is_blank_line = True
+                    blank += 1
+                    continue
+                digest = sha256(line).hexdigest()
+                refusal = unknown or judge(line, settings.max_depth)
+                if refusal:
+                    portion.skip(number, digest, refusal.reason, refusal.detail, line)
+                else:
+                    portion.accept(number, digest, line)
+            elif isinstance(line, LongLine):
+                reason = "line_too_long" if portion.mapper else "unknown_source"
+                portion.skip(number, line.sha256, reason, f"offset {line.offset}, length {line.length}")
+            else:
+                portion.skip(number, sha256(line.content).hexdigest(), "corrupt_stream", line.detail, line.content)
+    except OSError as error:
+        unreadable = True
+        portion.skip(0, None, "unreadable_file", error.strerror or str(error))
+    can_go_on = not unreadable and not file.is_packed
+    is_cut = reader.whole_bytes < reader.bytes  # the last line may not be whole yet
+    return {
+        "source": file.source,
+        "source_path": file.source_path,
+        "bytes": None if unreadable else reader.bytes,
+        "sha256": None if unreadable else reader.sha256,
+        "record_count": number - blank + unreadable,
+        "blank_count": blank,
+        "whole_bytes": reader.whole_bytes if can_go_on else None,
+        "whole_lines": number - is_cut if can_go_on else None,
+        "whole_blank": blank - (is_cut and is_blank_line) if can_go_on else None,
+    }
+
+
+def _goes_on(reader: LineReader, known: Known) -> bool:
+    try:
+        return reader.goes_on_from(known)
+    except OSError:
+        return False  # reading will say why
+
+
+def _unknown(file: EvidenceFile) -> Refusal:
+    return Refusal("unknown_source", f"there is no sql/2_sources/{file.source}.sql")

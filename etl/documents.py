@@ -41,7 +41,8 @@ class FileEntry(Document):
 
     ``path`` is relative to the evidence folder (inputs) or the root (outputs), or the name of a relation, which has no
     ``bytes``. ``sha256`` is null for a file that could not be read. ``columns`` are the names and types in a Parquet file
-    (``id: string``), null for all others.
+    (``id: string``), null for all others. ``carried`` says that the hash is an earlier run's: the file was not read again,
+    as nothing that the file system says of it has changed.
     """
 
     path: str
@@ -49,6 +50,7 @@ class FileEntry(Document):
     bytes: Count | None
     record_count: Count
     columns: list[str] | None = None
+    carried: bool = False
 
 
 class Side(Document):
@@ -176,6 +178,7 @@ class RunRequest(Document):
     settings: dict[str, bool | int | float | str | None]
     fail_fast: bool
     force: bool
+    rehash: bool = False
 
 
 class Named(Document):

@@ -14,6 +14,7 @@ from typing import IO, NamedTuple
 from backports import zstd
 
 from etl.errors import NotFoundError
+from etl.stamps import Stamp, is_settled, stamp_of
 
 CHUNK = 1 << 20
 
@@ -30,7 +31,7 @@ _EVIDENCE = re.compile(r"\.jsonl(\.gz|\.zst)?$")
 class EvidenceFile:
     """A file of evidence; ``source_path`` is relative to the evidence folder, its first part names the ``source``.
 
-    ``problem`` says why it must not be read, if so.
+    ``problem`` says why it must not be read, if so. ``stamp`` is null where the next change might not show in it.
     """
 
     path: Path
@@ -38,6 +39,12 @@ class EvidenceFile:
     source_path: str
     size: int
     problem: str | None = None
+    stamp: Stamp | None = None
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is compressed."""
+        return self.source_path.endswith((".gz", ".zst"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,47 +84,69 @@ def find_evidence(folder: Path, follow_links: bool = False) -> list[EvidenceFile
         raise NotFoundError(f"{folder}: there is no such evidence folder; name one with --evidence DIR.")
     home = folder.resolve()
 
-    def leads_out(path: Path) -> bool:
-        return not follow_links and path.exists() and not path.resolve().is_relative_to(home)
+    def leads_out(entry: os.DirEntry[str]) -> bool:
+        if follow_links or not entry.is_symlink():
+            return False
+        path = Path(entry.path)
+        return path.exists() and not path.resolve().is_relative_to(home)
 
-    files = [_described(path, folder, leads_out(path)) for path in _below(folder, (home,), leads_out)]
+    files = [_described(path, folder, is_outside) for path, is_outside in _below(folder, (home,), leads_out)]
     return sorted(files, key=lambda file: file.source_path)
 
 
-def _below(folder: Path, ancestors: tuple[Path, ...], leads_out: Callable[[Path], bool]) -> Iterator[Path]:
+def _below(
+    folder: Path, ancestors: tuple[Path, ...], leads_out: Callable[[os.DirEntry[str]], bool]
+) -> Iterator[tuple[Path, bool]]:
+    """Yield the path of each file of evidence, or of a folder that cannot be entered, and whether it leads out."""
     try:
-        paths = sorted(folder.iterdir())
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
-        yield folder  # its reader will say why it cannot be read
+        yield folder, False  # its reader will say why it cannot be read
         return
-    for path in paths:
-        if path.is_dir() and not _EVIDENCE.search(path.name):
-            real = path.resolve()
-            if leads_out(path):
-                yield path  # named, and refused
-            elif real not in ancestors:
+    for entry in entries:
+        path = folder / entry.name
+        if _EVIDENCE.search(entry.name):
+            yield path, leads_out(entry)
+        elif entry.is_dir():
+            if leads_out(entry):
+                yield path, True  # named, and refused
+                continue
+            real = path.resolve() if entry.is_symlink() else ancestors[-1] / entry.name
+            if real not in ancestors:
                 yield from _below(path, (*ancestors, real), leads_out)
-        elif _EVIDENCE.search(path.name):
-            yield path
 
 
-def _described(path: Path, folder: Path, leads_out: bool) -> EvidenceFile:
+def _described(path: Path, folder: Path, is_outside: bool) -> EvidenceFile:
     # A byte that is no UTF-8 becomes the replacement character and its value: an ordinary name never looks like that.
     name = path.relative_to(folder).as_posix()
     source_path = _ODD_BYTE.sub(lambda byte: f"\ufffd{ord(byte[0]) - 0xDC00:02x}", name)
     first, slash, _ = source_path.partition("/")
-    try:
-        size = path.stat().st_size
-    except OSError:
-        size = 0
-    problem = "it leads out of the evidence folder; --follow-links follows it" if leads_out else None
-    return EvidenceFile(path, first if slash else _EVIDENCE.sub("", first), source_path, size, problem)
+    problem = "it leads out of the evidence folder; --follow-links follows it" if is_outside else None
+    source = first if slash else _EVIDENCE.sub("", first)
+    stamp = stamp_of(path)
+    size = stamp.size if stamp else 0
+    return EvidenceFile(path, source, source_path, size, problem, stamp if stamp and is_settled(stamp) else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an earlier run read of a file: all its bytes and their hash, and how far its whole lines go.
+
+    ``whole_bytes`` ends after the last line feed; ``whole_lines`` and ``whole_blank`` count the lines up to there.
+    """
+
+    bytes: int
+    sha256: str
+    whole_bytes: int
+    whole_lines: int
+    whole_blank: int
 
 
 class LineReader:
     """Reads the lines of one file, unpacking it as its name says, and hashes the file's own bytes on the way.
 
-    After the iteration, ``sha256`` and ``bytes`` tell what was read from disk. Raises OSError where that fails.
+    After the iteration, ``sha256`` and ``bytes`` tell what was read from disk, and ``whole_bytes`` where the last line
+    feed ended. Raises OSError where reading fails.
     """
 
     def __init__(self, file: EvidenceFile, limits: Limits) -> None:
@@ -125,25 +154,47 @@ class LineReader:
         self._limits = limits
         self._hash = hashlib.sha256()
         self.bytes = 0
+        self.whole_bytes = 0
 
     @property
     def sha256(self) -> str:
         """Sha256 hex of the bytes read so far."""
         return self._hash.hexdigest()
 
+    def goes_on_from(self, known: Known) -> bool:
+        """Tell whether the file still begins with the bytes that are known; if so, only the lines after them are read."""
+        if self._file.is_packed or self._file.size < known.bytes:
+            return False
+        begin = hashlib.sha256()
+        with self._opened() as raw:
+            left = known.bytes
+            while left and (chunk := raw.read(min(CHUNK, left))):
+                begin.update(chunk)
+                left -= len(chunk)
+        if begin.hexdigest() != known.sha256:
+            return False
+        self._hash, self.bytes, self.whole_bytes = begin, known.bytes, known.whole_bytes
+        return True
+
     def __iter__(self) -> Iterator[bytes | LongLine | Tail]:
         """Yield each line without its line feed."""
+        with self._opened() as raw:
+            raw.seek(self.whole_bytes)
+            # what follows the last whole line is read again as lines, and is in the hash already
+            tee = _Tee(raw, self, self.bytes - self.whole_bytes)
+            yield from self._lines(_unpacked(tee, self._file.source_path))
+            while chunk := raw.read(CHUNK):  # what a broken stream left unread
+                self.take(chunk)
+
+    def _opened(self) -> IO[bytes]:
         if self._file.problem:
             raise OSError(0, self._file.problem)
         if not self._file.path.is_file():
             raise OSError(0, _why_not_a_file(self._file.path))
-        with self._file.path.open("rb", buffering=0) as raw:
-            yield from self._lines(_unpacked(_Tee(raw, self), self._file.source_path))
-            while chunk := raw.read(CHUNK):  # what a broken stream left unread
-                self.take(chunk)
+        return self._file.path.open("rb", buffering=0)
 
     def _require_within_limits(self, unpacked: int) -> None:
-        if self._file.source_path.endswith((".gz", ".zst")):
+        if self._file.is_packed:
             if unpacked > self._limits.unpacked_bytes:
                 raise _BombError(
                     f"it unpacks to more than {self._limits.unpacked_bytes} bytes (setting max_unpacked_bytes)"
@@ -164,7 +215,7 @@ class LineReader:
         self.bytes += len(chunk)
 
     def _lines(self, stream: io.BufferedIOBase) -> Iterator[bytes | LongLine | Tail]:
-        pending = _Pending(self._limits.line_bytes)
+        pending = _Pending(self._limits.line_bytes, self.whole_bytes)
         unpacked = 0
         try:
             # read1 hands over what is unpacked before it meets the end of a broken stream; read would drop it.
@@ -176,6 +227,7 @@ class LineReader:
                 for part in others:
                     yield pending.line()
                     pending.add(part)
+                self.whole_bytes = pending.offset
         except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile, _BombError) as error:
             yield Tail(pending.content(), f"the compressed stream ends badly: {error}")
         else:
@@ -200,9 +252,9 @@ def _why_not_a_file(path: Path) -> str:
 class _Pending:
     """The line that is being read: its bytes while it is within the limit, after that only its length and hash."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, offset: int) -> None:
         self._limit = limit
-        self._offset = 0
+        self.offset = offset
         self._parts: list[bytes] = []
         self._length = 0
         self._hash: hashlib._Hash | None = None
@@ -226,18 +278,19 @@ class _Pending:
 
     def line(self) -> bytes | LongLine:
         """Return the line and begin the next one."""
-        line = LongLine(self._offset, self._length, self._hash.hexdigest()) if self._hash else self.content()
-        self._offset += self._length + 1
+        line = LongLine(self.offset, self._length, self._hash.hexdigest()) if self._hash else self.content()
+        self.offset += self._length + 1
         self._parts, self._length, self._hash = [], 0, None
         return line
 
 
 class _Tee(io.RawIOBase):
-    """A file whose reader also notes what is read."""
+    """A file whose reader also notes what is read, but for the first ``known`` bytes, which it has noted before."""
 
-    def __init__(self, raw: IO[bytes], reader: LineReader) -> None:
+    def __init__(self, raw: IO[bytes], reader: LineReader, known: int) -> None:
         self._raw = raw
         self._reader = reader
+        self._known = known
 
     def readable(self) -> bool:
         return True
@@ -245,7 +298,8 @@ class _Tee(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         chunk = self._raw.read(len(buffer))
         buffer[: len(chunk)] = chunk
-        self._reader.take(chunk)
+        self._reader.take(chunk[self._known :] if self._known else chunk)
+        self._known = max(self._known - len(chunk), 0)
         return len(chunk)
 
 

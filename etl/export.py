@@ -1,5 +1,7 @@
 """The export stages: one relation becomes a dataset and its quarantine, validated batch by batch as it is written."""
 
+from typing import NamedTuple
+
 import pandera.polars as pa_polars
 import polars as pl
 import pyarrow as pa
@@ -7,7 +9,7 @@ from pandera.errors import SchemaErrors
 
 from etl.checks import DATASETS, Dataset, columns_of
 from etl.errors import ContractError
-from etl.files import DatasetWriter, Spool, fixed_batches, utc
+from etl.files import DatasetWriter, fixed_batches, utc
 from etl.firewall import audit
 from etl.run import Run
 from etl.threads import Behind, ahead
@@ -30,43 +32,49 @@ def export(run: Run, name: str) -> None:
     """
     dataset = DATASET_BY_NAME[name]
     run.warehouse.materialise(dataset.fates)
+    shipped = _Half(dataset.relation, dataset.ships, dataset.stem, dataset.contract)
+    refused = _Half(dataset.fates, REFUSED, dataset.quarantine_stem, dataset.quarantine)
     with Behind() as behind:
-        shipped = _write(run, dataset, dataset.stem, dataset.contract)
-        behind.give(_audit, run.beside(), shipped, dataset.stem, dataset.name)
-        refused = _write(run, dataset, dataset.quarantine_stem, dataset.quarantine)
-    _audit(run, refused, dataset.quarantine_stem)
+        _write(run, dataset, shipped)
+        behind.give(_audit, run.beside(), dataset, shipped)
+        _write(run, dataset, refused)
+    _audit(run, dataset, refused)
 
 
-def _audit(run: Run, expected: Spool, stem: str, dataset: str | None = None) -> None:
-    audit(run, expected.tables(), utc(expected.schema), stem, dataset)
+class _Half(NamedTuple):
+    """The rows that ship, or those that are refused: of which relation, under which condition, into which files."""
+
+    relation: str
+    where: str
+    stem: str
+    contract: type[pa_polars.DataFrameModel]
+
+    def rows(self, run: Run) -> pa.RecordBatchReader:
+        """Stream the rows in the order in which they are written."""
+        return run.warehouse.batches(self.relation, columns_of(self.contract), self.where, ORDER)
 
 
-def _write(run: Run, dataset: Dataset, stem: str, contract: type[pa_polars.DataFrameModel]) -> Spool:
-    """Write the rows that ship, or those that are refused, and return them as the relation had them."""
-    ships = stem == dataset.stem
-    relation = dataset.relation if ships else dataset.fates
-    where = dataset.ships if ships else REFUSED
+def _audit(run: Run, dataset: Dataset, half: _Half) -> None:
+    audit(run, half.rows(run), half.stem, dataset.name if half.stem == dataset.stem else None)
+
+
+def _write(run: Run, dataset: Dataset, half: _Half) -> None:
+    rows = half.rows(run)
+    schema = utc(rows.schema)
     metadata = {
-        "dataset": dataset.name if ships else stem,
+        "dataset": dataset.name if half.stem == dataset.stem else half.stem,
         "schema_version": SCHEMA_VERSION,
         "settings_hash": run.settings_hash(f"export-{dataset.name}"),
     }
-    total = run.warehouse.one(f"select count(*) from {dataset.fates} where {where}")
-    rows = run.warehouse.batches(relation, columns_of(contract), where, ORDER)
-    schema = utc(rows.schema)
+    total = run.warehouse.one(f"select count(*) from {dataset.fates} where {half.where}")
     done = 0
-    with (
-        Spool(run.scratch / f"{stem.replace('/', '-')}.arrow", schema) as spool,
-        DatasetWriter(run.exports / stem, schema, metadata) as writer,
-    ):
+    with DatasetWriter(run.exports / half.stem, schema, metadata) as writer:
         for table in ahead(fixed_batches(rows, rows.schema)):
             batch = table.cast(schema)
-            spool.write(batch)
-            _validate(batch, contract, stem)
+            _validate(batch, half.contract, half.stem)
             writer.write(batch)
             done += batch.num_rows
-            run.progress(f"write {stem}", done, total)
-    return spool
+            run.progress(f"write {half.stem}", done, total)
 
 
 def _validate(batch: pa.Table, contract: type[pa_polars.DataFrameModel], stem: str) -> None:

@@ -1,7 +1,6 @@
 """Bytes on disk: hashes, JSONL and Parquet writers, durable and atomic replacement."""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -70,24 +69,6 @@ def write_text(file: Path, text: str) -> None:
         sync(stream.fileno(), file)
     aside.replace(file)
     sync_folder(file.parent)
-
-
-def sign(file: Path, signature: Path) -> None:
-    """Write down a file's size and time, so that ``is_as_left`` can tell whether it was written to since."""
-    write_text(signature, json.dumps(_state(file)) + "\n")
-
-
-def is_as_left(file: Path, signature: Path) -> bool:
-    """Tell whether a file has the size and time that were written down."""
-    try:
-        return bool(json.loads(signature.read_bytes()) == _state(file))
-    except (OSError, ValueError):
-        return False
-
-
-def _state(file: Path) -> dict[str, int]:
-    found = file.stat()
-    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
 
 
 def fixed_batches(
@@ -178,34 +159,3 @@ class DatasetWriter:
         frame = pl.from_arrow(rows)
         assert isinstance(frame, pl.DataFrame)
         frame.with_columns(pl.selectors.datetime().dt.strftime(TIME_FORMAT)).write_ndjson(self._lines)
-
-
-class Spool:
-    """Tables set aside on disk as they are, to be read again in their order; they cost disk, not memory."""
-
-    def __init__(self, file: Path, schema: pa.Schema) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self.file = file
-        self.schema = schema
-        self._sink = pa.OSFile(str(file), "wb")
-        self._stream = pa.ipc.new_stream(self._sink, schema)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stream.close()
-        self._sink.close()
-
-    def write(self, rows: pa.Table) -> None:
-        """Set a table aside."""
-        self._stream.write_table(rows)
-
-    def tables(self) -> Iterator[pa.Table]:
-        """Yield what was set aside, one table for each, and remove the file."""
-        with pa.memory_map(str(self.file)) as source:
-            for batch in pa.ipc.open_stream(source):
-                yield pa.Table.from_batches([batch])
-        self.file.unlink()

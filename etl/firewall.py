@@ -3,7 +3,7 @@
 It trusts neither the views' admission nor a row's own label: each id's category is looked up in ``scored.run``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from etl.errors import AuditError, FirewallError
-from etl.files import ROWS_PER_GROUP, fixed_batches
+from etl.files import ROWS_PER_GROUP, fixed_batches, utc
 from etl.run import Run
 from etl.threads import ahead
 
@@ -130,15 +130,16 @@ limit 1
 }
 
 
-def audit(run: Run, expected: Iterable[pa.Table], schema: pa.Schema, stem: str, dataset: str | None = None) -> None:
+def audit(run: Run, rows: pa.RecordBatchReader, stem: str, dataset: str | None = None) -> None:
     """Read ``stem``'s JSONL and Parquet from disk, compare them in full with each other and with the relation's rows.
 
-    ``expected`` are those rows, in tables of ``ROWS_PER_GROUP``. The rows of a ``dataset`` then pass the firewall; a
-    quarantine has none to pass. Raises AuditError, FirewallError.
+    The rows of a ``dataset`` then pass the firewall; a quarantine has none to pass. Raises AuditError, FirewallError.
     """
+    schema = utc(rows.schema)
     parquet, jsonl = (run.exports / stem).with_suffix(".parquet"), (run.exports / stem).with_suffix(".jsonl")
+    expected = (table.cast(schema) for table in fixed_batches(rows, rows.schema))
     row = 0
-    for ours, columnar, text in zip_longest(expected, ahead(_parquet(parquet, schema)), ahead(_jsonl(jsonl, schema))):
+    for ours, columnar, text in zip_longest(*map(ahead, (expected, _parquet(parquet, schema), _jsonl(jsonl, schema)))):
         _same(ours, columnar, parquet, row)
         _same(ours, text, jsonl, row)
         if dataset:

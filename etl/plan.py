@@ -11,22 +11,33 @@ from pathlib import Path
 
 from etl.documents import FileEntry, Plan, RunSummary, StageReceipt, Step
 from etl.errors import NotFoundError
-from etl.evidence import EvidenceFile, find_evidence
-from etl.files import is_as_left, sha256_of
-from etl.history import newest, read_documents
+from etl.evidence import EvidenceFile
+from etl.files import sha256_of
+from etl.history import is_as_published, newest, read_documents
 from etl.ledger import RunHeader
 from etl.pipeline import STAGES, Stage
 from etl.project import Project
 from etl.settings import can_change
+from etl.stamps import read_stamps, stamp_of
 from etl.warehouse import Warehouse
+
+COLLECT = STAGES[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The documents of the published run."""
+    """The published run, and what a new one can take over from it.
+
+    ``untouched`` are the paths of evidence files whose bytes are as they were; ``carried`` those paths, of evidence and of
+    exports (``exports/…``), for which only the file system says so. Where ``is_base``, the evidence in the published
+    warehouse is what this run would collect of the untouched files.
+    """
 
     summary: RunSummary
     receipts: dict[str, StageReceipt]
+    untouched: frozenset[str]
+    carried: frozenset[str]
+    is_base: bool
 
 
 class _UnusableError(Exception):
@@ -34,28 +45,39 @@ class _UnusableError(Exception):
 
 
 def make_plan(
-    project: Project, header: RunHeader, history: Warehouse, forced: Collection[Stage] = ()
+    project: Project,
+    header: RunHeader,
+    history: Warehouse,
+    evidence: Sequence[EvidenceFile],
+    forced: Collection[Stage] = (),
+    rehash: bool = False,
 ) -> tuple[Plan, Published | None]:
-    """Return what a run with this header would do, and the published run that it would reuse stages of, if there is one.
+    """Return what a run with this header would do, and the published run that it would reuse, if there is one.
 
-    Raises NotFoundError where there is no evidence folder.
+    A file is not read where its stamp is as it was, unless ``rehash``.
     """
     try:
-        published = _published(project, history)
+        summary, receipts = _published(project, history)
     except _UnusableError as error:
         return Plan(published_run_id=None, steps=[_step(stage, str(error)) for stage in STAGES]), None
-    common = next(_differences(project, header, published), None)
+    collected = receipts[COLLECT.name]
+    look = _Look(project, evidence, collected, rehash)
+    other = next(_differences(header, collected, summary), None)
+    common = other or next(look.changes(), None)
     steps: list[Step] = []
     for stage in STAGES:
-        receipt = published.receipts[stage.name]
+        receipt = receipts[stage.name]
         why = (
             common
-            or _changed_settings(stage, receipt, header, published.summary)
-            or _spoiled(project, stage, receipt)
+            or _changed_settings(stage, receipt, header, summary)
+            or _spoiled(look, stage, receipt)
             or ("--force was given" if stage in forced else None)
         )
         steps.append(_step(stage, why, receipt))
-    return Plan(published_run_id=published.summary.run_id, steps=steps), published
+    is_base = not other and COLLECT not in forced and not _changed_settings(COLLECT, collected, header, summary)
+    untouched = frozenset(look.untouched)
+    published = Published(summary, receipts, untouched, frozenset(look.carried), is_base)
+    return Plan(published_run_id=summary.run_id, steps=steps), published
 
 
 def _step(stage: Stage, why: str | None, receipt: StageReceipt | None = None) -> Step:
@@ -65,13 +87,13 @@ def _step(stage: Stage, why: str | None, receipt: StageReceipt | None = None) ->
     return Step(stage=stage.name, action="reuse", reason=f"nothing changed since run {made_by}.", made_by=made_by)
 
 
-def _published(project: Project, history: Warehouse) -> Published:
+def _published(project: Project, history: Warehouse) -> tuple[RunSummary, dict[str, StageReceipt]]:
     """Return the published run. Raises _UnusableError where there is none, or it is not as it was left."""
     try:
         run_id = newest(history, published=True)
     except NotFoundError:
         raise _UnusableError("nothing is published yet") from None
-    if project.write_ahead_log.exists() or not is_as_left(project.warehouse, project.signature):
+    if not is_as_published(project):
         raise _UnusableError("the warehouse is not as it was published")
     folder = project.reports / run_id
     try:
@@ -84,20 +106,17 @@ def _published(project: Project, history: Warehouse) -> Published:
         are_whole = False
     if not are_whole:
         raise _UnusableError(f"the receipts of the published run {run_id} are damaged")
-    return Published(summary, {receipt.stage: receipt for receipt in receipts})
+    return summary, {receipt.stage: receipt for receipt in receipts}
 
 
-def _differences(project: Project, header: RunHeader, published: Published) -> Iterator[str]:
+def _differences(header: RunHeader, collected: StageReceipt, summary: RunSummary) -> Iterator[str]:
     """Yield what is not as it was when the published run was made, and concerns every stage."""
-    collected = published.receipts["collect"]
     if collected.code_hash != header.code_hash:
-        yield f"the code or the SQL is not that of run {published.summary.run_id}"
+        yield f"the code or the SQL is not that of run {summary.run_id}"
     before, now = collected.engine.model_dump(), header.engine.model_dump()
     for name in now:
         if before[name] != now[name]:
             yield f"{name} is {now[name]}, and was {before[name]}"
-    files = find_evidence(project.evidence, bool(header.request.settings["follow_links"]))
-    yield from _changed_evidence(files, collected.inputs.files)
 
 
 def _changed_settings(stage: Stage, receipt: StageReceipt, header: RunHeader, summary: RunSummary) -> str | None:
@@ -113,28 +132,55 @@ def _changed_settings(stage: Stage, receipt: StageReceipt, header: RunHeader, su
     return "settings changed: " + (", ".join(changes) or "another version made the published run")
 
 
-def _changed_evidence(files: Sequence[EvidenceFile], entries: Sequence[FileEntry]) -> Iterator[str]:
-    """Yield each file that is new, gone or another than it was; sizes are compared first, as they cost nothing."""
-    found = {file.source_path: file for file in files}
-    known = {entry.path: entry for entry in entries}
-    yield from (f"{path} is new evidence" for path in found if path not in known)
-    yield from (f"{path} is gone from the evidence" for path in known if path not in found)
-    both = [(found[path], known[path]) for path in found if path in known]
-    for file, entry in both:
-        if file.problem is None and entry.sha256 is not None and file.size != entry.bytes:
-            yield f"{entry.path} has {file.size:,} bytes, and had {entry.bytes or 0:,}"
-    for file, entry in both:
-        if entry.sha256 is None or file.problem is not None:
-            yield f"{entry.path} could not be read"
-        elif not _has_content(file.path, entry):
-            yield f"{entry.path} has other bytes than it had"
+class _Look:
+    """A look at files: which are as they were; their stamps are compared first, as they cost nothing."""
+
+    def __init__(
+        self, project: Project, evidence: Sequence[EvidenceFile], collected: StageReceipt, rehash: bool
+    ) -> None:
+        self._project = project
+        self._found = {file.source_path: file for file in evidence}
+        self._known = {entry.path: entry for entry in collected.inputs.files}
+        self._evidence_stamps = {} if rehash else read_stamps(project.evidence_stamps)
+        self._published_stamps = {} if rehash else read_stamps(project.published_stamps)
+        self.carried: set[str] = set()
+        self.untouched = {path for path in self._found if path in self._known and self._is_untouched(path)}
+
+    def changes(self) -> Iterator[str]:
+        """Yield each file of evidence that is new, gone or another than it was."""
+        yield from (f"{path} is new evidence" for path in self._found if path not in self._known)
+        yield from (f"{path} is gone from the evidence" for path in self._known if path not in self._found)
+        for path in sorted(self._found.keys() & self._known.keys() - self.untouched):
+            file, entry = self._found[path], self._known[path]
+            if entry.sha256 is None or file.problem is not None:
+                yield f"{path} could not be read"
+            elif file.size != entry.bytes:
+                yield f"{path} has {file.size:,} bytes, and had {entry.bytes or 0:,}"
+            else:
+                yield f"{path} has other bytes than it had"
+
+    def is_as_exported(self, entry: FileEntry) -> bool:
+        """Tell whether an exported file is what its receipt says."""
+        file = self._project.root / entry.path
+        before = self._published_stamps.get(entry.path)
+        return self._is_same(entry, file, before is not None and stamp_of(file) == before)
+
+    def _is_untouched(self, path: str) -> bool:
+        file = self._found[path]
+        is_carried = file.stamp is not None and self._evidence_stamps.get(path) == file.stamp
+        return file.problem is None and self._is_same(self._known[path], file.path, is_carried)
+
+    def _is_same(self, entry: FileEntry, file: Path, is_carried: bool) -> bool:
+        if is_carried:
+            self.carried.add(entry.path)
+        return entry.sha256 is not None and (is_carried or _has_content(file, entry))
 
 
-def _spoiled(project: Project, stage: Stage, receipt: StageReceipt) -> str | None:
+def _spoiled(look: _Look, stage: Stage, receipt: StageReceipt) -> str | None:
     """Return which of the stage's files is not what the receipt says, if one is."""
     if stage.exports:
         for entry in receipt.outputs.files:
-            if not _has_content(project.root / entry.path, entry):
+            if not look.is_as_exported(entry):
                 return f"{entry.path} is gone, or is not what was published"
     return None
 

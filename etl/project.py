@@ -53,9 +53,19 @@ class Project:
         return self.root / "warehouse" / ".etl"
 
     @property
-    def signature(self) -> Path:
-        """Size and time of the warehouse as it was published: tells whether somebody has written to it since."""
+    def published_stamps(self) -> Path:
+        """The stamps of what was published: of the warehouse, the exports and the copy of the receipts."""
         return self.workshop / "published.json"
+
+    @property
+    def evidence_stamps(self) -> Path:
+        """The stamps of the evidence files, as they were when the published version read them."""
+        return self.workshop / "evidence.json"
+
+    @property
+    def receipts_copy(self) -> Path:
+        """A copy of the receipts in the published warehouse, and of runs since that changed nothing in it."""
+        return self.workshop / "receipts.duckdb"
 
     def relative(self, path: Path) -> str:
         """Return a path as documents tell it: relative to the root where it lies under it, else absolute."""

@@ -19,8 +19,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from etl.errors import LockedError, UsageError
-from etl.files import sign, sync_file, sync_folder, write_text
+from etl.files import sync_file, sync_folder, write_text
 from etl.project import Project
+from etl.stamps import RECEIPTS, WAREHOUSE, Stamp, stamp_of, write_stamps
 
 #: Seconds for which a lock may be held by a process that has not left its name.
 NAMELESS_SECONDS = 1.0
@@ -44,6 +45,11 @@ class Workshop:
     def build(self) -> Path:
         """What the run under way has made so far."""
         return self.project.workshop / "build"
+
+    @property
+    def _new_exports(self) -> Path:
+        """The exports that were built; not there where the run leaves the published ones as they are."""
+        return self.build / "exports"
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -107,11 +113,9 @@ class Workshop:
         self.project.reports.mkdir(parents=True, exist_ok=True)
         for place in self._places:
             _require_writable(place)
-        exports = self.build / "exports"
-        exports.mkdir(exist_ok=True)
         for name in _KEPT:
-            if (self.project.exports / name).is_file():
-                sync_file(Path(shutil.copy2(self.project.exports / name, exports / name)))
+            if self._new_exports.is_dir() and (self.project.exports / name).is_file():
+                sync_file(Path(shutil.copy2(self.project.exports / name, self._new_exports / name)))
         for folder, _, _ in os.walk(self.build):
             sync_folder(Path(folder))
 
@@ -124,7 +128,8 @@ class Workshop:
 
     def decide(self, run_id: str) -> None:
         """Say in the journal that what was built is to be published: from here on a cut run is rolled forward."""
-        self.note({"state": "publishing", "run_id": run_id, "exports": (self.build / "exports").stat().st_ino})
+        new = self._new_exports
+        self.note({"state": "publishing", "run_id": run_id, "exports": new.stat().st_ino if new.is_dir() else None})
 
     @property
     def is_decided(self) -> bool:
@@ -134,12 +139,23 @@ class Workshop:
     def roll_forward(self) -> None:
         """Do what is left of the journaled publish step."""
         entry = self._entry()
-        self._swap_exports(entry["exports"])
+        if entry["exports"] is not None:
+            self._swap_exports(entry["exports"])
         self._move(self.build / "etl.duckdb", self.project.warehouse)
         self.project.write_ahead_log.unlink(missing_ok=True)
-        sign(self.project.warehouse, self.project.signature)
+        self._move(self.build / "receipts.duckdb", self.project.receipts_copy)
+        self._move(self.build / "evidence.json", self.project.evidence_stamps)
         move_reports(self.build / "reports", self.project.reports, entry["run_id"])
+        # Only now: what is removed here may have been a second name of an exported file, and so part of its stamp.
+        shutil.rmtree(self.build, ignore_errors=True)
+        write_stamps(self.project.published_stamps, self._published_stamps())
         self.done()
+
+    def _published_stamps(self) -> dict[str, Stamp | None]:
+        project = self.project
+        exported = [file for file in project.exports.glob("*/*") if file.is_file()]
+        stamps = {file.relative_to(project.root).as_posix(): stamp_of(file) for file in exported}
+        return stamps | {WAREHOUSE: stamp_of(project.warehouse), RECEIPTS: stamp_of(project.receipts_copy)}
 
     def recover(self, on_cut: Callable[[dict[str, Any]], None]) -> None:
         """Finish what a cut run began: roll its publish step forward, or hand its journal to ``on_cut`` and clear up.
@@ -174,7 +190,7 @@ class Workshop:
         return entry
 
     def _swap_exports(self, new_inode: int) -> None:
-        exports, new = self.project.exports, self.build / "exports"
+        exports, new = self.project.exports, self._new_exports
         if exports.is_dir() and exports.stat().st_ino == new_inode:
             pass  # done before the step was cut; what was not made durable then is now
         elif not exports.exists():

@@ -5,6 +5,7 @@ Its facts come from row counts of relations and from the bytes on disk, never fr
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from etl.errors import BooksError, StageError
 from etl.files import sha256_of
 from etl.history import store_stage
 from etl.ledger import STAGE_NAMES, Draft, RunHeader, timestamp_of
-from etl.pipeline import KEY, Stage
+from etl.pipeline import KEY, Observer, Stage
 from etl.run import Clock, Run
 from etl.warehouse import Warehouse
 
@@ -35,34 +36,29 @@ RELATIONS = {
 
 @dataclass
 class Recorder:
-    """Watches one run; call it with a stage, around the stage's body."""
+    """Writes one run down; :meth:`watching` gives the observer of its stages.
+
+    ``carried`` are the paths of files whose hashes are an earlier run's, as nobody touched them.
+    """
 
     header: RunHeader
-    run: Run
     history: Warehouse
     clock: Clock
+    carried: frozenset[str] = frozenset()
     fail_fast: bool = False
     note: Callable[[Draft], None] = lambda _draft: None
     receipts: dict[str, StageReceipt] = field(default_factory=dict)
     started: str | None = None
-    _relations: dict[str, FileEntry] = field(default_factory=dict)
 
     @property
     def draft(self) -> Draft:
         """What is recorded so far."""
         return Draft(header=self.header, started=self.started, receipts=self.receipts)
 
-    @contextmanager
-    def __call__(self, stage: Stage) -> Iterator[None]:
-        """Record the stage that runs inside. Raises BooksError where its books do not balance."""
-        self.started = stage.name
+    def begin(self, stage: str) -> None:
+        """Write down that a stage begins."""
+        self.started = stage
         self.note(self.draft)
-        begin = self.clock.seconds()
-        yield
-        receipt = self._observed(stage, int((self.clock.seconds() - begin) * 1000))
-        self._keep(receipt)
-        self._require_balance()
-        self._require_passed(receipt)
 
     def carry_over(self, published: Sequence[StageReceipt]) -> None:
         """Give stages that need not run the receipts of the published run; they come before the others."""
@@ -72,11 +68,72 @@ class Recorder:
             self._require_passed(made)
         self.note(self.draft)
 
+    def watching(self, run: Run) -> Observer:
+        """Return the observer that records a run's stages; it raises BooksError where a stage's books do not balance."""
+        witness = Witness(self.header, run, self.carried)
+
+        @contextmanager
+        def observe(stage: Stage) -> Iterator[None]:
+            self.begin(stage.name)
+            begin = self.clock.seconds()
+            yield
+            duration_ms = int((self.clock.seconds() - begin) * 1000)
+            receipt = witness.receipt(stage, timestamp_of(self.clock), duration_ms)
+            self._keep(receipt)
+            self._require_balance()
+            self._require_passed(receipt)
+
+        return observe
+
     def _keep(self, receipt: StageReceipt) -> None:
         self.receipts[receipt.stage] = receipt
         store_stage(self.history, receipt, STAGE_NAMES.index(receipt.stage) + 1)
 
-    def _observed(self, stage: Stage, duration_ms: int) -> StageReceipt:
+    def _reused(self, made: StageReceipt) -> StageReceipt:
+        carried = {
+            name: side.model_copy(update={"files": [self._carried(entry) for entry in side.files]})
+            for name, side in (("inputs", made.inputs), ("outputs", made.outputs))
+        }
+        return made.model_copy(
+            update={
+                "run_id": self.header.run_id,
+                "status": "reused",
+                "timestamp": timestamp_of(self.clock),
+                "duration_ms": 0,
+                "made_by": made.made_by or made.run_id,
+                **carried,
+            }
+        )
+
+    def _carried(self, entry: FileEntry) -> FileEntry:
+        return entry.model_copy(update={"carried": entry.path in self.carried})
+
+    def _require_passed(self, receipt: StageReceipt) -> None:
+        if self.fail_fast and not receipt.validation.passed:
+            raise StageError(
+                f"{receipt.stage}: lines were skipped, and --fail-fast stops there; etl receipts tells which."
+            )
+
+    def _require_balance(self) -> None:
+        broken = self.history.execute(
+            "select stage, problem from receipts.imbalance where run_id = ? order by stage, problem",
+            [self.header.run_id],
+        )
+        if broken:
+            raise BooksError("The books do not balance: " + " ".join(problem for _, problem in broken))
+
+
+@dataclass
+class Witness:
+    """Sees what a stage read and made: counts relations, and hashes them and the files on disk."""
+
+    header: RunHeader
+    run: Run
+    carried: frozenset[str]
+    _relations: dict[str, FileEntry] = field(default_factory=dict)
+
+    def receipt(self, stage: Stage, timestamp: str, duration_ms: int) -> StageReceipt:
+        """Return the receipt of a stage that is through."""
         warehouse = self.run.warehouse
         book = warehouse.dicts("from receipts.book where stage = $stage", {"stage": stage.name})[0]
         reasons = warehouse.execute(
@@ -101,7 +158,7 @@ class Recorder:
         return self.header.receipt(
             stage.name,
             "ok",
-            timestamp_of(self.clock),
+            timestamp,
             inputs=Side.of(inputs, book["records_in"]),
             outputs=Side.of(outputs, book["records_in"] if stage.name == "score" else shipped),
             stats=stats,
@@ -110,17 +167,6 @@ class Recorder:
             records=fates,
             validation=self._loss() if stage.name == "collect" else Validation(passed=True),
             duration_ms=duration_ms,
-        )
-
-    def _reused(self, made: StageReceipt) -> StageReceipt:
-        return made.model_copy(
-            update={
-                "run_id": self.header.run_id,
-                "status": "reused",
-                "timestamp": timestamp_of(self.clock),
-                "duration_ms": 0,
-                "made_by": made.made_by or made.run_id,
-            }
         )
 
     def _relation(self, name: str) -> FileEntry:
@@ -135,23 +181,26 @@ class Recorder:
             self._relations[name] = FileEntry(path=name, sha256=digest.hexdigest(), bytes=None, record_count=records)
         return self._relations[name]
 
-    def _files(self, stems: Sequence[str]) -> Iterator[FileEntry]:
-        for stem in stems:
-            for suffix in (".jsonl", ".parquet"):
-                file = (self.run.exports / stem).with_suffix(suffix)
-                yield FileEntry(
-                    path=f"exports/{stem}{suffix}",
-                    sha256=sha256_of(file),
-                    bytes=file.stat().st_size,
-                    record_count=_records_in(file),
-                    columns=_columns_of(file),
-                )
+    def _files(self, stems: Sequence[str]) -> list[FileEntry]:
+        names = [f"{stem}{suffix}" for stem in stems for suffix in (".jsonl", ".parquet")]
+        with ThreadPoolExecutor() as pool:
+            return list(pool.map(self._file, names))
+
+    def _file(self, name: str) -> FileEntry:
+        file = self.run.exports / name
+        return FileEntry(
+            path=f"exports/{name}",
+            sha256=sha256_of(file),
+            bytes=file.stat().st_size,
+            record_count=_records_in(file),
+            columns=_columns_of(file),
+        )
 
     def _evidence_files(self) -> list[FileEntry]:
         rows = self.run.warehouse.dicts(
             "select source_path as path, sha256, bytes, record_count from evidence.file order by source_path"
         )
-        return [FileEntry.model_validate(row) for row in rows]
+        return [FileEntry.model_validate(row | {"carried": row["path"] in self.carried}) for row in rows]
 
     def _loss(self) -> Validation:
         """Return collect's validation: a skipped line is a failure that is loud, and nothing is lost by it."""
@@ -163,20 +212,6 @@ class Recorder:
             for source, reason, lines, first_at in rows
         ]
         return Validation(passed=not errors, errors=errors)
-
-    def _require_passed(self, receipt: StageReceipt) -> None:
-        if self.fail_fast and not receipt.validation.passed:
-            raise StageError(
-                f"{receipt.stage}: lines were skipped, and --fail-fast stops there; etl receipts tells which."
-            )
-
-    def _require_balance(self) -> None:
-        broken = self.history.execute(
-            "select stage, problem from receipts.imbalance where run_id = ? order by stage, problem",
-            [self.header.run_id],
-        )
-        if broken:
-            raise BooksError("The books do not balance: " + " ".join(problem for _, problem in broken))
 
 
 def _lines(rows: pa.RecordBatch) -> bytes:

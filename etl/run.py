@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
+from etl.evidence import EvidenceFile
 from etl.project import Project
 from etl.settings import Settings
 from etl.views import Sql
@@ -21,7 +22,11 @@ def silent(_what: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The inputs of a run, and the warehouse and folder that it builds aside."""
+    """The inputs of a run, and the warehouse and folder that it builds aside.
+
+    ``evidence`` are the files of the evidence folder, where they have been looked for already. Those named in
+    ``untouched`` are in the warehouse, which is a copy of the published one, as they are on disk.
+    """
 
     project: Project
     settings: Settings
@@ -29,11 +34,8 @@ class Run:
     warehouse: Warehouse
     exports: Path
     progress: Progress = silent
-
-    @property
-    def scratch(self) -> Path:
-        """The folder for what the run sets aside on disk until it has been used."""
-        return self.exports.with_name("scratch")
+    evidence: tuple[EvidenceFile, ...] | None = None
+    untouched: frozenset[str] = frozenset()
 
     def beside(self) -> "Run":
         """Return the same run for another thread: it sees the same warehouse through a cursor of its own."""

@@ -12,20 +12,25 @@ import pyarrow as pa
 from etl.documents import Book, Plan, RunRequest, RunSummary, StageReceipt
 from etl.dossier import Dossier, compose, write
 from etl.errors import EtlError, SqlError, UsageError
-from etl.evidence import find_evidence
-from etl.history import copy_receipts, load_history, require_pin
+from etl.evidence import EvidenceFile, find_evidence
+from etl.history import copy_receipts, load_history, require_pin, write_receipts_copy
 from etl.ledger import Draft, new_header, timestamp_of
 from etl.pipeline import STAGES, Stage, run_all
-from etl.plan import make_plan
+from etl.plan import Published, make_plan
 from etl.project import Project
 from etl.publish import Workshop, move_reports
 from etl.receipts import Recorder
 from etl.run import Clock, Progress, Run, silent
 from etl.settings import Manifest, Settings
 from etl.signals import ignore, interruptible
+from etl.stamps import write_stamps
 from etl.states import carry_states, keep_states
 from etl.views import Sql
 from etl.warehouse import Warehouse
+
+#: Where every stage is reused, a warehouse of up to so many bytes is copied to take in the run's receipts at once; to copy a
+#: larger one would be the whole cost of the run, so it takes them in with its next version, as it does those of failed runs.
+COPIED_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Request:
     progress: Progress = silent
     fail_fast: bool = False
     force: bool = False
+    rehash: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +69,14 @@ def execute(request: Request) -> Outcome:
     """
     project = request.project
     sql = Sql.of(project.overlay)
-    find_evidence(project.evidence, request.settings.follow_links)
+    evidence = find_evidence(project.evidence, request.settings.follow_links)
     workshop = Workshop(project)
     with interruptible(_nothing), workshop.held():
         workshop.recover(lambda entry: write_cut_run(project, entry))
         history = load_history(project, sql, request.settings, as_copy=True)
         try:
             require_pin(project, history)
-            return _held_run(request, sql, workshop, history)
+            return _held_run(request, sql, workshop, history, evidence)
         finally:
             workshop.abandon()
             history.close()
@@ -80,34 +86,47 @@ def _nothing() -> None:
     """Interrupt nothing: before and after the stages no statement takes long."""
 
 
-def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse) -> Outcome:
+def _held_run(
+    request: Request, sql: Sql, workshop: Workshop, history: Warehouse, evidence: Sequence[EvidenceFile]
+) -> Outcome:
     project, settings, clock = request.project, request.settings, request.clock
     header = new_header(project, sql, _request(request), settings, history, clock)
-    plan, published = make_plan(project, header, history, request.stages if request.force else ())
+    forced = request.stages if request.force else ()
+    plan, published = make_plan(project, header, history, evidence, forced, request.rehash)
     stages = _stages_to_run(plan, request.stages)
+    reused = [published.receipts[stage.name] for stage in STAGES if stage not in stages] if published else []
+    base = published if published and published.is_base else None
     workshop.clear()
 
     def note(draft: Draft) -> None:
         workshop.note({"state": "building", "draft": draft.model_dump(mode="json", by_alias=True)})
 
-    draft = Draft(header=header, started=(*stages, *STAGES)[0].name)
-    note(draft)
-    warehouse = recorder = None
+    recorder = Recorder(
+        header, history, clock, carried=base.carried if base else frozenset(), fail_fast=request.fail_fast, note=note
+    )
+    recorder.begin((*stages, *STAGES)[0].name)
+    warehouse = None
     try:
-        warehouse = _begun_warehouse(request, sql, workshop, is_new=STAGES[0] in stages)
-        run = Run(project, settings, sql, warehouse, workshop.build / "exports", request.progress)
-        recorder = Recorder(header, run, history, clock, fail_fast=request.fail_fast, note=note)
-        with interruptible(warehouse.interrupt):
-            reused = [published.receipts[stage.name] for stage in STAGES if stage not in stages] if published else []
+        if stages or project.warehouse.stat().st_size <= COPIED_BYTES:
+            warehouse = _begun_warehouse(request, sql, workshop, base)
+        with interruptible(warehouse.interrupt if warehouse else _nothing):
             recorder.carry_over(reused)
-            _link_exports(project, reused, workshop.build)
-            run_all(run, stages, recorder)
+            if warehouse:
+                untouched = base.untouched if base else frozenset()
+                exports = workshop.build / "exports"
+                exports.mkdir()
+                _link_exports(project, reused, workshop.build)
+                run = Run(project, settings, sql, warehouse, exports, request.progress, tuple(evidence), untouched)
+                run_all(run, stages, recorder.watching(run))
             dossier = compose(history, header, recorder.draft.closed(None, timestamp_of(clock)), published=True)
-            copy_receipts(history, warehouse)
-            if stages:
-                _keep_states(request, warehouse, header.seq, is_new=STAGES[0] in stages)
-            warehouse.finish(sql)
+            if warehouse:
+                copy_receipts(history, warehouse)
+                if stages:
+                    _keep_states(request, warehouse, header.seq, base)
+                warehouse.finish(sql)
             write(dossier, workshop.build / "reports", history)
+            write_receipts_copy(history, sql, workshop.build / "receipts.duckdb")
+            write_stamps(workshop.build / "evidence.json", {file.source_path: file.stamp for file in evidence})
             workshop.prepare()
         ignore()  # too late: the run tells what it has published
         workshop.decide(header.run_id)
@@ -115,11 +134,10 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
         ignore()
         if warehouse:
             warehouse.close()
-        if workshop.is_decided or (recorder is None and isinstance(error, SqlError)):
+        if workshop.is_decided or (warehouse is None and isinstance(error, SqlError)):
             raise  # the next command finishes it; or there was no run, as the SQL does not work
-        recorded = recorder.draft if recorder else draft
         try:
-            failed = _write_failed(project, history, recorded, _message(error), timestamp_of(clock))
+            failed = _write_failed(project, history, recorder.draft, _message(error), timestamp_of(clock))
         except OSError:
             raise error from None  # where not even receipts can be written, the first error is the one to tell
         return Outcome(failed, error)
@@ -127,10 +145,10 @@ def _held_run(request: Request, sql: Sql, workshop: Workshop, history: Warehouse
     return Outcome(dossier)
 
 
-def _begun_warehouse(request: Request, sql: Sql, workshop: Workshop, is_new: bool) -> Warehouse:
-    """Return the warehouse that the run builds: a new one, or the published one to go on from."""
+def _begun_warehouse(request: Request, sql: Sql, workshop: Workshop, base: Published | None) -> Warehouse:
+    """Return the warehouse that the run builds: a new one, or a copy of the published one to go on from."""
     file = workshop.build / "etl.duckdb"
-    if not is_new:
+    if base:
         shutil.copyfile(request.project.warehouse, file)
     warehouse = Warehouse.create(sql, request.settings, file)
     known_paths = request.known_paths.paths if request.known_paths else ()
@@ -148,6 +166,7 @@ def _request(request: Request) -> RunRequest:
         settings=request.settings.model_dump(),
         fail_fast=request.fail_fast,
         force=request.force,
+        rehash=request.rehash,
     )
 
 
@@ -157,7 +176,9 @@ def plan_of(request: Request) -> Plan:
     history = load_history(project, sql, request.settings)
     try:
         header = new_header(project, sql, _request(request), request.settings, history, request.clock)
-        return make_plan(project, header, history, request.stages if request.force else ())[0]
+        evidence = find_evidence(project.evidence, request.settings.follow_links)
+        forced = request.stages if request.force else ()
+        return make_plan(project, header, history, evidence, forced, request.rehash)[0]
     finally:
         history.close()
 
@@ -214,9 +235,9 @@ def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
     return tuple(stage for stage in STAGES if stage.name in stale)
 
 
-def _keep_states(request: Request, warehouse: Warehouse, seq: int, is_new: bool) -> None:
+def _keep_states(request: Request, warehouse: Warehouse, seq: int, base: Published | None) -> None:
     """Write down the state of each row, after those that the published warehouse knows."""
-    if is_new and request.project.warehouse.is_file():
+    if not base and request.project.warehouse.is_file():
         with Warehouse.published(request.project.warehouse, as_copy=True) as published:
             carry_states(published, warehouse)
     keep_states(warehouse, seq, request.settings.history_runs)

@@ -22,7 +22,7 @@ from etl.settings import Settings
 from etl.views import Sql, View
 
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
-FORMAT = 2
+FORMAT = 3
 
 #: Rows of a batch that is streamed: enough to be worth the call, few enough to be held several times.
 ROWS_PER_BATCH = 10_000

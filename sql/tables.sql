@@ -53,18 +53,22 @@ create table if not exists evidence.file (
     bytes bigint,
     sha256 varchar,
     record_count bigint not null,
-    blank_count bigint not null
+    blank_count bigint not null,
+    whole_bytes bigint,
+    whole_lines bigint,
+    whole_blank bigint
 );
 comment on table evidence.file is
-'One row per file of the evidence folder: its bytes as they were read, how many entries it holds (lines that are not blank, a cut tail, or the file itself where it is unreadable) and how many blank lines. bytes and sha256 are null where it is unreadable.';
+'One row per file of the evidence folder: its bytes as they were read, how many entries it holds (lines that are not blank, a cut tail, or the file itself where it is unreadable) and how many blank lines. bytes and sha256 are null where it is unreadable. whole_bytes, whole_lines and whole_blank tell how far its whole lines go, so that a file that grew can be read on from there; null where it cannot.';
 
+-- Hashes are random: to compress them costs much and wins little.
 create table if not exists evidence.record (
-    evidence_id varchar not null,
+    evidence_id varchar not null using compression uncompressed,
     source varchar not null,
     source_class varchar not null,
     source_path varchar not null,
     line_number bigint not null,
-    line_sha256 varchar not null,
+    line_sha256 varchar not null using compression uncompressed,
     run_id varchar,
     task_id varchar not null,
     created_at timestamp,
@@ -86,7 +90,7 @@ create table if not exists evidence.record (
     completion_tokens bigint
 );
 comment on table evidence.record is
-'One row per valid line of evidence, in the order of (source_path, line_number), which is its key. created_at is UTC; score and grounded_fraction run from 0 to 1; latency_ms is milliseconds, cost_usd US dollars.';
+'One row per valid line of evidence; its key is (source_path, line_number). created_at is UTC; score and grounded_fraction run from 0 to 1; latency_ms is milliseconds, cost_usd US dollars.';
 
 create table if not exists evidence.skipped (
     source varchar not null,

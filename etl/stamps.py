@@ -1,0 +1,52 @@
+"""A file's stamp: what the file system says of it, so that a file that nobody touched need not be read again."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from time import time_ns
+from typing import NamedTuple
+
+from etl.files import write_text
+
+#: A file changed so shortly before its stamp was taken may change again without its times showing it: their clock ticks
+#: more slowly than their unit. Linux's ticks every 10 ms at the slowest.
+TICK_NS = 50_000_000
+
+#: The names of the published stamps, beside the paths of the exports.
+WAREHOUSE, RECEIPTS = "warehouse", "receipts"
+
+
+class Stamp(NamedTuple):
+    """Size in bytes, times of the last change of content and of anything in nanoseconds, and the inode."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Return the stamp of a file, or of what a link leads to; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+def is_settled(stamp: Stamp) -> bool:
+    """Tell whether a stamp that was taken just now will change when its file does."""
+    return stamp.ctime_ns < time_ns() - TICK_NS
+
+
+def write_stamps(file: Path, stamps: Mapping[str, Stamp | None]) -> None:
+    """Write stamps down by name; a name without one is left out."""
+    write_text(file, json.dumps({name: stamp for name, stamp in stamps.items() if stamp}) + "\n")
+
+
+def read_stamps(file: Path) -> dict[str, Stamp]:
+    """Return the stamps in a file; none where it is not there or is damaged, as nothing is then known to be untouched."""
+    try:
+        return {name: Stamp(*stamp) for name, stamp in json.loads(file.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
