@@ -41,12 +41,16 @@ def draw_bars(axes: Axes, title: str, ratios: dict[str, Ratio]) -> None:
     axes.barh(labels, values, xerr=spread, color=colours, ecolor=INK, height=0.62, capsize=3)
     for at, found in enumerate(ratios.values()):
         axes.annotate(
-            f"{found.median:.2f}", (max(found.median, found.most), at), (6, 0), textcoords="offset points", va="center"
+            f"{found.median:.2f}",
+            (max(found.median, found.most), at),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            backgroundcolor="white",
         )
     axes.set_title(title, loc="left", fontsize=11, color=INK)
-    axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
+    axes.axvline(1, color=INK, linewidth=0.8, linestyle=":", zorder=0)
     axes.margins(x=0.15)
-    axes.invert_yaxis()
     axes.tick_params(length=0)
     axes.xaxis.set_visible(False)
     axes.spines[:].set_visible(False)
@@ -60,6 +64,7 @@ def main() -> None:
     figure, panels = plt.subplots(1, 2, figsize=(10, 0.55 * len(taken) + 1.4), sharey=True, layout="constrained")
     for axes, title, of in zip(panels, ("Wall time", "Peak memory"), ("wall", "rss"), strict=True):
         draw_bars(axes, title, {name: ratio(costs, taken[UNIT], attrgetter(of)) for name, costs in taken.items()})
+    panels[0].invert_yaxis()
     figure.suptitle(
         f"{size['lines']:,} lines; {LABELS[UNIT]} = 1; medians of {len(taken[UNIT])} interleaved rounds, "
         f"{measured['machine']['cores']} cores",
