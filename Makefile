@@ -2,6 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
+LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-options --no-header
 
 .DEFAULT_GOAL := help
 .PHONY: help run-all test test-slow torture accept check format drift sql bench docs lock clean
@@ -13,6 +15,10 @@ $(STAMP): requirements.lock pyproject.toml
 	python3 -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BENCH_STAMP): $(STAMP) requirements-bench.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-bench.lock
 	@touch $@
 
 run-all: $(STAMP) ## Run every stage on the bundled sample and publish datasets, warehouse and receipts.
@@ -48,15 +54,17 @@ drift: $(STAMP) ## Compare the newest run with the one before.
 sql: $(STAMP) ## Query the warehouse: make sql Q="from receipts.funnel"
 	$(BIN)/etl sql "$(or $(Q),from receipts.funnel limit 5)"
 
-bench: $(STAMP) ## Time a full run against a bare DuckDB script, and strict reading against reading with no checks (see bench/).
-	$(BIN)/python bench/compare.py
-	$(BIN)/python bench/strict.py
+bench: $(BENCH_STAMP) ## Measure against peers, itself and lenient reading, see bench/ (hours; LINES=20000 ROUNDS=1: a minute or two).
+	$(BIN)/python bench/compare.py $(LINES:%=--lines %) $(ROUNDS:%=--rounds %)
+	$(BIN)/python bench/scenarios.py $(LINES:%=--lines %) $(ROUNDS:%=--rounds %)
+	$(BIN)/python bench/strict.py $(LINES:%=--lines %) $(ROUNDS:%=--rounds %)
 
 docs: $(STAMP) ## Write the reference pages in docs/ from the comments and settings.
 	$(BIN)/python docs/make_reference.py
 
-lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml.
-	$(BIN)/pip-compile --quiet --strip-extras --extra dev --generate-hashes --allow-unsafe --no-emit-options --no-header --output-file requirements.lock pyproject.toml
+lock: $(STAMP) ## Write requirements.lock and requirements-bench.lock anew from pyproject.toml.
+	$(LOCK) --extra dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra bench --constraint requirements.lock --output-file requirements-bench.lock pyproject.toml
 
 clean: ## Remove what runs and tools have made (not the virtual environment).
 	rm -rf warehouse/etl.duckdb* warehouse/.etl exports/rag exports/sft exports/preference exports/quarantine reports/distillation

@@ -1,88 +1,102 @@
-"""Times a full run of the product against the bare DuckDB script beside this file, on the same bytes, in turn.
+"""Times the product against its peers (bench/peers) on the same bytes, in turn, each run in a process of its own.
 
-Prints the median of each and the ratio of the medians; a ratio holds where the machine's speed drifts, a time does not.
+The first round also holds the rows against each other, and stops where they differ. Prints medians and the ratio of the
+medians (least..largest of a round): a ratio holds where the machine's speed drifts, a time does not. Writes results.json
+and results.png.
 """
 
 import argparse
-import os
-import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
+from importlib.util import find_spec
+from operator import attrgetter
 from pathlib import Path
-from time import perf_counter
+from statistics import median
 
-import duckdb
+import results
 from generate import write
+from measure import Cost, as_json, fresh_folder, measure, ratio, run_product
 
-BASELINE = Path(__file__).with_name("minimal.sql")
+HERE = Path(__file__).parent
+PRODUCT = "etl"
+SIZES = [100_000, 1_000_000]
 
+#: The script of each peer, and the package without which it is skipped.
+PEERS = {
+    "minimal": ("minimal.py", "duckdb"),
+    "polars": ("polars_peer.py", "polars"),
+    "orjson": ("orjson_peer.py", "orjson"),
+    "pandas": ("pandas_peer.py", "pandas"),
+    "datasets": ("datasets_peer.py", "datasets"),
+    "datatrove": ("datatrove_peer.py", "datatrove"),
+}
 
-def product(evidence: Path, out: Path) -> None:
-    """Run everything, in a process of its own."""
-    command = [sys.executable, "-m", "etl", "run-all", "--root", str(out), "--evidence", str(evidence)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if not (out / "exports").is_dir():
-        raise SystemExit(done.stderr)
-
-
-def minimal(evidence: Path, out: Path) -> None:
-    """Run the bare script, in a process of its own."""
-    script = BASELINE.read_text(encoding="utf-8").replace("$EVIDENCE", str(evidence)).replace("$OUT", str(out))
-    code = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute(sys.stdin.read())"
-    subprocess.run([sys.executable, "-c", code, str(out / "minimal.duckdb")], input=script, text=True, check=True)
-
-
-def timed(job: Callable[[Path, Path], None], evidence: Path) -> tuple[float, float, Path]:
-    """Return the wall seconds and CPU seconds of a job, and the folder that it wrote."""
-    out = Path(tempfile.mkdtemp(prefix="etl-bench-"))
-    before, start = os.times(), perf_counter()
-    job(evidence, out)
-    wall, after = perf_counter() - start, os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return wall, cpu, out
+Rounds = dict[str, list[Cost]]
 
 
-def rows(out: Path, patterns: tuple[str, str, str]) -> list[int]:
-    """Return how many rows each dataset has."""
-    return [
-        duckdb.execute("select count(*) from read_parquet(?)", [str(out / pattern)]).fetchall()[0][0]
-        for pattern in patterns
-    ]
+def installed_peers() -> list[str]:
+    """Return the peers whose package is there, and say which are skipped."""
+    for name, (_, package) in PEERS.items():
+        if find_spec(package) is None:
+            print(f"{name} is skipped: {package} is not installed")
+    return [name for name, (_, package) in PEERS.items() if find_spec(package)]
+
+
+def run_peer(name: str, evidence: Path, out: Path) -> Cost:
+    """Run a peer and return what it took."""
+    return measure([sys.executable, str(HERE / "peers" / PEERS[name][0]), str(evidence), str(out)])
+
+
+def check_rows(evidence: Path, root: Path, peers: list[str]) -> Rounds:
+    """Run everybody once and stop where a peer's rows are not the product's; return what it took."""
+    first = {PRODUCT: [run_product(root, evidence)]}
+    for name in peers:
+        with fresh_folder() as out:
+            first[name] = [run_peer(name, evidence, out)]
+            same = subprocess.run([sys.executable, str(HERE / "rows.py"), str(root), str(out)], check=False)
+            if same.returncode:
+                raise SystemExit(f"{name} has other rows than the product (above)")
+    return first
+
+
+def compare(evidence: Path, rounds: int, peers: list[str]) -> Rounds:
+    """Return what each round of each contestant took."""
+    with fresh_folder() as root:
+        taken = check_rows(evidence, root, peers)
+    for turn in range(1, rounds):
+        for name in reversed(taken) if turn % 2 else taken:
+            with fresh_folder() as out:
+                taken[name].append(run_product(out, evidence) if name == PRODUCT else run_peer(name, evidence, out))
+    return taken
+
+
+def show(lines: int, taken: Rounds) -> None:
+    """Print the table of one size."""
+    print(f"\n{lines:,} lines, {len(taken[PRODUCT])} rounds; {PRODUCT} over the peer: ratio of medians (of rounds)")
+    print(f"{'':10}{'wall s':>8}{'CPU s':>8}{'peak MiB':>10}  {'wall ratio':22}{'CPU ratio':22}{'memory ratio':22}")
+    ours = taken[PRODUCT]
+    for name, costs in taken.items():
+        wall, cpu, rss = (median(map(attrgetter(of), costs)) for of in ("wall", "cpu", "rss"))
+        ratios = "".join(f"{ratio(ours, costs, attrgetter(of))!s:22}" for of in ("wall", "cpu", "rss"))
+        print(f"{name:10}{wall:8.2f}{cpu:8.2f}{rss / 2**20:10,.0f}  {'' if name == PRODUCT else ratios}".rstrip())
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure each size, print, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lines", type=int, default=100_000)
+    parser.add_argument("--lines", type=int, action="append", help="a size; may be repeated")
     parser.add_argument("--rounds", type=int, default=5)
     chosen = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="etl-bench-evidence-"))
-    write(folder / "evidence.jsonl", chosen.lines)
-    walls: dict[str, list[float]] = {"etl": [], "minimal": []}
-    cpus: dict[str, list[float]] = {"etl": [], "minimal": []}
-    jobs = {"etl": product, "minimal": minimal}
-    datasets = {
-        "etl": (
-            "exports/rag/playbooks.parquet",
-            "exports/sft/instruction_response.parquet",
-            "exports/preference/chosen_rejected.parquet",
-        ),
-        "minimal": ("rag.parquet", "sft.parquet", "preference.parquet"),
-    }
-    for _ in range(chosen.rounds):
-        for name, job in jobs.items():
-            wall, cpu, out = timed(job, folder)
-            walls[name].append(wall)
-            cpus[name].append(cpu)
-            sys.stdout.write(f"{name:8} {wall:6.2f} s wall {cpu:6.2f} s CPU, rows {rows(out, datasets[name])}\n")
-            shutil.rmtree(out)
-    shutil.rmtree(folder)
-    for what, times in (("wall", walls), ("CPU", cpus)):
-        ours, theirs = statistics.median(times["etl"]), statistics.median(times["minimal"])
-        sys.stdout.write(f"{what}: etl {ours:.2f} s, minimal {theirs:.2f} s, ratio {ours / theirs:.2f}\n")
+    peers = installed_peers()
+    sizes = []
+    for lines in sorted(chosen.lines or SIZES):
+        with fresh_folder() as evidence:
+            write(evidence / "evidence.jsonl", lines)
+            taken = compare(evidence, chosen.rounds, peers)
+        show(lines, taken)
+        sizes.append({"lines": lines, "rounds": {name: as_json(costs) for name, costs in taken.items()}})
+    results.record("compare", {"sizes": sizes})
+    subprocess.run([sys.executable, str(HERE / "plot.py")], check=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """Seeded evidence for measuring: lines in the ``evidence`` shape, of any number, the same bytes for the same arguments.
 
 Text of 400 to 1,200 characters; 35 / 13 / 5 / 47 % accepted, partially accepted, rejected, needing review; 5 attempts per
-task on average and one prompt per task; 0.3 % of lines of each of five bad kinds.
+task on average and one prompt per task; 0.3 % of lines of each of five bad kinds; no two lines of one time.
 """
 
 import argparse
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 _WORDS = (
@@ -19,41 +21,85 @@ _WORDS = (
     "state", "step", "stream", "table", "task", "test", "thread", "timeout", "token", "trace", "type", "value",
     "worker",
 )  # fmt: skip
-_VERDICTS = ("accept",) * 35 + ("partial",) * 13 + ("reject",) * 5 + (None,) * 47
+VERDICTS = ("accept",) * 35 + ("partial",) * 13 + ("reject",) * 5 + (None,) * 47
 _BAD_KINDS = 5
+_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+_SECONDS = 365 * 86_400
+
+#: Shares no divisor with the seconds of a year: so many seconds further with each line, no second comes twice in a year.
+_STRIDE = 7_368_787
 
 #: The share of lines that are bad, for each kind.
 BAD_SHARE = 0.003
 
 
-def lines(count: int, seed: int = 1, tasks: int | None = None, bad_share: float = BAD_SHARE) -> Iterator[bytes]:
+def lines(
+    count: int,
+    seed: int = 1,
+    tasks: int | None = None,
+    bad_share: float = BAD_SHARE,
+    *,
+    hot: int = 0,
+    first: int = 0,
+    verdicts: Sequence[str | None] = VERDICTS,
+) -> Iterator[bytes]:
     """Yield ``count`` lines without their line feeds, over ``tasks`` tasks (a fifth of the lines unless given).
 
-    ``bad_share`` of them are bad in each of five ways.
+    As many tasks as lines: one line each. ``bad_share`` of the lines are bad in each of five ways; ``hot`` of them, spread
+    evenly, are of one more task, half accepted and half rejected; ``first`` numbers them onward, as lines that came later.
     """
-    rng = random.Random(seed)
+    rng = random.Random(seed + first)
     tasks = tasks or max(1, count // 5)
-    for number in range(count):
-        line = _line(rng, number, rng.randrange(tasks))
+    for number in range(first, first + count):
+        task = number if tasks == count else rng.randrange(tasks)
+        verdict = rng.choice(verdicts)
+        if (nth := number * hot // count) < (number + 1) * hot // count:
+            task, verdict = tasks, ("accept", "reject")[nth % 2]
+        line = _line(rng, number, task, verdict)
         kind = rng.random()
         yield _spoiled(line, int(kind / bad_share)) if kind < _BAD_KINDS * bad_share else line
 
 
-def write(file: Path, count: int, seed: int = 1, tasks: int | None = None, bad_share: float = BAD_SHARE) -> Path:
+def write(
+    file: Path, count: int, seed: int = 1, tasks: int | None = None, bad_share: float = BAD_SHARE, *, hot: int = 0
+) -> Path:
     """Write ``count`` lines to a file and return it."""
+    return write_lines(file, lines(count, seed, tasks, bad_share, hot=hot))
+
+
+def write_lines(file: Path, given: Iterable[bytes]) -> Path:
+    """Write lines to a file, each with its line feed, and return it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as stream:
-        stream.writelines(line + b"\n" for line in lines(count, seed, tasks, bad_share))
+        stream.writelines(line + b"\n" for line in given)
     return file
 
 
-def _line(rng: random.Random, number: int, task: int) -> bytes:
-    verdict = rng.choice(_VERDICTS)
+def split(file: Path, folder: Path, files: int) -> Path:
+    """Write a file's lines, in order, over so many files of the source ``evidence`` in a folder, and return the folder."""
+    with file.open("rb") as stream:
+        count = sum(1 for _ in stream)
+        stream.seek(0)
+        for part in range(files):
+            size = (part + 1) * count // files - part * count // files
+            target = folder / "evidence" / f"part-{part + 1:05d}.jsonl"
+            write_lines(target, (line.removesuffix(b"\n") for line in islice(stream, size)))
+    return folder
+
+
+def append(file: Path, count: int, further: int, seed: int = 1, tasks: int | None = None) -> None:
+    """Append further lines to a file of ``count`` lines: other runs of the same tasks."""
+    tasks = tasks or max(1, count // 5)
+    with file.open("ab") as stream:
+        stream.writelines(line + b"\n" for line in lines(further, seed, tasks, first=count))
+
+
+def _line(rng: random.Random, number: int, task: int, verdict: str | None) -> bytes:
     record = {
         "source_class": "verdict",
         "run_id": f"run-{number:08d}",
         "task_id": f"task-{task:07d}",
-        "created_at": f"2026-{1 + number % 12:02d}-{1 + number % 28:02d}T{number % 24:02d}:{number % 60:02d}:00Z",
+        "created_at": f"{_YEAR + timedelta(seconds=number * _STRIDE % _SECONDS):%Y-%m-%dT%H:%M:%SZ}",
         "model": f"model-{number % 7}",
         "file": f"src/{_WORDS[task % len(_WORDS)]}.py",
         "prompt": _prompt(task),
@@ -92,11 +138,28 @@ def _text(rng: random.Random, length: int) -> str:
     return " ".join(rng.choices(_WORDS, k=length // 4 + 1))[:length]
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path)
+    parser.add_argument("target", type=Path, help="the file; with --files, the evidence folder")
     parser.add_argument("--lines", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tasks", type=int, default=None)
+    parser.add_argument("--hot", type=int, default=0, help="lines of one task, half accepted and half rejected")
+    parser.add_argument("--files", type=int, default=None, help="write the lines over so many files")
+    parser.add_argument(
+        "--append", type=float, default=None, help="append this share of --lines to a file that has them"
+    )
     chosen = parser.parse_args()
-    write(chosen.file, chosen.lines, chosen.seed, chosen.tasks)
+    if chosen.append is not None:
+        append(chosen.target, chosen.lines, int(chosen.lines * chosen.append), chosen.seed, chosen.tasks)
+    elif chosen.files is not None:
+        whole = write(chosen.target / "whole.tmp", chosen.lines, chosen.seed, chosen.tasks, hot=chosen.hot)
+        split(whole, chosen.target, chosen.files)
+        whole.unlink()
+    else:
+        write(chosen.target, chosen.lines, chosen.seed, chosen.tasks, hot=chosen.hot)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Holds the rows of a peer against the product's: python rows.py ROOT OUT. Exit code 1 where they differ, saying in what.
+
+All columns but ``id`` count (the product's is of two steps, a peer's the hash of the line), and so do the order and, in
+Parquet, the types. A process of its own, as what it reads must not count as anybody's memory.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+#: A peer's output, and where the product has the same rows under ``exports/``.
+OUTPUTS = {
+    "rag": "rag/playbooks",
+    "sft": "sft/instruction_response",
+    "preference": "preference/chosen_rejected",
+    "quarantine_rag": "quarantine/rag",
+    "quarantine_sft": "quarantine/sft",
+}
+
+
+def types_of(parquet: Path) -> dict[str, str]:
+    """Return the type of each column."""
+    return {name: kind for name, kind, *_ in duckdb.execute("describe from read_parquet(?)", [str(parquet)]).fetchall()}
+
+
+def fingerprint(relation: str) -> dict[str, Any]:
+    """Return the number of rows, and sums of hashes over each column and over whole rows: the same in any order."""
+    found = duckdb.execute(f"""
+        select
+            count(*) as number_of_rows,
+            sum(hash(columns(body.*))),
+            sum(hash(body)) as whole_rows,
+        from (select * exclude (id) from {relation}) as body
+    """)
+    return dict(zip([name for name, *_ in found.description or []], found.fetchall()[0], strict=True))
+
+
+def as_lines(file: Path, types: dict[str, str]) -> str:
+    """Return the relation of a JSONL file, its times as text."""
+    columns = ", ".join(f"{name}: '{'VARCHAR' if 'TIME' in kind else kind}'" for name, kind in types.items())
+    return f"read_json('{file}', format = 'newline_delimited', columns = {{{columns}}})"
+
+
+def is_ordered(relation: str) -> bool:
+    """Tell whether the rows stand in the order of their ids."""
+    steps = f"select id < lag(id) over () as back from {relation}"
+    return bool(duckdb.execute(f"select count(*) filter (where back) = 0 from ({steps})").fetchall()[0][0])
+
+
+def differences(ours: Path, theirs: Path) -> list[str]:
+    """Return what differs between an output of the product and of a peer; both are paths without suffix."""
+    types = types_of(ours.with_suffix(".parquet"))
+    if types != (found := types_of(theirs.with_suffix(".parquet"))):
+        return [f"{theirs.name}: the columns are {found} and not {types}"]
+    problems = []
+    for suffix in (".parquet", ".jsonl"):
+        relations = [
+            as_lines(file, types) if suffix == ".jsonl" else f"'{file}'"
+            for file in (ours.with_suffix(suffix), theirs.with_suffix(suffix))
+        ]
+        expected, given = map(fingerprint, relations)
+        problems += [
+            f"{theirs.name}{suffix}: {name} differs: {value} and not {expected[name]}"
+            for name, value in given.items()
+            if value != expected[name]
+        ]
+        if not is_ordered(relations[1]):
+            problems.append(f"{theirs.name}{suffix}: the rows are not ordered by id")
+    return problems
+
+
+def main(root: Path, out: Path) -> None:
+    """Compare every output."""
+    problems = [
+        problem for name, stem in OUTPUTS.items() for problem in differences(root / "exports" / stem, out / name)
+    ]
+    if problems:
+        raise SystemExit("\n".join(problems))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
