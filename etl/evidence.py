@@ -107,13 +107,20 @@ def _below(
         path = folder / entry.name
         if _EVIDENCE.search(entry.name):
             yield path, leads_out(entry)
-        elif entry.is_dir():
+        elif _is_folder(entry):
             if leads_out(entry):
                 yield path, True  # named, and refused
                 continue
             real = path.resolve() if entry.is_symlink() else ancestors[-1] / entry.name
             if real not in ancestors:
                 yield from _below(path, (*ancestors, real), leads_out)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link that leads in a circle
 
 
 def _described(path: Path, folder: Path, is_outside: bool) -> EvidenceFile:

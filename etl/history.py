@@ -17,7 +17,7 @@ from etl.documents import Pin, RunSummary, StageReceipt
 from etl.errors import NotFoundError, UsageError
 from etl.project import Project
 from etl.settings import Settings
-from etl.stamps import RECEIPTS, WAREHOUSE, read_stamps, stamp_of
+from etl.stamps import HISTORY, WAREHOUSE, read_stamps, stamp_of
 from etl.views import Sql
 from etl.warehouse import Warehouse
 
@@ -31,10 +31,8 @@ def load_history(project: Project, sql: Sql, settings: Settings, as_copy: bool =
     """
     views = [view for view in sql.views if view.schema == "drift" or view.qualified == "receipts.imbalance"]
     history = Warehouse.create(sql, settings, views=views)
-    if is_as_published(project) and stamp_of(project.receipts_copy) == read_stamps(project.published_stamps).get(
-        RECEIPTS
-    ):
-        with Warehouse.published(project.receipts_copy) as published:
+    if is_as_published(project) and stamp_of(project.history) == read_stamps(project.published_stamps).get(HISTORY):
+        with Warehouse.published(project.history) as published:
             copy_receipts(published, history)
     elif project.warehouse.is_file():
         with Warehouse.published(project.warehouse, as_copy) as published:
@@ -59,7 +57,7 @@ def is_as_published(project: Project) -> bool:
     return is_same and not project.write_ahead_log.exists()
 
 
-def write_receipts_copy(history: Warehouse, sql: Sql, file: Path) -> None:
+def write_history(history: Warehouse, sql: Sql, file: Path) -> None:
     """Write what is known of all runs to a small file, which later commands read instead of the warehouse."""
     copy = Warehouse.create(sql, Settings(), file, views=())
     copy_receipts(history, copy)

@@ -63,9 +63,9 @@ class Project:
         return self.workshop / "evidence.json"
 
     @property
-    def receipts_copy(self) -> Path:
+    def history(self) -> Path:
         """A copy of the receipts in the published warehouse, and of runs since that changed nothing in it."""
-        return self.workshop / "receipts.duckdb"
+        return self.workshop / "history.duckdb"
 
     def relative(self, path: Path) -> str:
         """Return a path as documents tell it: relative to the root where it lies under it, else absolute."""

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from etl.errors import LockedError, UsageError
 from etl.files import sync_file, sync_folder, write_text
 from etl.project import Project
-from etl.stamps import RECEIPTS, WAREHOUSE, Stamp, stamp_of, write_stamps
+from etl.stamps import HISTORY, WAREHOUSE, Stamp, stamp_of, write_stamps
 
 #: Seconds for which a lock may be held by a process that has not left its name.
 NAMELESS_SECONDS = 1.0
@@ -143,7 +143,7 @@ class Workshop:
             self._swap_exports(entry["exports"])
         self._move(self.build / "etl.duckdb", self.project.warehouse)
         self.project.write_ahead_log.unlink(missing_ok=True)
-        self._move(self.build / "receipts.duckdb", self.project.receipts_copy)
+        self._move(self.build / "history.duckdb", self.project.history)
         self._move(self.build / "evidence.json", self.project.evidence_stamps)
         move_reports(self.build / "reports", self.project.reports, entry["run_id"])
         # Only now: what is removed here may have been a second name of an exported file, and so part of its stamp.
@@ -155,7 +155,7 @@ class Workshop:
         project = self.project
         exported = [file for file in project.exports.glob("*/*") if file.is_file()]
         stamps = {file.relative_to(project.root).as_posix(): stamp_of(file) for file in exported}
-        return stamps | {WAREHOUSE: stamp_of(project.warehouse), RECEIPTS: stamp_of(project.receipts_copy)}
+        return stamps | {WAREHOUSE: stamp_of(project.warehouse), HISTORY: stamp_of(project.history)}
 
     def recover(self, on_cut: Callable[[dict[str, Any]], None]) -> None:
         """Finish what a cut run began: roll its publish step forward, or hand its journal to ``on_cut`` and clear up.

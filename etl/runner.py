@@ -13,7 +13,7 @@ from etl.documents import Book, Plan, RunRequest, RunSummary, StageReceipt
 from etl.dossier import Dossier, compose, write
 from etl.errors import EtlError, SqlError, UsageError
 from etl.evidence import EvidenceFile, find_evidence
-from etl.history import copy_receipts, load_history, require_pin, write_receipts_copy
+from etl.history import copy_receipts, load_history, require_pin, write_history
 from etl.ledger import Draft, new_header, timestamp_of
 from etl.pipeline import STAGES, Stage, run_all
 from etl.plan import Published, make_plan
@@ -125,7 +125,7 @@ def _held_run(
                     _keep_states(request, warehouse, header.seq, base)
                 warehouse.finish(sql)
             write(dossier, workshop.build / "reports", history)
-            write_receipts_copy(history, sql, workshop.build / "receipts.duckdb")
+            write_history(history, sql, workshop.build / "history.duckdb")
             write_stamps(workshop.build / "evidence.json", {file.source_path: file.stamp for file in evidence})
             workshop.prepare()
         ignore()  # too late: the run tells what it has published

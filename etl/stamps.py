@@ -13,7 +13,7 @@ from etl.files import write_text
 TICK_NS = 50_000_000
 
 #: The names of the published stamps, beside the paths of the exports.
-WAREHOUSE, RECEIPTS = "warehouse", "receipts"
+WAREHOUSE, HISTORY = "warehouse", "history"
 
 
 class Stamp(NamedTuple):

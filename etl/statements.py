@@ -68,6 +68,7 @@ class Annotations(Form):
     etl_bytes: Annotated[Count | None, Field(exclude_if=_is_absent)] = None
     etl_record_count: Annotated[Count | None, Field(exclude_if=_is_absent)] = None
     etl_columns: Annotated[list[str] | None, Field(exclude_if=_is_absent)] = None
+    etl_carried: Annotated[bool | None, Field(exclude_if=_is_absent)] = None
 
 
 class Digest(Form):
@@ -247,6 +248,7 @@ def _entry(entry: FileEntry) -> ResourceDescriptor:
             etl_bytes=entry.bytes,
             etl_record_count=entry.record_count,
             etl_columns=entry.columns,
+            etl_carried=entry.carried or None,
         ),
     )
 

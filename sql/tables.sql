@@ -152,10 +152,11 @@ create table if not exists receipts.file (
     path varchar not null,
     sha256 varchar,
     bytes bigint,
-    record_count bigint
+    record_count bigint,
+    carried boolean not null
 );
 comment on table receipts.file is
-'One row per run, stage and file or relation that the stage read (direction input) or wrote (output). bytes is null for a relation.';
+'One row per run, stage and file or relation that the stage read (direction input) or wrote (output). bytes is null for a relation; carried says that its hash is an earlier run''s.';
 
 create table if not exists receipts.file_column (
     run_id varchar not null,

@@ -116,7 +116,7 @@ def test_all_layers_away_let_it_through(tmp_path: Path, sql: Sql, no_schema: Non
 
 def test_reread_does_not_trust_a_row_label(tmp_path: Path, sql: Sql, no_schema: None) -> None:
     """A view that labels a rejected row accepted passes the schema, and the re-read looks its id up all the same."""
-    lying = sql.files["sql/6_datasets/sft.sql"].replace("category as quality_score", "'accepted' as quality_score")
+    lying = sql.files["sql/6_datasets/sft.sql"].replace("fate.category as quality_score", "'accepted' as quality_score")
     files = open_sql(sql).files | {"sql/6_datasets/sft.sql": lying}
     with pytest.raises(FirewallError, match="may never enter sft"):
         run_stages(tmp_path, Sql(files), "export-sft")
@@ -124,9 +124,9 @@ def test_reread_does_not_trust_a_row_label(tmp_path: Path, sql: Sql, no_schema: 
 
 def test_reread_refuses_a_row_that_is_no_record(tmp_path: Path, sql: Sql, no_schema: None) -> None:
     """An id that no scored record has is refused, whatever its row says."""
-    forged = sql.files["sql/6_datasets/rag.sql"].replace("sha256(concat('rag'", "sha256(concat('gar'")
+    forged = sql.files["sql/6_datasets/fate_rag.sql"].replace("sha256(concat('rag'", "sha256(concat('gar'")
     with pytest.raises(FirewallError, match="no record"):
-        run_stages(tmp_path, Sql(sql.files | {"sql/6_datasets/rag.sql": forged}), "export-rag")
+        run_stages(tmp_path, Sql(sql.files | {"sql/6_datasets/fate_rag.sql": forged}), "export-rag")
 
 
 def spoil_jsonl(file: Path) -> None:
@@ -143,10 +143,10 @@ def spoil_parquet(file: Path) -> None:
 
 def test_reread_refuses_a_stolen_identity(tmp_path: Path, sql: Sql, no_schema: None) -> None:
     """A rejected row under the id and place of an accepted one is not the record that it says it is."""
-    stolen = sql.files["sql/6_datasets/sft.sql"]
+    stolen = sql.files["sql/6_datasets/fate_sft.sql"]
     for column, value in (("evidence_id", "min(run.evidence_id) over ()"), ("line_number", "1::bigint")):
         stolen = stolen.replace(f"        run.{column},\n", f"        {value} as {column},\n")
-    files = open_sql(sql).files | {"sql/6_datasets/sft.sql": stolen}
+    files = open_sql(sql).files | {"sql/6_datasets/fate_sft.sql": stolen}
     with pytest.raises(FirewallError):
         run_stages(tmp_path, Sql(files), "export-sft")
 
@@ -154,10 +154,10 @@ def test_reread_refuses_a_stolen_identity(tmp_path: Path, sql: Sql, no_schema: N
 @pytest.mark.parametrize(
     ("name", "path", "old", "new"),
     [
-        ("export-sft", "sft", "    response,\n    model", "    'Borrowed.' as response,\n    model"),
-        ("export-rag", "rag", "response as content", "'Borrowed.' as content"),
+        ("export-sft", "sft", "record.response,", "'Borrowed.' as response,"),
+        ("export-rag", "rag", "record.response as content", "'Borrowed.' as content"),
         ("export-preference", "preference", "chosen.response as chosen,", "rejected.response || '.' as chosen,"),
-        ("export-preference", "preference", "candidate.chosen_run_id,", "'somebody' as chosen_run_id,"),
+        ("export-preference", "fate_preference", "candidate.chosen_run_id,", "'somebody' as chosen_run_id,"),
     ],
 )
 def test_reread_refuses_borrowed_text(tmp_path: Path, sql: Sql, name: str, path: str, old: str, new: str) -> None:
@@ -176,10 +176,10 @@ def test_reread_reads_the_bytes(
     """What changes in either file between writing and re-reading is found."""
     write = export._write
 
-    def write_then_spoil(run: Run, dataset: Dataset, stem: str, *rest: Any) -> None:
-        write(run, dataset, stem, *rest)
-        if stem == dataset.stem:
-            spoil(run.exports / stem)
+    def write_then_spoil(run: Run, dataset: Dataset, half: Any) -> None:
+        write(run, dataset, half)
+        if half.stem == dataset.stem:
+            spoil(run.exports / half.stem)
 
     monkeypatch.setattr(export, "_write", write_then_spoil)
     with pytest.raises(AuditError):

@@ -297,7 +297,7 @@ def settle(ground: Warehouse, world: World, *names: str) -> None:
 
 def settle_books(ground: Warehouse, world: World) -> None:
     """Settle a world, with the files and skipped lines that collect would note."""
-    settle(ground, world, "scored", "pairs", "datasets.rag", "datasets.sft", "datasets.preference")
+    settle(ground, world, "scored", "pairs", "datasets.fate_rag", "datasets.fate_sft", "datasets.fate_preference")
     skipped = [
         {"source": "evidence", "source_path": FILES[0], "line_number": number, "reason": reason}
         for number, reason in enumerate(world.skipped, start=1)
@@ -374,9 +374,9 @@ def test_fates_at_the_pairing_are_the_specifications(ground: Warehouse, world: W
 @given(world=worlds())
 def test_quarantine_is_the_specifications(ground: Warehouse, world: World) -> None:
     """Rag and sft refuse a record for all the reasons that section 6 gives, in their order, the first one deciding."""
-    settle(ground, world, "scored", "datasets.rag", "datasets.sft")
+    settle(ground, world, "scored", "datasets.fate_rag", "datasets.fate_sft")
     oracle = world.oracle
-    for view, reasons_of in (("datasets.rag", oracle.rag_reasons), ("datasets.sft", oracle.sft_reasons)):
+    for view, reasons_of in (("datasets.fate_rag", oracle.rag_reasons), ("datasets.fate_sft", oracle.sft_reasons)):
         expected = {key(record): reasons_of(record) for record in world.records}
         assert by_record(ground, view, "quarantine_reasons", "quarantine_reason") == {
             record: (list(reasons), reasons[0] if reasons else None) for record, reasons in expected.items()
@@ -387,7 +387,7 @@ def test_quarantine_is_the_specifications(ground: Warehouse, world: World) -> No
 @given(world=worlds())
 def test_preferences_are_the_specifications(ground: Warehouse, world: World) -> None:
     """The preference dataset ships, refuses and skips the pairs that sections 5 and 6 name, for their reasons."""
-    settle(ground, world, "scored", "pairs", "datasets.preference")
+    settle(ground, world, "scored", "pairs", "datasets.fate_preference", "datasets.preference")
     rows = ground.execute("""
         select
             provenance.chosen.source_path, provenance.chosen.line_number,
@@ -483,7 +483,7 @@ def firsts(reasons: Iterable[tuple[str, ...]]) -> list[str]:
 @given(world=worlds())
 def test_never_is_never(ground: Warehouse, world: World) -> None:
     """Under no settings does sft ship what is rejected or needs human review, or rag what is rejected."""
-    settle(ground, world, "scored", "datasets.rag", "datasets.sft")
+    settle(ground, world, "scored", "datasets.fate_rag", "datasets.fate_sft", "datasets.rag", "datasets.sft")
     oracle = world.oracle
     category = {key(record): oracle.category(record) for record in world.records}
     for view, never in (("datasets.sft", {REJECTED, REVIEW}), ("datasets.rag", {REJECTED})):

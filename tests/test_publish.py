@@ -58,7 +58,10 @@ def test_exports_keep_their_readme(root: Path) -> None:
 
 def test_no_litter(root: Path) -> None:
     """After a run nothing is left of the build."""
-    assert {file.name for file in (root / "warehouse").rglob("*")} == {"etl.duckdb", ".etl", "lock", "published.json"}
+    assert {file.name for file in (root / "warehouse").rglob("*")} == {
+        *("etl.duckdb", ".etl", "lock"),
+        *("published.json", "evidence.json", "history.duckdb"),
+    }
     assert {file.name for file in (root / "reports").iterdir()} == {"distillation"}
 
 

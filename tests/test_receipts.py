@@ -74,6 +74,7 @@ def test_collect_receipt(root: Path) -> None:
             "bytes": file.stat().st_size,
             "record_count": 5,
             "columns": None,
+            "carried": False,
         }
     ]
     assert receipt["timestamp"] == "2026-02-03T04:05:06.000000Z"
@@ -174,9 +175,9 @@ def test_failed_stage_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:1]})
     broken = tmp_path / "sql" / "6_datasets"
     broken.mkdir(parents=True)
-    sft = Sql.of(tmp_path).files["sql/6_datasets/sft.sql"]
-    (broken / "sft.sql").write_text(sft.replace("task_id,", "error('no disk') as task_id,", 1), encoding="utf-8")
-    (broken / "sft.sql").write_text(sft.replace("        run.task_id,", "        error('boom') as task_id,"))
+    sft = Sql.of(tmp_path).files["sql/6_datasets/fate_sft.sql"]
+    (broken / "fate_sft.sql").write_text(sft.replace("task_id,", "error('no disk') as task_id,", 1), encoding="utf-8")
+    (broken / "fate_sft.sql").write_text(sft.replace("        run.task_id,", "        error('boom') as task_id,"))
     result = etl("run-all", "--root", tmp_path)
     assert result.exit_code == 1
     assert "boom" in result.stderr
@@ -209,8 +210,8 @@ def test_books_that_do_not_balance_fail_the_run(tmp_path: Path) -> None:
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:4]})
     overlay = tmp_path / "sql" / "6_datasets"
     overlay.mkdir(parents=True)
-    rag = Sql.of(Path("/nonexistent")).files["sql/6_datasets/rag.sql"]
-    (overlay / "rag.sql").write_text(rag + "where category <> 'needs_human_review'\n", encoding="utf-8")
+    rag = Sql.of(Path("/nonexistent")).files["sql/6_datasets/fate_rag.sql"]
+    (overlay / "fate_rag.sql").write_text(rag + "where category <> 'needs_human_review'\n", encoding="utf-8")
     result = etl("run-all", "--root", tmp_path)
     assert result.exit_code == BooksError.exit_code == 1
     assert "export-rag: 4 records in, but 2 accepted + 0 rejected + 1 quarantined + 0 skipped" in result.stderr

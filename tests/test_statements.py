@@ -154,6 +154,7 @@ def _entries(descriptors: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "bytes": descriptor["annotations"].get("etl_bytes"),
             "record_count": descriptor["annotations"]["etl_record_count"],
             "columns": descriptor["annotations"].get("etl_columns"),
+            "carried": descriptor["annotations"].get("etl_carried", False),
         }
         for descriptor in descriptors
         if descriptor["annotations"]["etl_kind"] in {"file", "relation"}
@@ -243,8 +244,8 @@ def test_stages_without_outputs_are_left_out_aloud(root: Path, tmp_path: Path, s
     assert "No stage of this run has an output that stands" in result.stderr
     overlay = tmp_path / "sql/6_datasets"
     overlay.mkdir(parents=True)
-    rag = sql.files["sql/6_datasets/rag.sql"]
-    (overlay / "rag.sql").write_text(rag + "where category <> 'needs_human_review'\n", encoding="utf-8")
+    rag = sql.files["sql/6_datasets/fate_rag.sql"]
+    (overlay / "fate_rag.sql").write_text(rag + "where category <> 'needs_human_review'\n", encoding="utf-8")
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     assert etl("run-all", "--root", tmp_path).exit_code == 1
     _, receipts = read_documents(runs_of(tmp_path)[0])

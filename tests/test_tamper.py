@@ -124,9 +124,9 @@ class History:
         """Fail in a view, which is gone afterwards."""
         overlay = self.root / "sql" / "6_datasets"
         overlay.mkdir(parents=True)
-        sft = Sql.of(self.root / "nowhere").files["sql/6_datasets/sft.sql"]
+        sft = Sql.of(self.root / "nowhere").files["sql/6_datasets/fate_sft.sql"]
         broken = sft.replace("        run.task_id,", "        error('boom') as task_id,")
-        (overlay / "sft.sql").write_text(broken, encoding="utf-8")
+        (overlay / "fate_sft.sql").write_text(broken, encoding="utf-8")
         self.run("run-all")
         shutil.rmtree(self.root / "sql")
 

@@ -25,7 +25,7 @@ STATS = {f"?{name}": COUNT for name in ("accepted", "rejected", "quarantined", "
 REASONS = {f"?{name}": {"*": COUNT} for name in ("rejected", "quarantined", "skipped")}
 NAMED = [{"path": str, "sha256": DIGEST}]
 ENTRY = {"path": str, "sha256": (DIGEST, NULL), "bytes": (COUNT, NULL), "record_count": COUNT,
-         "?columns": ([str], NULL)}  # fmt: skip
+         "?columns": ([str], NULL), "?carried": bool}  # fmt: skip
 SIDE = {"files": [ENTRY], "record_count": COUNT, "hash": DIGEST}
 SUMMARY = {
     "?schema_version": ONE, "run_id": str, "seq": SEQ, "previous": (DIGEST, NULL), "started_at": TIME, "published": bool,
