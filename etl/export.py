@@ -9,7 +9,7 @@ from pandera.errors import SchemaErrors
 
 from etl.checks import DATASETS, Dataset, columns_of
 from etl.errors import ContractError
-from etl.files import DatasetWriter, fixed_batches, utc
+from etl.files import DatasetWriter, Written, fixed_batches, utc
 from etl.firewall import audit
 from etl.run import Run
 from etl.threads import Behind, ahead
@@ -25,9 +25,8 @@ DATASET_BY_NAME = {dataset.name: dataset for dataset in DATASETS}
 
 
 def export(run: Run, name: str) -> None:
-    """Write the dataset ``name`` and its quarantine, and read both back from disk to audit them.
+    """Write the dataset ``name`` and its quarantine, both at once, and read them back from disk to audit them.
 
-    The dataset is audited while its quarantine is written.
     Raises ContractError where a batch breaks its schema, FirewallError or AuditError where the written bytes are wrong.
     """
     dataset = DATASET_BY_NAME[name]
@@ -35,10 +34,8 @@ def export(run: Run, name: str) -> None:
     shipped = _Half(dataset.relation, dataset.ships, dataset.stem, dataset.contract)
     refused = _Half(dataset.fates, REFUSED, dataset.quarantine_stem, dataset.quarantine)
     with Behind() as behind:
-        _write(run, dataset, shipped)
-        behind.give(_audit, run.beside(), dataset, shipped)
-        _write(run, dataset, refused)
-    _audit(run, dataset, refused)
+        behind.give(_export_half, run.beside(), dataset, shipped)
+        _export_half(run, dataset, refused)
 
 
 class _Half(NamedTuple):
@@ -54,11 +51,12 @@ class _Half(NamedTuple):
         return run.warehouse.batches(self.relation, columns_of(self.contract), self.where, ORDER)
 
 
-def _audit(run: Run, dataset: Dataset, half: _Half) -> None:
-    audit(run, half.rows(run), half.stem, dataset.name if half.stem == dataset.stem else None)
+def _export_half(run: Run, dataset: Dataset, half: _Half) -> None:
+    written = _write(run, dataset, half)
+    audit(run, written, lambda: half.rows(run), dataset.name if half.stem == dataset.stem else None)
 
 
-def _write(run: Run, dataset: Dataset, half: _Half) -> None:
+def _write(run: Run, dataset: Dataset, half: _Half) -> Written:
     rows = half.rows(run)
     schema = utc(rows.schema)
     metadata = {
@@ -75,6 +73,7 @@ def _write(run: Run, dataset: Dataset, half: _Half) -> None:
             writer.write(batch)
             done += batch.num_rows
             run.progress(f"write {half.stem}", done, total)
+    return writer.written
 
 
 def _validate(batch: pa.Table, contract: type[pa_polars.DataFrameModel], stem: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import polars as pl
 import pyarrow as pa
@@ -95,6 +95,15 @@ def fixed_batches(
         yield pa.Table.from_batches(waiting, schema).combine_chunks()
 
 
+def digest_of(rows: pa.Table) -> bytes:
+    """Return the sha256 over a table of one chunk, as Arrow serialises it.
+
+    Different tables have different digests. Equal tables may have two as well, where bits that mean nothing differ.
+    """
+    (batch,) = rows.to_batches()
+    return hashlib.sha256(batch.serialize()).digest()
+
+
 def utc(schema: pa.Schema) -> pa.Schema:
     """Return the schema with its times marked as UTC."""
     return pa.schema(
@@ -103,6 +112,15 @@ def utc(schema: pa.Schema) -> pa.Schema:
             for field in schema
         ]
     )
+
+
+class Written(NamedTuple):
+    """A dataset's two files, their columns, and the digest of each table in them as it was handed to the writers."""
+
+    jsonl: Path
+    parquet: Path
+    schema: pa.Schema
+    digests: list[bytes]
 
 
 class DatasetWriter:
@@ -120,6 +138,7 @@ class DatasetWriter:
         # Carried-over files may be hard links to published ones: never write into them.
         self.jsonl.unlink(missing_ok=True)
         self.parquet.unlink(missing_ok=True)
+        self.written = Written(self.jsonl, self.parquet, schema, [])
         self._schema = schema.with_metadata(metadata)
         self._lines = self.jsonl.open("wb")
         self._groups = pq.ParquetWriter(
@@ -148,7 +167,8 @@ class DatasetWriter:
                 sync_file(file)
 
     def write(self, rows: pa.Table) -> None:
-        """Append rows to both files."""
+        """Append rows, a table of one chunk, to both files."""
+        self.written.digests.append(digest_of(rows))
         self._for_lines.give(self._write_lines, rows)
         self._for_groups.give(self._write_group, rows)
 

@@ -3,7 +3,7 @@
 It trusts neither the views' admission nor a row's own label: each id's category is looked up in ``scored.run``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from etl.errors import AuditError, FirewallError
-from etl.files import ROWS_PER_GROUP, fixed_batches, utc
+from etl.files import ROWS_PER_GROUP, Written, digest_of, fixed_batches
 from etl.run import Run
 from etl.threads import ahead
 
@@ -130,23 +130,35 @@ limit 1
 }
 
 
-def audit(run: Run, rows: pa.RecordBatchReader, stem: str, dataset: str | None = None) -> None:
-    """Read ``stem``'s JSONL and Parquet from disk, compare them in full with each other and with the relation's rows.
+def audit(run: Run, written: Written, rows: Callable[[], pa.RecordBatchReader], dataset: str | None = None) -> None:
+    """Read a JSONL and a Parquet file back from disk, compare them in full with each other and with what was to be written.
 
-    The rows of a ``dataset`` then pass the firewall; a quarantine has none to pass. Raises AuditError, FirewallError.
+    ``rows`` gives the relation's rows once more, to tell which one differs. The rows of a ``dataset`` then pass the
+    firewall; a quarantine has none to pass. Raises AuditError, FirewallError.
     """
-    schema = utc(rows.schema)
-    parquet, jsonl = (run.exports / stem).with_suffix(".parquet"), (run.exports / stem).with_suffix(".jsonl")
-    expected = (table.cast(schema) for table in fixed_batches(rows, rows.schema))
-    row = 0
-    for ours, columnar, text in zip_longest(*map(ahead, (expected, _parquet(parquet, schema), _jsonl(jsonl, schema)))):
-        _same(ours, columnar, parquet, row)
-        _same(ours, text, jsonl, row)
+    is_compared = is_noted = False
+    files = ahead(_parquet(written.parquet, written.schema)), ahead(_jsonl(written.jsonl, written.schema))
+    for columnar, text, digest in zip_longest(*files, written.digests):
+        is_same = columnar is not None and columnar.equals(text) and digest_of(columnar) == digest
+        if not is_same and not is_compared:
+            _require_same(rows(), written)
+            is_compared = True
         if dataset:
-            _note(run, dataset, text, jsonl, is_first=row == 0)
-        row += ours.num_rows
-    if dataset and row:
+            _note(run, dataset, text, written.jsonl, is_first=not is_noted)
+            is_noted = True
+    if is_noted and dataset:
         refuse_forbidden(run, dataset)
+
+
+def _require_same(rows: pa.RecordBatchReader, written: Written) -> None:
+    """Raise AuditError where one of the files is not what the relation is, naming the first row that differs."""
+    expected = (table.cast(written.schema) for table in fixed_batches(rows, rows.schema))
+    files = _parquet(written.parquet, written.schema), _jsonl(written.jsonl, written.schema)
+    row = 0
+    for ours, columnar, text in zip_longest(expected, *files):
+        _same(ours, columnar, written.parquet, row)
+        _same(ours, text, written.jsonl, row)
+        row += ours.num_rows
 
 
 def refuse_forbidden(run: Run, dataset: str) -> None:

@@ -34,10 +34,13 @@ _READ_ONLY = _CLOSED | {"enable_external_access": "false", "lock_configuration":
 class Warehouse:
     """One open warehouse, in a file or in memory."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, cursors: "WeakSet[duckdb.DuckDBPyConnection] | None" = None
+    ) -> None:
         self._connection = connection
         self._materialised: list[str] = []
-        self._cursors: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
+        #: All cursors on the warehouse, whoever opened them: to interrupt one is to interrupt all.
+        self._cursors = WeakSet[duckdb.DuckDBPyConnection]() if cursors is None else cursors
 
     @classmethod
     def create(
@@ -101,7 +104,7 @@ class Warehouse:
         with _named_errors():
             cursor = self._connection.cursor()
         self._cursors.add(cursor)
-        return Warehouse(cursor)
+        return Warehouse(cursor, self._cursors)
 
     def materialise(self, view: str) -> None:
         """Compute ``view`` once; until ``finish`` its name stands for the result, whose rows have no order."""
