@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from etl.evidence import EvidenceFile, Known, Limits, LineReader, LongLine, find_evidence
 from etl.lines import Refusal, is_blank, judge
-from etl.mapping import LINE, Mapper
+from etl.mapping import LINE, Mapper, mapping_room
 from etl.run import Run
 from etl.shelf import Shelf
 from etl.threads import Behind
@@ -67,7 +67,7 @@ def collect(run: Run) -> None:
     shelf.forget(gone)
     total, done = sum(file.size for file in read), 0
     notes: list[dict[str, Any]] = []
-    with Behind() as shelving, Behind() as mapping:
+    with mapping_room(cursor), Behind() as shelving, Behind() as mapping:
         for source, files in groupby(read, key=lambda file: file.source):
             portion = _Portion(source, mappers.get(source), shelf, mapping, shelving)
             for file in files:

@@ -12,6 +12,7 @@ from conftest import evidence_line, jsonl, write_evidence
 from etl import export, firewall
 from etl.checks import DATASETS, Dataset
 from etl.errors import AuditError, ContractError, FirewallError
+from etl.files import Written
 from etl.pipeline import STAGES, run_all
 from etl.project import Project
 from etl.run import Run
@@ -176,10 +177,11 @@ def test_reread_reads_the_bytes(
     """What changes in either file between writing and re-reading is found."""
     write = export._write
 
-    def write_then_spoil(run: Run, dataset: Dataset, half: Any) -> None:
-        write(run, dataset, half)
+    def write_then_spoil(run: Run, dataset: Dataset, half: Any) -> Written:
+        written = write(run, dataset, half)
         if half.stem == dataset.stem:
             spoil(run.exports / half.stem)
+        return written
 
     monkeypatch.setattr(export, "_write", write_then_spoil)
     with pytest.raises(AuditError):

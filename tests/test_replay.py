@@ -155,7 +155,7 @@ def test_the_first_differing_row(root: Path, monkeypatch: pytest.MonkeyPatch) ->
         write(self, rows.take([1, 0, *range(2, len(rows))]) if len(rows) > 1 else rows)  # type: ignore[attr-defined, arg-type]
 
     monkeypatch.setattr(DatasetWriter, "write", swapped)
-    monkeypatch.setattr("etl.export._audit", lambda *_: None)
+    monkeypatch.setattr("etl.export.audit", lambda *_: None)
     found = etl("replay", "--root", root, "--json")
     assert found.exit_code == 1
     differences = {output["path"]: output["difference"] for output in found.json["outputs"] if not output["is_equal"]}
