@@ -136,7 +136,7 @@ class _Portion:
     def hand_over(self) -> None:
         """Have the lines so far mapped and put into the tables, and begin anew."""
         self._close_table()
-        lines = pa.concat_tables(self.tables).combine_chunks() if self.tables else None
+        lines = _joined(self.tables)
         columns = zip(*self.skipped, strict=True) if self.skipped else [[] for _ in _SKIPPED]
         skipped = pa.Table.from_arrays(
             [pa.array(c, t) for c, t in zip(columns, _SKIPPED.types, strict=True)], schema=_SKIPPED
@@ -168,6 +168,11 @@ class _Portion:
             ]
             self.tables.append(pa.Table.from_arrays(columns, schema=LINE))
         self.numbers, self.digests, self.lines = [], [], []
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table | None:
+    """Return the tables as one in one chunk; to join a single one would copy it for nothing."""
+    return pa.concat_tables(tables).combine_chunks() if len(tables) > 1 else next(iter(tables), None)
 
 
 def _load(run: Run, file: EvidenceFile, portion: _Portion, is_known: bool, known: Known | None) -> dict[str, Any]:

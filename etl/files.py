@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 
 from etl.threads import Behind
 
-#: Rows in a Parquet row group, and in a batch that is validated and written. Part of the bytes: a change is a new version.
-ROWS_PER_GROUP = 10_000
+#: Rows in a Parquet row group, and in a batch that is validated and written: five of the engine's vectors, so that its
+#: batches are seldom cut and joined. Part of the bytes: a change is a new version.
+ROWS_PER_GROUP = 10_240
 
 #: Level of the Parquet files' zstd compression. Part of the bytes too.
 ZSTD_LEVEL = 3

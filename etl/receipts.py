@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 
 from etl.documents import CountsByReason, FileEntry, Records, Side, StageReceipt, Stats, Validation
 from etl.errors import BooksError, StageError
-from etl.files import sha256_of
 from etl.history import store_stage
 from etl.ledger import STAGE_NAMES, Draft, RunHeader, timestamp_of
 from etl.pipeline import KEY, Observer, Stage
@@ -188,12 +187,14 @@ class Witness:
 
     def _file(self, name: str) -> FileEntry:
         file = self.run.exports / name
+        is_parquet = file.suffix == ".parquet"
+        digest, size, lines = _read(file)
         return FileEntry(
             path=f"exports/{name}",
-            sha256=sha256_of(file),
-            bytes=file.stat().st_size,
-            record_count=_records_in(file),
-            columns=_columns_of(file),
+            sha256=digest,
+            bytes=size,
+            record_count=pq.read_metadata(file).num_rows if is_parquet else lines,
+            columns=[f"{column.name}: {column.type}" for column in pq.read_schema(file)] if is_parquet else None,
         )
 
     def _evidence_files(self) -> list[FileEntry]:
@@ -222,14 +223,13 @@ def _lines(rows: pa.RecordBatch) -> bytes:
     return str(lines.item()).encode()
 
 
-def _columns_of(file: Path) -> list[str] | None:
-    if file.suffix != ".parquet":
-        return None
-    return [f"{column.name}: {column.type}" for column in pq.read_schema(file)]
-
-
-def _records_in(file: Path) -> int:
-    if file.suffix == ".parquet":
-        return int(pq.read_metadata(file).num_rows)
-    with file.open("rb") as stream:
-        return sum(chunk.count(b"\n") for chunk in iter(lambda: stream.read(1 << 20), b""))
+def _read(file: Path) -> tuple[str, int, int]:
+    """Return the sha256 hex of a file's bytes, how many they are, and how many of them are line feeds."""
+    digest = hashlib.sha256()
+    size = lines = 0
+    with file.open("rb", buffering=0) as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+            size += len(chunk)
+            lines += chunk.count(b"\n")
+    return digest.hexdigest(), size, lines

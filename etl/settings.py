@@ -86,7 +86,9 @@ class Settings(BaseModel):
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="DuckDB threads; null: all cores.")
     memory_limit: str | None = Field(
-        None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$", description="DuckDB memory, such as 2GB; null: its default."
+        None,
+        pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$",
+        description="Memory of the whole process, such as 4GB, give or take a third; null: half of the machine's. From 2GB on.",
     )
     known_paths_sha256: str | None = Field(
         None, pattern=r"^[0-9a-f]{64}$", description="Hash of the manifest of known paths; set by --known-paths alone."

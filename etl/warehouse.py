@@ -5,6 +5,7 @@ of a view, which :mod:`etl.views` has held to ``[a-z][a-z0-9_]*``.
 """
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.errors import MachineError, NotFoundError, SqlError, StageError, UsageError, WarehouseError
+from etl.memory import engine_limit
 from etl.plain import distinct_names
 from etl.settings import Settings
 from etl.views import Sql, View
@@ -24,8 +26,8 @@ from etl.views import Sql, View
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
 FORMAT = 3
 
-#: Rows of a batch that is streamed: enough to be worth the call, few enough to be held several times.
-ROWS_PER_BATCH = 10_000
+#: Rows of a batch that is streamed, five vectors: enough to be worth the call, few enough to be held several times.
+ROWS_PER_BATCH = 10_240
 
 _CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _READ_ONLY = _CLOSED | {"enable_external_access": "false", "lock_configuration": "true"}
@@ -54,10 +56,9 @@ class Warehouse:
         config: dict[str, str | bool | int | float | list[str]] = dict(_CLOSED)
         if settings.threads is not None:
             config["threads"] = settings.threads
-        if settings.memory_limit is not None:
-            config["memory_limit"] = settings.memory_limit
-        if file is not None:
-            config["temp_directory"] = str(file.parent / "spill")
+        config["memory_limit"] = f"{engine_limit(settings.memory_limit)}B"
+        spill = file.parent / "spill" if file else Path(tempfile.gettempdir()) / f"etl-spill-{os.getpid()}"
+        config["temp_directory"] = str(spill)
         with _named_errors():
             warehouse = cls(duckdb.connect(str(file) if file else ":memory:", config=config))
         warehouse.execute("set timezone = 'UTC'")
