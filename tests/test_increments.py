@@ -1,0 +1,261 @@
+"""In proportion to what changed: what nobody touched is not read, what grew is read on, and the result is a fresh run's."""
+
+import gzip
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import etl, evidence_line, write_evidence
+
+from etl import collect, runner
+from etl.evidence import LineReader
+from etl.project import Project
+from etl.stamps import TICK_NS, Stamp, read_stamps, write_stamps
+
+REPORTS = "reports/distillation"
+
+#: A mapping that looks at other lines: it gives each the number of lines of its file.
+WINDOW = """-- One row per note; its score is the share of its file that it is.
+select
+    source_path,
+    line_number,
+    'verdict' as source_class,
+    json ->> '$.task' as task_id,
+    json ->> '$.text' as response,
+    1 / count(*) over (partition by source_path) as score,
+from raw.line
+"""
+
+
+def line(task_id: str, **fields: Any) -> bytes:
+    """Return a line of evidence with its line feed."""
+    return json.dumps(evidence_line(task_id, **fields)).encode() + b"\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Give a root with two settled files of evidence that was run once."""
+    write_evidence(tmp_path / "evidence", {"evidence/one.jsonl": [evidence_line("a"), "", "no json"]})
+    write_evidence(tmp_path / "evidence", {"evidence/two.jsonl": [evidence_line("b", verdict="accept")]})
+    run(tmp_path)
+    return tmp_path
+
+
+def run(root: Path, *options: str) -> dict[str, Any]:
+    """Run everything that is stale, on evidence old enough to be trusted, and return collect's receipt."""
+    settle(root / "evidence")
+    assert etl("run-all", "--root", root, *options).exit_code in {0, 1, 3}
+    run_id = json.loads((root / REPORTS / "head").read_bytes())["run_id"]
+    receipt: dict[str, Any] = json.loads((root / REPORTS / run_id / "collect.json").read_bytes())
+    return receipt
+
+
+def settle(folder: Path) -> None:
+    """Wait until the clock of the file system has moved on from the last change."""
+    import time
+
+    latest = max((file.stat().st_ctime_ns for file in folder.rglob("*")), default=0)
+    time.sleep(max(0, latest + 2 * TICK_NS - time.time_ns()) / 1e9)
+
+
+def carried(receipt: Mapping[str, Any]) -> dict[str, bool]:
+    """Return of each file of evidence whether its hash is an earlier run's."""
+    return {entry["path"]: entry["carried"] for entry in receipt["inputs"]["files"]}
+
+
+def exports(root: Path) -> dict[str, bytes]:
+    """Return what is published, by name."""
+    return {file.name: file.read_bytes() for file in (root / "exports").glob("*/*")}
+
+
+def assert_as_fresh(root: Path, fresh: Path) -> None:
+    """Hold a root, and its warehouse's rows, against a fresh one on the same evidence."""
+    fresh.mkdir(exist_ok=True)
+    assert etl("run-all", "--root", fresh, "--evidence", root / "evidence").exit_code in {0, 1, 3}
+    assert exports(root) == exports(fresh)
+    for table in ("evidence.file", "evidence.record", "evidence.skipped"):
+        query = f"from {table} order by all"
+        assert (
+            etl("sql", query, "--root", root, "--json").stdout == etl("sql", query, "--root", fresh, "--json").stdout
+        ), table
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Give the list of all lines that are judged from here on."""
+    lines: list[bytes] = []
+    judge = collect.judge
+
+    def noting(text: bytes, max_depth: int) -> Any:
+        lines.append(text)
+        return judge(text, max_depth)
+
+    monkeypatch.setattr(collect, "judge", noting)
+    return lines
+
+
+def test_nothing_changed_reads_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second run reads no file of evidence and no export, marks every hash as carried, and says the same as the first."""
+    before = run(root)
+
+    def forbidden(*_: Any) -> None:
+        raise AssertionError("a file was read")
+
+    monkeypatch.setattr(LineReader, "__iter__", forbidden)
+    monkeypatch.setattr("etl.plan._has_content", forbidden)
+    receipt = run(root)
+    assert receipt["status"] == "reused"
+    assert carried(receipt) == {"evidence/one.jsonl": True, "evidence/two.jsonl": True}
+    assert receipt["inputs"]["hash"] == before["inputs"]["hash"]
+
+
+def test_a_new_file_alone_is_read(root: Path, tmp_path: Path, judged: list[bytes]) -> None:
+    """A file more -> its lines are judged and no others; the hashes of the others are carried."""
+    (root / "evidence/evidence/three.jsonl").write_bytes(line("c"))
+    receipt = run(root)
+    assert judged == [line("c").rstrip()]
+    assert carried(receipt) == {"evidence/one.jsonl": True, "evidence/three.jsonl": False, "evidence/two.jsonl": True}
+    assert_as_fresh(root, tmp_path / "fresh")
+
+
+EDITS: dict[str, tuple[Callable[[bytes], bytes], list[bytes]]] = {
+    "grows": (lambda content: content + line("n") + b"\n" + line("m"), [line("n")[:-1], line("m")[:-1]]),
+    "grows by half a line": (lambda content: content + line("n")[:20], [line("n")[:20]]),
+    "grows by a blank": (lambda content: content + b"  ", []),
+    "is rewritten": (lambda content: content.replace(b'"a"', b'"z"') + line("n"), []),
+    "is cut off": (lambda content: content[: len(content) // 2], []),
+    "is emptied": (lambda _: b"", []),
+}
+
+
+@pytest.mark.parametrize(("edit", "tail"), EDITS.values(), ids=EDITS)
+def test_a_file_that_changes(
+    root: Path, tmp_path: Path, judged: list[bytes], edit: Callable[[bytes], bytes], tail: Sequence[bytes]
+) -> None:
+    """Of a file that grew only the new lines are judged, one that was rewritten is read anew; the result is a fresh run's."""
+    file = root / "evidence/evidence/one.jsonl"
+    before = file.read_bytes()
+    file.write_bytes(edit(before))
+    run(root)
+    if file.read_bytes().startswith(before):
+        assert judged == list(tail)
+    assert_as_fresh(root, tmp_path / "fresh")
+
+
+def test_half_a_line_is_completed(root: Path, tmp_path: Path) -> None:
+    """A last line without its line feed is a record or skipped; when the rest of it comes, it is another line."""
+    file = root / "evidence/evidence/two.jsonl"
+    whole = line("n", verdict="accept")
+    for cut in (10, len(whole) - 1, len(whole), len(whole) + 3, 2 * len(whole) - 1):
+        file.write_bytes(line("b", verdict="accept") + (whole + b"   " + whole)[:cut])
+        run(root)
+        assert_as_fresh(root, tmp_path / f"fresh-{cut}")
+
+
+def test_a_file_that_is_gone(root: Path, tmp_path: Path, judged: list[bytes]) -> None:
+    """A removed file's records and skipped lines leave; nothing is read."""
+    (root / "evidence/evidence/one.jsonl").unlink()
+    run(root)
+    assert judged == []
+    assert_as_fresh(root, tmp_path / "fresh")
+
+
+def test_a_compressed_file_is_read_whole(root: Path, tmp_path: Path) -> None:
+    """A compressed file that grew by another member cannot be read on: it is read anew."""
+    file = root / "evidence/evidence/packed.jsonl.gz"
+    file.write_bytes(gzip.compress(line("p"), mtime=0))
+    run(root)
+    file.write_bytes(file.read_bytes() + gzip.compress(line("q"), mtime=0))
+    run(root)
+    assert_as_fresh(root, tmp_path / "fresh")
+
+
+def test_a_mapping_over_all_lines_gets_all_lines(tmp_path: Path) -> None:
+    """Where a mapping looks at other lines, a new line changes the records of old ones: its files are read anew."""
+    overlay = tmp_path / "sql" / "2_sources"
+    overlay.mkdir(parents=True)
+    (overlay / "notes.sql").write_text(WINDOW, encoding="utf-8")
+    notes = [{"task": task, "text": f"About {task}."} for task in "abc"]
+    write_evidence(tmp_path / "evidence", {"notes/one.jsonl": notes[:1], "notes/two.jsonl": notes[:1]})
+    run(tmp_path)
+    write_evidence(tmp_path / "evidence", {"notes/one.jsonl": notes})
+    run(tmp_path)
+    query = "select source_path, round(score, 2) as score from evidence.record order by all"
+    scores = [(row["source_path"], row["score"]) for row in etl("sql", query, "--root", tmp_path, "--json").json]
+    assert scores == [*[("notes/one.jsonl", 0.33)] * 3, ("notes/two.jsonl", 1.0)]
+
+
+def test_a_touched_file_is_hashed_and_not_parsed(root: Path, judged: list[bytes]) -> None:
+    """Where only its times changed, a file's hash tells that it is the same: everything is reused, and nothing carried."""
+    os.utime(root / "evidence/evidence/one.jsonl")
+    receipt = run(root)
+    assert receipt["status"] == "reused"
+    assert carried(receipt) == {"evidence/one.jsonl": False, "evidence/two.jsonl": True}
+    assert judged == []
+
+
+def test_rehash_distrusts_the_file_system(root: Path) -> None:
+    """Other bytes under the same stamp are believed to be the same, until --rehash reads them."""
+    file = root / "evidence/evidence/two.jsonl"
+    file.write_bytes(file.read_bytes().replace(b"The answer", b"An  answer"))
+    settle(root / "evidence")
+    project = Project.at(root)
+    stamp = file.stat()
+    forged = Stamp(stamp.st_size, stamp.st_mtime_ns, stamp.st_ctime_ns, stamp.st_ino)
+    write_stamps(project.evidence_stamps, read_stamps(project.evidence_stamps) | {"evidence/two.jsonl": forged})
+    assert run(root)["status"] == "reused"
+    plan = etl("plan", "--root", root, "--rehash", "--json").json
+    assert plan["steps"][0]["reason"] == "evidence/two.jsonl has other bytes than it had."
+    receipt = run(root, "--rehash")
+    assert receipt["status"] == "ok"
+    assert not any(carried(receipt).values())
+
+
+def test_a_fresh_change_is_not_trusted(root: Path) -> None:
+    """A file changed within the clock's tick before it was looked at gets no stamp: it might change again unseen."""
+    file = root / "evidence/evidence/one.jsonl"
+    file.write_bytes(file.read_bytes())
+    later = file.stat().st_ctime_ns + TICK_NS // 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("etl.stamps.time_ns", lambda: later)
+        assert etl("run-all", "--root", root).exit_code in {0, 1}
+    assert read_stamps(Project.at(root).evidence_stamps).keys() == {"evidence/two.jsonl"}
+
+
+def test_a_large_warehouse_is_left_as_it_is(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing changed, a large warehouse is not copied: the run is in reports/, and in the next version's receipts."""
+    monkeypatch.setattr(runner, "COPIED_BYTES", 0)
+    warehouse = root / "warehouse/etl.duckdb"
+    before = warehouse.read_bytes(), exports(root)
+    assert run(root)["status"] == "reused"
+    assert (warehouse.read_bytes(), exports(root)) == before
+    assert run(root)["status"] == "reused"
+    assert etl("verify", "--all", "--root", root).exit_code == 0
+    shown = etl("receipts", "--root", root, "--json").json
+    assert (shown["summary"]["seq"], shown["summary"]["published"]) == (3, True)
+    assert etl("drift", "--root", root, "--json").json["severity"] == "ok"
+    (root / "evidence/evidence/three.jsonl").write_bytes(line("c"))
+    run(root)
+    rows = etl("sql", "select seq from receipts.run order by seq", "--root", root, "--json").json
+    assert [row["seq"] for row in rows] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["history.duckdb", "evidence.json", "published.json"])
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"[1]"])
+def test_what_the_workshop_keeps_is_only_a_shortcut(
+    root: Path, tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    """Without the stamps and the copy of the receipts, or with damaged ones, a run does what it does with them, more slowly."""
+    file = root / "warehouse/.etl" / name
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    (root / "evidence/evidence/three.jsonl").write_bytes(line("c"))
+    run(root)
+    rows = etl("sql", "select seq from receipts.run order by seq", "--root", root, "--json").json
+    assert [row["seq"] for row in rows] == [1, 2]
+    assert_as_fresh(root, tmp_path / "fresh")

@@ -1,0 +1,70 @@
+"""Two things at once, in order: what comes out, and what becomes of errors."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from etl.threads import Behind, ahead
+
+
+def failing_at(number: int) -> Iterator[int]:
+    """Yield 0, 1, 2 and so on, and fail instead of one of them."""
+    yield from range(number)
+    raise ValueError("no more")
+
+
+def test_items_come_in_their_order() -> None:
+    """What is read ahead comes out as it went in, also where there is nothing."""
+    assert list(ahead(range(100))) == list(range(100))
+    assert list(ahead([])) == []
+    assert list(ahead([None, None])) == [None, None]
+
+
+def test_an_error_of_the_items_comes_in_its_turn() -> None:
+    """The items before the one that fails are given; then the error is raised."""
+    items = ahead(failing_at(3))
+    assert [next(items), next(items), next(items)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="no more"):
+        next(items)
+
+
+def test_who_stops_early_leaves_no_thread() -> None:
+    """A consumer that stops leaves nothing running."""
+    before = threading.active_count()
+    items = ahead(range(1000))
+    assert next(items) == 0
+    items.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_jobs_are_done_in_their_order() -> None:
+    """All that was given is done at the end of the block, in the order in which it was given."""
+    done: list[int] = []
+    with Behind() as behind:
+        for number in range(50):
+            behind.give(done.append, number)
+    assert done == list(range(50))
+
+
+def test_an_error_of_a_job_reaches_who_gave_it() -> None:
+    """A job that fails is told at the latest at the end of the block."""
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"), Behind() as behind:
+        behind.give(fail)
+
+
+def test_an_error_of_the_giver_cancels_what_waits() -> None:
+    """Where the block itself fails, its own error is raised, and jobs that have not begun are not done."""
+    gate = threading.Event()
+    done: list[int] = []
+    with pytest.raises(KeyError), Behind(depth=3) as behind:  # noqa: PT012 - the block is what is tested
+        behind.give(gate.wait)
+        behind.give(done.append, 1)
+        gate_opener = threading.Timer(0.05, gate.set)
+        gate_opener.start()
+        raise KeyError
+    assert done == []
