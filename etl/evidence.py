@@ -14,7 +14,7 @@ from typing import IO, NamedTuple
 from backports import zstd
 
 from etl.errors import NotFoundError
-from etl.stamps import Stamp, is_settled, stamp_of
+from etl.stamps import Stamp, settled_stamp_of
 
 CHUNK = 1 << 20
 
@@ -130,9 +130,11 @@ def _described(path: Path, folder: Path, is_outside: bool) -> EvidenceFile:
     first, slash, _ = source_path.partition("/")
     problem = "it leads out of the evidence folder; --follow-links follows it" if is_outside else None
     source = first if slash else _EVIDENCE.sub("", first)
-    stamp = stamp_of(path)
-    size = stamp.size if stamp else 0
-    return EvidenceFile(path, source, source_path, size, problem, stamp if stamp and is_settled(stamp) else None)
+    try:
+        size = path.stat().st_size
+    except OSError:
+        size = 0
+    return EvidenceFile(path, source, source_path, size, problem, settled_stamp_of(path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from etl.errors import LockedError, UsageError
 from etl.files import sync_file, sync_folder, write_text
 from etl.project import Project
-from etl.stamps import HISTORY, WAREHOUSE, Stamp, stamp_of, write_stamps
+from etl.stamps import HISTORY, WAREHOUSE, Stamp, settled_stamp_of, stamp_of, write_stamps
 
 #: Seconds for which a lock may be held by a process that has not left its name.
 NAMELESS_SECONDS = 1.0
@@ -154,7 +154,7 @@ class Workshop:
     def _published_stamps(self) -> dict[str, Stamp | None]:
         project = self.project
         exported = [file for file in project.exports.glob("*/*") if file.is_file()]
-        stamps = {file.relative_to(project.root).as_posix(): stamp_of(file) for file in exported}
+        stamps = {file.relative_to(project.root).as_posix(): settled_stamp_of(file) for file in exported}
         return stamps | {WAREHOUSE: stamp_of(project.warehouse), HISTORY: stamp_of(project.history)}
 
     def recover(self, on_cut: Callable[[dict[str, Any]], None]) -> None:

@@ -34,9 +34,10 @@ def stamp_of(path: Path) -> Stamp | None:
     return Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
-def is_settled(stamp: Stamp) -> bool:
-    """Tell whether a stamp that was taken just now will change when its file does."""
-    return stamp.ctime_ns < time_ns() - TICK_NS
+def settled_stamp_of(path: Path) -> Stamp | None:
+    """Return a file's stamp, if it is sure to change when the file does; None where it is not, or there is no file."""
+    stamp = stamp_of(path)
+    return stamp if stamp and stamp.ctime_ns < time_ns() - TICK_NS else None
 
 
 def write_stamps(file: Path, stamps: Mapping[str, Stamp | None]) -> None:
