@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import etl
 
-from etl import accept
-from etl.files import sha256_of
+from etl import accept, receipts
 from etl.warehouse import Warehouse
 
 
@@ -52,9 +51,12 @@ def test_a_shut_gate_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unstable_bytes_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where two runs give other hashes, that gate and drift's are shut."""
     calls = iter(range(10_000))
-    monkeypatch.setattr(
-        "etl.receipts.sha256_of", lambda file: f"{next(calls):064x}" if file.name == "rag.jsonl" else sha256_of(file)
-    )
+    read = receipts._read
+
+    def unstable(file: Path) -> tuple[str, int, int]:
+        return (f"{next(calls):064x}", *read(file)[1:]) if file.name == "rag.jsonl" else read(file)
+
+    monkeypatch.setattr(receipts, "_read", unstable)
     found = gates()
     assert found["hashes are stable"] == (False, "a second run gave other bytes: exports/quarantine/rag.jsonl")
     assert found["drift is quiet where nothing changed"][1].startswith("alert: export-rag: deterministic_violation")

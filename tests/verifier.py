@@ -33,7 +33,7 @@ SUMMARY = {
                 "inputs_hash": DIGEST, "outputs_hash": DIGEST, "passed": bool}],
     "datasets": {"rag": COUNT, "sft": COUNT, "preference": COUNT}, "total_records_in": COUNT, "total_records_out": COUNT,
     "total_accepted": COUNT, "total_rejected": COUNT, "total_quarantined": COUNT, "total_skipped": COUNT,
-    "request": {"stages": [str], "evidence": str, "known_paths": (str, NULL), "fail_fast": bool, "force": bool,
+    "request": {"stages": [str], "evidence": str, "known_paths": (str, NULL), "fail_fast": bool, "force": bool, "?rehash": bool,
                 "settings": {"*": (bool, int, float, str, NULL)}},
     "overall_passed": bool, "run_hash": DIGEST, "materials": NAMED, "documents": NAMED,
 }  # fmt: skip
