@@ -131,7 +131,10 @@ EDITS: dict[str, tuple[Callable[[bytes], bytes], list[bytes]]] = {
 }
 
 
-@pytest.mark.parametrize(("edit", "tail"), EDITS.values(), ids=EDITS)
+@pytest.mark.parametrize(
+    ("edit", "tail"),
+    [pytest.param(*EDITS[name], id=name, marks=[] if name == "grows" else pytest.mark.slow) for name in EDITS],
+)
 def test_a_file_that_changes(
     root: Path, tmp_path: Path, judged: list[bytes], edit: Callable[[bytes], bytes], tail: Sequence[bytes]
 ) -> None:
@@ -145,6 +148,7 @@ def test_a_file_that_changes(
     assert_as_fresh(root, tmp_path / "fresh")
 
 
+@pytest.mark.slow
 def test_half_a_line_is_completed(root: Path, tmp_path: Path) -> None:
     """A last line without its line feed is a record or skipped; when the rest of it comes, it is another line."""
     file = root / "evidence/evidence/two.jsonl"
@@ -163,6 +167,7 @@ def test_a_file_that_is_gone(root: Path, tmp_path: Path, judged: list[bytes]) ->
     assert_as_fresh(root, tmp_path / "fresh")
 
 
+@pytest.mark.slow
 def test_a_compressed_file_is_read_whole(root: Path, tmp_path: Path) -> None:
     """A compressed file that grew by another member cannot be read on: it is read anew."""
     file = root / "evidence/evidence/packed.jsonl.gz"
@@ -188,6 +193,7 @@ def test_a_mapping_over_all_lines_gets_all_lines(tmp_path: Path) -> None:
     assert scores == [*[("notes/one.jsonl", 0.33)] * 3, ("notes/two.jsonl", 1.0)]
 
 
+@pytest.mark.slow
 def test_a_touched_file_is_hashed_and_not_parsed(root: Path, judged: list[bytes]) -> None:
     """Where only its times changed, a file's hash tells that it is the same: everything is reused, and nothing carried."""
     os.utime(root / "evidence/evidence/one.jsonl")
@@ -214,6 +220,7 @@ def test_rehash_distrusts_the_file_system(root: Path) -> None:
     assert not any(carried(receipt).values())
 
 
+@pytest.mark.slow
 def test_a_fresh_change_is_not_trusted(root: Path) -> None:
     """A file changed within the clock's tick before it was looked at gets no stamp: it might change again unseen."""
     file = root / "evidence/evidence/one.jsonl"
@@ -243,6 +250,7 @@ def test_a_large_warehouse_is_left_as_it_is(root: Path, monkeypatch: pytest.Monk
     assert [row["seq"] for row in rows] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["history.duckdb", "evidence.json", "published.json"])
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"[1]"])
 def test_what_the_workshop_keeps_is_only_a_shortcut(
