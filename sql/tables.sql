@@ -61,14 +61,13 @@ create table if not exists evidence.file (
 comment on table evidence.file is
 'One row per file of the evidence folder: its bytes as they were read, how many entries it holds (lines that are not blank, a cut tail, or the file itself where it is unreadable) and how many blank lines. bytes and sha256 are null where it is unreadable. whole_bytes, whole_lines and whole_blank tell how far its whole lines go, so that a file that grew can be read on from there; null where it cannot.';
 
--- Hashes are random: to compress them costs much and wins little.
 create table if not exists evidence.record (
-    evidence_id varchar not null using compression uncompressed,
+    evidence_id varchar not null,
     source varchar not null,
     source_class varchar not null,
     source_path varchar not null,
     line_number bigint not null,
-    line_sha256 varchar not null using compression uncompressed,
+    line_sha256 varchar not null,
     run_id varchar,
     task_id varchar not null,
     created_at timestamp,
