@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.evidence import EvidenceFile, Known, Limits, LineReader, LongLine, find_evidence
+from etl.evidence import EvidenceFile, Known, Limits, LineReader, LongLine, find_evidence, source_of
 from etl.lines import Refusal, is_blank, judge
 from etl.mapping import LINE, Mapper, mapping_room
 from etl.run import Run
@@ -57,8 +57,8 @@ def collect(run: Run) -> None:
     evidence = _evidence(run)
     known = _known(run)
     cursor = run.warehouse.cursor()
-    touched = {file.source for file in evidence if file.source_path not in run.untouched}
     gone = known.keys() - {file.source_path for file in evidence}
+    touched = {file.source for file in evidence if file.source_path not in run.untouched} | set(map(source_of, gone))
     mappers = {source: Mapper.of(run, cursor, source) for source in touched & run.sql.sources}
     whole = {source for source, mapper in mappers.items() if not mapper.is_row_wise}
     read = [file for file in evidence if file.source_path not in run.untouched or file.source in whole]

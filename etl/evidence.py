@@ -127,14 +127,18 @@ def _described(path: Path, folder: Path, is_outside: bool) -> EvidenceFile:
     # A byte that is no UTF-8 becomes the replacement character and its value: an ordinary name never looks like that.
     name = path.relative_to(folder).as_posix()
     source_path = _ODD_BYTE.sub(lambda byte: f"\ufffd{ord(byte[0]) - 0xDC00:02x}", name)
-    first, slash, _ = source_path.partition("/")
     problem = "it leads out of the evidence folder; --follow-links follows it" if is_outside else None
-    source = first if slash else _EVIDENCE.sub("", first)
     try:
         size = path.stat().st_size
     except OSError:
         size = 0
-    return EvidenceFile(path, source, source_path, size, problem, settled_stamp_of(path))
+    return EvidenceFile(path, source_of(source_path), source_path, size, problem, settled_stamp_of(path))
+
+
+def source_of(source_path: str) -> str:
+    """Return the source that a path names with its first part."""
+    first, slash, _ = source_path.partition("/")
+    return first if slash else _EVIDENCE.sub("", first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,9 +171,11 @@ class _Look:
         return file.problem is None and self._is_same(self._known[path], file.path, is_carried)
 
     def _is_same(self, entry: FileEntry, file: Path, is_carried: bool) -> bool:
+        if entry.sha256 is None:
+            return False
         if is_carried:
             self.carried.add(entry.path)
-        return entry.sha256 is not None and (is_carried or _has_content(file, entry))
+        return is_carried or _has_content(file, entry)
 
 
 def _spoiled(look: _Look, stage: Stage, receipt: StageReceipt) -> str | None:

@@ -27,6 +27,9 @@ SAMPLE = REPOSITORY / "evidence"
 #: Real evidence that lies beside the project where it is developed; tests that read it skip where it is absent.
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
+#: All that stands in the warehouse's folder when no run is under way: what is published, its stamps, and the lock.
+KEPT_OF_WAREHOUSE = {"etl.duckdb", ".etl", "lock", "published.json", "evidence.json", "history.duckdb"}
+
 Line = Mapping[str, Any] | str | bytes
 
 

@@ -193,6 +193,21 @@ def test_a_mapping_over_all_lines_gets_all_lines(tmp_path: Path) -> None:
     assert scores == [*[("notes/one.jsonl", 0.33)] * 3, ("notes/two.jsonl", 1.0)]
 
 
+def test_a_lost_file_of_a_mapping_over_all_lines(tmp_path: Path) -> None:
+    """Where a mapping looks at other lines, a file that is gone changes the records of those that stay."""
+    overlay = tmp_path / "sql" / "2_sources"
+    overlay.mkdir(parents=True)
+    over_all = WINDOW.replace("over (partition by source_path)", "over ()")
+    (overlay / "notes.sql").write_text(over_all, encoding="utf-8")
+    notes = [{"task": task, "text": f"About {task}."} for task in "ab"]
+    write_evidence(tmp_path / "evidence", {"notes/one.jsonl": notes[:1], "notes/two.jsonl": notes[1:]})
+    run(tmp_path)
+    (tmp_path / "evidence/notes/two.jsonl").unlink()
+    run(tmp_path)
+    query = "select source_path, score from evidence.record"
+    assert etl("sql", query, "--root", tmp_path, "--json").json == [{"source_path": "notes/one.jsonl", "score": 1.0}]
+
+
 @pytest.mark.slow
 def test_a_touched_file_is_hashed_and_not_parsed(root: Path, judged: list[bytes]) -> None:
     """Where only its times changed, a file's hash tells that it is the same: everything is reused, and nothing carried."""

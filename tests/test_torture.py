@@ -26,7 +26,7 @@ from typing import IO, Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from conftest import etl
+from conftest import KEPT_OF_WAREHOUSE, etl
 
 from etl.pipeline import STAGES
 from etl.project import Project
@@ -165,12 +165,7 @@ def wait(process: "subprocess.Popen[str]", until: Callable[[], bool]) -> None:
 def assert_no_litter(root: Path) -> None:
     """Hold that nothing but what is published, the lock and the receipts is there."""
     kept = {"README.md", ".gitkeep"}
-    assert {file.name for file in (root / "warehouse").rglob("*")} - kept == {
-        "etl.duckdb",
-        ".etl",
-        "lock",
-        "published.json",
-    }
+    assert {file.name for file in (root / "warehouse").rglob("*")} - kept == KEPT_OF_WAREHOUSE
     assert {file.name for file in (root / "reports").iterdir()} - kept == {"distillation"}
     assert {file.name for file in root.iterdir()} == {"evidence", "exports", "reports", "warehouse"}
     folders = {"rag", "sft", "preference", "quarantine"}
