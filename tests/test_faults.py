@@ -352,10 +352,10 @@ def test_what_a_cut_step_had_moved_is_made_durable_too(root: Path, monkeypatch: 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a root that is a file system of 8 MB."""
+    """Give a root that is a file system of 12 MB."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)]
     if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("a file system may not be mounted here")
     yield place
