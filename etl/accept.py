@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from etl.answers import Acceptance, Gate
 from etl.chain import check_chain
-from etl.documents import Acceptance, DriftReport, FileEntry, Gate, RunSummary, StageReceipt
+from etl.documents import DriftReport, FileEntry, RunSummary, StageReceipt
 from etl.drift import drift_of
 from etl.history import load_history
 from etl.pipeline import STAGES

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.documents import Check, Named, RunSummary, StageReceipt
+from etl.answers import Check
+from etl.documents import Named, RunSummary, StageReceipt
 from etl.errors import UsageError
 from etl.files import sha256_of
-from etl.history import read_documents, require_run
+from etl.history import require_documents, require_run
 from etl.project import Project
 from etl.signing import Envelope, PublicKey, SignatureError, opened
 from etl.statements import Statement, has_statement, statement_of
@@ -31,12 +32,9 @@ def stated_by(project: Project, history: Warehouse, run_id: str | None) -> State
     """
     run_id = require_run(history, run_id)
     folder = project.reports / run_id
-    try:
-        summary, receipts = read_documents(folder)
-        _require_untouched(history, folder, summary)
-        return _stated(project, folder, summary, receipts)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder}: its documents cannot be read ({str(error).splitlines()[0]}).") from None
+    summary, receipts = require_documents(folder)
+    _require_untouched(history, folder, summary)
+    return _stated(project, folder, summary, receipts)
 
 
 def _stated(project: Project, folder: Path, summary: RunSummary, receipts: list[StageReceipt]) -> Stated:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from etl.documents import Check, FileEntry, Head, RunSummary, StageReceipt
+from etl.answers import Check
+from etl.documents import FileEntry, Head, RunSummary, StageReceipt
 from etl.files import sha256_of
 from etl.project import Project
 

@@ -1,8 +1,8 @@
 """What two published runs treat differently, row by row, and why."""
 
-from etl.documents import Diff, DiffCount, DiffRow, SettingChange
+from etl.answers import Diff, DiffCount, DiffRow, SettingChange
 from etl.errors import UsageError
-from etl.history import read_documents
+from etl.history import require_documents
 from etl.project import Project
 from etl.states import OLDEST_KEPT
 from etl.warehouse import Warehouse
@@ -39,7 +39,7 @@ def diff(project: Project, warehouse: Warehouse, from_run: str, to_run: str, siz
                 f"Run {run_id} is older than the last {kept_runs} published runs, whose rows are kept (setting history_runs)."
             )
     runs = {"from_run": from_run, "to_run": to_run}
-    before, now = (_request_of(project, run_id) for run_id in (from_run, to_run))
+    before, now = (require_documents(project.reports / run)[0].request.settings for run in (from_run, to_run))
     return Diff(
         from_run_id=from_run,
         to_run_id=to_run,
@@ -52,15 +52,6 @@ def diff(project: Project, warehouse: Warehouse, from_run: str, to_run: str, siz
         counts=[DiffCount.model_validate(row) for row in warehouse.dicts(_COUNTS, runs)],
         sample=[DiffRow.model_validate(row) for row in warehouse.dicts(_SAMPLE, runs | {"size": size})],
     )
-
-
-def _request_of(project: Project, run_id: str) -> dict[str, bool | int | float | str | None]:
-    try:
-        return read_documents(project.reports / run_id)[0].request.settings
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{project.reports / run_id}: its documents cannot be read ({str(error).splitlines()[0]})."
-        ) from None
 
 
 def _codes(warehouse: Warehouse, run_id: str) -> list[tuple[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from etl import __version__
-from etl.documents import Check
+from etl.answers import Check
 from etl.errors import EtlError
 from etl.evidence import find_evidence
 from etl.history import load_history

@@ -118,6 +118,14 @@ def read_documents(folder: Path) -> tuple[RunSummary, list[StageReceipt]]:
     return summary, receipts
 
 
+def require_documents(folder: Path) -> tuple[RunSummary, list[StageReceipt]]:
+    """Return the summary and the receipts in a run's folder. Raises UsageError where they cannot be read."""
+    try:
+        return read_documents(folder)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder}: its documents cannot be read ({str(error).splitlines()[0]}).") from None
+
+
 def store(history: Warehouse, summary: RunSummary, receipts: Iterable[StageReceipt], summary_sha256: str) -> None:
     """Write one run's documents as rows of receipts.*, in place of what is there about it."""
     forget(history, summary.run_id)

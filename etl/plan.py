@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from etl.documents import FileEntry, Plan, RunSummary, StageReceipt, Step
+from etl.answers import Plan, Step
+from etl.documents import FileEntry, RunSummary, StageReceipt
 from etl.errors import NotFoundError
 from etl.evidence import EvidenceFile
 from etl.files import sha256_of

@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from etl.documents import Comparison, FileEntry, Replay, RunSummary, StageReceipt
+from etl.answers import Comparison, Replay
+from etl.documents import FileEntry, RunSummary, StageReceipt
 from etl.errors import SettingError, UsageError
 from etl.evidence import CHUNK
 from etl.files import sha256_of
-from etl.history import read_documents
+from etl.history import require_documents
 from etl.ledger import code_hash
 from etl.project import Project
 from etl.run import Progress, silent
@@ -60,12 +61,7 @@ def replay(project: Project, run_id: str, evidence: Path | None = None, progress
 
 
 def _documents(project: Project, run_id: str) -> tuple[RunSummary, list[StageReceipt]]:
-    try:
-        summary, receipts = read_documents(project.reports / run_id)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{project.reports / run_id}: its documents cannot be read ({str(error).splitlines()[0]})."
-        ) from None
+    summary, receipts = require_documents(project.reports / run_id)
     if not summary.published:
         raise UsageError(f"Run {run_id} published nothing that could be compared; replay one that did.")
     return summary, receipts

@@ -9,7 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.documents import Book, Plan, RunRequest, RunSummary, StageReceipt
+from etl.answers import Book, Plan
+from etl.documents import RunRequest, RunSummary, StageReceipt
 from etl.dossier import Dossier, compose, write
 from etl.errors import EtlError, SqlError, UsageError
 from etl.evidence import EvidenceFile, find_evidence

@@ -6,21 +6,8 @@ A new document gets an entry here; ``make docs`` then writes docs/schemas/<name>
 import json
 from typing import Any
 
-from etl.documents import (
-    Acceptance,
-    Book,
-    Check,
-    Diff,
-    Document,
-    DriftReport,
-    Head,
-    KeyPair,
-    Pin,
-    Plan,
-    Replay,
-    RunSummary,
-    StageReceipt,
-)
+from etl.answers import Acceptance, Book, Check, Diff, KeyPair, Plan, Replay
+from etl.documents import Document, DriftReport, Head, Pin, RunSummary, StageReceipt
 from etl.signing import Envelope
 from etl.statements import Statement
 

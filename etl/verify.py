@@ -4,16 +4,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from etl.answers import Check
 from etl.chain import check_chain, check_input, check_output, evidence_of, passed_or
-from etl.documents import (
-    Check,
-    DriftReport,
-    RunSummary,
-    StageReceipt,
-    StageSummary,
-    aggregate_hash,
-    run_hash,
-)
+from etl.documents import DriftReport, RunSummary, StageReceipt, StageSummary, aggregate_hash, run_hash
 from etl.errors import EtlError
 from etl.files import sha256_of
 from etl.history import TABLES, newest, read_documents, require_run, store

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from conftest import Result, etl, evidence_line, insert_runs, set_settings, write_evidence
 
-from etl.console import sparkline
+from etl.console.drift import sparkline
 from etl.drift import drift_of
 from etl.warehouse import Warehouse
 
