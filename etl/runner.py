@@ -147,11 +147,11 @@ def _held_run(
 
 
 def _begun_warehouse(request: Request, sql: Sql, workshop: Workshop, base: Published | None) -> Warehouse:
-    """Return the warehouse that the run builds: a new one, or a copy of the published one to go on from."""
+    """Return the warehouse that the run builds: a new one, or a copy of the published one, which has these very views."""
     file = workshop.build / "etl.duckdb"
     if base:
         shutil.copyfile(request.project.warehouse, file)
-    warehouse = Warehouse.create(sql, request.settings, file)
+    warehouse = Warehouse.create(sql, request.settings, file, views=() if base else None)
     known_paths = request.known_paths.paths if request.known_paths else ()
     warehouse.replace("policy.known_path", pa.table({"path": pa.array(known_paths, pa.string())}))
     return warehouse

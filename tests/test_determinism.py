@@ -56,6 +56,7 @@ def test_sample_gives_the_same_bytes(tmp_path: Path) -> None:
     assert_one_result(SAMPLE, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the shared evidence is not beside the project")
 def test_shared_evidence_gives_the_same_bytes(tmp_path: Path) -> None:
     """Real evidence gives the same files under every condition."""
