@@ -27,7 +27,7 @@ def run(tmp_path: Path) -> Callable[..., Result]:
 
     def run_and_report(lines: list[object], *flags: str) -> Result:
         write_evidence(tmp_path / "evidence", {"evidence.jsonl": lines})  # type: ignore[dict-item]
-        etl("run-all", "--root", tmp_path, "--force", *flags)
+        etl("run-all", "--root", tmp_path, *flags)
         return etl("drift", "--root", tmp_path, "--json")
 
     return run_and_report
@@ -44,7 +44,7 @@ def test_first_run_is_the_baseline(run: Callable[..., Result]) -> None:
 def test_unchanged_second_run_says_nothing(run: Callable[..., Result]) -> None:
     """The same run twice: ok, no flags at all, every hash the same."""
     run(verdicts(accept=10, reject=5))
-    report = run(verdicts(accept=10, reject=5)).json
+    report = run(verdicts(accept=10, reject=5), "--force").json
     assert report["severity"] == "ok"
     assert report["flags"] == []
     assert all(stage["input_hash_match"] and stage["output_hash_match"] for stage in report["stages"])
