@@ -24,10 +24,10 @@ from etl.warehouse import Warehouse
 TABLES = ("run", "stage", "file", "file_column", "reason", "fate", "message")
 
 
-def load_history(project: Project, sql: Sql, settings: Settings, as_copy: bool = False) -> Warehouse:
+def load_history(project: Project, sql: Sql, settings: Settings, copy_in: Path | None = None) -> Warehouse:
     """Return a warehouse in memory with all that is known of earlier runs, under these settings.
 
-    ``as_copy`` keeps out of the way of whoever opens the published warehouse meanwhile, as a run must.
+    A run keeps out of the way of whoever opens the published warehouse meanwhile: it reads a copy, made in ``copy_in``.
     """
     views = [view for view in sql.views if view.schema == "drift" or view.qualified == "receipts.imbalance"]
     history = Warehouse.create(sql, settings, views=views)
@@ -35,7 +35,7 @@ def load_history(project: Project, sql: Sql, settings: Settings, as_copy: bool =
         with Warehouse.published(project.history) as published:
             copy_receipts(published, history)
     elif project.warehouse.is_file():
-        with Warehouse.published(project.warehouse, as_copy) as published:
+        with Warehouse.published(project.warehouse, copy_in) as published:
             copy_receipts(published, history)
     known = {row[0] for row in history.execute("select run_id from receipts.run")}
     for folder in sorted(project.reports.glob("*/")):

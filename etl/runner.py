@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,13 +75,13 @@ def execute(request: Request) -> Outcome:
     workshop = Workshop(project)
     with interruptible(_nothing), workshop.held():
         workshop.recover(lambda entry: write_cut_run(project, entry))
-        history = load_history(project, sql, request.settings, as_copy=True)
         try:
-            require_pin(project, history)
-            return _held_run(request, sql, workshop, history, evidence)
+            workshop.clear()
+            with closing(load_history(project, sql, request.settings, copy_in=workshop.build)) as history:
+                require_pin(project, history)
+                return _held_run(request, sql, workshop, history, evidence)
         finally:
             workshop.abandon()
-            history.close()
 
 
 def _nothing() -> None:
@@ -97,7 +98,6 @@ def _held_run(
     stages = _stages_to_run(plan, request.stages)
     reused = [published.receipts[stage.name] for stage in STAGES if stage not in stages] if published else []
     base = published if published and published.is_base else None
-    workshop.clear()
 
     def note(draft: Draft) -> None:
         workshop.note({"state": "building", "draft": draft.model_dump(mode="json", by_alias=True)})
@@ -123,7 +123,7 @@ def _held_run(
             if warehouse:
                 copy_receipts(history, warehouse)
                 if stages:
-                    _keep_states(request, warehouse, header.seq, base)
+                    _keep_states(request, workshop, warehouse, header.seq, base)
                 warehouse.finish(sql)
             write(dossier, workshop.build / "reports", history)
             write_history(history, sql, workshop.build / "history.duckdb")
@@ -236,10 +236,10 @@ def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
     return tuple(stage for stage in STAGES if stage.name in stale)
 
 
-def _keep_states(request: Request, warehouse: Warehouse, seq: int, base: Published | None) -> None:
+def _keep_states(request: Request, workshop: Workshop, warehouse: Warehouse, seq: int, base: Published | None) -> None:
     """Write down the state of each row, after those that the published warehouse knows."""
     if not base and request.project.warehouse.is_file():
-        with Warehouse.published(request.project.warehouse, as_copy=True) as published:
+        with Warehouse.published(request.project.warehouse, copy_in=workshop.build) as published:
             carry_states(published, warehouse)
     keep_states(warehouse, seq, request.settings.history_runs)
 

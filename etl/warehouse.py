@@ -76,19 +76,20 @@ class Warehouse:
 
     @classmethod
     @contextmanager
-    def published(cls, file: Path, as_copy: bool = False) -> Iterator["Warehouse"]:
+    def published(cls, file: Path, copy_in: Path | None = None) -> Iterator["Warehouse"]:
         """Open a published warehouse for reading; it can reach no other file.
 
         Somebody may have it open for writing, as the duckdb shell does unless told otherwise: then a copy is read.
-        And nobody can open it for writing while it is read here: ``as_copy`` reads a copy at once, to be in no one's way.
+        And nobody can open it for writing while it is read here: with ``copy_in``, a folder of the caller's, a copy is read
+        at once, to be in no one's way.
         Raises NotFoundError where there is none, WarehouseError where it is not one of this version.
         """
         if not file.is_file():
             raise NotFoundError(f"{file}: there is no warehouse yet; make one with etl run-all.")
-        with tempfile.TemporaryDirectory(prefix="etl-") as folder:
+        with tempfile.TemporaryDirectory(prefix="etl-", dir=copy_in) as folder:
             try:
                 try:
-                    connection = _read_only(_copied(file, folder) if as_copy else file)
+                    connection = _read_only(_copied(file, folder) if copy_in else file)
                 except (duckdb.IOException, duckdb.ConnectionException) as error:
                     if "lock" not in str(error) and "different configuration" not in str(error):
                         raise
