@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, Protocol
 
 from backports import zstd
 
@@ -227,7 +227,7 @@ class LineReader:
         self._hash.update(chunk)
         self.bytes += len(chunk)
 
-    def _lines(self, stream: io.BufferedIOBase) -> Iterator[bytes | LongLine | Tail]:
+    def _lines(self, stream: "_Stream") -> Iterator[bytes | LongLine | Tail]:
         pending = _Pending(self._limits.line_bytes, self.whole_bytes)
         unpacked = 0
         try:
@@ -237,9 +237,12 @@ class LineReader:
                 self._require_within_limits(unpacked)
                 first, *others = chunk.split(b"\n")
                 pending.add(first)
-                for part in others:
+                if others:
                     yield pending.line()
-                    pending.add(part)
+                    *whole, last = others
+                    for line in whole:
+                        yield pending.passed(line)
+                    pending.add(last)
                 self.whole_bytes = pending.offset
         except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile, _BombError) as error:
             yield Tail(pending.content(), f"the compressed stream ends badly: {error}")
@@ -289,12 +292,27 @@ class _Pending:
     def content(self) -> bytes:
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
+    def passed(self, line: bytes) -> bytes | LongLine:
+        """Return a line that came whole."""
+        if len(line) > self._limit:
+            self.add(line)
+            return self.line()
+        self.offset += len(line) + 1
+        return line
+
     def line(self) -> bytes | LongLine:
         """Return the line and begin the next one."""
         line = LongLine(self.offset, self._length, self._hash.hexdigest()) if self._hash else self.content()
         self.offset += self._length + 1
         self._parts, self._length, self._hash = [], 0, None
         return line
+
+
+class _Stream(Protocol):
+    """What lines are read from."""
+
+    def read1(self, size: int, /) -> bytes:
+        """Return what can be had at once, up to so many bytes; nothing at the end."""
 
 
 class _Tee(io.RawIOBase):
@@ -308,18 +326,22 @@ class _Tee(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        chunk = self._raw.read(len(buffer))
-        buffer[: len(chunk)] = chunk
+    def read1(self, size: int) -> bytes:
+        """Read once, up to so many bytes."""
+        chunk = self._raw.read(size)
         self._reader.take(chunk[self._known :] if self._known else chunk)
         self._known = max(self._known - len(chunk), 0)
+        return chunk
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        chunk = self.read1(len(buffer))
+        buffer[: len(chunk)] = chunk
         return len(chunk)
 
 
-def _unpacked(raw: _Tee, name: str) -> io.BufferedIOBase:
-    buffered = io.BufferedReader(raw, CHUNK)
+def _unpacked(raw: _Tee, name: str) -> _Stream:
     if name.endswith(".gz"):
-        return gzip.GzipFile(fileobj=buffered)
+        return gzip.GzipFile(fileobj=io.BufferedReader(raw, CHUNK))
     if name.endswith(".zst"):
-        return zstd.ZstdFile(buffered)
-    return buffered
+        return zstd.ZstdFile(io.BufferedReader(raw, CHUNK))
+    return raw

@@ -17,6 +17,9 @@ from etl.files import ROWS_PER_GROUP, Written, digest_of, fixed_batches
 from etl.run import Run
 from etl.threads import ahead
 
+#: JSON is parsed in blocks of so many bytes, more where a row is longer: what fits the caches is parsed in half the time.
+PARSED_BYTES = 1 << 20
+
 #: The categories that can never be in a dataset, whatever the flags; here on purpose, not imported from another layer.
 NEVER = {"rag": {"rejected"}, "sft": {"rejected", "needs_human_review"}}
 
@@ -208,10 +211,11 @@ def _jsonl(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     """Parse with another library than the one that wrote it."""
     as_text = pa.schema([f.with_type(pa.string()) if pa.types.is_timestamp(f.type) else f for f in schema])
     parse = pa.json.ParseOptions(explicit_schema=as_text, unexpected_field_behavior="error")
-    with file.open("rb") as lines:
-        while chunk := b"".join(islice(lines, ROWS_PER_GROUP)):
-            whole = pa.json.ReadOptions(use_threads=False, block_size=len(chunk) + 1)
-            yield pa.json.read_json(pa.BufferReader(chunk), read_options=whole, parse_options=parse).cast(schema)
+    with file.open("rb") as stream:
+        while lines := list(islice(stream, ROWS_PER_GROUP)):
+            blocks = pa.json.ReadOptions(use_threads=False, block_size=max(PARSED_BYTES, max(map(len, lines)) + 1))
+            text = pa.BufferReader(b"".join(lines))
+            yield pa.json.read_json(text, read_options=blocks, parse_options=parse).cast(schema)
 
 
 def _same(ours: pa.Table | None, written: pa.Table | None, file: Path, start: int) -> None:

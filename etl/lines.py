@@ -29,10 +29,11 @@ def judge(line: bytes, max_depth: int) -> Refusal | None:
 
     The reasons, the first that applies: invalid_utf8, too_deep, malformed_json, duplicate_key, not_an_object.
     """
-    braces = line.count(b"{")
+    is_flat = line.find(b"{", 1) < 0  # to look for a byte is many times as fast as to count it
+    braces = 1 if is_flat else line.count(b"{")
     if braces + line.count(b"[") > max_depth and depth_of(line) > max_depth:
         return _bad_encoding(line) or Refusal("too_deep", f"more than {max_depth} brackets are open at once")
-    return None if _is_plain(line, is_flat=braces == 1) else _second_opinion(line)
+    return None if _is_plain(line, is_flat) else _second_opinion(line)
 
 
 def _is_plain(line: bytes, is_flat: bool) -> bool:
