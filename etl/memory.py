@@ -4,9 +4,10 @@ import os
 import re
 from pathlib import Path
 
-#: The engine's share of the limit. The rest is for Python, for lines and batches on their way between the threads, and for
-#: what allocators keep: measured at 0.9 GB whatever the size of the evidence (docs/performance.md).
-ENGINE_SHARE = 0.55
+#: What is kept from the engine for Python, for lines and batches on their way between the threads, and for what allocators
+#: keep, in bytes. They may take more for a while; a larger part would leave the engine too little to sort what a run of
+#: millions of lines sorts at once (docs/performance.md).
+OTHERS = 500_000_000
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _SIZE = re.compile(r"^([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B$")
@@ -14,8 +15,8 @@ _SIZE = re.compile(r"^([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B$")
 
 def engine_limit(memory_limit: str | None) -> int:
     """Return the bytes that the engine may take, under the setting ``memory_limit``: half of the machine's unless given."""
-    limit = machine_memory() / 2 if memory_limit is None else _bytes_of(memory_limit)
-    return int(limit * ENGINE_SHARE)
+    limit = machine_memory() // 2 if memory_limit is None else _bytes_of(memory_limit)
+    return max(limit - OTHERS, limit // 2)
 
 
 def machine_memory() -> int:

@@ -11,7 +11,6 @@ with eligible as (
         run.category,
         record.score,
         run.created_at,
-        bool_or(run.category = 'rejected') over (partition by run.task_id, record.prompt) as has_rejected,
     from scored.run as run
     inner join scored.defect as defect
         on run.source_path = defect.source_path and run.line_number = defect.line_number
@@ -20,15 +19,26 @@ with eligible as (
     where defect.is_eligible
 ),
 
+-- The prompts for which nothing but a rejected record stands against an accepted one. They are few: no window over all records is needed.
+with_rejected as (
+    select distinct
+        task_id,
+        prompt,
+    from eligible
+    where category = 'rejected'
+),
+
 sided as (
     select
         eligible.*,
         case
-            when category = 'accepted' then 'chosen'
-            when category = 'rejected' then 'rejected'
-            when category = 'partially_accepted' and not has_rejected then 'rejected'
+            when eligible.category = 'accepted' then 'chosen'
+            when eligible.category = 'rejected' then 'rejected'
+            when eligible.category = 'partially_accepted' and with_rejected.task_id is null then 'rejected'
         end as side,
     from eligible
+    left join with_rejected
+        on eligible.task_id = with_rejected.task_id and eligible.prompt is not distinct from with_rejected.prompt
 )
 
 select
@@ -39,11 +49,21 @@ select
     prompt,
     category,
     side,
-    case
-        when side is not null
-            then row_number() over (
-                partition by task_id, prompt, side
-                order by score desc nulls last, created_at asc nulls last, evidence_id asc
-            )
-    end as rank,
+    row_number() over (
+        partition by task_id, prompt, side
+        order by score desc nulls last, created_at asc nulls last, evidence_id asc
+    ) as rank,
 from sided
+where side is not null
+union all
+select
+    source_path,
+    line_number,
+    evidence_id,
+    task_id,
+    prompt,
+    category,
+    side,
+    null as rank,
+from sided
+where side is null

@@ -1,30 +1,36 @@
 -- One row per scored record: what became of it at the pairing (fate, the first that applies):
 -- ineligible, not_a_side, prompt_differs, no_counterpart, paired, over_cap, refused.
-with rival as (
+with of_prompt as (
+    select
+        task_id,
+        prompt,
+        count(*) filter (where side = 'chosen') as chosen,
+        count(*) filter (where side = 'rejected') as rejected,
+    from pairs.best
+    group by task_id, prompt
+),
+
+of_task as (
+    select
+        task_id,
+        sum(chosen)::bigint as chosen,
+        sum(rejected)::bigint as rejected,
+    from of_prompt
+    group by task_id
+),
+
+counted as (
     select
         best.source_path,
         best.line_number,
         best.side,
         best.rank,
-        count(*) filter (where best.side = 'chosen') over same_prompt as chosen_of_prompt,
-        count(*) filter (where best.side = 'rejected') over same_prompt as rejected_of_prompt,
-        count(*) filter (where best.side = 'chosen') over same_task as chosen_of_task,
-        count(*) filter (where best.side = 'rejected') over same_task as rejected_of_task,
+        case when best.side = 'chosen' then of_prompt.rejected else of_prompt.chosen end as counterparts,
+        case when best.side = 'chosen' then of_task.rejected else of_task.chosen end as counterparts_of_task,
     from pairs.best as best
-    window
-        same_prompt as (partition by best.task_id, best.prompt),
-        same_task as (partition by best.task_id)
-),
-
-counted as (
-    select
-        source_path,
-        line_number,
-        side,
-        rank,
-        case when side = 'chosen' then rejected_of_prompt else chosen_of_prompt end as counterparts,
-        case when side = 'chosen' then rejected_of_task else chosen_of_task end as counterparts_of_task,
-    from rival
+    inner join of_prompt
+        on best.task_id = of_prompt.task_id and best.prompt is not distinct from of_prompt.prompt
+    inner join of_task on best.task_id = of_task.task_id
 ),
 
 stood as (
