@@ -72,6 +72,7 @@ def test_many_lines_give_the_same_bytes(tmp_path: Path) -> None:
     assert_one_result(evidence, tmp_path)
 
 
+@pytest.mark.slow
 def test_increments_give_the_same_bytes(tmp_path: Path) -> None:
     """Evidence that arrives in two parts ends in the same files as evidence that was there at once."""
     files = sorted(SAMPLE.glob("*.jsonl"))

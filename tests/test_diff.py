@@ -73,6 +73,7 @@ def test_a_line_that_only_moved(run: Root, tmp_path: Path) -> None:
     assert counts(tmp_path, first, second) == {}
 
 
+@pytest.mark.slow
 def test_a_setting(run: Root, tmp_path: Path) -> None:
     """What a setting admits or refuses is put down to the setting, which is named with both values."""
     first, second, third = run(LINES), run(LINES, "--include-partial"), run(LINES, "--set", "accept_at=0.95")

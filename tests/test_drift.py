@@ -107,6 +107,7 @@ def test_new_skip_class_warns(run: Callable[..., Result]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_exactly_the_threshold_is_not_more(run: Callable[..., Result], tmp_path: Path) -> None:
     """A swing of exactly 29 % does not exceed 29 %, whatever 0.29 is in binary."""
     run(verdicts(accept=1000))
@@ -126,6 +127,7 @@ def test_fail_on_warn(run: Callable[..., Result], tmp_path: Path) -> None:
     assert etl("drift", "--root", tmp_path, "--fail-on", "panic").exit_code == 2
 
 
+@pytest.mark.slow
 def test_threshold_comes_from_flag_setting_and_environment(
     run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +147,7 @@ def test_threshold_comes_from_flag_setting_and_environment(
     assert severity("--set", "drift_threshold=0.1") == "warn"
 
 
+@pytest.mark.slow
 def test_ten_and_twenty_can_be_chance(run: Callable[..., Result]) -> None:
     """Twice as many of few are no warning: that happens by chance in one of ten runs."""
     run(verdicts(accept=10))
@@ -305,6 +308,7 @@ def test_a_new_and_a_vanished_source_are_named(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_new_and_vanished_columns_warn(run: Callable[..., Result], tmp_path: Path) -> None:
     """A column of an exported file that comes, goes or changes its type is named with its type."""
     run(verdicts(accept=10))
@@ -431,6 +435,7 @@ def test_explain_lists_every_comparison(run: Callable[..., Result], tmp_path: Pa
     assert "could be chance: p = 0.53" in etl("drift", "--explain", "--root", tmp_path).stdout
 
 
+@pytest.mark.slow
 def test_history_is_the_course_of_every_figure(run: Callable[..., Result], tmp_path: Path) -> None:
     """--history shows a bar per run, the newest at the right; in the warehouse it is one view."""
     for partial in (0, 5, 10, 2):
@@ -478,6 +483,7 @@ def test_injected_non_determinism_alerts(run: Callable[..., Result], tmp_path: P
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_violation_is_found_across_an_unrelated_run(run: Callable[..., Result], tmp_path: Path) -> None:
     """The earlier run that differs need not be the prior one."""
     run(verdicts(accept=10))
@@ -487,6 +493,7 @@ def test_violation_is_found_across_an_unrelated_run(run: Callable[..., Result], 
     assert report["severity"] == "alert"
 
 
+@pytest.mark.slow
 def test_other_settings_are_no_violation(run: Callable[..., Result], tmp_path: Path) -> None:
     """Another output under another setting is what a setting is for."""
     run(verdicts(accept=10, partial=10))
@@ -495,6 +502,7 @@ def test_other_settings_are_no_violation(run: Callable[..., Result], tmp_path: P
     assert report["severity"] == "warn"
 
 
+@pytest.mark.slow
 def test_moved_lines_are_no_violation(run: Callable[..., Result], tmp_path: Path) -> None:
     """The same lines in another order give other line numbers in the datasets, from other evidence."""
     run(verdicts(accept=10))
@@ -502,6 +510,7 @@ def test_moved_lines_are_no_violation(run: Callable[..., Result], tmp_path: Path
     assert not any(stage["deterministic_violation"] for stage in report["stages"])
 
 
+@pytest.mark.slow
 def test_failed_run_is_no_baseline(run: Callable[..., Result], tmp_path: Path) -> None:
     """A run that did not publish is skipped when the next one looks for its prior."""
     first = run(verdicts(accept=10)).json["run_id"]

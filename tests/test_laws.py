@@ -332,7 +332,7 @@ def by_record(warehouse: Warehouse, view: str, *columns: str) -> dict[Key, tuple
 # The views say what the specification says.
 
 
-@settings(PROFILE, max_examples=150)
+@settings(PROFILE, max_examples=100)
 @given(world=worlds())
 def test_scores_are_the_specifications(ground: Warehouse, world: World) -> None:
     """Every record is scored once, with the category and by the rule that section 4 demands."""
@@ -343,7 +343,7 @@ def test_scores_are_the_specifications(ground: Warehouse, world: World) -> None:
     }
 
 
-@settings(PROFILE, max_examples=150)
+@settings(PROFILE, max_examples=100)
 @given(world=worlds())
 def test_pairs_are_the_specifications(ground: Warehouse, world: World) -> None:
     """The pairs in the windows, their ranks, fates and reasons are those that section 5 demands, and no others."""
@@ -407,7 +407,7 @@ def test_preferences_are_the_specifications(ground: Warehouse, world: World) -> 
 # Law 1: every row has one fate.
 
 
-@settings(PROFILE, max_examples=60)
+@settings(PROFILE, max_examples=40)
 @given(world=worlds())
 def test_books_balance(ground: Warehouse, world: World) -> None:
     """At every stage what came in is what was accepted, rejected, quarantined and skipped, and each stage hands on all."""

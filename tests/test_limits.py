@@ -16,6 +16,7 @@ def skipped(root: Path) -> list[dict[str, object]]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_folder", [False, True])
 def test_a_link_that_leads_out_is_refused(tmp_path: Path, is_folder: bool) -> None:
     """A link to a file or folder elsewhere is one unreadable entry; --follow-links reads what it leads to."""
