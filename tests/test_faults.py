@@ -319,13 +319,15 @@ def test_all_is_durable_before_the_journal_says_publishing(root: Path) -> None:
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
     trace = root.with_name("trace")
-    options = ["strace", "-f", "-y", "-o", str(trace), "--trace=fsync,fdatasync"]
+    # a file for each thread, so that no line is cut by another thread's
+    options = ["strace", "-ff", "-y", "-o", str(trace), "--trace=fsync,fdatasync"]
     given = [*options, sys.executable, "-m", "etl", "run-all", "--root", str(root)]
     done = subprocess.run(given, capture_output=True, text=True, check=False)
     if "ptrace" in done.stderr:
         pytest.skip("strace may not trace a process here (ptrace is forbidden)")
     assert done.returncode == 0
-    synced = set(re.findall(r"sync\(\d+<(.+)>\) = 0", trace.read_text(encoding="utf-8")))
+    calls = "".join(file.read_text(encoding="utf-8") for file in root.parent.glob("trace.*"))
+    synced = set(re.findall(r"sync\(\d+<(.+)>\) = 0", calls))
     build = Workshop(Project.at(root)).build
     files = {str(build / name.removeprefix("warehouse/")) for name in version(root)} - {str(build / "exports/.gitkeep")}
     assert files - synced == set()
