@@ -19,7 +19,7 @@ with eligible as (
     where defect.is_eligible
 ),
 
--- The prompts for which nothing but a rejected record stands against an accepted one. They are few: no window over all records is needed.
+-- The prompts that have an eligible rejected record: few, so that a join with them is cheaper than a window over all records.
 with_rejected as (
     select distinct
         task_id,
@@ -39,6 +39,20 @@ sided as (
     from eligible
     left join with_rejected
         on eligible.task_id = with_rejected.task_id and eligible.prompt is not distinct from with_rejected.prompt
+),
+
+ranked as (
+    select
+        sided.*,
+        row_number() over (
+            partition by task_id, prompt, side
+            order by score desc nulls last, created_at asc nulls last, evidence_id asc
+        ) as rank,
+    from sided
+    where side is not null
+    union all by name
+    select * from sided
+    where side is null
 )
 
 select
@@ -49,21 +63,5 @@ select
     prompt,
     category,
     side,
-    row_number() over (
-        partition by task_id, prompt, side
-        order by score desc nulls last, created_at asc nulls last, evidence_id asc
-    ) as rank,
-from sided
-where side is not null
-union all
-select
-    source_path,
-    line_number,
-    evidence_id,
-    task_id,
-    prompt,
-    category,
-    side,
-    null as rank,
-from sided
-where side is null
+    rank,
+from ranked
