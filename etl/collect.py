@@ -12,9 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.evidence import EvidenceFile, Known, Limits, LineReader, LongLine, find_evidence, source_of
+from etl.evidence import EvidenceFile, find_evidence, source_of
 from etl.lines import Refusal, is_blank, judge
 from etl.mapping import LINE, Mapper, mapping_room
+from etl.reading import Known, Limits, LineReader, LongLine
 from etl.run import Run
 from etl.shelf import Shelf
 from etl.threads import Behind

@@ -15,11 +15,11 @@ from pydantic import ValidationError
 from etl.answers import Comparison, Replay
 from etl.documents import FileEntry, RunSummary, StageReceipt
 from etl.errors import SettingError, UsageError
-from etl.evidence import CHUNK
 from etl.files import sha256_of
 from etl.history import require_documents
 from etl.ledger import code_hash
 from etl.project import Project
+from etl.reading import CHUNK
 from etl.run import Progress, silent
 from etl.runner import Outcome, Request, execute
 from etl.settings import Manifest, Settings, read_known_paths

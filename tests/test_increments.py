@@ -11,8 +11,8 @@ import pytest
 from conftest import etl, evidence_line, write_evidence
 
 from etl import collect, runner
-from etl.evidence import LineReader
 from etl.project import Project
+from etl.reading import LineReader
 from etl.stamps import TICK_NS, Stamp, read_stamps, write_stamps
 
 REPORTS = "reports/distillation"
