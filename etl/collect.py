@@ -23,6 +23,9 @@ from etl.threads import Behind
 #: Lines are mapped in portions of about this many bytes: enough to be worth a query, few enough to be held several times.
 PORTION_BYTES = 32 << 20
 
+#: Portions that may wait for the tables: while rows are inserted, about as many as are inserted at once are mapped.
+PORTIONS_AHEAD = 6
+
 _SKIPPED = pa.schema(
     [
         ("source", pa.string()),
@@ -68,7 +71,7 @@ def collect(run: Run) -> None:
     shelf.forget(gone)
     total, done = sum(file.size for file in read), 0
     notes: list[dict[str, Any]] = []
-    with mapping_room(cursor), Behind() as shelving, Behind() as mapping:
+    with mapping_room(cursor), Behind(PORTIONS_AHEAD) as shelving, Behind() as mapping:
         for source, files in groupby(read, key=lambda file: file.source):
             portion = _Portion(source, mappers.get(source), shelf, mapping, shelving)
             for file in files:

@@ -1,5 +1,7 @@
 """The export stages: one relation becomes a dataset and its quarantine, validated batch by batch as it is written."""
 
+from collections.abc import Iterator
+from math import ceil
 from typing import NamedTuple
 
 import pandera.polars as pa_polars
@@ -21,6 +23,9 @@ REFUSED = "quarantine_reason is not null"
 
 ORDER = "id, source_path, line_number"
 
+#: Rows that are sorted at once, their text with them: what is sorted in parts, by ranges of ids, needs the memory of a part.
+ROWS_PER_SORT = 200_000
+
 DATASET_BY_NAME = {dataset.name: dataset for dataset in DATASETS}
 
 
@@ -32,7 +37,7 @@ def export(run: Run, name: str) -> None:
     dataset = DATASET_BY_NAME[name]
     run.warehouse.materialise(dataset.fates)
     shipped = _Half(dataset.relation, dataset.ships, dataset.stem, dataset.contract)
-    refused = _Half(dataset.fates, REFUSED, dataset.quarantine_stem, dataset.quarantine)
+    refused = _Half(dataset.relation, REFUSED, dataset.quarantine_stem, dataset.quarantine)
     with Behind() as behind:
         behind.give(_export_half, run.beside(), dataset, shipped)
         _export_half(run, dataset, refused)
@@ -46,25 +51,41 @@ class _Half(NamedTuple):
     stem: str
     contract: type[pa_polars.DataFrameModel]
 
-    def rows(self, run: Run) -> pa.RecordBatchReader:
-        """Stream the rows in the order in which they are written."""
-        return run.warehouse.batches(self.relation, columns_of(self.contract), self.where, ORDER)
+    def rows(self, run: Run, total: int) -> pa.RecordBatchReader:
+        """Stream the rows, ``total`` of them, in the order in which they are written."""
+        columns = columns_of(self.contract)
+
+        def sorted_parts() -> Iterator[pa.RecordBatch]:
+            for ids in _ranges(ceil(total / ROWS_PER_SORT) or 1):
+                with run.warehouse.batches(self.relation, columns, f"{self.where} and {ids}", ORDER) as rows:
+                    yield from rows
+
+        schema = run.warehouse.batches(self.relation, columns, "false").schema
+        return pa.RecordBatchReader.from_batches(schema, sorted_parts())
+
+
+def _ranges(parts: int) -> list[str]:
+    """Return conditions that part the rows by their ids, which are hex digests, into about equal parts, in order."""
+    bounds = [f"'{0x10000 * part // parts:04x}'" for part in range(1, parts)]
+    begins = ["true", *(f"coalesce(id >= {bound}, true)" for bound in bounds)]
+    ends = [*(f"id < {bound}" for bound in bounds), "true"]
+    return [f"{begin} and {end}" for begin, end in zip(begins, ends, strict=True)]
 
 
 def _export_half(run: Run, dataset: Dataset, half: _Half) -> None:
-    written = _write(run, dataset, half)
-    audit(run, written, lambda: half.rows(run), dataset.name if half.stem == dataset.stem else None)
+    total = run.warehouse.one(f"select count(*) from {dataset.fates} where {half.where}")
+    written = _write(run, dataset, half, total)
+    audit(run, written, lambda: half.rows(run, total), dataset.name if half.stem == dataset.stem else None)
 
 
-def _write(run: Run, dataset: Dataset, half: _Half) -> Written:
-    rows = half.rows(run)
+def _write(run: Run, dataset: Dataset, half: _Half, total: int) -> Written:
+    rows = half.rows(run, total)
     schema = utc(rows.schema)
     metadata = {
         "dataset": dataset.name if half.stem == dataset.stem else half.stem,
         "schema_version": SCHEMA_VERSION,
         "settings_hash": run.settings_hash(f"export-{dataset.name}"),
     }
-    total = run.warehouse.one(f"select count(*) from {dataset.fates} where {half.where}")
     done = 0
     with DatasetWriter(run.exports / half.stem, schema, metadata) as writer:
         for table in ahead(fixed_batches(rows, rows.schema)):

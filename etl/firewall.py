@@ -4,8 +4,9 @@ It trusts neither the views' admission nor a row's own label: each id's category
 """
 
 from collections.abc import Callable, Iterator
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +18,7 @@ from etl.files import ROWS_PER_GROUP, Written, digest_of, fixed_batches
 from etl.run import Run
 from etl.threads import ahead
 
-#: JSON is parsed in blocks of so many bytes, more where a row is longer: what fits the caches is parsed in half the time.
+#: JSON is parsed so many bytes at a time, and to the end of the row: what fits the caches is parsed in half the time.
 PARSED_BYTES = 1 << 20
 
 #: The categories that can never be in a dataset, whatever the flags; here on purpose, not imported from another layer.
@@ -151,6 +152,7 @@ def audit(run: Run, written: Written, rows: Callable[[], pa.RecordBatchReader], 
             is_noted = True
     if is_noted and dataset:
         refuse_forbidden(run, dataset)
+        run.warehouse.execute("drop table raw.main.written")
 
 
 def _require_same(rows: pa.RecordBatchReader, written: Written) -> None:
@@ -208,14 +210,18 @@ def _parquet(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
 
 
 def _jsonl(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    with file.open("rb") as stream:
+        yield from fixed_batches((batch for rows in _parsed(stream, schema) for batch in rows.to_batches()), schema)
+
+
+def _parsed(stream: BinaryIO, schema: pa.Schema) -> Iterator[pa.Table]:
     """Parse with another library than the one that wrote it."""
     as_text = pa.schema([f.with_type(pa.string()) if pa.types.is_timestamp(f.type) else f for f in schema])
     parse = pa.json.ParseOptions(explicit_schema=as_text, unexpected_field_behavior="error")
-    with file.open("rb") as stream:
-        while lines := list(islice(stream, ROWS_PER_GROUP)):
-            blocks = pa.json.ReadOptions(use_threads=False, block_size=max(PARSED_BYTES, max(map(len, lines)) + 1))
-            text = pa.BufferReader(b"".join(lines))
-            yield pa.json.read_json(text, read_options=blocks, parse_options=parse).cast(schema)
+    while lines := stream.read(PARSED_BYTES):
+        lines += stream.readline()
+        in_one = pa.json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+        yield pa.json.read_json(pa.BufferReader(lines), read_options=in_one, parse_options=parse).cast(schema)
 
 
 def _same(ours: pa.Table | None, written: pa.Table | None, file: Path, start: int) -> None:

@@ -177,8 +177,8 @@ def test_reread_reads_the_bytes(
     """What changes in either file between writing and re-reading is found."""
     write = export._write
 
-    def write_then_spoil(run: Run, dataset: Dataset, half: Any) -> Written:
-        written = write(run, dataset, half)
+    def write_then_spoil(run: Run, dataset: Dataset, half: Any, total: int) -> Written:
+        written = write(run, dataset, half, total)
         if half.stem == dataset.stem:
             spoil(run.exports / half.stem)
         return written

@@ -176,8 +176,8 @@ def test_failed_stage_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     broken = tmp_path / "sql" / "6_datasets"
     broken.mkdir(parents=True)
     sft = Sql.of(tmp_path).files["sql/6_datasets/fate_sft.sql"]
-    (broken / "fate_sft.sql").write_text(sft.replace("task_id,", "error('no disk') as task_id,", 1), encoding="utf-8")
-    (broken / "fate_sft.sql").write_text(sft.replace("        run.task_id,", "        error('boom') as task_id,"))
+    broken_sft = sft.replace("        run.category,", "        error('boom') as category,")
+    (broken / "fate_sft.sql").write_text(broken_sft, encoding="utf-8")
     result = etl("run-all", "--root", tmp_path)
     assert result.exit_code == 1
     assert "boom" in result.stderr

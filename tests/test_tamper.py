@@ -125,7 +125,7 @@ class History:
         overlay = self.root / "sql" / "6_datasets"
         overlay.mkdir(parents=True)
         sft = Sql.of(self.root / "nowhere").files["sql/6_datasets/fate_sft.sql"]
-        broken = sft.replace("        run.task_id,", "        error('boom') as task_id,")
+        broken = sft.replace("        run.category,", "        error('boom') as category,")
         (overlay / "fate_sft.sql").write_text(broken, encoding="utf-8")
         self.run("run-all")
         shutil.rmtree(self.root / "sql")

@@ -14,16 +14,6 @@ select
     candidate.quarantine_reasons,
     case when candidate.fate = 'over_cap' then 'over_cap' end as skip_reason,
     candidate.detail,
-    struct_pack(
-        chosen := struct_pack(
-            source_path := chosen.source_path, line_number := chosen.line_number, line_sha256 := chosen.line_sha256
-        ),
-        rejected := struct_pack(
-            source_path := rejected.source_path,
-            line_number := rejected.line_number,
-            line_sha256 := rejected.line_sha256
-        )
-    ) as provenance,
     candidate.chosen_source_path as source_path,
     candidate.chosen_line_number as line_number,
     candidate.rejected_source_path,
@@ -31,7 +21,3 @@ select
     candidate.chosen_evidence_id,
     candidate.rejected_evidence_id,
 from pairs.candidate as candidate
-inner join scored.run as chosen
-    on candidate.chosen_source_path = chosen.source_path and candidate.chosen_line_number = chosen.line_number
-inner join scored.run as rejected
-    on candidate.rejected_source_path = rejected.source_path and candidate.rejected_line_number = rejected.line_number

@@ -1,13 +1,10 @@
 -- One row per scored record: its fate in the sft dataset. quarantine_reason says why it does not ship; null: it ships.
--- It holds no text, so that rows are judged, counted and sorted without any; the dataset's view fetches the text.
+-- It holds no text and nothing that the record tells, so that rows are judged and counted in little memory; the dataset's view adds that.
 with candidate as (
     select
         run.source_path,
         run.line_number,
-        run.line_sha256,
         run.evidence_id,
-        run.run_id,
-        run.task_id,
         run.category,
         defect.empty_response,
         defect.empty_prompt,
@@ -39,8 +36,6 @@ with candidate as (
 
 select
     sha256(concat('sft', chr(31), evidence_id)) as id,
-    run_id as source_run_id,
-    task_id,
     category,
     quarantine_reasons[1] as quarantine_reason,
     quarantine_reasons,
@@ -59,7 +54,6 @@ select
         when 'unsafe_sft_category' then category
         when 'category_disallowed' then category
     end as detail,
-    struct_pack(source_path := source_path, line_number := line_number, line_sha256 := line_sha256) as provenance,
     source_path,
     line_number,
 from candidate

@@ -12,7 +12,16 @@ select
     fate.rejected_category,
     fate.reason,
     greatest(chosen.created_at, rejected.created_at) as created_at,
-    fate.provenance,
+    struct_pack(
+        chosen := struct_pack(
+            source_path := chosen.source_path, line_number := chosen.line_number, line_sha256 := chosen.line_sha256
+        ),
+        rejected := struct_pack(
+            source_path := rejected.source_path,
+            line_number := rejected.line_number,
+            line_sha256 := rejected.line_sha256
+        )
+    ) as provenance,
     fate.source_path,
     fate.line_number,
     fate.quarantine_reason,

@@ -9,7 +9,9 @@ select
     record.response,
     record.model,
     record.created_at,
-    fate.provenance,
+    struct_pack(
+        source_path := record.source_path, line_number := record.line_number, line_sha256 := record.line_sha256
+    ) as provenance,
     fate.source_path,
     fate.line_number,
     fate.category,
