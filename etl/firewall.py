@@ -122,13 +122,15 @@ from raw.main.written as written
 inner join evidence.record as chosen
     on written.provenance.chosen.source_path = chosen.source_path
     and written.provenance.chosen.line_number = chosen.line_number
+where written.carried_chosen <> hash(chosen.prompt, chosen.response, chosen.run_id)
+union all
+select written.id
+from raw.main.written as written
 inner join evidence.record as rejected
     on written.provenance.rejected.source_path = rejected.source_path
     and written.provenance.rejected.line_number = rejected.line_number
-where
-    written.carried_chosen <> hash(chosen.prompt, chosen.response, chosen.run_id)
-    or written.carried_rejected <> hash(rejected.prompt, rejected.response, rejected.run_id)
-order by written.id
+where written.carried_rejected <> hash(rejected.prompt, rejected.response, rejected.run_id)
+order by id
 limit 1
 """,
 }

@@ -1,21 +1,23 @@
--- One row per eligible record: on which side of a preference it can stand, and how good it is there among those of its task and prompt.
--- A side is chosen, rejected, or null (needs_human_review; partially_accepted where an eligible rejected record shares task and prompt).
--- Only records with a side are ranked: score, then age, then evidence_id.
-with eligible as (
+-- One row per eligible record that can stand on a side of a preference: on which, and how good it is there among those of its task and prompt.
+-- A record has no side, and no row, if it is needs_human_review, or partially_accepted where an eligible rejected record shares task and prompt.
+-- Records are ranked by score, then age, then evidence_id. Texts with different hashes differ; those with the same one may be the same.
+with eligible as not materialized (
     select
-        run.source_path,
-        run.line_number,
-        run.evidence_id,
-        run.task_id,
+        record.source_path,
+        record.line_number,
+        record.evidence_id,
+        record.run_id,
+        record.task_id,
         record.prompt,
+        record.response,
         run.category,
         record.score,
-        run.created_at,
-    from scored.run as run
+        record.created_at,
+    from evidence.record as record
+    inner join scored.run as run
+        on record.source_path = run.source_path and record.line_number = run.line_number
     inner join scored.defect as defect
-        on run.source_path = defect.source_path and run.line_number = defect.line_number
-    inner join evidence.record as record
-        on run.source_path = record.source_path and run.line_number = record.line_number
+        on record.source_path = defect.source_path and record.line_number = defect.line_number
     where defect.is_eligible
 ),
 
@@ -30,38 +32,29 @@ with_rejected as (
 
 sided as (
     select
-        eligible.*,
-        case
-            when eligible.category = 'accepted' then 'chosen'
-            when eligible.category = 'rejected' then 'rejected'
-            when eligible.category = 'partially_accepted' and with_rejected.task_id is null then 'rejected'
-        end as side,
+        eligible.* exclude (response),
+        hash(eligible.response) as response_hash,
+        case when eligible.category = 'accepted' then 'chosen' else 'rejected' end as side,
     from eligible
     left join with_rejected
         on eligible.task_id = with_rejected.task_id and eligible.prompt is not distinct from with_rejected.prompt
-),
-
-ranked as (
-    select
-        sided.*,
-        row_number() over (
-            partition by task_id, prompt, side
-            order by score desc nulls last, created_at asc nulls last, evidence_id asc
-        ) as rank,
-    from sided
-    where side is not null
-    union all by name
-    select * from sided
-    where side is null
+    where
+        eligible.category in ('accepted', 'rejected')
+        or (eligible.category = 'partially_accepted' and with_rejected.task_id is null)
 )
 
 select
     source_path,
     line_number,
     evidence_id,
+    run_id,
     task_id,
     prompt,
+    response_hash,
     category,
     side,
-    rank,
-from ranked
+    row_number() over (
+        partition by task_id, prompt, side
+        order by score desc nulls last, created_at asc nulls last, evidence_id asc
+    ) as rank,
+from sided

@@ -6,13 +6,17 @@ with pair as (
         chosen.source_path as chosen_source_path,
         chosen.line_number as chosen_line_number,
         chosen.evidence_id as chosen_evidence_id,
+        chosen.run_id as chosen_run_id,
         chosen.category as chosen_category,
         chosen.rank as chosen_rank,
         rejected.source_path as rejected_source_path,
         rejected.line_number as rejected_line_number,
         rejected.evidence_id as rejected_evidence_id,
+        rejected.run_id as rejected_run_id,
         rejected.category as rejected_category,
         rejected.rank as rejected_rank,
+        chosen.run_id = rejected.run_id as is_one_run,
+        chosen.response_hash = rejected.response_hash as may_have_one_text,
         policy.is_blank(chosen.prompt) as has_no_prompt,
     from pairs.best as chosen
     inner join pairs.best as rejected
@@ -25,37 +29,49 @@ with pair as (
         and rejected.rank <= setting.max_pairs_per_task
 ),
 
+with_one_text as (
+    select
+        pair.chosen_source_path,
+        pair.chosen_line_number,
+        pair.rejected_source_path,
+        pair.rejected_line_number,
+    from pair
+    inner join evidence.record as chosen
+        on pair.chosen_source_path = chosen.source_path and pair.chosen_line_number = chosen.line_number
+    inner join evidence.record as rejected
+        on pair.rejected_source_path = rejected.source_path and pair.rejected_line_number = rejected.line_number
+    where pair.may_have_one_text and chosen.response = rejected.response
+),
+
 judged as (
     select
         pair.*,
         gap.reason as gap,
-        chosen.run_id as chosen_run_id,
-        rejected.run_id as rejected_run_id,
         list_filter(
             [
                 case
                     when pair.has_no_prompt then 'prompt is blank'
                     when gap.reason is null then pair.chosen_category || ' over ' || pair.rejected_category
                 end,
-                case when chosen.run_id = rejected.run_id then 'both sides are of one run' end,
-                case when chosen.response = rejected.response then 'both sides have one text' end
+                case when pair.is_one_run then 'both sides are of one run' end,
+                case when with_one_text.chosen_line_number is not null then 'both sides have one text' end
             ],
             lambda detail: detail is not null
         ) as details,
         list_filter(
             [
                 case when pair.has_no_prompt or gap.reason is null then 'invalid_preference_pairing' end,
-                case
-                    when chosen.run_id = rejected.run_id or chosen.response = rejected.response then 'self_pairing'
-                end
+                case when pair.is_one_run or with_one_text.chosen_line_number is not null then 'self_pairing' end
             ],
             lambda reason: reason is not null
         ) as quarantine_reasons,
     from pair
-    inner join evidence.record as chosen
-        on pair.chosen_source_path = chosen.source_path and pair.chosen_line_number = chosen.line_number
-    inner join evidence.record as rejected
-        on pair.rejected_source_path = rejected.source_path and pair.rejected_line_number = rejected.line_number
+    left join with_one_text
+        on
+            pair.chosen_source_path = with_one_text.chosen_source_path
+            and pair.chosen_line_number = with_one_text.chosen_line_number
+            and pair.rejected_source_path = with_one_text.rejected_source_path
+            and pair.rejected_line_number = with_one_text.rejected_line_number
     left join policy.pairing as gap
         on pair.chosen_category = gap.chosen_category and pair.rejected_category = gap.rejected_category
 ),

@@ -64,8 +64,8 @@ select
     run.task_id,
     run.category,
     case
-        when counted.source_path is null then 'ineligible'
-        when counted.side is null then 'not_a_side'
+        when not defect.is_eligible then 'ineligible'
+        when counted.source_path is null then 'not_a_side'
         when counted.counterparts = 0 and counted.counterparts_of_task > 0 then 'prompt_differs'
         when counted.counterparts = 0 then 'no_counterpart'
         when outcome.is_paired then 'paired'
@@ -73,6 +73,7 @@ select
         else 'refused'
     end as fate,
 from scored.run as run
+inner join scored.defect as defect on run.source_path = defect.source_path and run.line_number = defect.line_number
 cross join policy.setting as setting
 left join counted on run.source_path = counted.source_path and run.line_number = counted.line_number
 left join outcome on run.source_path = outcome.source_path and run.line_number = outcome.line_number
