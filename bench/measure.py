@@ -16,6 +16,9 @@ from time import perf_counter
 #: Where peak memory is counted in KiB, as Linux does; macOS counts bytes.
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
+#: The product, as its users have it: its environment has none of the peers' packages.
+COMMAND = Path(__file__).parent.parent / ".venv" / "bin" / "etl"
+
 #: Exit codes of the product that leave a new version: passed; some lines were skipped; drift alerts.
 PUBLISHED = (0, 1, 3)
 
@@ -60,7 +63,7 @@ def measure(command: Sequence[str], passing: Sequence[int] = (0,)) -> Cost:
 
 def run_product(root: Path, evidence: Path, *options: str) -> Cost:
     """Run every stage of the product that is not as it was, and return what it took."""
-    command = [sys.executable, "-m", "etl", "run-all", "--root", str(root), "--evidence", str(evidence), *options]
+    command = [str(COMMAND), "run-all", "--root", str(root), "--evidence", str(evidence), *options]
     cost = measure(command, PUBLISHED)
     summary = max(root.glob("reports/distillation/*/summary.json"))
     failed = [stage for stage in json.loads(summary.read_bytes())["stages"] if stage["status"] not in {"ok", "reused"}]

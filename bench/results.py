@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_suffix(".json")
-PACKAGES = ("evidence-etl", "duckdb", "polars", "pyarrow", "orjson", "pandas", "datasets", "datatrove")
+PACKAGES = ("duckdb", "polars", "pyarrow", "orjson", "pandas", "datasets", "datatrove")
 
 
 def load() -> dict[str, Any]:

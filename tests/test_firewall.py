@@ -43,9 +43,9 @@ cross join (values ('accepted'), ('partially_accepted'), ('rejected'), ('needs_h
 def open_sql(sql: Sql) -> Sql:
     """Return the SQL without its first layer: every category is admitted, no pair is a self-pair."""
     candidate = sql.files["sql/5_pairs/candidate.sql"]
-    judged = "case\n                    when chosen.run_id = rejected.run_id"
+    judged = "case when pair.is_one_run or with_one_text"
     assert judged in candidate
-    opened = candidate.replace(judged, "case\n                    when false and chosen.run_id = rejected.run_id")
+    opened = candidate.replace(judged, "case when false and pair.is_one_run or with_one_text")
     return Sql(sql.files | {"sql/1_policy/admission.sql": OPEN_ADMISSION, "sql/5_pairs/candidate.sql": opened})
 
 
