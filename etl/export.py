@@ -24,7 +24,7 @@ REFUSED = "quarantine_reason is not null"
 ORDER = "id, source_path, line_number"
 
 #: Rows that are sorted at once, their text with them: what is sorted in parts, by ranges of ids, needs the memory of a part.
-ROWS_PER_SORT = 200_000
+ROWS_PER_SORT = 300_000
 
 DATASET_BY_NAME = {dataset.name: dataset for dataset in DATASETS}
 

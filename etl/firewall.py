@@ -29,7 +29,6 @@ PAIRS = {("accepted", "rejected"), ("accepted", "partially_accepted")}
 
 _CATEGORY = """
 select
-    written.file,
     written.id,
     written.id is not distinct from sha256(concat($dataset, chr(31), scored.evidence_id))
     and written.provenance.line_sha256 is not distinct from scored.line_sha256 as is_named,
@@ -39,55 +38,65 @@ left join scored.run as scored
     on written.provenance.source_path = scored.source_path
     and written.provenance.line_number = scored.line_number
 where not is_named or scored.category is null or list_contains($never, scored.category)
-order by written.file, written.id
+order by written.id
 limit 1
+"""
+
+#: The written pairs with what is known of the chosen side. A table of its own, so that to look the other side up needs one
+#: hash table of the pairs in memory, and not two.
+_CHOSEN = """
+create or replace table raw.main.written_chosen as
+select
+    written.id,
+    written.provenance.rejected as rejected,
+    written.provenance.chosen.line_sha256 = scored.line_sha256 as is_named,
+    scored.evidence_id,
+    scored.task_id,
+    scored.run_id,
+    scored.category,
+from raw.main.written as written
+left join scored.run as scored
+    on written.provenance.chosen.source_path = scored.source_path
+    and written.provenance.chosen.line_number = scored.line_number
 """
 
 _PAIR = """
 select
-    written.file,
-    written.id,
+    chosen.id,
     chosen.category as chosen_category,
     rejected.category as rejected_category,
     coalesce(chosen.task_id = rejected.task_id, false)
-    and written.provenance.chosen.line_sha256 = chosen.line_sha256
-    and written.provenance.rejected.line_sha256 = rejected.line_sha256
-    and written.id = sha256(concat('preference', chr(31), chosen.evidence_id, chr(31), rejected.evidence_id)) as is_named,
+    and chosen.is_named
+    and chosen.rejected.line_sha256 = rejected.line_sha256
+    and chosen.id = sha256(concat('preference', chr(31), chosen.evidence_id, chr(31), rejected.evidence_id)) as is_named,
     chosen.run_id = rejected.run_id as is_one_run,
-from raw.main.written as written
-left join scored.run as chosen
-    on written.provenance.chosen.source_path = chosen.source_path
-    and written.provenance.chosen.line_number = chosen.line_number
+from raw.main.written_chosen as chosen
 left join scored.run as rejected
-    on written.provenance.rejected.source_path = rejected.source_path
-    and written.provenance.rejected.line_number = rejected.line_number
+    on chosen.rejected.source_path = rejected.source_path
+    and chosen.rejected.line_number = rejected.line_number
 where
     not is_named
     or coalesce(is_one_run, true)
     or not list_contains($pairs, chosen.category || ' over ' || rejected.category)
-order by written.file, written.id
+order by chosen.id
 limit 1
 """
 
-
 _REPEATED = """
-select
-    written.file,
-    written.id,
-from raw.main.written as written
-group by written.file, written.id
+select id
+from raw.main.written
+group by id
 having count(*) > 1
-order by written.file, written.id
+order by id
 limit 1
 """
 
 #: What is kept of the written rows, to be looked up all at once: who they say they are, and a hash of the text that they carry.
 _NOTED = {
-    "rag": "select file, id, provenance, hash(content, source_run_id) as carried from written_rows",
-    "sft": "select file, id, provenance, hash(instruction, response, source_run_id) as carried from written_rows",
+    "rag": "select id, provenance, hash(content, source_run_id) as carried from written_rows",
+    "sft": "select id, provenance, hash(instruction, response, source_run_id) as carried from written_rows",
     "preference": """
 select
-    file,
     id,
     provenance,
     hash(prompt, chosen, chosen_run_id) as carried_chosen,
@@ -153,8 +162,9 @@ def audit(run: Run, written: Written, rows: Callable[[], pa.RecordBatchReader], 
             _note(run, dataset, text, written.jsonl, is_first=not is_noted)
             is_noted = True
     if is_noted and dataset:
-        refuse_forbidden(run, dataset)
-        run.warehouse.execute("drop table raw.main.written")
+        refuse_forbidden(run, dataset, _published(written.jsonl))
+        for table in ("written", "written_chosen"):
+            run.warehouse.execute(f"drop table if exists raw.main.{table}")
 
 
 def _require_same(rows: pa.RecordBatchReader, written: Written) -> None:
@@ -168,15 +178,16 @@ def _require_same(rows: pa.RecordBatchReader, written: Written) -> None:
         row += ours.num_rows
 
 
-def refuse_forbidden(run: Run, dataset: str) -> None:
+def refuse_forbidden(run: Run, dataset: str, file: str) -> None:
     """Raise FirewallError if a written row is of a category that may never be there, or is not the record it says it is."""
-    for file, row in run.warehouse.execute(_REPEATED):
+    for (row,) in run.warehouse.execute(_REPEATED):
         raise FirewallError(f"{file}: the id {row} stands there twice.")
     for (row,) in run.warehouse.execute(_BORROWED[dataset]):
         raise FirewallError(f"The row {row} of {dataset} has not the text or the run of the record that it names.")
     if dataset == "preference":
         pairs = [f"{chosen} over {rejected}" for chosen, rejected in sorted(PAIRS)]
-        for file, pair, chosen, rejected, is_named, is_one_run in run.warehouse.execute(_PAIR, {"pairs": pairs}):
+        run.warehouse.execute(_CHOSEN)
+        for pair, chosen, rejected, is_named, is_one_run in run.warehouse.execute(_PAIR, {"pairs": pairs}):
             if not is_named:
                 raise FirewallError(f"{file}: the pair {pair} is not made of two records of one task.")
             if is_one_run:
@@ -184,7 +195,7 @@ def refuse_forbidden(run: Run, dataset: str) -> None:
             raise FirewallError(f"{file}: the pair {pair} sets {chosen} over {rejected}; that is no preference.")
     else:
         never = {"dataset": dataset, "never": sorted(NEVER[dataset])}
-        for file, row, is_named, category in run.warehouse.execute(_CATEGORY, never):
+        for row, is_named, category in run.warehouse.execute(_CATEGORY, never):
             if not is_named:
                 raise FirewallError(f"{file}: the row {row} is no record of scored.run; nothing was published.")
             raise FirewallError(f"{file}: the row {row} is {category}, which may never enter {dataset}.")
@@ -195,7 +206,7 @@ def _note(run: Run, dataset: str, rows: pa.Table, file: Path, *, is_first: bool)
     if dataset == "preference" and pc.any(pc.equal(rows["chosen"], rows["rejected"])).as_py():
         raise FirewallError(f"{_published(file)}: a pair has one text on both sides.")
     into = "create or replace table raw.main.written as" if is_first else "insert into raw.main.written"
-    with run.warehouse.lent("written_rows", rows.append_column("file", pa.repeat(_published(file), rows.num_rows))):
+    with run.warehouse.lent("written_rows", rows):
         run.warehouse.execute(f"{into} {_NOTED[dataset]}")
 
 

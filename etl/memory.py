@@ -7,7 +7,7 @@ from pathlib import Path
 #: What is kept from the engine for Python, for lines and batches on their way between the threads, and for what allocators
 #: keep, in bytes. They may take more for a while; a larger part would leave the engine too little to sort what a run of
 #: millions of lines sorts at once (docs/performance.md).
-OTHERS = 800_000_000
+OTHERS = 1_000_000_000
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _SIZE = re.compile(r"^([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B$")

@@ -25,7 +25,6 @@ select now.*, $seq as first_seq
 from receipts.record_now as now
 anti join (from receipts.record_state where last_seq is null) as state
     on now.evidence_id = state.evidence_id and now.nth = state.nth
-order by now.evidence_id, now.nth
 """
 _END_PAIRS = """
 update receipts.pair_state as state set last_seq = $before
@@ -42,7 +41,6 @@ insert into receipts.pair_state by name
 select now.*, $seq as first_seq
 from receipts.pair_now as now
 anti join (from receipts.pair_state where last_seq is null) as state on now.id = state.id
-order by now.id
 """
 #: The first of the last so many published runs; whatever ended before it is forgotten.
 OLDEST_KEPT = """
