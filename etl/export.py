@@ -23,8 +23,10 @@ REFUSED = "quarantine_reason is not null"
 
 ORDER = "id, source_path, line_number"
 
-#: Rows that are sorted at once, their text with them: what is sorted in parts, by ranges of ids, needs the memory of a part.
+#: Rows that are sorted at once: what is sorted in parts, by ranges of ids, needs the memory of a part. Each part reads past all
+#: records, so there are few; what is refused holds no text, and so its parts can be larger.
 ROWS_PER_SORT = 300_000
+REFUSED_PER_SORT = 1_000_000
 
 DATASET_BY_NAME = {dataset.name: dataset for dataset in DATASETS}
 
@@ -36,27 +38,31 @@ def export(run: Run, name: str) -> None:
     """
     dataset = DATASET_BY_NAME[name]
     run.warehouse.materialise(dataset.fates)
-    shipped = _Half(dataset.relation, dataset.ships, dataset.stem, dataset.contract)
-    refused = _Half(dataset.relation, REFUSED, dataset.quarantine_stem, dataset.quarantine)
+    shipped = _Half(dataset.relation, dataset.ships, dataset.stem, dataset.contract, ROWS_PER_SORT)
+    refused = _Half(dataset.relation, REFUSED, dataset.quarantine_stem, dataset.quarantine, REFUSED_PER_SORT)
     with Behind() as behind:
         behind.give(_export_half, run.beside(), dataset, shipped)
         _export_half(run, dataset, refused)
 
 
 class _Half(NamedTuple):
-    """The rows that ship, or those that are refused: of which relation, under which condition, into which files."""
+    """The rows that ship, or those that are refused: of which relation, under which condition, into which files.
+
+    So many of them are sorted at once.
+    """
 
     relation: str
     where: str
     stem: str
     contract: type[pa_polars.DataFrameModel]
+    sorted_at_once: int
 
     def rows(self, run: Run, total: int) -> pa.RecordBatchReader:
         """Stream the rows, ``total`` of them, in the order in which they are written."""
         columns = columns_of(self.contract)
 
         def sorted_parts() -> Iterator[pa.RecordBatch]:
-            for ids in _ranges(ceil(total / ROWS_PER_SORT) or 1):
+            for ids in _ranges(ceil(total / self.sorted_at_once) or 1):
                 with run.warehouse.batches(self.relation, columns, f"{self.where} and {ids}", ORDER) as rows:
                     yield from rows
 

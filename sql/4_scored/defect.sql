@@ -24,6 +24,14 @@ absent as (
     group by cited.source_path, cited.line_number
 ),
 
+-- Few records are there more than once: to count them all is cheaper than to number them all.
+repeated as (
+    select evidence_id
+    from evidence.record
+    group by evidence_id
+    having count(*) > 1
+),
+
 numbered as (
     select
         record.source_path,
@@ -31,6 +39,7 @@ numbered as (
         row_number() over same_evidence as occurrence,
         first_value(record.source_path || ':' || record.line_number) over same_evidence as first_at,
     from evidence.record as record
+    inner join repeated on record.evidence_id = repeated.evidence_id
     window same_evidence as (partition by record.evidence_id order by record.source_path, record.line_number)
 ),
 
@@ -47,7 +56,7 @@ flagged as (
         absent.positions as absent_paths,
         case when numbered.occurrence > 1 then numbered.first_at end as duplicate_of,
     from evidence.record as record
-    inner join numbered on record.source_path = numbered.source_path and record.line_number = numbered.line_number
+    left join numbered on record.source_path = numbered.source_path and record.line_number = numbered.line_number
     left join absent on record.source_path = absent.source_path and record.line_number = absent.line_number
 )
 

@@ -1,11 +1,18 @@
 -- One row per record: the category that each scoring rule would give it on its own (null: the rule has nothing to say).
+-- Who the record is stands beside it, so that scored.run need not join the two.
 -- The extraction rule (parent) is not here: it asks other records of the task, see scored.parent and scored.run.
 with signal as (
     select
         record.source_path,
         record.line_number,
-        record.task_id,
+        record.line_sha256,
+        record.evidence_id,
+        record.source,
         record.source_class,
+        record.run_id,
+        record.task_id,
+        record.created_at,
+        record.model,
         record.human_override,
         case when not policy.is_blank(record.verdict) then lower(policy.trimmed(record.verdict)) end as verdict,
         record.score,
@@ -18,8 +25,14 @@ with signal as (
 select
     signal.source_path,
     signal.line_number,
-    signal.task_id,
+    signal.line_sha256,
+    signal.evidence_id,
+    signal.source,
     signal.source_class,
+    signal.run_id,
+    signal.task_id,
+    signal.created_at,
+    signal.model,
     signal.human_override as by_override,
     case when signal.verdict is not null then coalesce(word.category, 'needs_human_review') end as by_verdict,
     case

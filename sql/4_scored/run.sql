@@ -1,16 +1,16 @@
 -- One row per record: its category, the rule that decided (the first that applies) and all signals seen.
 -- A missing grade is never a negative: it is needs_human_review.
 select
-    record.source_path,
-    record.line_number,
-    record.line_sha256,
-    record.evidence_id,
-    record.source,
-    record.source_class,
-    record.run_id,
-    record.task_id,
-    record.created_at,
-    record.model,
+    grade.source_path,
+    grade.line_number,
+    grade.line_sha256,
+    grade.evidence_id,
+    grade.source,
+    grade.source_class,
+    grade.run_id,
+    grade.task_id,
+    grade.created_at,
+    grade.model,
     case
         when grade.by_override is not null then grade.by_override
         when grade.by_verdict is not null then grade.by_verdict
@@ -34,7 +34,5 @@ select
         when parent.verdicts is null then list_append(grade.reasons, 'parent: none')
         else list_append(grade.reasons, 'parent: ' || coalesce(parent.category, 'disagree'))
     end as reasons,
-from evidence.record as record
-inner join scored.grade as grade
-    on record.source_path = grade.source_path and record.line_number = grade.line_number
-left join scored.parent as parent on record.task_id = parent.task_id
+from scored.grade as grade
+left join scored.parent as parent on grade.task_id = parent.task_id

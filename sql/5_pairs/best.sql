@@ -16,9 +16,14 @@ with eligible as not materialized (
     from evidence.record as record
     inner join scored.run as run
         on record.source_path = run.source_path and record.line_number = run.line_number
-    inner join scored.defect as defect
-        on record.source_path = defect.source_path and record.line_number = defect.line_number
-    where defect.is_eligible
+    where not exists (
+        select 1
+        from scored.defect as defect
+        where
+            record.source_path = defect.source_path
+            and record.line_number = defect.line_number
+            and not defect.is_eligible
+    )
 ),
 
 -- The prompts that have an eligible rejected record: few, so that a join with them is cheaper than a window over all records.

@@ -64,7 +64,7 @@ select
     run.task_id,
     run.category,
     case
-        when not defect.is_eligible then 'ineligible'
+        when ineligible.line_number is not null then 'ineligible'
         when counted.source_path is null then 'not_a_side'
         when outcome.is_paired then 'paired'
         when outcome.is_over_cap then 'over_cap'
@@ -74,6 +74,7 @@ select
         else 'no_counterpart'
     end as fate,
 from scored.run as run
-inner join scored.defect as defect on run.source_path = defect.source_path and run.line_number = defect.line_number
+left join scored.defect as ineligible
+    on run.source_path = ineligible.source_path and run.line_number = ineligible.line_number and not ineligible.is_eligible
 left join counted on run.source_path = counted.source_path and run.line_number = counted.line_number
 left join outcome on run.source_path = outcome.source_path and run.line_number = outcome.line_number
