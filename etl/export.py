@@ -63,7 +63,7 @@ class _Half(NamedTuple):
 
         def sorted_parts() -> Iterator[pa.RecordBatch]:
             for ids in _ranges(ceil(total / self.sorted_at_once) or 1):
-                with run.warehouse.batches(self.relation, columns, f"{self.where} and {ids}", ORDER) as rows:
+                with run.warehouse.batches(self.relation, columns, f"({self.where}) and {ids}", ORDER) as rows:
                     yield from rows
 
         schema = run.warehouse.batches(self.relation, columns, "false").schema

@@ -1,5 +1,6 @@
 """What is exported: JSONL and Parquet hold the same rows, whoever reads them, also when there are none."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import etl, evidence_line, jsonl, write_evidence
 
+from etl import export
 from etl.checks import DATASETS, columns_of
 from etl.files import ROWS_PER_GROUP, fixed_batches
 from etl.history import TABLES
@@ -183,6 +185,36 @@ def test_batches_have_a_fixed_length() -> None:
     assert [table.num_rows for table in tables] == [ROWS_PER_GROUP] * 3 + [sum(lengths) - 3 * ROWS_PER_GROUP]
     assert all(table["n"].num_chunks == 1 for table in tables)
     assert [n for table in tables for n in table["n"].to_pylist()] == list(range(sum(lengths)))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_rows_sorted_in_parts_are_the_same_bytes(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """However few rows are sorted at once, the files are those of all rows sorted at once."""
+    monkeypatch.setattr(export, "ROWS_PER_SORT", at_once)
+    monkeypatch.setattr(export, "REFUSED_PER_SORT", at_once)
+    known = exported / "known.txt"
+    assert (
+        etl("run-all", "--root", tmp_path, "--evidence", exported / "evidence", "--known-paths", known).exit_code == 0
+    )
+    for stem in STEMS:
+        for suffix in (".jsonl", ".parquet"):
+            file = Path("exports") / f"{stem}{suffix}"
+            assert (tmp_path / file).read_bytes() == (exported / file).read_bytes(), file
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 16, 1000])
+def test_each_id_is_in_one_part(parts: int) -> None:
+    """The parts follow one another, and every id is in one of them: a digest, another text, or null, which is sorted last."""
+    digests = [hashlib.sha256(bytes([n])).hexdigest() for n in range(200)]
+    ids = [None, "", "0", "zz", "FFFF", "ffff", *digests]
+    with duckdb.connect() as connection:
+        connection.execute("create table row as select unnest(?::varchar[]) as id", [ids])
+        found = [connection.execute(f"from row where {part} order by id").fetchall() for part in export._ranges(parts)]
+        whole = connection.execute("from row order by id").fetchall()
+    assert [row for rows in found for row in rows] == whole
+    assert len(found) == parts
 
 
 def test_reasons_of_sql_and_schema_are_the_same(warehouse: Warehouse) -> None:
