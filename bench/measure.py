@@ -65,10 +65,11 @@ def run_product(root: Path, evidence: Path, *options: str) -> Cost:
     """Run every stage of the product that is not as it was, and return what it took."""
     command = [str(COMMAND), "run-all", "--root", str(root), "--evidence", str(evidence), *options]
     cost = measure(command, PUBLISHED)
-    summary = max(root.glob("reports/distillation/*/summary.json"))
-    failed = [stage for stage in json.loads(summary.read_bytes())["stages"] if stage["status"] not in {"ok", "reused"}]
-    if failed:
-        raise SystemExit(f"{' '.join(command)}: {failed[0]}")
+    run = max(root.glob("reports/distillation/*/summary.json")).parent
+    for stage in json.loads((run / "summary.json").read_bytes())["stages"]:
+        if stage["status"] not in {"ok", "reused"}:
+            receipt = json.loads((run / f"{stage['name']}.json").read_bytes())
+            raise SystemExit(f"{' '.join(command)}: {stage['name']} {stage['status']}: {receipt['validation']['errors']}")
     return cost
 
 
