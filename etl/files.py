@@ -89,14 +89,20 @@ def fixed_batches(
         start = 0
         while held + batch.num_rows - start >= rows:
             cut = rows - held
-            yield pa.Table.from_batches([*waiting, batch.slice(start, cut)], schema).combine_chunks()
+            yield _in_one_chunk([*waiting, batch.slice(start, cut)], schema)
             start += cut
             waiting, held = [], 0
         if start < batch.num_rows:
             waiting.append(batch.slice(start))
             held += batch.num_rows - start
     if held:
-        yield pa.Table.from_batches(waiting, schema).combine_chunks()
+        yield _in_one_chunk(waiting, schema)
+
+
+def _in_one_chunk(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """Join batches; the rest of one is copied too, for it begins at an offset, below which the engine reads no struct."""
+    is_whole = len(batches) == 1 and batches[0].column(0).offset == 0
+    return pa.Table.from_batches([batches[0] if is_whole else pa.concat_batches(batches)], schema)
 
 
 def digest_of(rows: pa.Table) -> bytes:

@@ -173,18 +173,34 @@ def test_quarantined_rows_and_datasets_share_no_id(exported: Path) -> None:
         assert not shipped & refused
 
 
+def batches_of(lengths: list[int], schema: pa.Schema, values: list[Any]) -> list[pa.RecordBatch]:
+    """Return the values as batches of these lengths."""
+    starts = [sum(lengths[:n]) for n in range(len(lengths))]
+    parts = [values[start : start + length] for start, length in zip(starts, lengths, strict=True)]
+    return [pa.record_batch([pa.array(part, schema[0].type)], schema=schema) for part in parts]
+
+
 def test_batches_have_a_fixed_length() -> None:
     """However the engine cuts its batches, row groups have one length, and the last one the rest."""
     schema = pa.schema([("n", pa.int64())])
     lengths = [3, 0, 9_999, 25_001, 1]
-    batches, start = [], 0
-    for length in lengths:
-        batches.append(pa.record_batch([pa.array(range(start, start + length), pa.int64())], schema=schema))
-        start += length
+    batches = batches_of(lengths, schema, list(range(sum(lengths))))
     tables = list(fixed_batches(batches, schema))
     assert [table.num_rows for table in tables] == [ROWS_PER_GROUP] * 3 + [sum(lengths) - 3 * ROWS_PER_GROUP]
     assert all(table["n"].num_chunks == 1 for table in tables)
     assert [n for table in tables for n in table["n"].to_pylist()] == list(range(sum(lengths)))
+
+
+@pytest.mark.parametrize("lengths", [[5], [4], [9], [3, 7], [8, 1], [12, 0, 1]])
+def test_the_engine_reads_batches_of_any_length(warehouse: Warehouse, lengths: list[int]) -> None:
+    """A struct in a struct survives wherever the batches were cut, also where the last table is the rest of one batch."""
+    values = [{"chosen": {"line_number": n}} for n in range(sum(lengths))]
+    schema = pa.schema([("provenance", pa.struct([("chosen", pa.struct([("line_number", pa.int64())]))]))])
+    read = []
+    for table in fixed_batches(batches_of(lengths, schema, values), schema, rows=4):
+        with warehouse.lent("written", table):
+            read += [value for (value,) in warehouse.execute("from written")]
+    assert read == values
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])
