@@ -69,6 +69,6 @@ lock: $(STAMP) ## Write requirements.lock and requirements-bench.lock anew from 
 	$(LOCK) --extra dev --output-file requirements.lock pyproject.toml
 	$(LOCK) --extra bench --constraint requirements.lock --output-file requirements-bench.lock pyproject.toml
 
-clean: ## Remove what runs and tools have made (not the virtual environment).
+clean: ## Remove what runs and tools have made (not the virtual environments).
 	rm -rf warehouse/etl.duckdb* warehouse/.etl exports/rag exports/sft exports/preference exports/quarantine reports/distillation
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build

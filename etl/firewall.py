@@ -151,6 +151,7 @@ def audit(run: Run, written: Written, rows: Callable[[], pa.RecordBatchReader], 
     ``rows`` gives the relation's rows once more, to tell which one differs. The rows of a ``dataset`` then pass the
     firewall; a quarantine has none to pass. Raises AuditError, FirewallError.
     """
+    file = _published(written.jsonl)
     is_compared = is_noted = False
     files = ahead(_parquet(written.parquet, written.schema)), ahead(_jsonl(written.jsonl, written.schema))
     for columnar, text, digest in zip_longest(*files, written.digests):
@@ -159,10 +160,10 @@ def audit(run: Run, written: Written, rows: Callable[[], pa.RecordBatchReader], 
             _require_same(rows(), written)
             is_compared = True
         if dataset:
-            _note(run, dataset, text, written.jsonl, is_first=not is_noted)
+            _note(run, dataset, text, file, is_first=not is_noted)
             is_noted = True
     if is_noted and dataset:
-        refuse_forbidden(run, dataset, _published(written.jsonl))
+        refuse_forbidden(run, dataset, file)
         for table in ("written", "written_chosen"):
             run.warehouse.execute(f"drop table if exists raw.main.{table}")
 
@@ -201,10 +202,10 @@ def refuse_forbidden(run: Run, dataset: str, file: str) -> None:
             raise FirewallError(f"{file}: the row {row} is {category}, which may never enter {dataset}.")
 
 
-def _note(run: Run, dataset: str, rows: pa.Table, file: Path, *, is_first: bool) -> None:
+def _note(run: Run, dataset: str, rows: pa.Table, file: str, *, is_first: bool) -> None:
     """Keep what must be known of written rows; those of the other file are equal to them."""
     if dataset == "preference" and pc.any(pc.equal(rows["chosen"], rows["rejected"])).as_py():
-        raise FirewallError(f"{_published(file)}: a pair has one text on both sides.")
+        raise FirewallError(f"{file}: a pair has one text on both sides.")
     into = "create or replace table raw.main.written as" if is_first else "insert into raw.main.written"
     with run.warehouse.lent("written_rows", rows):
         run.warehouse.execute(f"{into} {_NOTED[dataset]}")

@@ -29,6 +29,7 @@ with pair as (
         and rejected.rank <= setting.max_pairs_per_task
 ),
 
+-- A hash can only tell texts apart: where both sides have the same one, and only there, the texts themselves are compared.
 with_one_text as (
     select
         pair.chosen_source_path,

@@ -63,6 +63,7 @@ select
     run.evidence_id,
     run.task_id,
     run.category,
+    -- no record that stands in a pair lacks a counterpart, so what became of its pairs can be asked first
     case
         when ineligible.line_number is not null then 'ineligible'
         when counted.source_path is null then 'not_a_side'
