@@ -57,17 +57,17 @@ class _Half(NamedTuple):
     contract: type[pa_polars.DataFrameModel]
     sorted_at_once: int
 
-    def rows(self, run: Run, total: int) -> pa.RecordBatchReader:
+    def schema(self, run: Run) -> pa.Schema:
+        """Return the columns of the written rows and their types."""
+        with run.warehouse.batches(self.relation, columns_of(self.contract), "false") as rows:
+            return utc(rows.schema)
+
+    def rows(self, run: Run, total: int) -> Iterator[pa.RecordBatch]:
         """Stream the rows, ``total`` of them, in the order in which they are written."""
         columns = columns_of(self.contract)
-
-        def sorted_parts() -> Iterator[pa.RecordBatch]:
-            for ids in _ranges(ceil(total / self.sorted_at_once) or 1):
-                with run.warehouse.batches(self.relation, columns, f"({self.where}) and {ids}", ORDER) as rows:
-                    yield from rows
-
-        schema = run.warehouse.batches(self.relation, columns, "false").schema
-        return pa.RecordBatchReader.from_batches(schema, sorted_parts())
+        for ids in _ranges(ceil(total / self.sorted_at_once) or 1):
+            with run.warehouse.batches(self.relation, columns, f"({self.where}) and {ids}", ORDER) as rows:
+                yield from rows
 
 
 def _ranges(parts: int) -> list[str]:
@@ -85,16 +85,18 @@ def _export_half(run: Run, dataset: Dataset, half: _Half) -> None:
 
 
 def _write(run: Run, dataset: Dataset, half: _Half, total: int) -> Written:
-    rows = half.rows(run, total)
-    schema = utc(rows.schema)
+    schema = half.schema(run)
     metadata = {
         "dataset": dataset.name if half.stem == dataset.stem else half.stem,
         "schema_version": SCHEMA_VERSION,
         "settings_hash": run.settings_hash(f"export-{dataset.name}"),
     }
     done = 0
-    with DatasetWriter(run.exports / half.stem, schema, metadata) as writer:
-        for table in ahead(fixed_batches(rows, rows.schema)):
+    with (
+        DatasetWriter(run.exports / half.stem, schema, metadata) as writer,
+        ahead(fixed_batches(half.rows(run, total))) as tables,
+    ):
+        for table in tables:
             batch = table.cast(schema)
             _validate(batch, half.contract, half.stem)
             writer.write(batch)

@@ -75,9 +75,7 @@ def write_text(file: Path, text: str) -> None:
     sync_folder(file.parent)
 
 
-def fixed_batches(
-    reader: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int = ROWS_PER_GROUP
-) -> Iterator[pa.Table]:
+def fixed_batches(batches: Iterable[pa.RecordBatch], rows: int = ROWS_PER_GROUP) -> Iterator[pa.Table]:
     """Cut a stream of batches of any length into tables of exactly ``rows`` rows in one chunk, the last one shorter.
 
     One chunk, because Parquet's pages end where chunks end: with the engine's own chunks the bytes would depend on its
@@ -85,24 +83,24 @@ def fixed_batches(
     """
     waiting: list[pa.RecordBatch] = []
     held = 0
-    for batch in reader:
+    for batch in batches:
         start = 0
         while held + batch.num_rows - start >= rows:
             cut = rows - held
-            yield _in_one_chunk([*waiting, batch.slice(start, cut)], schema)
+            yield _in_one_chunk([*waiting, batch.slice(start, cut)])
             start += cut
             waiting, held = [], 0
         if start < batch.num_rows:
             waiting.append(batch.slice(start))
             held += batch.num_rows - start
     if held:
-        yield _in_one_chunk(waiting, schema)
+        yield _in_one_chunk(waiting)
 
 
-def _in_one_chunk(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+def _in_one_chunk(batches: list[pa.RecordBatch]) -> pa.Table:
     """Join batches; the rest of one is copied too, for it begins at an offset, below which the engine reads no struct."""
     is_whole = len(batches) == 1 and batches[0].column(0).offset == 0
-    return pa.Table.from_batches([batches[0] if is_whole else pa.concat_batches(batches)], schema)
+    return pa.Table.from_batches([batches[0] if is_whole else pa.concat_batches(batches)])
 
 
 def digest_of(rows: pa.Table) -> bytes:

@@ -3,7 +3,7 @@
 It trusts neither the views' admission nor a row's own label: each id's category is looked up in ``scored.run``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO
@@ -145,7 +145,7 @@ limit 1
 }
 
 
-def audit(run: Run, written: Written, rows: Callable[[], pa.RecordBatchReader], dataset: str | None = None) -> None:
+def audit(run: Run, written: Written, rows: Callable[[], Iterable[pa.RecordBatch]], dataset: str | None = None) -> None:
     """Read a JSONL and a Parquet file back from disk, compare them in full with each other and with what was to be written.
 
     ``rows`` gives the relation's rows once more, to tell which one differs. The rows of a ``dataset`` then pass the
@@ -153,24 +153,25 @@ def audit(run: Run, written: Written, rows: Callable[[], pa.RecordBatchReader], 
     """
     file = _published(written.jsonl)
     is_compared = is_noted = False
-    files = ahead(_parquet(written.parquet, written.schema)), ahead(_jsonl(written.jsonl, written.schema))
-    for columnar, text, digest in zip_longest(*files, written.digests):
-        is_same = columnar is not None and columnar.equals(text) and digest_of(columnar) == digest
-        if not is_same and not is_compared:
-            _require_same(rows(), written)
-            is_compared = True
-        if dataset:
-            _note(run, dataset, text, file, is_first=not is_noted)
-            is_noted = True
+    columns, lines = _parquet(written.parquet, written.schema), _jsonl(written.jsonl, written.schema)
+    with ahead(columns) as from_parquet, ahead(lines) as from_jsonl:
+        for columnar, text, digest in zip_longest(from_parquet, from_jsonl, written.digests):
+            is_same = columnar is not None and columnar.equals(text) and digest_of(columnar) == digest
+            if not is_same and not is_compared:
+                _require_same(rows(), written)
+                is_compared = True
+            if dataset:
+                _note(run, dataset, text, file, is_first=not is_noted)
+                is_noted = True
     if is_noted and dataset:
         refuse_forbidden(run, dataset, file)
         for table in ("written", "written_chosen"):
             run.warehouse.execute(f"drop table if exists raw.main.{table}")
 
 
-def _require_same(rows: pa.RecordBatchReader, written: Written) -> None:
+def _require_same(rows: Iterable[pa.RecordBatch], written: Written) -> None:
     """Raise AuditError where one of the files is not what the relation is, naming the first row that differs."""
-    expected = (table.cast(written.schema) for table in fixed_batches(rows, rows.schema))
+    expected = (table.cast(written.schema) for table in fixed_batches(rows))
     files = _parquet(written.parquet, written.schema), _jsonl(written.jsonl, written.schema)
     row = 0
     for ours, columnar, text in zip_longest(expected, *files):
@@ -220,12 +221,12 @@ def _parquet(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     with pq.ParquetFile(file) as parquet:
         if not parquet.schema_arrow.equals(schema):
             raise AuditError(f"{_published(file)}: its columns or types are not those of the dataset.")
-        yield from fixed_batches(parquet.iter_batches(ROWS_PER_GROUP), parquet.schema_arrow)
+        yield from fixed_batches(parquet.iter_batches(ROWS_PER_GROUP))
 
 
 def _jsonl(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     with file.open("rb") as stream:
-        yield from fixed_batches((batch for rows in _parsed(stream, schema) for batch in rows.to_batches()), schema)
+        yield from fixed_batches(batch for rows in _parsed(stream, schema) for batch in rows.to_batches())
 
 
 def _parsed(stream: BinaryIO, schema: pa.Schema) -> Iterator[pa.Table]:

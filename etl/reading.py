@@ -13,6 +13,7 @@ from typing import IO, NamedTuple, Protocol
 from backports import zstd
 
 from etl.evidence import EvidenceFile
+from etl.signals import stop_if_told
 
 CHUNK = 1 << 20
 
@@ -88,6 +89,7 @@ class LineReader:
         with self._opened() as raw:
             left = known.bytes
             while left and (chunk := raw.read(min(CHUNK, left))):
+                stop_if_told()
                 begin.update(chunk)
                 left -= len(chunk)
         if begin.hexdigest() != known.sha256:
@@ -130,6 +132,7 @@ class LineReader:
 
     def take(self, chunk: bytes) -> None:
         """Note bytes that came from disk."""
+        stop_if_told()
         self._hash.update(chunk)
         self.bytes += len(chunk)
 

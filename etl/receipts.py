@@ -20,6 +20,7 @@ from etl.history import store_stage
 from etl.ledger import STAGE_NAMES, Draft, RunHeader, timestamp_of
 from etl.pipeline import KEY, Observer, Stage
 from etl.run import Clock, Run
+from etl.signals import stop_if_told
 from etl.warehouse import Warehouse
 
 #: What is hashed of a relation, and in which order: the columns that make a row what it is.
@@ -229,6 +230,7 @@ def _read(file: Path) -> tuple[str, int, int]:
     size = lines = 0
     with file.open("rb", buffering=0) as stream:
         while chunk := stream.read(1 << 20):
+            stop_if_told()
             digest.update(chunk)
             size += len(chunk)
             lines += chunk.count(b"\n")

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from etl.publish import Workshop, move_reports
 from etl.receipts import Recorder
 from etl.run import Clock, Progress, Run, silent
 from etl.settings import Manifest, Settings
-from etl.signals import ignore, interruptible
+from etl.signals import ignore, interruptible, stoppable
 from etl.stamps import write_stamps
 from etl.states import carry_states, keep_states
 from etl.views import Sql
@@ -73,7 +73,7 @@ def execute(request: Request) -> Outcome:
     sql = Sql.of(project.overlay)
     evidence = find_evidence(project.evidence, request.settings.follow_links)
     workshop = Workshop(project)
-    with interruptible(_nothing), workshop.held():
+    with interruptible(), workshop.held():
         workshop.recover(lambda entry: write_cut_run(project, entry))
         try:
             workshop.clear()
@@ -82,10 +82,6 @@ def execute(request: Request) -> Outcome:
                 return _held_run(request, sql, workshop, history, evidence)
         finally:
             workshop.abandon()
-
-
-def _nothing() -> None:
-    """Interrupt nothing: before and after the stages no statement takes long."""
 
 
 def _held_run(
@@ -110,7 +106,7 @@ def _held_run(
     try:
         if stages or project.warehouse.stat().st_size <= COPIED_BYTES:
             warehouse = _begun_warehouse(request, sql, workshop, base)
-        with interruptible(warehouse.interrupt if warehouse else _nothing):
+        with stoppable(warehouse.interrupt) if warehouse else nullcontext():
             recorder.carry_over(reused)
             if warehouse:
                 untouched = base.untouched if base else frozenset()
@@ -193,7 +189,8 @@ def foresee(request: Request) -> list[Book]:
         if request.known_paths is not None:
             warehouse.replace("policy.known_path", pa.table({"path": pa.array(request.known_paths.paths, pa.string())}))
         run = Run(request.project, request.settings, sql, warehouse, Path(os.devnull), request.progress)
-        run_all(run, tuple(stage for stage in STAGES if not stage.exports))
+        with stoppable(warehouse.interrupt):
+            run_all(run, tuple(stage for stage in STAGES if not stage.exports))
         books = {book["stage"]: Book.model_validate(book) for book in warehouse.dicts("from receipts.book")}
         return [books[stage.name] for stage in request.stages]
     finally:

@@ -1,31 +1,41 @@
 """Two things at once, in order: a thread reads ahead of its consumer, or works behind its producer.
 
-Everything heavy here (the engine, compression, parsing, hashing of large blocks) lets other threads run meanwhile.
+Everything heavy here (the engine, compression, parsing, hashing of large blocks) lets other threads run meanwhile. Threads end
+with their ``with`` blocks, also those of a run that is told to stop, which ends at their next step.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+from etl.signals import stop_if_told
 
 T = TypeVar("T")
 
 _END: Any = object()
 
 
-def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
-    """Yield the items, of which a thread has up to ``depth`` ready before they are asked for.
+@contextmanager
+def ahead(items: Iterable[T], depth: int = 2) -> Iterator[Iterator[T]]:
+    """Give the items, of which a thread has up to ``depth`` ready before they are asked for.
 
-    What the items raise is raised here, in its turn.
+    What the items raise is raised where they are asked for, in its turn.
     """
     reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
     iterator = iter(items)
-    try:
+
+    def ready_items() -> Iterator[T]:
         ready = deque(reader.submit(next, iterator, _END) for _ in range(depth))
         while (item := ready.popleft().result()) is not _END:
+            stop_if_told()
             ready.append(reader.submit(next, iterator, _END))
             yield item
+
+    try:
+        yield ready_items()
     finally:
         reader.shutdown(cancel_futures=True)
 
@@ -43,6 +53,7 @@ class Behind:
 
     def give(self, job: Callable[..., None], *arguments: Any) -> None:
         """Have ``job(*arguments)`` done after all that was given before."""
+        stop_if_told()
         while len(self._undone) >= self._depth:
             self._undone.popleft().result()
         self._undone.append(self._worker.submit(job, *arguments))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
+from weakref import ref
 
 import duckdb
 import pyarrow as pa
@@ -37,12 +37,13 @@ class Warehouse:
     """One open warehouse, in a file or in memory."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, cursors: "WeakSet[duckdb.DuckDBPyConnection] | None" = None
+        self, connection: duckdb.DuckDBPyConnection, cursors: "list[ref[duckdb.DuckDBPyConnection]] | None" = None
     ) -> None:
         self._connection = connection
         self._materialised: list[str] = []
-        #: All cursors on the warehouse, whoever opened them: to interrupt one is to interrupt all.
-        self._cursors = WeakSet[duckdb.DuckDBPyConnection]() if cursors is None else cursors
+        #: All cursors on the warehouse, whoever opened them: to interrupt one is to interrupt all. A list, because one thread
+        #: may add to it while another reads it.
+        self._cursors: list[ref[duckdb.DuckDBPyConnection]] = [] if cursors is None else cursors
 
     @classmethod
     def create(
@@ -105,7 +106,7 @@ class Warehouse:
         """Return the same warehouse for another thread."""
         with _named_errors():
             cursor = self._connection.cursor()
-        self._cursors.add(cursor)
+        self._cursors.append(ref(cursor))
         return Warehouse(cursor, self._cursors)
 
     def materialise(self, view: str) -> None:
@@ -135,9 +136,10 @@ class Warehouse:
 
     def interrupt(self) -> None:
         """Stop what another thread computes here, if anything; it raises StageError."""
-        for connection in (self._connection, *self._cursors):
+        for connection in (self._connection, *(cursor() for cursor in tuple(self._cursors))):
             with suppress(duckdb.Error):
-                connection.interrupt()
+                if connection is not None:
+                    connection.interrupt()
 
     def close(self) -> None:
         """Close it; closing twice is fine."""
@@ -190,7 +192,7 @@ class Warehouse:
         # A cursor of its own: DuckDB refuses another statement while a result of the connection is unread.
         try:
             cursor = self._connection.cursor()
-            self._cursors.add(cursor)
+            self._cursors.append(ref(cursor))
             rows = cursor.table(relation)
             if where is not None:
                 rows = rows.filter(where)

@@ -185,7 +185,7 @@ def test_batches_have_a_fixed_length() -> None:
     schema = pa.schema([("n", pa.int64())])
     lengths = [3, 0, 9_999, 25_001, 1]
     batches = batches_of(lengths, schema, list(range(sum(lengths))))
-    tables = list(fixed_batches(batches, schema))
+    tables = list(fixed_batches(batches))
     assert [table.num_rows for table in tables] == [ROWS_PER_GROUP] * 3 + [sum(lengths) - 3 * ROWS_PER_GROUP]
     assert all(table["n"].num_chunks == 1 for table in tables)
     assert [n for table in tables for n in table["n"].to_pylist()] == list(range(sum(lengths)))
@@ -197,7 +197,7 @@ def test_the_engine_reads_batches_of_any_length(warehouse: Warehouse, lengths: l
     values = [{"chosen": {"line_number": n}} for n in range(sum(lengths))]
     schema = pa.schema([("provenance", pa.struct([("chosen", pa.struct([("line_number", pa.int64())]))]))])
     read = []
-    for table in fixed_batches(batches_of(lengths, schema, values), schema, rows=4):
+    for table in fixed_batches(batches_of(lengths, schema, values), rows=4):
         with warehouse.lent("written", table):
             read += [value for (value,) in warehouse.execute("from written")]
     assert read == values

@@ -16,25 +16,34 @@ def failing_at(number: int) -> Iterator[int]:
 
 def test_items_come_in_their_order() -> None:
     """What is read ahead comes out as it went in, also where there is nothing."""
-    assert list(ahead(range(100))) == list(range(100))
-    assert list(ahead([])) == []
-    assert list(ahead([None, None])) == [None, None]
+    for items in (list(range(100)), [], [None, None]):
+        with ahead(items) as ready:
+            assert list(ready) == items
 
 
 def test_an_error_of_the_items_comes_in_its_turn() -> None:
     """The items before the one that fails are given; then the error is raised."""
-    items = ahead(failing_at(3))
-    assert [next(items), next(items), next(items)] == [0, 1, 2]
-    with pytest.raises(ValueError, match="no more"):
-        next(items)
+    with ahead(failing_at(3)) as ready:
+        assert [next(ready), next(ready), next(ready)] == [0, 1, 2]
+        with pytest.raises(ValueError, match="no more"):
+            next(ready)
 
 
 def test_who_stops_early_leaves_no_thread() -> None:
     """A consumer that stops leaves nothing running."""
     before = threading.active_count()
-    items = ahead(range(1000))
-    assert next(items) == 0
-    items.close()  # type: ignore[attr-defined]
+    with ahead(range(1000)) as ready:
+        assert next(ready) == 0
+    assert threading.active_count() == before
+
+
+def test_who_fails_leaves_no_thread() -> None:
+    """A consumer that fails leaves nothing running either, though its error still holds on to what it had at hand."""
+    before = threading.active_count()
+    with pytest.raises(KeyError) as failure, ahead(range(1000)) as ready:  # noqa: PT012 - the block is what is tested
+        next(ready)
+        raise KeyError
+    assert failure.traceback
     assert threading.active_count() == before
 
 

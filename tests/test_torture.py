@@ -33,6 +33,8 @@ from etl.project import Project
 from etl.publish import Workshop
 
 KILLS = int(os.environ.get("ETL_KILLS", "30"))
+#: A run is told to stop at so many moments of each of its long stages, by each signal.
+SIGNALS_PER_STAGE = max(1, KILLS // 10)
 SEED = int(os.environ.get("ETL_TORTURE_SEED", "8"))
 CROWD, CROWDS = 8, 10
 READ_RUNS = 20
@@ -395,15 +397,16 @@ def is_in(root: Path, stage: str) -> bool:
     return bool(journal(root).get("draft", {}).get("started") == stage)
 
 
-@pytest.mark.parametrize("stage", ["collect", "export-rag", "export-preference"])
+@pytest.mark.parametrize("stage", ["collect", "export-rag", "export-sft", "export-preference"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_signal(root: Path, many: Path, number: signal.Signals, stage: str) -> None:
+@pytest.mark.parametrize("moment", range(SIGNALS_PER_STAGE))
+def test_signal(root: Path, many: Path, moment: int, number: signal.Signals, stage: str) -> None:
     """A run that is told to stop ends at once, with a sentence, exit code 1, receipts, and the old version in place."""
     before, earlier = Version.read(root), runs(root)
     shutil.copy(many / "evidence.jsonl", root / "evidence")
     process = start(root)
     wait(process, lambda: is_in(root, stage))
-    time.sleep(random.Random(f"{SEED} {number} {stage}").uniform(0, 0.8))
+    time.sleep(random.Random(f"{SEED} {number} {stage} {moment}").uniform(0, 0.8))
     assert process.poll() is None, "the run ended before it was told to stop"
     exit_code, stderr = stop(process, number)
     assert (exit_code, bool(SENTENCE.fullmatch(stderr))) == (1, True), stderr

@@ -385,9 +385,10 @@ def sql(
 ) -> Answer:
     """Query the published warehouse; nothing can be written, and no other file be read."""
     from etl.console import show_rows
+    from etl.signals import stoppable
     from etl.warehouse import Warehouse
 
-    with Warehouse.published(_recovered(project_at(root)).warehouse) as warehouse:
+    with Warehouse.published(_recovered(project_at(root)).warehouse) as warehouse, stoppable(warehouse.interrupt):
         names, rows = warehouse.query(query)
     return Answer([dict(zip(names, row, strict=True)) for row in rows], partial(show_rows, names, rows))
 
