@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.errors import MachineError, NotFoundError, SqlError, StageError, UsageError, WarehouseError
-from etl.memory import engine_limit
+from etl.memory import KEPT_PART, engine_limit
 from etl.plain import distinct_names
 from etl.settings import Settings
 from etl.views import Sql, View
@@ -57,7 +57,9 @@ class Warehouse:
         config: dict[str, str | bool | int | float | list[str]] = dict(_CLOSED)
         if settings.threads is not None:
             config["threads"] = settings.threads
-        config["memory_limit"] = f"{engine_limit(settings.memory_limit)}B"
+        memory = engine_limit(settings.memory_limit)
+        config["memory_limit"] = f"{memory}B"
+        config["block_allocator_memory"] = f"{memory // KEPT_PART}B"
         spill = file.parent / "spill" if file else Path(tempfile.gettempdir()) / f"etl-spill-{os.getpid()}"
         config["temp_directory"] = str(spill)
         with _named_errors():

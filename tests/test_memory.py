@@ -1,11 +1,14 @@
 """The setting memory_limit, and the engine's part of it."""
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from etl import memory
-from etl.memory import OTHERS, engine_limit, machine_memory
+from etl.memory import KEPT_PART, OTHERS, engine_limit, machine_memory
 from etl.settings import Settings
 from etl.views import Sql
 from etl.warehouse import Warehouse
@@ -40,8 +43,37 @@ def test_the_default_is_half_of_what_there_is(monkeypatch: pytest.MonkeyPatch, t
 def test_the_engine_is_told(sql: Sql) -> None:
     """The warehouse's engine has the limit that the setting leaves it."""
     warehouse = Warehouse.create(sql, Settings(memory_limit="1GiB"), views=())
-    told = warehouse.one("select current_setting('memory_limit')")
+    told = warehouse.execute("select current_setting('memory_limit'), current_setting('block_allocator_memory')")[0]
     warehouse.close()
-    number, unit = told.split()
-    assert unit == "MiB"
-    assert float(number) == pytest.approx(2**30 / 2 / 2**20, abs=0.2)
+    numbers, units = zip(*(size.split() for size in told), strict=True)
+    assert units == ("MiB", "MiB")
+    assert [float(number) for number in numbers] == pytest.approx([512, 512 / KEPT_PART], abs=0.2)
+
+
+#: Touches as much memory as it is told, frees it, and says how many pages it took to do so once more.
+AGAIN = """
+import resource
+from etl.memory import keep_freed_memory
+
+{keep}
+def touch():
+    for _ in range(20):
+        blocks = [bytearray(b"x") * (1 << 20) for _ in range(20)]
+touch()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+touch()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator is told")
+def test_freed_memory_is_used_again() -> None:
+    """Memory that was had and freed is had again without asking the kernel for a page of it."""
+    pages = {keep: int(run_python(AGAIN.format(keep=keep))) for keep in ("", "keep_freed_memory()")}
+    assert pages[""] > 10_000
+    assert pages["keep_freed_memory()"] < 100
+
+
+def run_python(program: str) -> str:
+    """Run a program in a process of its own and return what it prints."""
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
