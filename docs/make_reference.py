@@ -10,6 +10,7 @@ from etl.schemas import DOCUMENTS, file_of, schema_text
 from etl.settings import Settings
 from etl.views import Sql
 from etl.warehouse import Warehouse
+from etl.warehouse.published import PublishedWarehouse
 
 HERE = Path(__file__).parent
 
@@ -32,7 +33,7 @@ def data_dictionary() -> str:
         file = Path(folder) / "etl.duckdb"
         sql = Sql.of(Path(folder) / "no-overlay")
         Warehouse.create(sql, Settings(), file).finish(sql)
-        with Warehouse.published(file) as warehouse:
+        with PublishedWarehouse.open(file) as warehouse:
             return _dictionary_of(warehouse)
 
 

@@ -18,7 +18,7 @@ from etl.replay import replay
 from etl.runner import Outcome, Request, execute
 from etl.settings import Settings, read_known_paths
 from etl.views import Sql
-from etl.warehouse import Warehouse
+from etl.warehouse.published import PublishedWarehouse
 
 FIXTURE = Path(__file__).parent / "fixture"
 
@@ -122,7 +122,7 @@ def _runs_and_counts(trial: _Trial) -> str:
 
 
 def _books_balance(trial: _Trial) -> str:
-    with Warehouse.published(trial.project.warehouse) as warehouse:
+    with PublishedWarehouse.open(trial.project.warehouse) as warehouse:
         broken = warehouse.execute("select problem from receipts.imbalance")
         lost = warehouse.one(
             "select count(*) from scored.run as run anti join pairs.record as pairing "
@@ -142,7 +142,7 @@ def _failures_are_visible(trial: _Trial) -> str:
 
 
 def _nothing_leaks(trial: _Trial) -> str:
-    with Warehouse.published(trial.project.warehouse) as warehouse:
+    with PublishedWarehouse.open(trial.project.warehouse) as warehouse:
         categories = dict(warehouse.execute("select evidence_id, category from scored.run"))
         ids = {name: dict(warehouse.execute(f"select {name}_id, evidence_id from datasets.way")) for name in ADMITTED}
     for name, file in (("rag", "playbooks"), ("sft", "instruction_response")):

@@ -17,6 +17,7 @@ from etl.publish import Workshop
 from etl.settings import Settings
 from etl.views import Sql
 from etl.warehouse import Warehouse, duckdb_version
+from etl.warehouse.published import PublishedWarehouse
 
 #: A run needs room for the warehouse, the JSONL and the Parquet beside the published version: measured at under 4 times
 #: the unpacked evidence; compressed evidence needs more.
@@ -93,7 +94,7 @@ def _warehouse(project: Project) -> Check:
     if not project.warehouse.is_file():
         return Check("published", "warn", "nothing is published yet; etl run-all does it")
     try:
-        with Warehouse.published(project.warehouse) as warehouse:
+        with PublishedWarehouse.open(project.warehouse) as warehouse:
             records = warehouse.one("select count(*) from evidence.record")
     except EtlError as error:
         return Check("published", "failed", str(error))

@@ -20,6 +20,7 @@ from etl.settings import Settings
 from etl.stamps import HISTORY, WAREHOUSE, read_stamps, stamp_of
 from etl.views import Sql
 from etl.warehouse import Warehouse
+from etl.warehouse.published import PublishedWarehouse
 
 TABLES = ("run", "stage", "file", "file_column", "reason", "fate", "message")
 
@@ -32,10 +33,10 @@ def load_history(project: Project, sql: Sql, settings: Settings, copy_in: Path |
     views = [view for view in sql.views if view.schema == "drift" or view.qualified == "receipts.imbalance"]
     history = Warehouse.create(sql, settings, views=views)
     if is_as_published(project) and stamp_of(project.history) == read_stamps(project.published_stamps).get(HISTORY):
-        with Warehouse.published(project.history) as published:
+        with PublishedWarehouse.open(project.history) as published:
             copy_receipts(published, history)
     elif project.warehouse.is_file():
-        with Warehouse.published(project.warehouse, copy_in) as published:
+        with PublishedWarehouse.open(project.warehouse, copy_in) as published:
             copy_receipts(published, history)
     known = {row[0] for row in history.execute("select run_id from receipts.run")}
     for folder in sorted(project.reports.glob("*/")):

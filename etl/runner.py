@@ -30,6 +30,7 @@ from etl.stamps import write_stamps
 from etl.states import carry_states, keep_states
 from etl.views import Sql
 from etl.warehouse import Warehouse
+from etl.warehouse.published import PublishedWarehouse
 
 #: Where every stage is reused, a warehouse of up to so many bytes is copied to take in the run's receipts at once; to copy a
 #: larger one would be the whole cost of the run, so it takes them in with its next version, as it does those of failed runs.
@@ -238,7 +239,7 @@ def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
 def _keep_states(request: Request, workshop: Workshop, warehouse: Warehouse, seq: int, base: Published | None) -> None:
     """Write down the state of each row, after those that the published warehouse knows."""
     if not base and request.project.warehouse.is_file():
-        with Warehouse.published(request.project.warehouse, copy_in=workshop.build) as published:
+        with PublishedWarehouse.open(request.project.warehouse, copy_in=workshop.build) as published:
             carry_states(published, warehouse)
     keep_states(warehouse, seq, request.settings.history_runs)
 

@@ -13,6 +13,7 @@ from etl.history import TABLES, newest, read_documents, require_run, store
 from etl.markdown import summary_page
 from etl.project import Project
 from etl.warehouse import Warehouse
+from etl.warehouse.published import PublishedWarehouse
 
 
 def verify_all(project: Project, pinned: str | None = None, evidence: Path | None = None) -> list[Check]:
@@ -22,7 +23,7 @@ def verify_all(project: Project, pinned: str | None = None, evidence: Path | Non
 
 def _known_runs(project: Project) -> Check:
     try:
-        with Warehouse.published(project.warehouse) as warehouse:
+        with PublishedWarehouse.open(project.warehouse) as warehouse:
             rows = warehouse.execute("select run_id, summary_sha256 from receipts.run order by seq")
     except EtlError as error:
         return Check("warehouse", "unchecked", f"its receipts cannot be read: {error}")

@@ -5,14 +5,17 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from functools import wraps
+from functools import partial, wraps
 from inspect import Parameter, signature
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import typer
 
 from etl.cli.options import AsJson, Debug
 from etl.errors import EtlError
+
+if TYPE_CHECKING:
+    from etl.answers import Check
 
 
 class Answer(NamedTuple):
@@ -22,6 +25,14 @@ class Answer(NamedTuple):
     show: Callable[[], None]
     exit_code: int = 0
     error: BaseException | None = None
+
+
+def checked(title: str, checks: "list[Check]") -> Answer:
+    """Return the answer of a command that checks things: exit code 1 if one is wrong."""
+    from etl.console import show_checks
+
+    is_well = all(check.status != "failed" for check in checks)
+    return Answer(checks, partial(show_checks, title, checks), 0 if is_well else 1)
 
 
 def answered(command: Callable[..., Answer]) -> Callable[..., None]:

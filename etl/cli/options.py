@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etl.cli.opening import project_at
 from etl.errors import SettingError, UsageError
 
 if TYPE_CHECKING:
     from etl.pipeline import Stage
-    from etl.project import Project
     from etl.run import Progress
     from etl.runner import Request
-    from etl.settings import Settings
 
 Root = Annotated[Path, typer.Option("--root", help="Where warehouse/, exports/, reports/ and an overlay sql/ are.")]
 Evidence = Annotated[Path | None, typer.Option("--evidence", help="The evidence folder (default: ROOT/evidence).")]
@@ -100,22 +99,6 @@ class Manner:
         asked = inputs.request(_stages(stages), self.threshold)
         clock = Clock(_time(self.recorded_at))
         return replace(asked, clock=clock, progress=progress, fail_fast=self.fail_fast, force=self.force)
-
-
-def project_at(root: Path, evidence: Path | None = None) -> "Project":
-    """Return the project of a root. Raises UsageError where there is no such folder."""
-    from etl.project import Project
-
-    if not root.is_dir():
-        raise UsageError(f"{root}: there is no such folder; name the root with --root DIR.")
-    return Project.at(root, evidence)
-
-
-def settings_of(assignments: list[str] | None = None, threshold: float | None = None) -> "Settings":
-    """Return the settings of a command that runs no stage. Raises SettingError."""
-    from etl.settings import parse_settings
-
-    return parse_settings(assignments or [], drift_threshold=threshold)
 
 
 def require_one_of(flags: dict[str, object]) -> None:

@@ -1,0 +1,55 @@
+"""What commands go out from: the project of a root, its settings, and the history of its runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etl.errors import UsageError
+
+if TYPE_CHECKING:
+    from etl.project import Project
+    from etl.settings import Settings
+    from etl.warehouse import Warehouse
+
+
+def project_at(root: Path, evidence: Path | None = None) -> "Project":
+    """Return the project of a root. Raises UsageError where there is no such folder."""
+    from etl.project import Project
+
+    if not root.is_dir():
+        raise UsageError(f"{root}: there is no such folder; name the root with --root DIR.")
+    return Project.at(root, evidence)
+
+
+def settings_of(assignments: list[str] | None = None, threshold: float | None = None) -> "Settings":
+    """Return the settings of a command that runs no stage. Raises SettingError."""
+    from etl.settings import parse_settings
+
+    return parse_settings(assignments or [], drift_threshold=threshold)
+
+
+def recovered(project: "Project") -> "Project":
+    """Finish what a cut run left, as every command does first."""
+    from etl.publish import Workshop
+
+    workshop = Workshop(project)
+    if workshop.journal.is_file():
+        from etl.runner import write_cut_run
+
+        workshop.recover_if_cut(lambda entry: write_cut_run(project, entry))
+    return project
+
+
+@contextmanager
+def opened_history(project: "Project", settings: "Settings | None" = None) -> "Iterator[Warehouse]":
+    """Give the receipts of all runs, in memory, for a while; after what a cut run left is finished."""
+    from etl.history import load_history
+    from etl.views import Sql
+
+    project = recovered(project)
+    history = load_history(project, Sql.of(project.overlay), settings or settings_of())
+    try:
+        yield history
+    finally:
+        history.close()
