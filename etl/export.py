@@ -1,6 +1,6 @@
 """The export stages: one relation becomes a dataset and its quarantine, validated batch by batch as it is written."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from math import ceil
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from etl.errors import ContractError
 from etl.files import DatasetWriter, Written, fixed_batches, utc
 from etl.firewall import audit
 from etl.run import Run
-from etl.threads import Behind, ahead
+from etl.threads import ahead, at_once
 
 #: The version of the datasets' columns, written into every Parquet file.
 SCHEMA_VERSION = "1"
@@ -35,42 +35,61 @@ TABLES_PER_CHECK = 4
 DATASET_BY_NAME = {dataset.name: dataset for dataset in DATASETS}
 
 
-def export(run: Run, name: str) -> None:
-    """Write the dataset ``name`` and its quarantine, both at once, and read them back from disk to audit them.
+#: Reads back from disk what was written, and audits it. Raises FirewallError or AuditError where the bytes are wrong.
+Proof = Callable[[], object]
 
-    Raises ContractError where a batch breaks its schema, FirewallError or AuditError where the written bytes are wrong.
+
+def export(run: Run, name: str) -> Proof:
+    """Write the dataset ``name`` and its quarantine, both at once, and return what reads them back.
+
+    Raises ContractError where a batch breaks its schema.
     """
     dataset = DATASET_BY_NAME[name]
     run.warehouse.materialise(dataset.fates)
-    shipped = _Half(dataset.relation, dataset.ships, dataset.stem, dataset.contract, ROWS_PER_SORT)
-    refused = _Half(dataset.relation, REFUSED, dataset.quarantine_stem, dataset.quarantine, REFUSED_PER_SORT)
-    with Behind() as behind:
-        behind.give(_export_half, run.beside(), dataset, shipped)
-        _export_half(run, dataset, refused)
+    halves = (
+        _Half(dataset, dataset.ships, dataset.stem, dataset.contract, ROWS_PER_SORT),
+        _Half(dataset, REFUSED, dataset.quarantine_stem, dataset.quarantine, REFUSED_PER_SORT),
+    )
+    written = at_once(lambda half: _write(run.beside(), half), halves)
+
+    def prove(half: _Half, files: Written) -> None:
+        mine = run.beside()
+        audit(mine, files, lambda: half.rows(mine), name if half.ships else None)
+
+    return lambda: at_once(prove, halves, written)
 
 
 class _Half(NamedTuple):
-    """The rows that ship, or those that are refused: of which relation, under which condition, into which files.
+    """The rows of a dataset that ship, or those that are refused: under which condition, and into which files.
 
     So many of them are sorted at once.
     """
 
-    relation: str
+    dataset: Dataset
     where: str
     stem: str
     contract: type[pa_polars.DataFrameModel]
     sorted_at_once: int
 
+    @property
+    def ships(self) -> bool:
+        """Whether these are the rows that ship."""
+        return self.stem == self.dataset.stem
+
     def schema(self, run: Run) -> pa.Schema:
         """Return the columns of the written rows and their types."""
-        with run.warehouse.batches(self.relation, columns_of(self.contract), "false") as rows:
+        with run.warehouse.batches(self.dataset.relation, columns_of(self.contract), "false") as rows:
             return utc(rows.schema)
 
-    def rows(self, run: Run, total: int) -> Iterator[pa.RecordBatch]:
-        """Stream the rows, ``total`` of them, in the order in which they are written."""
+    def count(self, run: Run) -> int:
+        """Return how many rows there are."""
+        return int(run.warehouse.one(f"select count(*) from {self.dataset.fates} where {self.where}"))
+
+    def rows(self, run: Run) -> Iterator[pa.RecordBatch]:
+        """Stream the rows in the order in which they are written."""
         columns = columns_of(self.contract)
-        for ids in _ranges(ceil(total / self.sorted_at_once) or 1):
-            with run.warehouse.batches(self.relation, columns, f"({self.where}) and {ids}", ORDER) as rows:
+        for ids in _ranges(ceil(self.count(run) / self.sorted_at_once) or 1):
+            with run.warehouse.batches(self.dataset.relation, columns, f"({self.where}) and {ids}", ORDER) as rows:
                 yield from rows
 
 
@@ -82,23 +101,18 @@ def _ranges(parts: int) -> list[str]:
     return [f"{begin} and {end}" for begin, end in zip(begins, ends, strict=True)]
 
 
-def _export_half(run: Run, dataset: Dataset, half: _Half) -> None:
-    total = run.warehouse.one(f"select count(*) from {dataset.fates} where {half.where}")
-    written = _write(run, dataset, half, total)
-    audit(run, written, lambda: half.rows(run, total), dataset.name if half.stem == dataset.stem else None)
-
-
-def _write(run: Run, dataset: Dataset, half: _Half, total: int) -> Written:
+def _write(run: Run, half: _Half) -> Written:
     schema = half.schema(run)
+    name = half.dataset.name
     metadata = {
-        "dataset": dataset.name if half.stem == dataset.stem else half.stem,
+        "dataset": name if half.ships else half.stem,
         "schema_version": SCHEMA_VERSION,
-        "settings_hash": run.settings_hash(f"export-{dataset.name}"),
+        "settings_hash": run.settings_hash(f"export-{name}"),
     }
-    done = 0
+    done, total = 0, half.count(run)
     with (
         DatasetWriter(run.exports / half.stem, schema, metadata) as writer,
-        ahead(fixed_batches(half.rows(run, total))) as tables,
+        ahead(fixed_batches(half.rows(run))) as tables,
     ):
         while some := [table.cast(schema) for table in islice(tables, TABLES_PER_CHECK)]:
             _validate(pa.concat_tables(some), half.contract, half.stem)

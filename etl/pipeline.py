@@ -1,27 +1,31 @@
 """The stages in their order, and the loop over them. Who watches is handed in: no stage reports about itself."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 
 from etl.checks import DATASETS
 from etl.collect import collect
-from etl.export import export
+from etl.export import Proof, export
 from etl.run import Run
+from etl.threads import Behind
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step: what it does, the relations of one grain that it reads and writes, and the files it writes (stems)."""
+    """One step: what it does, the relations of one grain that it reads and writes, and the files it writes (stems).
+
+    What writes files returns what reads them back.
+    """
 
     name: str
-    body: Callable[[Run], None]
+    body: Callable[[Run], Proof | None]
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     exports: tuple[str, ...] = ()
 
 
-#: Called with the stage around its body.
+#: Called with the stage around its body and its proof.
 Observer = Callable[[Stage], AbstractContextManager[None]]
 
 KEY = "source_path, line_number"
@@ -36,15 +40,15 @@ def score(run: Run) -> None:
     run.progress("score", 2, 2)
 
 
-def _exporter(name: str) -> Callable[[Run], None]:
+def _exporter(name: str) -> Callable[[Run], Proof]:
     return lambda run: export(run, name)
 
 
-def export_preference(run: Run) -> None:
+def export_preference(run: Run) -> Proof:
     """Compute the pairs once, then export them."""
     run.warehouse.materialise("pairs.best")
     run.warehouse.materialise("pairs.candidate")
-    export(run, "preference")
+    return export(run, "preference")
 
 
 _STEMS = {dataset.name: (dataset.stem, dataset.quarantine_stem) for dataset in DATASETS}
@@ -59,7 +63,19 @@ STAGES = (
 
 
 def run_all(run: Run, stages: tuple[Stage, ...] = STAGES, observe: Observer = lambda _stage: nullcontext()) -> None:
-    """Run the stages in order; the first that raises stops them."""
-    for stage in stages:
-        with observe(stage):
-            stage.body(run)
+    """Run the stages in order; what one wrote is read back, and written down, while the next one runs.
+
+    The first that raises stops them: the next one may have begun by then.
+    """
+    with Behind(depth=1) as behind:
+        for stage in stages:
+            with ExitStack() as watched:
+                watched.enter_context(observe(stage))
+                proof = stage.body(run)
+                behind.give(_prove, proof, watched.pop_all())
+
+
+def _prove(proof: Proof | None, watched: ExitStack) -> None:
+    with watched:
+        if proof:
+            proof()

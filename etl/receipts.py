@@ -5,10 +5,10 @@ Its facts come from row counts of relations and from the bytes on disk, never fr
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import polars as pl
 import pyarrow as pa
@@ -21,6 +21,7 @@ from etl.ledger import STAGE_NAMES, Draft, RunHeader, timestamp_of
 from etl.pipeline import KEY, Observer, Stage
 from etl.run import Clock, Run
 from etl.signals import stop_if_told
+from etl.threads import at_once
 from etl.warehouse import Warehouse
 
 #: What is hashed of a relation, and in which order: the columns that make a row what it is.
@@ -36,7 +37,7 @@ RELATIONS = {
 
 @dataclass
 class Recorder:
-    """Writes one run down; :meth:`watching` gives the observer of its stages.
+    """Writes one run down; :meth:`watching` gives the observer of its stages, of which two may be under way at once.
 
     ``carried`` are the paths of files whose hashes are an earlier run's, as nobody touched them.
     """
@@ -48,29 +49,41 @@ class Recorder:
     fail_fast: bool = False
     note: Callable[[Draft], None] = lambda _draft: None
     receipts: dict[str, StageReceipt] = field(default_factory=dict)
-    started: str | None = None
+    _begun: list[str] = field(default_factory=list)
+    _ended: set[str] = field(default_factory=set)
+    _noting: Lock = field(default_factory=Lock)
 
     @property
     def draft(self) -> Draft:
-        """What is recorded so far."""
-        return Draft(header=self.header, started=self.started, receipts=self.receipts)
+        """What is recorded so far; a failure is that of the first stage which has begun and not ended, or of the last one."""
+        under_way = [stage for stage in self._begun if stage not in self._ended]
+        started = next(iter(under_way or self._begun[-1:]), None)
+        return Draft(header=self.header, started=started, receipts=dict(self.receipts))
 
     def begin(self, stage: str) -> None:
         """Write down that a stage begins."""
-        self.started = stage
-        self.note(self.draft)
+        with self._noting:
+            self._begun.append(stage)
+            self.note(self.draft)
+
+    def end(self, stage: str) -> None:
+        """Write down that a stage has ended well; it may end after the next one began."""
+        with self._noting:
+            self._ended.add(stage)
+            self.note(self.draft)
 
     def carry_over(self, published: Sequence[StageReceipt]) -> None:
         """Give stages that need not run the receipts of the published run; they come before the others."""
         for made in published:
-            self.started = made.stage
+            self._begun = [made.stage]
             self._keep(self._reused(made))
             self._require_passed(made)
+            self._ended.add(made.stage)
         self.note(self.draft)
 
     def watching(self, run: Run) -> Observer:
         """Return the observer that records a run's stages; it raises BooksError where a stage's books do not balance."""
-        witness = Witness(self.header, run, self.carried)
+        witness = Witness(self.header, run.beside(), self.carried)
 
         @contextmanager
         def observe(stage: Stage) -> Iterator[None]:
@@ -82,6 +95,7 @@ class Recorder:
             self._keep(receipt)
             self._require_balance()
             self._require_passed(receipt)
+            self.end(stage.name)
 
         return observe
 
@@ -183,8 +197,7 @@ class Witness:
 
     def _files(self, stems: Sequence[str]) -> list[FileEntry]:
         names = [f"{stem}{suffix}" for stem in stems for suffix in (".jsonl", ".parquet")]
-        with ThreadPoolExecutor() as pool:
-            return list(pool.map(self._file, names))
+        return at_once(self._file, names)
 
     def _file(self, name: str) -> FileEntry:
         file = self.run.exports / name

@@ -1,4 +1,4 @@
-"""Two things at once, in order: a thread reads ahead of its consumer, or works behind its producer.
+"""Two things at once: side by side, or in order: a thread reads ahead of its consumer, or works behind its producer.
 
 Everything heavy here (the engine, compression, parsing, hashing of large blocks) lets other threads run meanwhile. Threads end
 with their ``with`` blocks, also those of a run that is told to stop, which ends at their next step.
@@ -16,6 +16,12 @@ from etl.signals import stop_if_told
 T = TypeVar("T")
 
 _END: Any = object()
+
+
+def at_once(job: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
+    """Do a job with each set of arguments, all at the same time, and return what it returns; the first error is raised."""
+    with ThreadPoolExecutor(thread_name_prefix="at_once") as pool:
+        return list(pool.map(job, *arguments))
 
 
 @contextmanager

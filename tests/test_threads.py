@@ -1,17 +1,34 @@
-"""Two things at once, in order: what comes out, and what becomes of errors."""
+"""Two things at once, side by side or in order: what comes out, and what becomes of errors."""
 
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from etl.threads import Behind, ahead
+from etl.threads import Behind, ahead, at_once
 
 
 def failing_at(number: int) -> Iterator[int]:
     """Yield 0, 1, 2 and so on, and fail instead of one of them."""
     yield from range(number)
     raise ValueError("no more")
+
+
+def test_jobs_at_once_meet() -> None:
+    """Two jobs that wait for each other both come to their end, and give what they return in the order they were named."""
+    meeting = threading.Barrier(2, timeout=20)
+    assert at_once(lambda number, name: (meeting.wait() in (0, 1), number, name), (1, 2), "ab") == [
+        (True, 1, "a"),
+        (True, 2, "b"),
+    ]
+
+
+def test_the_first_error_of_jobs_at_once_is_raised() -> None:
+    """It is raised when all have ended, so that nothing runs on."""
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError):
+        at_once(lambda number: 1 / number, (1, 0, 2))
+    assert threading.active_count() == before
 
 
 def test_items_come_in_their_order() -> None:

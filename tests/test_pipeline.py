@@ -1,0 +1,114 @@
+"""The loop over the stages: one is proven while the next one runs, and a failure is told of the stage that it is of."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import etl, evidence_line, write_evidence
+
+from etl import export
+from etl.errors import AuditError, StageError
+from etl.pipeline import Stage, run_all
+from etl.run import Run
+
+#: Stages of these tests look at no run.
+NO_RUN: Any = None
+
+#: Seconds after which a thread that waits for another one has waited in vain.
+PATIENCE = 20
+
+EVIDENCE = [evidence_line("a", verdict="accept", run_id="1"), evidence_line("b", verdict="reject", run_id="2")]
+
+
+def nothing() -> None:
+    """Prove nothing."""
+
+
+class Watch:
+    """An observer that keeps what it saw, in order."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    @contextmanager
+    def __call__(self, stage: Stage) -> Iterator[None]:
+        """See a stage begin and end."""
+        self.seen.append(f"{stage.name} begins")
+        yield
+        self.seen.append(f"{stage.name} ends")
+
+
+def test_a_stage_is_proven_while_the_next_one_runs() -> None:
+    """The proof of the first waits for the second to begin, and the second's body for that proof: both come to an end."""
+    begun, proven = threading.Event(), threading.Event()
+
+    def prove() -> None:
+        assert begun.wait(PATIENCE)
+        proven.set()
+
+    def second(_run: Run) -> None:
+        begun.set()
+        assert proven.wait(PATIENCE)
+
+    watch = Watch()
+    run_all(NO_RUN, (Stage("first", lambda _: prove), Stage("second", second)), watch)
+    assert watch.seen[:2] == ["first begins", "second begins"]
+    assert watch.seen.index("first ends") < watch.seen.index("second ends")
+
+
+def test_no_stage_is_two_ahead_of_a_proof() -> None:
+    """A stage begins only when the one before the last is proven."""
+    watch = Watch()
+    names = [str(number) for number in range(9)]
+    run_all(NO_RUN, tuple(Stage(name, lambda _: nothing) for name in names), watch)
+    for name, later in zip(names, names[2:], strict=False):
+        assert watch.seen.index(f"{name} ends") < watch.seen.index(f"{later} begins")
+    assert [seen for seen in watch.seen if seen.endswith("ends")] == [f"{name} ends" for name in names]
+
+
+def fail() -> None:
+    """Fail as a stage does."""
+    raise StageError("wrong")
+
+
+@pytest.mark.parametrize("place", ["body", "proof"])
+def test_the_first_that_fails_stops_the_stages(place: str) -> None:
+    """Neither what fails nor what comes after it ends; a stage that began beside a failing proof is not seen to end either."""
+    watch = Watch()
+    body: Callable[[Run], Any] = {"body": lambda _: fail(), "proof": lambda _: fail}[place]
+    stages = (
+        Stage("good", lambda _: nothing),
+        Stage("bad", body),
+        Stage("next", lambda _: nothing),
+        Stage("last", body),
+    )
+    with pytest.raises(StageError, match="wrong"):
+        run_all(NO_RUN, stages, watch)
+    assert [seen for seen in watch.seen if seen.endswith("ends")] == ["good ends"]
+    assert "last begins" not in watch.seen
+
+
+@pytest.mark.parametrize("stage", ["export-rag", "export-preference"])
+def test_a_failed_proof_is_told_of_its_own_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+    """Receipts name the stage whose files are wrong, not the one that ran meanwhile; nothing is published."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    audit = export.audit
+
+    def refuse(run: Run, written: Any, rows: Any, dataset: str | None = None) -> None:
+        if f"export-{dataset}" == stage:
+            raise AuditError("The bytes are wrong.")
+        audit(run, written, rows, dataset)
+
+    monkeypatch.setattr(export, "audit", refuse)
+    result = etl("run-all", "--root", tmp_path, "--json")
+    assert (result.exit_code, "The bytes are wrong." in result.stderr) == (1, True)
+    stages = {entry["name"]: entry["status"] for entry in json.loads(result.stdout.split("\n{")[0])["stages"]}
+    before, after = list(stages)[: list(stages).index(stage)], list(stages)[list(stages).index(stage) + 1 :]
+    assert {stages[name] for name in before} == {"ok"}
+    assert stages[stage] == "failed"
+    assert {stages[name] for name in after} <= {"not_run"}
+    assert not (tmp_path / "exports").exists()
