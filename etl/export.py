@@ -15,7 +15,7 @@ from etl.errors import ContractError
 from etl.files import DatasetWriter, Written, fixed_batches, utc
 from etl.firewall import audit
 from etl.run import Run
-from etl.threads import ahead, at_once
+from etl.threads import Behind, ahead, at_once
 
 #: The version of the datasets' columns, written into every Parquet file.
 SCHEMA_VERSION = "1"
@@ -35,7 +35,7 @@ TABLES_PER_CHECK = 4
 DATASET_BY_NAME = {dataset.name: dataset for dataset in DATASETS}
 
 
-#: Reads back from disk what was written, and audits it. Raises FirewallError or AuditError where the bytes are wrong.
+#: Makes durable what was written, reads it back, and audits it. Raises FirewallError or AuditError where the bytes are wrong.
 Proof = Callable[[], object]
 
 
@@ -54,7 +54,9 @@ def export(run: Run, name: str) -> Proof:
 
     def prove(half: _Half, files: Written) -> None:
         mine = run.beside()
-        audit(mine, files, lambda: half.rows(mine), name if half.ships else None)
+        with Behind() as behind:
+            behind.give(files.sync)
+            audit(mine, files, lambda: half.rows(mine), name if half.ships else None)
 
     return lambda: at_once(prove, halves, written)
 

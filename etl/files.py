@@ -128,12 +128,17 @@ class Written(NamedTuple):
     schema: pa.Schema
     digests: list[bytes]
 
+    def sync(self) -> None:
+        """Make both files durable. Raises OSError that names the one that cannot be."""
+        for file in (self.jsonl, self.parquet):
+            sync_file(file)
+
 
 class DatasetWriter:
     """Writes the same rows as JSONL and as Parquet, each in a thread of its own.
 
     Every key stands in every JSON row; times are text in ``TIME_FORMAT``. The Parquet row groups are the tables as they
-    are given, so give tables of ``ROWS_PER_GROUP`` rows.
+    are given, so give tables of ``ROWS_PER_GROUP`` rows. The files are durable when what is ``written`` has been synced.
     """
 
     def __init__(self, stem: Path, schema: pa.Schema, metadata: dict[str, str]) -> None:
@@ -168,9 +173,6 @@ class DatasetWriter:
         finally:
             self._groups.close()
             self._lines.close()
-        if error is None:
-            for file in (self.jsonl, self.parquet):
-                sync_file(file)
 
     def write(self, rows: pa.Table) -> None:
         """Append rows, a table of one chunk, to both files."""

@@ -60,7 +60,10 @@ _FIRST_OF_BOM = 0xEF
 
 def _places_for_keys(line: bytes) -> int:
     """Return how many keys a line may hold at the most: a key is followed by a colon, perhaps after a blank."""
-    return line.count(b'":') + line.count(b" :") + line.count(b"\t:") + line.count(b"\r:")
+    places = line.count(b'":') + line.count(b" :")
+    if b"\t" in line or b"\r" in line:
+        places += line.count(b"\t:") + line.count(b"\r:")
+    return places
 
 
 def _keys_in(value: Any) -> int:

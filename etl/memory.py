@@ -17,8 +17,11 @@ KEPT_PART = 4
 _KEEP = {
     -8: 1,  # M_ARENA_MAX: what one thread has freed, another one uses
     -3: 1 << 30,  # M_MMAP_THRESHOLD: no block below a gigabyte is mapped by itself, and unmapped when it is freed
-    -1: 1 << 30,  # M_TRIM_THRESHOLD: nor is less than that at the end returned; the engine returns it now and then
+    -1: 1 << 30,  # M_TRIM_THRESHOLD: nor is less than that at the end returned; the engine has it returned now and then
 }
+
+#: What the engine's own allocator, jemalloc, reads when the engine is loaded: it returns nothing for having lain free a while.
+_ENGINE_OPTIONS = ("DUCKDB_JE_MALLOC_CONF", "dirty_decay_ms:-1,muzzy_decay_ms:-1")
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _SIZE = re.compile(r"^([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B$")
@@ -33,8 +36,10 @@ def engine_limit(memory_limit: str | None) -> int:
 def keep_freed_memory() -> None:
     """Have the process use its freed memory again instead of returning it: the kernel takes microseconds for each new page.
 
-    Does nothing where the C library is not glibc.
+    It is for the whole process, and must come before the engine is loaded to be heard by its allocator too; an option that
+    the user gave that allocator stays. Does less where the C library is not glibc.
     """
+    os.environ.setdefault(*_ENGINE_OPTIONS)
     try:
         set_option = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):

@@ -17,7 +17,6 @@ from etl.errors import EtlError, SqlError, UsageError
 from etl.evidence import EvidenceFile, find_evidence
 from etl.history import copy_receipts, load_history, require_pin, write_history
 from etl.ledger import Draft, new_header, timestamp_of
-from etl.memory import keep_freed_memory
 from etl.pipeline import STAGES, Stage, run_all
 from etl.plan import Published, make_plan
 from etl.project import Project
@@ -71,7 +70,6 @@ def execute(request: Request) -> Outcome:
     Raises UsageError before anything is touched; a later error is in the outcome. Once it is decided what is left behind,
     SIGINT and SIGTERM are ignored for the rest of the process.
     """
-    keep_freed_memory()
     project = request.project
     sql = Sql.of(project.overlay)
     evidence = find_evidence(project.evidence, request.settings.follow_links)

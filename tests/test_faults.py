@@ -45,7 +45,7 @@ FILLING = (
     "fdatasync",
 )
 
-# Runs the command line behind its second argument, and has strace watch its main thread from the first call of a method
+# Runs the command line behind its second argument, and has strace watch the thread that calls a method, from its first call
 # on: so the calls are counted from there, and nothing before it is slowed down. Exit code 77: strace may not do that.
 DRIVER = """
 import ctypes, os, pkgutil, shutil, subprocess, sys, threading
@@ -63,7 +63,7 @@ def watched(*given):
     if name == "prepare":
         shutil.copyfile(root + "/warehouse/.etl/build/etl.duckdb", trace + ".built")
     ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(-1))  # PR_SET_PTRACER: a child may trace this process
-    command = ["strace", "-y", "-o", trace, "-p", str(os.getpid()), *options]
+    command = ["strace", "-y", "-o", trace, "-p", str(threading.get_native_id()), *options]
     strace = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     if "attached" not in strace.stderr.readline():
         os._exit(77)
@@ -297,7 +297,7 @@ def test_a_failing_call_leaves_one_version_whole(publication: Publication, tmp_p
 def test_a_failed_fsync_is_never_tried_again(root: Path, which: int) -> None:
     """A file whose fsync failed is not synced a second time, which would pass though its bytes are lost: the run ends."""
     before = version(root)
-    run = traced(root, "etl.files:DatasetWriter.__exit__", f"fsync:error=EIO:when={which}")
+    run = traced(root, "etl.files:Written.sync", f"fsync:error=EIO:when={which}")
     synced = [call.text for call in run.calls if call.name in {"fsync", "fdatasync"} and "build/exports/" in call.text]
     assert len(synced) == which
     assert synced[-1].endswith("(INJECTED)")
@@ -310,8 +310,10 @@ def test_a_failed_fsync_is_never_tried_again(root: Path, which: int) -> None:
 
 def test_a_failed_fsync_is_told_with_the_file_it_hit(root: Path) -> None:
     """The error names the file that could not be made durable, as every error names its file."""
-    run = traced(root, "etl.files:DatasetWriter.__exit__", "fsync:error=EIO:when=1")
-    assert_one_sentence(run.stderr, "quarantine/rag.jsonl")
+    run = traced(root, "etl.files:Written.sync", "fsync:error=EIO:when=1")
+    (failed,) = (call.text for call in run.calls if call.text.endswith("(INJECTED)"))
+    (file,) = re.findall(r"build/(exports/[^>]+)>", failed)
+    assert_one_sentence(run.stderr, file)
 
 
 def test_all_is_durable_before_the_journal_says_publishing(root: Path) -> None:

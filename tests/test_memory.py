@@ -1,5 +1,6 @@
 """The setting memory_limit, and the engine's part of it."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -72,6 +73,38 @@ def test_freed_memory_is_used_again() -> None:
     pages = {keep: int(run_python(AGAIN.format(keep=keep))) for keep in ("", "keep_freed_memory()")}
     assert pages[""] > 10_000
     assert pages["keep_freed_memory()"] < 100
+
+
+#: Says what the engine's allocator was told, where the engine has it built in.
+TOLD = """
+import ctypes
+from etl.memory import keep_freed_memory
+
+keep_freed_memory()
+import _duckdb
+
+engine = ctypes.CDLL(_duckdb.__file__)
+if hasattr(engine, "duckdb_je_mallctl"):
+    value, size = ctypes.c_ssize_t(), ctypes.c_size_t(8)
+    engine.duckdb_je_mallctl(b"opt.dirty_decay_ms", ctypes.byref(value), ctypes.byref(size), None, ctypes.c_size_t(0))
+    print(value.value)
+"""
+
+
+def test_the_engine_hears_that_freed_memory_is_kept() -> None:
+    """Told before it is loaded, the engine's own allocator returns nothing for the time that it has lain free."""
+    told = run_python(TOLD)
+    if not told:
+        pytest.skip("the engine has no allocator of its own here")
+    assert told == "-1\n"
+
+
+def test_who_gave_the_allocator_an_option_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option in the environment is the user's, and stays."""
+    name = memory._ENGINE_OPTIONS[0]
+    monkeypatch.setenv(name, "dirty_decay_ms:5000")
+    memory.keep_freed_memory()
+    assert os.environ[name] == "dirty_decay_ms:5000"
 
 
 def run_python(program: str) -> str:

@@ -14,6 +14,7 @@ from etl.cli.asking import diff, explain, health, sql
 from etl.cli.drifting import drift
 from etl.cli.proving import keygen, receipts, verify
 from etl.cli.running import accept, plan, replay, run, run_all
+from etl.memory import keep_freed_memory
 
 #: In the order in which the help lists them.
 COMMANDS = (run_all, run, plan, drift, receipts, keygen, verify, replay, diff, accept, explain, sql, health)
@@ -33,6 +34,7 @@ def main(version: Annotated[bool, typer.Option("--version", help="Print the vers
         if isinstance(stream, TextIOWrapper):
             # evidence holds any character; a terminal or pipe that takes fewer must not end the command
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    keep_freed_memory()
     if version:
         from etl import __version__
 
