@@ -59,8 +59,6 @@ class Warehouse:
         memory = engine_limit(settings.memory_limit)
         config["memory_limit"] = f"{memory}B"
         config["block_allocator_memory"] = f"{memory // KEPT_PART}B"
-        for freed in ("allocator_flush_threshold", "allocator_bulk_deallocation_flush_threshold"):
-            config[freed] = f"{memory}B"  # what is freed is soon had again: it need not be returned meanwhile
         spill = file.parent / "spill" if file else Path(tempfile.gettempdir()) / f"etl-spill-{os.getpid()}"
         config["temp_directory"] = str(spill)
         with named_errors():
