@@ -20,7 +20,7 @@ _KEEP = {
     -1: 1 << 30,  # M_TRIM_THRESHOLD: nor is less than that at the end returned; the engine has it returned now and then
 }
 
-#: What the engine's own allocator, jemalloc, reads when the engine is loaded: it returns nothing for having lain free a while.
+#: What the engine's own allocator, jemalloc, reads when it is loaded: no memory is returned, however long it lies free.
 _ENGINE_OPTIONS = ("DUCKDB_JE_MALLOC_CONF", "dirty_decay_ms:-1,muzzy_decay_ms:-1")
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")

@@ -65,7 +65,7 @@ STAGES = (
 def run_all(run: Run, stages: tuple[Stage, ...] = STAGES, observe: Observer = lambda _stage: nullcontext()) -> None:
     """Run the stages in order; what one wrote is read back, and written down, while the next one runs.
 
-    The first that raises stops them: the next one may have begun by then.
+    The first that fails stops them, and its error is raised: the next one may have begun by then, and failed too.
     """
     with Behind(depth=1) as behind:
         for stage in stages:

@@ -75,7 +75,9 @@ class Recorder:
     def carry_over(self, published: Sequence[StageReceipt]) -> None:
         """Give stages that need not run the receipts of the published run; they come before the others."""
         for made in published:
-            self._begun = [made.stage]
+            self._begun = [
+                made.stage
+            ]  # in place of the first that will run, which has not begun yet: a failure is of this one
             self._keep(self._reused(made))
             self._require_passed(made)
             self._ended.add(made.stage)
@@ -90,6 +92,7 @@ class Recorder:
             self.begin(stage.name)
             begin = self.clock.seconds()
             yield
+            # until it is proven, which is while the next stage runs: the durations of a run add up to more than it takes
             duration_ms = int((self.clock.seconds() - begin) * 1000)
             receipt = witness.receipt(stage, timestamp_of(self.clock), duration_ms)
             self._keep(receipt)

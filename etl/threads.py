@@ -19,7 +19,10 @@ _END: Any = object()
 
 
 def at_once(job: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
-    """Do a job with each set of arguments, all at the same time, and return what it returns; the first error is raised."""
+    """Do a job with each set of arguments, some few of them, at the same time, and return what it returns, in their order.
+
+    When all have ended, the first error in that order is raised.
+    """
     with ThreadPoolExecutor(thread_name_prefix="at_once") as pool:
         return list(pool.map(job, *arguments))
 
@@ -49,7 +52,8 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[Iterator[T]]:
 class Behind:
     """A thread that does what it is given, in that order; who gives waits while more than ``depth`` jobs are undone.
 
-    What a job raises is raised by a later ``give``, or at the end of the ``with`` block.
+    What a job raises is raised by a later ``give``, or at the end of the ``with`` block; also where the block fails too, for
+    the job was given before. Only what nobody has begun by then is not done.
     """
 
     def __init__(self, depth: int = 2) -> None:
@@ -70,7 +74,12 @@ class Behind:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._worker.shutdown(cancel_futures=error is not None)
-        if error is None:
-            for job in self._undone:
-                job.result()
+        for job in [*self._undone][1:] if error else ():  # the first is under way, or soon would be
+            job.cancel()
+        self._worker.shutdown()
+        if isinstance(error, KeyboardInterrupt):
+            return
+        for job in self._undone:
+            failure = None if job.cancelled() else job.exception()
+            if failure:
+                raise failure from error

@@ -1,6 +1,8 @@
 """What is exported: JSONL and Parquet hold the same rows, whoever reads them, also when there are none."""
 
+import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import etl, evidence_line, jsonl, write_evidence
 
-from etl import export
+from etl import export, files
 from etl.checks import DATASETS, columns_of
 from etl.files import ROWS_PER_GROUP, fixed_batches
 from etl.history import TABLES
@@ -245,3 +247,23 @@ def test_receipt_tables_are_all_carried(warehouse: Warehouse) -> None:
     """Every table of the schema receipts is carried from version to version."""
     rows = warehouse.execute("select table_name from duckdb_tables() where schema_name = 'receipts'")
     assert {name for (name,) in rows} == {*TABLES, *STATE_TABLES}
+
+
+def test_a_file_that_cannot_be_made_durable_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is named and not synced again, which would pass though its bytes are lost; nothing is published."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": [evidence_line("a", verdict="accept")]})
+    sync = files.sync
+    tried: list[str] = []
+
+    def fail_once(descriptor: int, path: Path) -> None:
+        tried.append(path.name)
+        if path.name == "playbooks.jsonl":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        sync(descriptor, path)
+
+    monkeypatch.setattr(files, "sync", fail_once)
+    result = etl("run-all", "--root", tmp_path)
+    assert result.exit_code == 1
+    assert "playbooks.jsonl: Input/output error" in result.stderr
+    assert tried.count("playbooks.jsonl") == 1
+    assert not (tmp_path / "exports").exists()

@@ -99,6 +99,25 @@ def test_the_engine_hears_that_freed_memory_is_kept() -> None:
     assert told == "-1\n"
 
 
+#: Says for a command whether the engine was loaded before it was told.
+BEFORE = """
+import sys
+from etl import cli
+
+cli.keep_freed_memory = lambda: print("_duckdb" in sys.modules)
+sys.argv = ["etl", "health", "--root", "/nowhere"]
+try:
+    cli.app()
+except SystemExit:
+    pass
+"""
+
+
+def test_each_command_tells_before_the_engine_is_loaded() -> None:
+    """The command line tells the allocators before anything has loaded the engine."""
+    assert run_python(BEFORE) == "False\n"
+
+
 def test_who_gave_the_allocator_an_option_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """An option in the environment is the user's, and stays."""
     name = memory._ENGINE_OPTIONS[0]

@@ -1,9 +1,10 @@
 """The loop over the stages: one is proven while the next one runs, and a failure is told of the stage that it is of."""
 
-import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,9 @@ def test_a_stage_is_proven_while_the_next_one_runs() -> None:
 def test_no_stage_is_two_ahead_of_a_proof() -> None:
     """A stage begins only when the one before the last is proven."""
     watch = Watch()
-    names = [str(number) for number in range(9)]
-    run_all(NO_RUN, tuple(Stage(name, lambda _: nothing) for name in names), watch)
+    names = [str(number) for number in range(5)]
+    proof = partial(time.sleep, 0.05)  # so long that a stage which did not wait for it would begin before its end
+    run_all(NO_RUN, tuple(Stage(name, lambda _: proof) for name in names), watch)
     for name, later in zip(names, names[2:], strict=False):
         assert watch.seen.index(f"{name} ends") < watch.seen.index(f"{later} begins")
     assert [seen for seen in watch.seen if seen.endswith("ends")] == [f"{name} ends" for name in names]
@@ -92,6 +94,22 @@ def test_the_first_that_fails_stops_the_stages(place: str) -> None:
     assert "last begins" not in watch.seen
 
 
+def test_of_two_that_fail_the_first_is_told() -> None:
+    """The proof of a stage fails, and the body of the next one too: the error is that of the first, as is the failure."""
+    failing = threading.Event()
+
+    def prove() -> None:
+        assert failing.wait(PATIENCE)
+        raise StageError("the first")
+
+    def second(_run: Run) -> None:
+        failing.set()
+        raise StageError("the second")
+
+    with pytest.raises(StageError, match="the first"):
+        run_all(NO_RUN, (Stage("first", lambda _: prove), Stage("second", second)))
+
+
 @pytest.mark.parametrize("stage", ["export-rag", "export-preference"])
 def test_a_failed_proof_is_told_of_its_own_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
     """Receipts name the stage whose files are wrong, not the one that ran meanwhile; nothing is published."""
@@ -106,7 +124,7 @@ def test_a_failed_proof_is_told_of_its_own_stage(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(export, "audit", refuse)
     result = etl("run-all", "--root", tmp_path, "--json")
     assert (result.exit_code, "The bytes are wrong." in result.stderr) == (1, True)
-    stages = {entry["name"]: entry["status"] for entry in json.loads(result.stdout.split("\n{")[0])["stages"]}
+    stages = {entry["name"]: entry["status"] for entry in result.json["stages"]}
     before, after = list(stages)[: list(stages).index(stage)], list(stages)[list(stages).index(stage) + 1 :]
     assert {stages[name] for name in before} == {"ok"}
     assert stages[stage] == "failed"

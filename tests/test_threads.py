@@ -83,6 +83,21 @@ def test_an_error_of_a_job_reaches_who_gave_it() -> None:
         behind.give(fail)
 
 
+def test_of_two_errors_the_one_of_the_job_is_raised() -> None:
+    """Where a job fails and then the block, the job's error is raised: it was given before. The other is its cause."""
+    failing = threading.Event()
+
+    def fail() -> None:
+        assert failing.wait(20)
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken") as failure, Behind() as behind:  # noqa: PT012 - the block is tested
+        behind.give(fail)
+        failing.set()
+        raise KeyError
+    assert isinstance(failure.value.__cause__, KeyError)
+
+
 def test_an_error_of_the_giver_cancels_what_waits() -> None:
     """Where the block itself fails, its own error is raised, and jobs that have not begun are not done."""
     gate = threading.Event()

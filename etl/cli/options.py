@@ -31,7 +31,7 @@ Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a setting; repeatable.")
 ]
 Threshold = Annotated[float | None, typer.Option("--threshold", help="Relative swing that drift warns about.")]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop after collect if a line was skipped.")]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Fail if a line was skipped; nothing is published.")]
 Force = Annotated[bool, typer.Option("--force", help="Run the stages even where nothing changed.")]
 Rehash = Annotated[
     bool,
