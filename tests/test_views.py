@@ -66,10 +66,9 @@ def test_files_are_plain_sql(path: str) -> None:
 def test_built_wheel_works_from_any_folder(tmp_path: Path) -> None:
     """The wheel carries its SQL: installed elsewhere, it runs in a folder that has nothing but evidence."""
     source = tmp_path / "source"
+    left_out = shutil.ignore_patterns(".*", "warehouse", "exports", "reports")
     shutil.copytree(
-        REPOSITORY,
-        source,
-        ignore=shutil.ignore_patterns(".venv", ".git", "warehouse", "exports", "reports", ".*_cache"),
+        REPOSITORY, source, ignore=lambda at, names: left_out(at, names) if at == str(REPOSITORY) else set()
     )
     python = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     build = [
