@@ -10,6 +10,10 @@ from pathlib import Path
 #: millions of lines sorts at once (docs/performance.md).
 OTHERS = 1_000_000_000
 
+#: From this limit on, in bytes, a stage is proven while the next one runs: both at once take up to 0.35 GB more than one after
+#: the other (docs/performance.md), for which a small limit has no room.
+ROOM_FOR_TWO = 4_000_000_000
+
 #: The part of its memory that the engine keeps for its blocks once it had it, instead of having it mapped anew each time.
 KEPT_PART = 4
 
@@ -29,8 +33,13 @@ _SIZE = re.compile(r"^([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B$")
 
 def engine_limit(memory_limit: str | None) -> int:
     """Return the bytes that the engine may take, under the setting ``memory_limit``: half of the machine's unless given."""
-    limit = machine_memory() // 2 if memory_limit is None else _bytes_of(memory_limit)
+    limit = process_limit(memory_limit)
     return max(limit - OTHERS, limit // 2)
+
+
+def process_limit(memory_limit: str | None) -> int:
+    """Return the bytes that the whole process may take, under the setting ``memory_limit``."""
+    return machine_memory() // 2 if memory_limit is None else _bytes_of(memory_limit)
 
 
 def keep_freed_memory() -> None:

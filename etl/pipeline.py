@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from etl.checks import DATASETS
 from etl.collect import collect
 from etl.export import Proof, export
+from etl.memory import ROOM_FOR_TWO, process_limit
 from etl.run import Run
 from etl.threads import Behind
 
@@ -63,16 +64,20 @@ STAGES = (
 
 
 def run_all(run: Run, stages: tuple[Stage, ...] = STAGES, observe: Observer = lambda _stage: nullcontext()) -> None:
-    """Run the stages in order; what one wrote is read back, and written down, while the next one runs.
+    """Run the stages in order; what one wrote is read back and recorded while the next one runs, where memory is not small.
 
     The first that fails stops them, and its error is raised: the next one may have begun by then, and failed too.
     """
+    has_room = process_limit(run.settings.memory_limit) >= ROOM_FOR_TWO
     with Behind(depth=1) as behind:
         for stage in stages:
             with ExitStack() as watched:
                 watched.enter_context(observe(stage))
                 proof = stage.body(run)
-                behind.give(_prove, proof, watched.pop_all())
+                if has_room:
+                    behind.give(_prove, proof, watched.pop_all())
+                elif proof:
+                    proof()
 
 
 def _prove(proof: Proof | None, watched: ExitStack) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from etl import export
 from etl.errors import AuditError, StageError
 from etl.pipeline import Stage, run_all
 from etl.run import Run
+from etl.settings import Settings
 
-#: Stages of these tests look at no run.
-NO_RUN: Any = None
+#: Stages of these tests look at nothing of the run; there is room for two at once, or there is not.
+NO_RUN: Any = SimpleNamespace(settings=Settings(memory_limit="4GB"))
+SMALL_RUN: Any = SimpleNamespace(settings=Settings(memory_limit="3.9GB"))
 
 #: Seconds after which a thread that waits for another one has waited in vain.
 PATIENCE = 20
@@ -70,6 +73,13 @@ def test_no_stage_is_two_ahead_of_a_proof() -> None:
     for name, later in zip(names, names[2:], strict=False):
         assert watch.seen.index(f"{name} ends") < watch.seen.index(f"{later} begins")
     assert [seen for seen in watch.seen if seen.endswith("ends")] == [f"{name} ends" for name in names]
+
+
+def test_where_memory_is_small_stages_do_not_overlap() -> None:
+    """Under a small limit a stage has ended before the next one begins."""
+    watch = Watch()
+    run_all(SMALL_RUN, (Stage("first", lambda _: nothing), Stage("second", lambda _: None)), watch)
+    assert watch.seen == ["first begins", "first ends", "second begins", "second ends"]
 
 
 def fail() -> None:
