@@ -74,10 +74,9 @@ def run_all(run: Run, stages: tuple[Stage, ...] = STAGES, observe: Observer = la
             with ExitStack() as watched:
                 watched.enter_context(observe(stage))
                 proof = stage.body(run)
-                if has_room:
-                    behind.give(_prove, proof, watched.pop_all())
-                elif proof:
-                    proof()
+                behind.give(_prove, proof, watched.pop_all())
+            if not has_room:
+                behind.wait()
 
 
 def _prove(proof: Proof | None, watched: ExitStack) -> None:

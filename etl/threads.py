@@ -68,6 +68,11 @@ class Behind:
             self._undone.popleft().result()
         self._undone.append(self._worker.submit(job, *arguments))
 
+    def wait(self) -> None:
+        """Wait until all that was given is done."""
+        while self._undone:
+            self._undone.popleft().result()
+
     def __enter__(self) -> Self:
         return self
 
