@@ -4,7 +4,7 @@ Three threads work in step: one reads and judges lines, one maps them, one puts 
 collected and nobody touched since is not read again; of a file that grew, only what was added is parsed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from etl.evidence import EvidenceFile, find_evidence, source_of
-from etl.lines import Refusal, is_blank, judge
+from etl.lines import Refusal, is_blank, judge_all
 from etl.mapping import LINE, Mapper, mapping_room
 from etl.reading import Known, Limits, LineReader, LongLine
 from etl.run import Run
@@ -22,6 +22,9 @@ from etl.threads import Behind
 
 #: Lines are mapped in portions of about this many bytes: enough to be worth a query, few enough to be held several times.
 PORTION_BYTES = 32 << 20
+
+#: Lines leave Python's hands when they are about this many bytes: so few that they are still in the processor's caches.
+PIECE_BYTES = 1 << 20
 
 #: Portions that may wait for the tables: while rows are inserted, about as many as are inserted at once are mapped.
 PORTIONS_AHEAD = 6
@@ -101,7 +104,7 @@ def _known(run: Run) -> dict[str, Known | None]:
 
 @dataclass
 class _Portion:
-    """Lines of one source on their way to the tables; those of a file that is done wait in ``tables``."""
+    """Lines of one source on their way to the tables; whole pieces of a file wait in ``tables``."""
 
     source: str
     mapper: Mapper | None
@@ -114,6 +117,7 @@ class _Portion:
     lines: list[bytes] = field(default_factory=list)
     tables: list[pa.Table] = field(default_factory=list)
     skipped: list[tuple[Any, ...]] = field(default_factory=list)
+    loose: int = 0
     held: int = 0
 
     def begin(self, path: str) -> None:
@@ -121,17 +125,21 @@ class _Portion:
         self._close_table()
         self.path = path
 
-    def accept(self, number: int, digest: str, line: bytes) -> None:
-        self.numbers.append(number)
-        self.digests.append(digest)
-        self.lines.append(line)
-        self._hold(len(line))
+    def accept(self, numbers: Sequence[int], lines: Sequence[bytes]) -> None:
+        self.numbers += numbers
+        self.digests += [sha256(line).hexdigest() for line in lines]
+        self.lines += lines
+        size = sum(map(len, lines))
+        self.loose += size
+        if self.loose >= PIECE_BYTES:
+            self._close_table()
+        self._hold(size + 200 * len(lines))
 
     def skip(
         self, number: int, digest: str | None, reason: str, detail: str | None = None, raw: bytes | None = None
     ) -> None:
         self.skipped.append((self.source, self.path, number, digest, reason, detail, raw))
-        self._hold(len(raw or b""))
+        self._hold(len(raw or b"") + 200)
 
     def forget(self, path: str, after_line: int) -> None:
         """Have what is known of a file taken out, before its new lines come."""
@@ -156,7 +164,7 @@ class _Portion:
         self.shelving.give(self.shelf.put, records, skipped)
 
     def _hold(self, size: int) -> None:
-        self.held += size + 200
+        self.held += size
         if self.held > PORTION_BYTES and not (self.mapper and not self.mapper.is_row_wise):
             self.hand_over()
 
@@ -171,7 +179,7 @@ class _Portion:
                 text.view(pa.string()),
             ]
             self.tables.append(pa.Table.from_arrays(columns, schema=LINE))
-        self.numbers, self.digests, self.lines = [], [], []
+        self.numbers, self.digests, self.lines, self.loose = [], [], [], 0
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table | None:
@@ -192,25 +200,19 @@ def _load(run: Run, file: EvidenceFile, portion: _Portion, is_known: bool, known
         portion.forget(file.source_path, number or -1)
     unknown = None if portion.mapper else _unknown(file)
     try:
-        for line in reader:
+        for read in reader:
+            if isinstance(read, list):
+                blank += _take(portion, read, number + 1, unknown, settings.max_depth)
+                number += len(read)
+                is_blank_line = is_blank(read[-1])
+                continue
             number += 1
             is_blank_line = False
-            if isinstance(line, bytes):
-                if is_blank(line):
-                    is_blank_line = True
-                    blank += 1
-                    continue
-                digest = sha256(line).hexdigest()
-                refusal = unknown or judge(line, settings.max_depth)
-                if refusal:
-                    portion.skip(number, digest, refusal.reason, refusal.detail, line)
-                else:
-                    portion.accept(number, digest, line)
-            elif isinstance(line, LongLine):
+            if isinstance(read, LongLine):
                 reason = "line_too_long" if portion.mapper else "unknown_source"
-                portion.skip(number, line.sha256, reason, f"offset {line.offset}, length {line.length}")
+                portion.skip(number, read.sha256, reason, f"offset {read.offset}, length {read.length}")
             else:
-                portion.skip(number, sha256(line.content).hexdigest(), "corrupt_stream", line.detail, line.content)
+                portion.skip(number, sha256(read.content).hexdigest(), "corrupt_stream", read.detail, read.content)
     except OSError as error:
         unreadable = True
         portion.skip(0, None, "unreadable_file", error.strerror or str(error))
@@ -227,6 +229,23 @@ def _load(run: Run, file: EvidenceFile, portion: _Portion, is_known: bool, known
         "whole_lines": number - is_cut if can_go_on else None,
         "whole_blank": blank - (is_cut and is_blank_line) if can_go_on else None,
     }
+
+
+def _take(portion: _Portion, lines: list[bytes], first: int, unknown: Refusal | None, max_depth: int) -> int:
+    """Put lines, of which the first has the number ``first``, into the portion; return how many of them are blank."""
+    if unknown:
+        judged: Mapping[int, Refusal | None] = {
+            at: None if is_blank(line) else unknown for at, line in enumerate(lines)
+        }
+    else:
+        judged = judge_all(lines, max_depth)
+    for at, refusal in judged.items():
+        if refusal:
+            digest = sha256(lines[at]).hexdigest()
+            portion.skip(first + at, digest, refusal.reason, refusal.detail, lines[at])
+    good = [at for at in range(len(lines)) if at not in judged]
+    portion.accept([first + at for at in good], [lines[at] for at in good])
+    return sum(refusal is None for refusal in judged.values())
 
 
 def _goes_on(reader: LineReader, known: Known) -> bool:

@@ -4,9 +4,9 @@ It trusts neither the views' admission nor a row's own label: each id's category
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from etl.errors import AuditError, FirewallError
 from etl.files import ROWS_PER_GROUP, Written, digest_of, fixed_batches
 from etl.run import Run
-from etl.threads import ahead
+from etl.threads import ahead, in_order
 
 #: JSON is parsed so many bytes at a time, and to the end of the row: what fits the caches is parsed in half the time.
 PARSED_BYTES = 1 << 20
@@ -153,9 +153,12 @@ def audit(run: Run, written: Written, rows: Callable[[], Iterable[pa.RecordBatch
     """
     file = _published(written.jsonl)
     is_compared = is_noted = False
-    columns, lines = _parquet(written.parquet, written.schema), _jsonl(written.jsonl, written.schema)
-    with ahead(columns) as from_parquet, ahead(lines) as from_jsonl:
-        for columnar, text, digest in zip_longest(from_parquet, from_jsonl, written.digests):
+    columns = _parquet(written.parquet, written.schema)
+    with (
+        ahead(columns) as from_parquet,
+        in_order(partial(_parsed, schema=written.schema), _blocks(written.jsonl)) as from_jsonl,
+    ):
+        for columnar, text, digest in zip_longest(from_parquet, _regrouped(from_jsonl), written.digests):
             is_same = columnar is not None and columnar.equals(text) and digest_of(columnar) == digest
             if not is_same and not is_compared:
                 _require_same(rows(), written)
@@ -225,18 +228,27 @@ def _parquet(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
 
 
 def _jsonl(file: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    yield from _regrouped(_parsed(lines, schema) for lines in _blocks(file))
+
+
+def _regrouped(parsed: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Cut what was parsed into tables of a row group's length."""
+    return fixed_batches(batch for rows in parsed for batch in rows.to_batches())
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    """Yield a file's bytes, some whole lines at a time."""
     with file.open("rb") as stream:
-        yield from fixed_batches(batch for rows in _parsed(stream, schema) for batch in rows.to_batches())
+        while lines := stream.read(PARSED_BYTES):
+            yield lines + stream.readline()
 
 
-def _parsed(stream: BinaryIO, schema: pa.Schema) -> Iterator[pa.Table]:
+def _parsed(lines: bytes, schema: pa.Schema) -> pa.Table:
     """Parse with another library than the one that wrote it."""
     as_text = pa.schema([f.with_type(pa.string()) if pa.types.is_timestamp(f.type) else f for f in schema])
     parse = pa.json.ParseOptions(explicit_schema=as_text, unexpected_field_behavior="error")
-    while lines := stream.read(PARSED_BYTES):
-        lines += stream.readline()
-        in_one = pa.json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
-        yield pa.json.read_json(pa.BufferReader(lines), read_options=in_one, parse_options=parse).cast(schema)
+    in_one = pa.json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+    return pa.json.read_json(pa.BufferReader(lines), read_options=in_one, parse_options=parse).cast(schema)
 
 
 def _same(ours: pa.Table | None, written: pa.Table | None, file: Path, start: int) -> None:

@@ -219,6 +219,12 @@ def newest(history: Warehouse, published: bool = False) -> str:
     return str(found[0][0])
 
 
+def last_published(history: Warehouse) -> int | None:
+    """Return the number of the last run that published, if one did."""
+    seq: int | None = history.one("select max(seq) from receipts.run where published")
+    return seq
+
+
 def require_run(history: Warehouse, run_id: str | None) -> str:
     """Return the run that was asked for, or the newest. Raises NotFoundError where it is unknown."""
     if run_id is None:

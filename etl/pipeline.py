@@ -63,10 +63,16 @@ STAGES = (
 )
 
 
-def run_all(run: Run, stages: tuple[Stage, ...] = STAGES, observe: Observer = lambda _stage: nullcontext()) -> None:
+def run_all(
+    run: Run,
+    stages: tuple[Stage, ...] = STAGES,
+    observe: Observer = lambda _stage: nullcontext(),
+    at_last: Callable[[], object] | None = None,
+) -> None:
     """Run the stages in order; what one wrote is read back and recorded while the next one runs, where memory is not small.
 
-    The first that fails stops them, and its error is raised: the next one may have begun by then, and failed too.
+    Beside the last one, ``at_last`` runs. The first stage that fails stops them, and its error is raised: the next one may
+    have begun by then, and failed too.
     """
     has_room = process_limit(run.settings.memory_limit) >= ROOM_FOR_TWO
     with Behind(depth=1) as behind:
@@ -77,6 +83,8 @@ def run_all(run: Run, stages: tuple[Stage, ...] = STAGES, observe: Observer = la
                 behind.give(_prove, proof, watched.pop_all())
             if not has_room:
                 behind.wait()
+        if at_last:
+            at_last()
 
 
 def _prove(proof: Proof | None, watched: ExitStack) -> None:

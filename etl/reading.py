@@ -97,8 +97,8 @@ class LineReader:
         self._hash, self.bytes, self.whole_bytes = begin, known.bytes, known.whole_bytes
         return True
 
-    def __iter__(self) -> Iterator[bytes | LongLine | Tail]:
-        """Yield each line without its line feed."""
+    def __iter__(self) -> Iterator[list[bytes] | LongLine | Tail]:
+        """Yield the lines in order, without their line feeds, as many at once as were read at once."""
         with self._opened() as raw:
             raw.seek(self.whole_bytes)
             # what follows the last whole line is read again as lines, and is in the hash already
@@ -136,7 +136,7 @@ class LineReader:
         self._hash.update(chunk)
         self.bytes += len(chunk)
 
-    def _lines(self, stream: "_Stream") -> Iterator[bytes | LongLine | Tail]:
+    def _lines(self, stream: "_Stream") -> Iterator[list[bytes] | LongLine | Tail]:
         pending = _Pending(self._limits.line_bytes, self.whole_bytes)
         unpacked = 0
         try:
@@ -147,10 +147,9 @@ class LineReader:
                 first, *others = chunk.split(b"\n")
                 pending.add(first)
                 if others:
-                    yield pending.line()
                     *whole, last = others
-                    for line in whole:
-                        yield pending.passed(line)
+                    yield pending.line()
+                    yield from pending.passed(whole)
                     pending.add(last)
                 self.whole_bytes = pending.offset
         except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile, _BombError) as error:
@@ -201,17 +200,19 @@ class _Pending:
     def content(self) -> bytes:
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
-    def passed(self, line: bytes) -> bytes | LongLine:
-        """Return a line that came whole."""
-        if len(line) > self._limit:
-            self.add(line)
-            return self.line()
-        self.offset += len(line) + 1
-        return line
+    def passed(self, lines: list[bytes]) -> Iterator[list[bytes] | LongLine]:
+        """Yield lines that came whole, all at once where each is within the limit."""
+        if lines and max(map(len, lines)) <= self._limit:
+            self.offset += sum(map(len, lines)) + len(lines)
+            yield lines
+        else:
+            for line in lines:
+                self.add(line)
+                yield self.line()
 
-    def line(self) -> bytes | LongLine:
+    def line(self) -> list[bytes] | LongLine:
         """Return the line and begin the next one."""
-        line = LongLine(self.offset, self._length, self._hash.hexdigest()) if self._hash else self.content()
+        line = LongLine(self.offset, self._length, self._hash.hexdigest()) if self._hash else [self.content()]
         self.offset += self._length + 1
         self._parts, self._length, self._hash = [], 0, None
         return line

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from etl.documents import RunRequest, RunSummary, StageReceipt
 from etl.dossier import Dossier, compose, write
 from etl.errors import EtlError, SqlError, UsageError
 from etl.evidence import EvidenceFile, find_evidence
-from etl.history import copy_receipts, load_history, require_pin, write_history
+from etl.history import copy_receipts, last_published, load_history, require_pin, write_history
 from etl.ledger import Draft, new_header, timestamp_of
 from etl.pipeline import STAGES, Stage, run_all
 from etl.plan import Published, make_plan
@@ -26,7 +27,7 @@ from etl.run import Clock, Progress, Run, silent
 from etl.settings import Manifest, Settings
 from etl.signals import ignore, interruptible, stoppable
 from etl.stamps import write_stamps
-from etl.states import carry_states, keep_states
+from etl.states import carry_states, forget_states, keep_states
 from etl.views import Sql
 from etl.warehouse import Warehouse
 from etl.warehouse.published import PublishedWarehouse
@@ -115,12 +116,12 @@ def _held_run(
                 exports.mkdir()
                 _link_exports(project, reused, workshop.build)
                 run = Run(project, settings, sql, warehouse, exports, request.progress, tuple(evidence), untouched)
-                run_all(run, stages, recorder.watching(run))
+                keep = partial(_keep_states, request, workshop, warehouse, header.seq, last_published(history), base)
+                run_all(run, stages, recorder.watching(run), at_last=keep if stages else None)
             dossier = compose(history, header, recorder.draft.closed(None, timestamp_of(clock)), published=True)
             if warehouse:
                 copy_receipts(history, warehouse)
-                if stages:
-                    _keep_states(request, workshop, warehouse, header.seq, base)
+                forget_states(warehouse, settings.history_runs)
                 warehouse.finish(sql)
             write(dossier, workshop.build / "reports", history)
             write_history(history, sql, workshop.build / "history.duckdb")
@@ -234,12 +235,14 @@ def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
     return tuple(stage for stage in STAGES if stage.name in stale)
 
 
-def _keep_states(request: Request, workshop: Workshop, warehouse: Warehouse, seq: int, base: Published | None) -> None:
+def _keep_states(
+    request: Request, workshop: Workshop, warehouse: Warehouse, seq: int, before: int | None, base: Published | None
+) -> None:
     """Write down the state of each row, after those that the published warehouse knows."""
     if not base and request.project.warehouse.is_file():
         with PublishedWarehouse.open(request.project.warehouse, copy_in=workshop.build) as published:
             carry_states(published, warehouse)
-    keep_states(warehouse, seq, request.settings.history_runs)
+    keep_states(warehouse, seq, before)
 
 
 def _link_exports(project: Project, reused: Sequence[StageReceipt], build: Path) -> None:

@@ -56,17 +56,17 @@ def carry_states(old: Warehouse, new: Warehouse) -> None:
         new.replace(f"receipts.{table}", old.arrow(f"from receipts.{table}"))
 
 
-def keep_states(warehouse: Warehouse, seq: int, runs: int) -> None:
-    """Write down which states run ``seq`` ends and begins, and forget those that the last ``runs`` published runs never saw.
-
-    ``receipts.run`` must know the run already.
-    """
-    before = warehouse.one("select max(seq) from receipts.run where published and seq < $seq", {"seq": seq})
+def keep_states(warehouse: Warehouse, seq: int, before: int | None) -> None:
+    """Write down which states run ``seq`` ends and begins; ``before`` is the last run that published, if one did."""
     warehouse.materialise("receipts.record_now")
     warehouse.materialise("receipts.pair_now")
     for end, begin in ((_END_RECORDS, _BEGIN_RECORDS), (_END_PAIRS, _BEGIN_PAIRS)):
         warehouse.execute(end, {"before": before})
         warehouse.execute(begin, {"seq": seq})
+
+
+def forget_states(warehouse: Warehouse, runs: int) -> None:
+    """Forget the states that the last ``runs`` published runs, as ``receipts.run`` knows them, never saw."""
     oldest = warehouse.one(OLDEST_KEPT, {"runs": runs})
     for table in TABLES:
         warehouse.execute(f"delete from receipts.{table} where last_seq < $oldest", {"oldest": oldest})

@@ -1,4 +1,4 @@
-"""Two things at once: side by side, or in order: a thread reads ahead of its consumer, or works behind its producer.
+"""Several things at once: side by side, or in order: threads work ahead of a consumer, or one behind a producer.
 
 Everything heavy here (the engine, compression, parsing, hashing of large blocks) lets other threads run meanwhile. Threads end
 with their ``with`` blocks, also those of a run that is told to stop, which ends at their next step.
@@ -8,11 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from etl.signals import stop_if_told
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 _END: Any = object()
@@ -47,6 +49,29 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[Iterator[T]]:
         yield ready_items()
     finally:
         reader.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def in_order(job: Callable[[S], T], items: Iterable[S], threads: int = 2) -> Iterator[Iterator[T]]:
+    """Give what a job makes of each item, in their order, while so many threads do the next ones.
+
+    What a job raises is raised where its result is asked for.
+    """
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="in_order")
+    left = iter(items)
+
+    def results() -> Iterator[T]:
+        under_way = deque(pool.submit(job, item) for item in islice(left, 2 * threads))
+        while under_way:
+            result = under_way.popleft().result()
+            stop_if_told()
+            under_way.extend(pool.submit(job, item) for item in islice(left, 1))
+            yield result
+
+    try:
+        yield results()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class Behind:

@@ -39,7 +39,8 @@ def folder_of(tmp_path: Path, **files: bytes) -> Path:
 
 def read(path: Path, limit: int = 1000) -> list[bytes | LongLine | Tail]:
     """Return what a reader makes of one file."""
-    return list(LineReader(EvidenceFile(path, "evidence", path.name, 0), Limits(limit, 1 << 40, 1000)))
+    reader = LineReader(EvidenceFile(path, "evidence", path.name, 0), Limits(limit, 1 << 40, 1000))
+    return [line for read in reader for line in (read if isinstance(read, list) else [read])]
 
 
 def tasks(warehouse: Warehouse) -> list[tuple[int, str]]:

@@ -87,13 +87,13 @@ def assert_as_fresh(root: Path, fresh: Path) -> None:
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Give the list of all lines that are judged from here on."""
     lines: list[bytes] = []
-    judge = collect.judge
+    judge_all = collect.judge_all
 
-    def noting(text: bytes, max_depth: int) -> Any:
-        lines.append(text)
-        return judge(text, max_depth)
+    def noting(some: list[bytes], max_depth: int) -> Any:
+        lines.extend(some)
+        return judge_all(some, max_depth)
 
-    monkeypatch.setattr(collect, "judge", noting)
+    monkeypatch.setattr(collect, "judge_all", noting)
     return lines
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.lines import depth_of, is_blank, judge
+from etl.lines import depth_of, is_blank, judge, judge_all
 
 MAX_DEPTH = 64
 
@@ -188,8 +188,9 @@ EXAMPLES = [
 
 
 def reason_of(line: bytes, max_depth: int = MAX_DEPTH) -> str | None:
-    """Return the reason why a line is refused, or None."""
+    """Return the reason why a line is refused, or None; alone and among others it is the same one."""
     refusal = judge(line, max_depth)
+    assert judge_all([b"{}", line, b"{}"], max_depth) == ({1: refusal} if refusal else {})
     return refusal and refusal.reason
 
 
@@ -197,7 +198,7 @@ def reason_of(line: bytes, max_depth: int = MAX_DEPTH) -> str | None:
 def test_a_line_has_one_verdict(line: bytes, reason: str | None) -> None:
     """A line is one strict JSON object, or has the first reason that applies, with a word on where or why."""
     refusal = judge(line, MAX_DEPTH)
-    assert (refusal and refusal.reason) == reason
+    assert reason_of(line) == reason
     assert refusal is None or refusal.detail
 
 
@@ -233,6 +234,7 @@ def test_no_depth_breaks_the_judge() -> None:
 def test_a_blank_line_holds_spaces_tabs_and_carriage_returns_only(line: bytes, blank: bool) -> None:
     """Only space, tab and CR make a blank line; any other byte makes it a line to be judged."""
     assert is_blank(line) is blank
+    assert (judge_all([b'{"a": 1}', line], MAX_DEPTH).get(1, "no") is None) is blank
 
 
 @pytest.mark.parametrize(
