@@ -61,6 +61,8 @@ create table if not exists evidence.file (
 comment on table evidence.file is
 'One row per file of the evidence folder: its bytes as they were read, how many entries it holds (lines that are not blank, a cut tail, or the file itself where it is unreadable) and how many blank lines. bytes and sha256 are null where it is unreadable. whole_bytes, whole_lines and whole_blank tell how far its whole lines go, so that a file that grew can be read on from there; null where it cannot.';
 
+create sequence if not exists evidence.record_key;
+
 create table if not exists evidence.record (
     evidence_id varchar not null,
     source varchar not null,
@@ -86,10 +88,11 @@ create table if not exists evidence.record (
     latency_ms double,
     cost_usd double,
     prompt_tokens bigint,
-    completion_tokens bigint
+    completion_tokens bigint,
+    record_key bigint not null default nextval('evidence.record_key')
 );
 comment on table evidence.record is
-'One row per valid line of evidence; its key is (source_path, line_number). created_at is UTC; score and grounded_fraction run from 0 to 1; latency_ms is milliseconds, cost_usd US dollars.';
+'One row per valid line of evidence; its key is (source_path, line_number). record_key stands for it within one warehouse: one integer by which the views join; another warehouse of the same evidence may number otherwise. created_at is UTC; score and grounded_fraction run from 0 to 1; latency_ms is milliseconds, cost_usd US dollars.';
 
 create table if not exists evidence.skipped (
     source varchar not null,

@@ -16,6 +16,10 @@ sys.path.append(str(REPOSITORY / "bench"))
 from generate import write
 
 
+#: Lines of the large input; the target test-slow takes another number.
+LINES = int(os.environ.get("ETL_LINES", "250000"))
+
+
 def run(root: Path, evidence: Path, *flags: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
     """Run everything in a process of its own and return the sha256 of each exported file by its path."""
     root.mkdir(parents=True, exist_ok=True)
@@ -39,8 +43,8 @@ def copied_in_reverse(evidence: Path, folder: Path) -> Path:
     return folder
 
 
-def assert_one_result(evidence: Path, tmp_path: Path) -> None:
-    """Run under every condition that must not matter and compare the hash of each file."""
+def assert_one_result(evidence: Path, tmp_path: Path) -> dict[str, str]:
+    """Run under every condition that must not matter, compare the hash of each file, and return the hashes."""
     expected = run(tmp_path / "first", evidence, "--set", "threads=1")
     assert len(expected) == 12
     assert run(tmp_path / "first", evidence, "--set", "threads=1", "--force") == expected, "run twice"
@@ -49,6 +53,7 @@ def assert_one_result(evidence: Path, tmp_path: Path) -> None:
     reversed_evidence = copied_in_reverse(evidence, tmp_path / "reversed")
     others = {"TZ": "America/St_Johns", "PYTHONHASHSEED": "0"}
     assert run(tmp_path / "third", reversed_evidence, "--set", "threads=4", env=others) == expected
+    return expected
 
 
 def test_sample_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -65,11 +70,22 @@ def test_shared_evidence_gives_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_many_lines_give_the_same_bytes(tmp_path: Path) -> None:
-    """250,000 lines give the same files under every condition: small inputs fit one block, and hide a race."""
-    evidence = tmp_path / "evidence"
-    write(evidence / "evidence" / "part-a.jsonl", 125_000, seed=1)
-    write(evidence / "evidence" / "part-b.jsonl", 125_000, seed=2)
-    assert_one_result(evidence, tmp_path)
+    """Very many lines give the same files under every condition, also if half of a file, cut within a line, came before.
+
+    Small inputs fit one block, and hide a race.
+    """
+    evidence, growing = tmp_path / "evidence" / "evidence", tmp_path / "growing" / "evidence"
+    write(evidence / "part-a.jsonl", LINES // 2, seed=1)
+    part = write(evidence / "part-b.jsonl", LINES // 2, seed=2)
+    expected = assert_one_result(evidence.parent, tmp_path)
+    growing.mkdir(parents=True)
+    os.link(evidence / "part-a.jsonl", growing / "part-a.jsonl")
+    with part.open("rb") as stream, (growing / "part-b.jsonl").open("wb") as grown:
+        grown.write(stream.read(part.stat().st_size // 2))
+        grown.flush()
+        run(tmp_path / "in steps", growing.parent)
+        shutil.copyfileobj(stream, grown)
+    assert run(tmp_path / "in steps", growing.parent) == expected
 
 
 @pytest.mark.slow

@@ -49,6 +49,7 @@ RECORD = pa.schema(
         "failure_markers": TEXTS,
         "human_override": pa.string(),
         "cited_paths": TEXTS,
+        "record_key": pa.int64(),
     }
 )
 SKIPPED = pa.schema(
@@ -238,12 +239,12 @@ def sha256(text: str) -> str:
 
 
 def numbered(lines: Sequence[Row]) -> list[Row]:
-    """Give each file's lines their numbers, from 9 on: as text, 10 would come first."""
+    """Give each line a key, and each file's lines their numbers, from 9 on: as text, 10 would come first."""
     following = Counter(dict.fromkeys(FILES, 8))
     rows = []
     for row in lines:
         following[row["source_path"]] += 1
-        rows.append(row | {"line_number": following[row["source_path"]]})
+        rows.append(row | {"line_number": following[row["source_path"]], "record_key": len(rows)})
     return rows
 
 

@@ -413,7 +413,7 @@ NO_DEFECT = {
 
 def defects(warehouse: Warehouse) -> list[dict[str, Any]]:
     """Return what scored.defect says that it does not say of a good record, for each record in order."""
-    rows = warehouse.dicts("select * exclude (source_path) from scored.defect order by line_number")
+    rows = warehouse.dicts("select * exclude (source_path, record_key) from scored.defect order by line_number")
     assert all(row.keys() == {"line_number", *NO_DEFECT} for row in rows)
     return [{name: value for name, value in row.items() if NO_DEFECT.get(name, value) != value} for row in rows]
 

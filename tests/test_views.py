@@ -4,13 +4,17 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
 from conftest import REPOSITORY, SAMPLE, etl
 
+from etl.pipeline import SCORED
+from etl.settings import Settings
 from etl.views import Sql, packaged_sql
+from etl.warehouse import Warehouse
 
 
 def test_views_work_in_a_plain_shell(tmp_path: Path) -> None:
@@ -46,6 +50,18 @@ def test_materialised_views_equal_their_definitions(tmp_path: Path) -> None:
     counted = {row["category"]: row["n"] for row in etl("sql", query, "--root", tmp_path, "--json").json}
     score = etl("receipts", "--root", tmp_path, "--json").json["receipts"][1]
     assert counted["accepted"] == score["stats"]["accepted"]
+
+
+def test_the_columns_that_a_run_keeps_are_the_views(collected: Callable[..., Warehouse], sql: Sql) -> None:
+    """Of scored.run a run keeps some columns, and they say what the view says of the same records."""
+    kept = collected(SAMPLE)
+    assert tuple(kept.columns("scored.run")) == SCORED
+    records = kept.arrow("from evidence.record")
+    view = Warehouse.create(sql, Settings())
+    view.replace("evidence.record", records)
+    query = f"select {', '.join(SCORED)} from scored.run order by record_key"
+    assert kept.execute(query) == view.execute(query) != []
+    view.close()
 
 
 @pytest.mark.parametrize("path", sorted(Sql.of(Path("/nonexistent")).files))

@@ -23,7 +23,7 @@ from etl.views import Sql, View
 from etl.warehouse.failures import OF_THE_MACHINE, failure_of, named_errors, sentence_of
 
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
-FORMAT = 3
+FORMAT = 4
 
 #: Rows of a batch that is streamed, five vectors: enough to be worth the call, few enough to be held several times.
 ROWS_PER_BATCH = 10_240
@@ -83,9 +83,9 @@ class Warehouse:
         self._cursors.append(ref(cursor))
         return Warehouse(cursor, self._cursors)
 
-    def materialise(self, view: str) -> None:
-        """Compute ``view`` once; until ``finish`` its name stands for the result, whose rows have no order."""
-        self.execute(f'create or replace table raw.main."{view}" as from {view}')
+    def materialise(self, view: str, columns: Sequence[str] = ("*",)) -> None:
+        """Compute ``columns`` of ``view`` once; until ``finish`` its name stands for them. The rows have no order."""
+        self.execute(f'create or replace table raw.main."{view}" as select {", ".join(columns)} from {view}')
         self.execute(f'create or replace view {view} as from raw.main."{view}"')
         self._materialised.append(view)
 

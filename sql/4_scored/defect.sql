@@ -1,8 +1,7 @@
 -- One row per record: what sets it aside by itself, whatever its category. A record without a defect is eligible for pairing.
 with cited as (
     select
-        record.source_path,
-        record.line_number,
+        record.record_key,
         unnest(record.cited_paths) as path,
         generate_subscripts(record.cited_paths, 1) as position,
     from evidence.record as record
@@ -12,8 +11,7 @@ with cited as (
 
 absent as (
     select
-        cited.source_path,
-        cited.line_number,
+        cited.record_key,
         string_agg('cited_paths[' || cited.position || ']', ', ' order by cited.position) as positions,
     from cited
     left join policy.known_path as known on cited.path = known.path
@@ -21,7 +19,7 @@ absent as (
         known.path is null
         -- Paths are compared as text and never opened; one that leaves the repository is absent even if a manifest lists it.
         or regexp_matches(cited.path, '^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\x00')
-    group by cited.source_path, cited.line_number
+    group by cited.record_key
 ),
 
 -- Few records are there more than once: to count them all is cheaper than to number them all.
@@ -34,8 +32,7 @@ repeated as (
 
 numbered as (
     select
-        record.source_path,
-        record.line_number,
+        record.record_key,
         row_number() over same_evidence as occurrence,
         first_value(record.source_path || ':' || record.line_number) over same_evidence as first_at,
     from evidence.record as record
@@ -45,6 +42,7 @@ numbered as (
 
 flagged as (
     select
+        record.record_key,
         record.source_path,
         record.line_number,
         policy.is_blank(record.source_path) or record.line_number is null or policy.is_blank(record.line_sha256)
@@ -56,11 +54,12 @@ flagged as (
         absent.positions as absent_paths,
         case when numbered.occurrence > 1 then numbered.first_at end as duplicate_of,
     from evidence.record as record
-    left join numbered on record.source_path = numbered.source_path and record.line_number = numbered.line_number
-    left join absent on record.source_path = absent.source_path and record.line_number = absent.line_number
+    left join numbered on record.record_key = numbered.record_key
+    left join absent on record.record_key = absent.record_key
 )
 
 select
+    record_key,
     source_path,
     line_number,
     missing_provenance,

@@ -3,6 +3,7 @@
 -- The extraction rule (parent) is not here: it asks other records of the task, see scored.parent and scored.run.
 with signal as (
     select
+        record.record_key,
         record.source_path,
         record.line_number,
         record.line_sha256,
@@ -23,6 +24,7 @@ with signal as (
 )
 
 select
+    signal.record_key,
     signal.source_path,
     signal.line_number,
     signal.line_sha256,

@@ -1,6 +1,7 @@
 -- One row per record: its category, the rule that decided (the first that applies) and all signals seen.
 -- A missing grade is never a negative: it is needs_human_review.
 select
+    grade.record_key,
     grade.source_path,
     grade.line_number,
     grade.line_sha256,

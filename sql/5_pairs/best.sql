@@ -3,6 +3,7 @@
 -- Records are ranked by score, then age, then evidence_id. Texts with different hashes differ; those with the same one may be the same.
 with eligible as not materialized (
     select
+        record.record_key,
         record.source_path,
         record.line_number,
         record.evidence_id,
@@ -14,15 +15,11 @@ with eligible as not materialized (
         record.score,
         record.created_at,
     from evidence.record as record
-    inner join scored.run as run
-        on record.source_path = run.source_path and record.line_number = run.line_number
+    inner join scored.run as run on record.record_key = run.record_key
     where not exists (
         select 1
         from scored.defect as defect
-        where
-            record.source_path = defect.source_path
-            and record.line_number = defect.line_number
-            and not defect.is_eligible
+        where record.record_key = defect.record_key and not defect.is_eligible
     )
 ),
 
@@ -49,6 +46,7 @@ sided as (
 )
 
 select
+    record_key,
     source_path,
     line_number,
     evidence_id,

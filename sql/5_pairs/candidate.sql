@@ -3,12 +3,14 @@
 with pair as (
     select
         chosen.task_id,
+        chosen.record_key as chosen_key,
         chosen.source_path as chosen_source_path,
         chosen.line_number as chosen_line_number,
         chosen.evidence_id as chosen_evidence_id,
         chosen.run_id as chosen_run_id,
         chosen.category as chosen_category,
         chosen.rank as chosen_rank,
+        rejected.record_key as rejected_key,
         rejected.source_path as rejected_source_path,
         rejected.line_number as rejected_line_number,
         rejected.evidence_id as rejected_evidence_id,
@@ -32,15 +34,11 @@ with pair as (
 -- A hash can only tell texts apart: where both sides have the same one, and only there, the texts themselves are compared.
 with_one_text as (
     select
-        pair.chosen_source_path,
-        pair.chosen_line_number,
-        pair.rejected_source_path,
-        pair.rejected_line_number,
+        pair.chosen_key,
+        pair.rejected_key,
     from pair
-    inner join evidence.record as chosen
-        on pair.chosen_source_path = chosen.source_path and pair.chosen_line_number = chosen.line_number
-    inner join evidence.record as rejected
-        on pair.rejected_source_path = rejected.source_path and pair.rejected_line_number = rejected.line_number
+    inner join evidence.record as chosen on pair.chosen_key = chosen.record_key
+    inner join evidence.record as rejected on pair.rejected_key = rejected.record_key
     where pair.may_have_one_text and chosen.response = rejected.response
 ),
 
@@ -55,24 +53,20 @@ judged as (
                     when gap.reason is null then pair.chosen_category || ' over ' || pair.rejected_category
                 end,
                 case when pair.is_one_run then 'both sides are of one run' end,
-                case when with_one_text.chosen_line_number is not null then 'both sides have one text' end
+                case when with_one_text.chosen_key is not null then 'both sides have one text' end
             ],
             lambda detail: detail is not null
         ) as details,
         list_filter(
             [
                 case when pair.has_no_prompt or gap.reason is null then 'invalid_preference_pairing' end,
-                case when pair.is_one_run or with_one_text.chosen_line_number is not null then 'self_pairing' end
+                case when pair.is_one_run or with_one_text.chosen_key is not null then 'self_pairing' end
             ],
             lambda reason: reason is not null
         ) as quarantine_reasons,
     from pair
     left join with_one_text
-        on
-            pair.chosen_source_path = with_one_text.chosen_source_path
-            and pair.chosen_line_number = with_one_text.chosen_line_number
-            and pair.rejected_source_path = with_one_text.rejected_source_path
-            and pair.rejected_line_number = with_one_text.rejected_line_number
+        on pair.chosen_key = with_one_text.chosen_key and pair.rejected_key = with_one_text.rejected_key
     left join policy.pairing as gap
         on pair.chosen_category = gap.chosen_category and pair.rejected_category = gap.rejected_category
 ),
@@ -94,12 +88,14 @@ ordered as (
 
 select
     ordered.task_id,
+    ordered.chosen_key,
     ordered.chosen_source_path,
     ordered.chosen_line_number,
     ordered.chosen_evidence_id,
     ordered.chosen_run_id,
     ordered.chosen_category,
     ordered.chosen_rank,
+    ordered.rejected_key,
     ordered.rejected_source_path,
     ordered.rejected_line_number,
     ordered.rejected_evidence_id,

@@ -23,8 +23,7 @@ of_crowded_prompt as (
 
 counted as (
     select
-        best.source_path,
-        best.line_number,
+        best.record_key,
         case when best.side = 'chosen' then of_task.rejected else of_task.chosen end as counterparts_of_task,
         case when best.side = 'chosen' then crowded.rejected else crowded.chosen end as counterparts_in_crowd,
     from pairs.best as best
@@ -35,26 +34,23 @@ counted as (
 
 stood as (
     select
-        chosen_source_path as source_path,
-        chosen_line_number as line_number,
+        chosen_key as record_key,
         fate,
     from pairs.candidate
     union all
     select
-        rejected_source_path as source_path,
-        rejected_line_number as line_number,
+        rejected_key as record_key,
         fate,
     from pairs.candidate
 ),
 
 outcome as (
     select
-        source_path,
-        line_number,
+        record_key,
         bool_or(fate = 'exported') as is_paired,
         bool_or(fate = 'over_cap') as is_over_cap,
     from stood
-    group by source_path, line_number
+    group by record_key
 )
 
 select
@@ -65,17 +61,17 @@ select
     run.category,
     -- no record that stands in a pair lacks a counterpart, so what became of its pairs can be asked first
     case
-        when ineligible.line_number is not null then 'ineligible'
-        when counted.source_path is null then 'not_a_side'
+        when ineligible.record_key is not null then 'ineligible'
+        when counted.record_key is null then 'not_a_side'
         when outcome.is_paired then 'paired'
         when outcome.is_over_cap then 'over_cap'
-        when outcome.source_path is not null then 'refused'
+        when outcome.record_key is not null then 'refused'
         when counted.counterparts_in_crowd > 0 then 'over_cap'
         when counted.counterparts_of_task > 0 then 'prompt_differs'
         else 'no_counterpart'
     end as fate,
 from scored.run as run
 left join scored.defect as ineligible
-    on run.source_path = ineligible.source_path and run.line_number = ineligible.line_number and not ineligible.is_eligible
-left join counted on run.source_path = counted.source_path and run.line_number = counted.line_number
-left join outcome on run.source_path = outcome.source_path and run.line_number = outcome.line_number
+    on run.record_key = ineligible.record_key and not ineligible.is_eligible
+left join counted on run.record_key = counted.record_key
+left join outcome on run.record_key = outcome.record_key

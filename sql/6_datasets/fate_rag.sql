@@ -2,6 +2,7 @@
 -- It holds no text and nothing that the record tells, so that rows are judged and counted in little memory; the dataset's view adds that.
 with candidate as (
     select
+        run.record_key,
         run.source_path,
         run.line_number,
         run.evidence_id,
@@ -25,8 +26,7 @@ with candidate as (
             lambda reason: reason is not null
         ) as quarantine_reasons,
     from scored.run as run
-    inner join scored.defect as defect
-        on run.source_path = defect.source_path and run.line_number = defect.line_number
+    inner join scored.defect as defect on run.record_key = defect.record_key
     cross join policy.setting as setting
     left join policy.admission as admission
         on admission.dataset = 'rag' and run.category = admission.category
@@ -47,6 +47,7 @@ select
         when 'unsafe_rag_category' then category
         when 'category_disallowed' then category
     end as detail,
+    record_key,
     source_path,
     line_number,
 from candidate

@@ -29,7 +29,5 @@ select
     fate.detail,
     fate.skip_reason,
 from datasets.fate_preference as fate
-inner join evidence.record as chosen
-    on fate.source_path = chosen.source_path and fate.line_number = chosen.line_number
-inner join evidence.record as rejected
-    on fate.rejected_source_path = rejected.source_path and fate.rejected_line_number = rejected.line_number
+inner join evidence.record as chosen on fate.chosen_key = chosen.record_key
+inner join evidence.record as rejected on fate.rejected_key = rejected.record_key

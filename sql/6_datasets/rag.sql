@@ -19,5 +19,4 @@ select
     fate.quarantine_reasons,
     fate.detail,
 from datasets.fate_rag as fate
-inner join evidence.record as record
-    on fate.source_path = record.source_path and fate.line_number = record.line_number
+inner join evidence.record as record on fate.record_key = record.record_key

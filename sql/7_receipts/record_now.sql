@@ -8,5 +8,5 @@ select
     rag.quarantine_reason as rag_reason,
     sft.quarantine_reason as sft_reason,
 from scored.run as run
-inner join datasets.fate_rag as rag on run.source_path = rag.source_path and run.line_number = rag.line_number
-inner join datasets.fate_sft as sft on run.source_path = sft.source_path and run.line_number = sft.line_number
+inner join datasets.fate_rag as rag on run.record_key = rag.record_key
+inner join datasets.fate_sft as sft on run.record_key = sft.record_key
