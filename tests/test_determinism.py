@@ -15,7 +15,6 @@ sys.path.append(str(REPOSITORY / "bench"))
 
 from generate import write
 
-
 #: Lines of the large input; the target test-slow takes another number.
 LINES = int(os.environ.get("ETL_LINES", "250000"))
 
