@@ -777,7 +777,7 @@ def fates(warehouse: Warehouse) -> dict[str, dict[str, Any] | str]:
     return found
 
 
-PROVENANCE = ("evidence_id", "source", "source_path", "line_number", "line_sha256")
+PROVENANCE = ("evidence_id", "source", "source_path", "line_number", "line_sha256", "record_key")
 
 
 def _said(row: dict[str, Any]) -> dict[str, Any]:
