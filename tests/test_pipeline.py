@@ -64,6 +64,26 @@ def test_a_stage_is_proven_while_the_next_one_runs() -> None:
     assert watch.seen.index("first ends") < watch.seen.index("second ends")
 
 
+@pytest.mark.parametrize("run", [NO_RUN, SMALL_RUN])
+def test_what_comes_at_last_runs_beside_the_last_proof(run: Run) -> None:
+    """The last proof waits for what comes at last, where two have room; else it is over by then."""
+    seen: list[str] = []
+    at_last = threading.Event()
+
+    def prove() -> None:
+        if run is NO_RUN:
+            assert at_last.wait(PATIENCE)
+        seen.append("proven")
+
+    def do_at_last() -> None:
+        at_last.set()
+        seen.append("at last")
+
+    run_all(run, (Stage("only", lambda _: prove),), at_last=do_at_last)
+    assert sorted(seen) == ["at last", "proven"]
+    assert run is NO_RUN or seen == ["proven", "at last"]
+
+
 def test_no_stage_is_two_ahead_of_a_proof() -> None:
     """A stage begins only when the one before the last is proven."""
     watch = Watch()

@@ -1,11 +1,11 @@
-"""Two things at once, side by side or in order: what comes out, and what becomes of errors."""
+"""Several things at once, side by side or in order: what comes out, and what becomes of errors."""
 
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from etl.threads import Behind, ahead, at_once
+from etl.threads import Behind, ahead, at_once, in_order
 
 
 def failing_at(number: int) -> Iterator[int]:
@@ -61,6 +61,38 @@ def test_who_fails_leaves_no_thread() -> None:
         next(ready)
         raise KeyError
     assert failure.traceback
+    assert threading.active_count() == before
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    """Two jobs at a time wait for each other; what they make comes as the items came."""
+    meeting = threading.Barrier(2, timeout=20)
+
+    def job(item: int) -> int:
+        meeting.wait()
+        return item * item
+
+    with in_order(job, range(100)) as results:
+        assert list(results) == [item * item for item in range(100)]
+    with in_order(job, []) as results:
+        assert list(results) == []
+
+
+def test_an_error_of_a_result_comes_in_its_turn() -> None:
+    """The results before the one that fails are given; then the error is raised, and no thread is left."""
+    before = threading.active_count()
+    with in_order(lambda item: 6 // item, (3, 2, 1, 0, 1)) as results:
+        assert [next(results), next(results), next(results)] == [2, 3, 6]
+        with pytest.raises(ZeroDivisionError):
+            next(results)
+    assert threading.active_count() == before
+
+
+def test_who_stops_asking_leaves_no_thread() -> None:
+    """A consumer of results that stops, though there are more, leaves nothing running."""
+    before = threading.active_count()
+    with in_order(abs, range(1000)) as results:
+        assert next(results) == 0
     assert threading.active_count() == before
 
 
