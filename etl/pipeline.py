@@ -31,7 +31,7 @@ Observer = Callable[[Stage], AbstractContextManager[None]]
 
 KEY = "source_path, line_number"
 
-#: The columns of scored.run that later stages ask for: to compute and keep the others too would take a third more.
+#: The columns of scored.run that the later stages' views ask for; to compute the others too would take a third longer.
 SCORED = (
     *("record_key", "source_path", "line_number", "line_sha256", "evidence_id", "run_id", "task_id"),
     *("category", "rule"),
@@ -41,7 +41,8 @@ SCORED = (
 def score(run: Run) -> None:
     """Compute every record's category and defects once; the later stages read the result under the views' own names."""
     run.progress("score", 0, 2)
-    run.warehouse.materialise("scored.run", SCORED)
+    # an overlay's views may ask for any column
+    run.warehouse.materialise("scored.run", ("*",) if run.sql.has_overlay else SCORED)
     run.progress("score", 1, 2)
     run.warehouse.materialise("scored.defect")
     run.progress("score", 2, 2)
@@ -77,8 +78,8 @@ def run_all(
 ) -> None:
     """Run the stages in order; what one wrote is read back and recorded while the next one runs, where memory is not small.
 
-    Beside the last one, ``at_last`` runs. The first stage that fails stops them, and its error is raised: the next one may
-    have begun by then, and failed too.
+    While the last one is proven, ``at_last`` runs, or after it. The first stage that fails stops them, and its error is
+    raised: the next one, or what comes at last, may have begun by then, and failed too.
     """
     has_room = process_limit(run.settings.memory_limit) >= ROOM_FOR_TWO
     with Behind(depth=1) as behind:

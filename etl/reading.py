@@ -98,7 +98,7 @@ class LineReader:
         return True
 
     def __iter__(self) -> Iterator[list[bytes] | LongLine | Tail]:
-        """Yield the lines in order, without their line feeds, as many at once as were read at once."""
+        """Yield the lines in order, without their line feeds, several at once where they were read at once."""
         with self._opened() as raw:
             raw.seek(self.whole_bytes)
             # what follows the last whole line is read again as lines, and is in the hash already

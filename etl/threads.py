@@ -53,9 +53,9 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[Iterator[T]]:
 
 @contextmanager
 def in_order(job: Callable[[S], T], items: Iterable[S], threads: int = 2) -> Iterator[Iterator[T]]:
-    """Give what a job makes of each item, in their order, while so many threads do the next ones.
+    """Give what a job makes of each item, in their order, while so many threads do the next ones, of which twice as many wait.
 
-    What a job raises is raised where its result is asked for.
+    What a job raises is raised where its result is asked for; what the items raise, as soon as they do.
     """
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="in_order")
     left = iter(items)

@@ -1,4 +1,4 @@
--- The only tables. They hold what was observed (lines, settings, receipts); everything else is a view.
+-- The only tables. They hold what was observed (lines, settings, receipts), and a key for each record; everything else is a view.
 -- raw.* belongs to the run: while evidence is collected it holds one source's lines, in a published warehouse it is empty.
 
 create schema if not exists policy;

@@ -82,6 +82,9 @@ def assert_as_fresh(root: Path, fresh: Path) -> None:
         "evidence.record": "select * exclude (record_key) from evidence.record order by all",
         "evidence.skipped": "from evidence.skipped order by all",
     }
+    keys = "select count(*)::int as records, count(distinct record_key)::int as keys from evidence.record"
+    (counted,) = etl("sql", keys, "--root", root, "--json").json
+    assert counted["records"] == counted["keys"]
     for table, query in queries.items():
         assert (
             etl("sql", query, "--root", root, "--json").stdout == etl("sql", query, "--root", fresh, "--json").stdout

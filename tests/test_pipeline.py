@@ -84,6 +84,41 @@ def test_what_comes_at_last_runs_beside_the_last_proof(run: Run) -> None:
     assert run is NO_RUN or seen == ["proven", "at last"]
 
 
+@pytest.mark.parametrize("run", [NO_RUN, SMALL_RUN])
+def test_nothing_comes_at_last_after_a_failure(run: Run) -> None:
+    """Where a stage fails, or the proof of one before the last, what comes at last is not begun."""
+    begun: list[str] = []
+    fails, proves_badly = (Stage("a", lambda _: fail()), Stage("b", lambda _: fail))
+    for stages in ((fails,), (proves_badly, Stage("c", lambda _: None), Stage("d", lambda _: None))):
+        with pytest.raises(StageError):
+            run_all(run, stages, at_last=lambda: begun.append("at last"))
+    assert begun == []
+
+
+def test_a_failure_at_last_waits_for_the_proof() -> None:
+    """What fails at last is told when the last proof has ended; where that fails too, its error is told."""
+    seen: list[str] = []
+    failing = threading.Event()
+
+    def prove() -> None:
+        assert failing.wait(PATIENCE)
+        seen.append("proven")
+
+    def prove_badly() -> None:
+        prove()
+        fail()
+
+    def fail_at_last() -> None:
+        failing.set()
+        raise AuditError("at last")
+
+    for proof, error in ((prove, AuditError), (prove_badly, StageError)):
+        failing.clear()
+        with pytest.raises(error):
+            run_all(NO_RUN, (Stage("only", lambda _, proof=proof: proof),), at_last=fail_at_last)
+    assert seen == ["proven", "proven"]
+
+
 def test_no_stage_is_two_ahead_of_a_proof() -> None:
     """A stage begins only when the one before the last is proven."""
     watch = Watch()

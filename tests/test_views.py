@@ -64,6 +64,19 @@ def test_the_columns_that_a_run_keeps_are_the_views(collected: Callable[..., War
     view.close()
 
 
+def test_an_overlay_may_ask_for_any_column(tmp_path: Path) -> None:
+    """A view of one's own finds all columns of scored.run at hand during a run."""
+    fate = Sql.of(tmp_path).files["sql/6_datasets/fate_rag.sql"]
+    own = fate.replace(
+        "coalesce(admission.admission, 'never') as admission",
+        "if(run.model = '', 'never', admission.admission) as admission",
+    )
+    assert own != fate
+    (tmp_path / "sql/6_datasets").mkdir(parents=True)
+    (tmp_path / "sql/6_datasets/fate_rag.sql").write_text(own, encoding="utf-8")
+    assert etl("run-all", "--root", tmp_path, "--evidence", SAMPLE).exit_code == 0
+
+
 @pytest.mark.parametrize("path", sorted(Sql.of(Path("/nonexistent")).files))
 def test_files_are_plain_sql(path: str) -> None:
     """No templating, no session variables, one header; a view is one SELECT whose last step names its columns."""
