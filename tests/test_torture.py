@@ -46,7 +46,8 @@ PROMPT = 2
 
 STAGE_NAMES = [stage.name for stage in STAGES]
 CONTENT = (
-    "select count(*), md5(string_agg(r::varchar, chr(10) order by source_path, line_number)) from evidence.record r"
+    "select count(*), md5(string_agg(r::varchar, chr(10) order by r.source_path, r.line_number)) "
+    "from (select * exclude (record_key) from evidence.record) as r"
 )
 HELD = re.compile(r"etl: \S+: another run \(process (\d+)\) is under way here; wait for it to end\.\n")
 SENTENCE = re.compile(r"etl: [^\n]+\n")
