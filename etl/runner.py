@@ -107,7 +107,8 @@ def _held_run(
     warehouse = None
     try:
         if stages or project.warehouse.stat().st_size <= COPIED_BYTES:
-            warehouse = _begun_warehouse(request, sql, workshop, base)
+            with interruptible():  # the engine would make an error of its own of a signal
+                warehouse = _begun_warehouse(request, sql, workshop, base)
         with stoppable(warehouse.interrupt) if warehouse else nullcontext():
             recorder.carry_over(reused)
             if warehouse:

@@ -14,7 +14,7 @@ PATIENCE = 0.05
 
 _Handler = Callable[[int, FrameType | None], None]
 
-#: Set while a block of ``stoppable`` is under way that was told to stop.
+#: Set while a block is under way that was told to stop.
 _told = threading.Event()
 
 
@@ -22,9 +22,13 @@ _told = threading.Event()
 def interruptible() -> Iterator[None]:
     """Raise KeyboardInterrupt in the block on SIGINT or SIGTERM, wherever it is; further ones are ignored.
 
-    For what one thread does in short steps. Does nothing outside the main thread, as others get no signals.
+    For what one thread does in short steps. Where the engine makes another error of it, or a callback that cannot raise makes
+    nothing of it, it is raised at the end of the block. Does nothing outside the main thread, as others get no signals.
     """
-    with _handled_by(_raise):
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with _heeded(), _handled_by(_raise):
         yield
 
 
@@ -39,21 +43,12 @@ def stoppable(interrupt: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    try:
-        with _handled_by(_note), _watching(interrupt):
-            try:
-                yield
-            except Exception as error:
-                if _told.is_set():  # what the interrupted engine says of it
-                    raise KeyboardInterrupt from error
-                raise
-        stop_if_told()
-    finally:
-        _told.clear()
+    with _heeded(), _handled_by(_note), _watching(interrupt):
+        yield
 
 
 def stop_if_told() -> None:
-    """Raise KeyboardInterrupt where the block of ``stoppable`` that is under way was told to stop; in any thread."""
+    """Raise KeyboardInterrupt where the block that is under way was told to stop; in any thread."""
     if _told.is_set():
         raise KeyboardInterrupt
 
@@ -61,19 +56,33 @@ def stop_if_told() -> None:
 def ignore() -> None:
     """Hear no SIGINT or SIGTERM for the rest of the process: it is at its end, and what it does now must not be cut.
 
-    Does nothing outside the main thread.
+    What was heard before has been heeded. Does nothing outside the main thread.
     """
     if threading.current_thread() is threading.main_thread():
+        _told.clear()
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
+def _heeded() -> Iterator[None]:
+    """End the block with KeyboardInterrupt where it was told to stop, whatever was made of that inside it, or before it."""
+    try:
+        stop_if_told()
+        try:
+            yield
+        except Exception as error:
+            if _told.is_set():  # what the interrupted engine says of it
+                raise KeyboardInterrupt from error
+            raise
+        stop_if_told()
+    finally:
+        _told.clear()
+
+
+@contextmanager
 def _handled_by(handler: _Handler) -> Iterator[None]:
     """Have a handler hear the signals in the block, and who heard them before after it, unless they are ignored by then."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
         yield
@@ -114,6 +123,7 @@ def _watching(interrupt: Callable[[], None]) -> Iterator[None]:
 
 def _raise(_number: int, _frame: FrameType | None) -> None:
     ignore()
+    _told.set()
     raise KeyboardInterrupt
 
 

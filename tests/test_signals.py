@@ -7,8 +7,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import duckdb
 import pytest
 from conftest import etl, evidence_line, write_evidence
 
@@ -105,6 +107,31 @@ def test_afterwards_signals_are_heard_as_before() -> None:
     assert [signal.getsignal(number) for number in SIGNALS] == before
     assert threading.active_count() == threads
     stop_if_told()
+
+
+def test_a_stop_that_was_swallowed_is_heeded_at_the_end() -> None:
+    """Where a callback cannot raise, Python drops what its handler raised; the block ends as it was told to all the same."""
+    with pytest.raises(KeyboardInterrupt), interruptible(), suppress(KeyboardInterrupt):
+        told()
+    stop_if_told()
+
+
+def test_a_stop_that_was_swallowed_is_heeded_by_the_next_block() -> None:
+    """The long part of a run does not begin where its short part was told to stop."""
+    begun = False
+    with pytest.raises(KeyboardInterrupt), interruptible():  # noqa: PT012 - the block is what is tested
+        with suppress(KeyboardInterrupt):
+            told()
+        with stoppable(lambda: None):
+            begun = True
+    assert not begun
+
+
+def test_what_the_engine_makes_of_a_stop_is_a_stop() -> None:
+    """The engine has an error of its own where a signal comes while it computes; people are told of an interruption."""
+    with pytest.raises(KeyboardInterrupt), interruptible(), duckdb.connect() as connection:  # noqa: PT012
+        told_later()
+        connection.execute(LONG)
 
 
 def test_a_second_signal_is_ignored() -> None:

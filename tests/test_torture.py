@@ -41,16 +41,13 @@ READ_RUNS = 20
 MANY = 40_000
 SIGNALS = 3
 
-#: So many seconds after a signal a run has ended; about two on a machine that is not busy with something else.
-PROMPT = 8
-
 STAGE_NAMES = [stage.name for stage in STAGES]
 CONTENT = (
     "select count(*), md5(string_agg(r::varchar, chr(10) order by r.source_path, r.line_number)) "
     "from (select * exclude (record_key) from evidence.record) as r"
 )
 HELD = re.compile(r"etl: \S+: another run \(process (\d+)\) is under way here; wait for it to end\.\n")
-SENTENCE = re.compile(r"etl: [^\n]+\n")
+INTERRUPTED = "etl: The command was interrupted; the published version is as it was.\n"
 
 pytestmark = pytest.mark.torture
 
@@ -374,14 +371,24 @@ def test_reader_in_a_loop(root: Path, versions: dict[str, Version], tmp_path: Pa
 # --- signals -----------------------------------------------------------------------------------------------------------
 
 
-def stop(process: "subprocess.Popen[str]", number: signal.Signals) -> tuple[int, str]:
-    """Tell a run to stop, hold that it soon ends without a traceback, and return its exit code and stderr."""
+@pytest.fixture(scope="module")
+def soon(tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Give the seconds in which a run that is told to stop has ended: two small runs, from start to end, on this machine."""
+    root = tmp_path_factory.mktemp("small")
+    write_version(root / "evidence", "A", COUNTS["A"])
+    begin = time.perf_counter()
+    start(root).communicate()
+    return 2 * (time.perf_counter() - begin)
+
+
+def stop(process: "subprocess.Popen[str]", number: signal.Signals, soon: float) -> tuple[int, str]:
+    """Tell a run to stop, hold that it has ended soon, without a traceback, and return its exit code and stderr."""
     process.send_signal(number)
     told = time.perf_counter()
     _, stderr = process.communicate(timeout=60)
     took = time.perf_counter() - told
     assert "Traceback" not in stderr, stderr
-    assert took < PROMPT, f"it took {took:.1f} s"
+    assert took < soon, f"it took {took:.1f} s of {soon:.1f} s"
     return process.returncode, stderr
 
 
@@ -401,7 +408,7 @@ def is_in(root: Path, stage: str) -> bool:
 @pytest.mark.parametrize("stage", ["collect", "export-rag", "export-sft", "export-preference"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 @pytest.mark.parametrize("moment", range(SIGNALS_PER_STAGE))
-def test_signal(root: Path, many: Path, moment: int, number: signal.Signals, stage: str) -> None:
+def test_signal(root: Path, many: Path, soon: float, moment: int, number: signal.Signals, stage: str) -> None:
     """A run that is told to stop ends at once, with a sentence, exit code 1, receipts, and the old version in place."""
     before, earlier = Version.read(root), runs(root)
     shutil.copy(many / "evidence.jsonl", root / "evidence")
@@ -409,8 +416,7 @@ def test_signal(root: Path, many: Path, moment: int, number: signal.Signals, sta
     wait(process, lambda: is_in(root, stage))
     time.sleep(random.Random(f"{SEED} {number} {stage} {moment}").uniform(0, 0.8))
     assert process.poll() is None, "the run ended before it was told to stop"
-    exit_code, stderr = stop(process, number)
-    assert (exit_code, bool(SENTENCE.fullmatch(stderr))) == (1, True), stderr
+    assert stop(process, number, soon) == (1, INTERRUPTED)
     (run_id,) = runs(root) - earlier
     assert_cut(assert_receipts(root, run_id))
     assert_no_litter(root)
@@ -418,7 +424,7 @@ def test_signal(root: Path, many: Path, moment: int, number: signal.Signals, sta
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_signal_as_it_publishes(root: Path, versions: dict[str, Version], number: signal.Signals) -> None:
+def test_signal_as_it_publishes(root: Path, versions: dict[str, Version], soon: float, number: signal.Signals) -> None:
     """A run that is told to stop while it publishes has done so or has not, says which, and leaves no journal."""
     chance = random.Random(f"{SEED} {number}")
     old = "A"
@@ -427,11 +433,11 @@ def test_signal_as_it_publishes(root: Path, versions: dict[str, Version], number
         process = start(root)
         wait(process, lambda: journal(root).get("state") == "publishing")
         time.sleep(chance.uniform(0, 0.01))
-        exit_code, stderr = stop(process, number)
+        exit_code, stderr = stop(process, number, soon)
         if exit_code == 0:
             assert (published(root, versions), stderr) == ((new, new), "")
             old = new
         else:
-            assert (exit_code, bool(SENTENCE.fullmatch(stderr))) == (1, True), stderr
+            assert (exit_code, stderr) == (1, INTERRUPTED)
             assert published(root, versions) == (old, old)
         assert_no_litter(root)
