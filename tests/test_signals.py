@@ -127,11 +127,20 @@ def test_a_stop_that_was_swallowed_is_heeded_by_the_next_block() -> None:
     assert not begun
 
 
-def test_what_the_engine_makes_of_a_stop_is_a_stop() -> None:
-    """The engine has an error of its own where a signal comes while it computes; people are told of an interruption."""
+def test_what_comes_of_a_stop_is_a_stop() -> None:
+    """The engine has an error of its own where a signal comes between its steps; people are told of an interruption."""
+    with pytest.raises(KeyboardInterrupt), interruptible():  # noqa: PT012 - the block is what is tested
+        with suppress(KeyboardInterrupt):
+            told()
+        raise RuntimeError("Query interrupted")
+
+
+def test_whatever_the_engine_is_doing() -> None:
+    """A signal ends a row of short statements, in whichever of them it comes."""
     with pytest.raises(KeyboardInterrupt), interruptible(), duckdb.connect() as connection:  # noqa: PT012
         told_later()
-        connection.execute(LONG)
+        while True:
+            connection.execute("select count(*) from range(1000)")
 
 
 def test_a_second_signal_is_ignored() -> None:
