@@ -234,18 +234,18 @@ def _load(run: Run, file: EvidenceFile, portion: _Portion, is_known: bool, known
 def _take(portion: _Portion, lines: list[bytes], first: int, unknown: Refusal | None, max_depth: int) -> int:
     """Put lines, of which the first has the number ``first``, into the portion; return how many of them are blank."""
     if unknown:
-        judged: Mapping[int, Refusal | None] = {
+        set_aside: Mapping[int, Refusal | None] = {
             at: None if is_blank(line) else unknown for at, line in enumerate(lines)
         }
     else:
-        judged = judge_all(lines, max_depth)
-    for at, refusal in judged.items():
+        set_aside = judge_all(lines, max_depth)
+    for at, refusal in set_aside.items():
         if refusal:
             digest = sha256(lines[at]).hexdigest()
             portion.skip(first + at, digest, refusal.reason, refusal.detail, lines[at])
-    good = [at for at in range(len(lines)) if at not in judged]
+    good = [at for at in range(len(lines)) if at not in set_aside]
     portion.accept([first + at for at in good], [lines[at] for at in good])
-    return sum(refusal is None for refusal in judged.values())
+    return sum(refusal is None for refusal in set_aside.values())
 
 
 def _goes_on(reader: LineReader, known: Known) -> bool:

@@ -31,7 +31,7 @@ def judge_all(lines: Sequence[bytes], max_depth: int) -> dict[int, Refusal | Non
     It says of each line what :func:`judge` does; an ordinary one costs it no call, for there are millions.
     """
     parse = _PARSER.parse
-    judged: dict[int, Refusal | None] = {}
+    set_aside: dict[int, Refusal | None] = {}
     for place, line in enumerate(lines):
         # to look for a second bracket is many times as fast as to count them
         arrays = 1 if line.find(b"[", line.find(b"[") + 1) < 0 else line.count(b"[")
@@ -46,10 +46,10 @@ def judge_all(lines: Sequence[bytes], max_depth: int) -> dict[int, Refusal | Non
                 if is_plain:
                     continue
         if is_blank(line):
-            judged[place] = None
+            set_aside[place] = None
         elif refusal := judge(line, max_depth):
-            judged[place] = refusal
-    return judged
+            set_aside[place] = refusal
+    return set_aside
 
 
 def judge(line: bytes, max_depth: int) -> Refusal | None:

@@ -76,7 +76,7 @@ class Mapper:
         types = dict(warehouse.execute("select column_name, column_type from (describe raw.mapped)"))
         unknown = sorted(columns - types.keys())
         if unknown:
-            raise SqlError(f"{mapping.path}: evidence.record has no column {', '.join(unknown)}; rename or remove it.")
+            raise SqlError(f"{mapping.path}: a mapping cannot give {', '.join(unknown)}; rename or remove it.")
         is_row_wise = warehouse.steps(mapping.qualified) <= _ROW_BY_ROW
         key = {"source_path", "line_number"} & columns
         if len(key) != 2 and (key or not is_row_wise):

@@ -31,7 +31,8 @@ Observer = Callable[[Stage], AbstractContextManager[None]]
 
 KEY = "source_path, line_number"
 
-#: The columns of scored.run that the later stages' views ask for; to compute the others too would take a third longer.
+#: The columns of scored.run that are asked for later: by views, by the firewall, and by the recorder, whom an overlay does not
+#: change. To compute the others too would take a third longer.
 SCORED = (
     *("record_key", "source_path", "line_number", "line_sha256", "evidence_id", "run_id", "task_id"),
     *("category", "rule"),

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -109,7 +109,7 @@ def _held_run(
         if stages or project.warehouse.stat().st_size <= COPIED_BYTES:
             with interruptible():  # the engine would make an error of its own of a signal
                 warehouse = _begun_warehouse(request, sql, workshop, base)
-        with stoppable(warehouse.interrupt) if warehouse else nullcontext():
+        with stoppable(warehouse.interrupt) if warehouse else interruptible():
             recorder.carry_over(reused)
             if warehouse:
                 untouched = base.untouched if base else frozenset()
@@ -122,7 +122,8 @@ def _held_run(
             dossier = compose(history, header, recorder.draft.closed(None, timestamp_of(clock)), published=True)
             if warehouse:
                 copy_receipts(history, warehouse)
-                forget_states(warehouse, settings.history_runs)
+                if stages:
+                    forget_states(warehouse, settings.history_runs)
                 warehouse.finish(sql)
             write(dossier, workshop.build / "reports", history)
             write_history(history, sql, workshop.build / "history.duckdb")
@@ -173,22 +174,18 @@ def _request(request: Request) -> RunRequest:
 def plan_of(request: Request) -> Plan:
     """Return which stages would run, and why. Raises NotFoundError where there is no evidence folder."""
     project, sql = request.project, Sql.of(request.project.overlay)
-    history = load_history(project, sql, request.settings)
-    try:
+    with interruptible(), closing(load_history(project, sql, request.settings)) as history:
         header = new_header(project, sql, _request(request), request.settings, history, request.clock)
         evidence = find_evidence(project.evidence, request.settings.follow_links)
         forced = request.stages if request.force else ()
         return make_plan(project, header, history, evidence, forced, request.rehash)[0]
-    finally:
-        history.close()
 
 
 def foresee(request: Request) -> list[Book]:
     """Return the books that the stages would have, computed in memory; nothing is written."""
     sql = Sql.of(request.project.overlay)
     find_evidence(request.project.evidence, request.settings.follow_links)
-    warehouse = Warehouse.create(sql, request.settings)
-    try:
+    with interruptible(), closing(Warehouse.create(sql, request.settings)) as warehouse:
         if request.known_paths is not None:
             warehouse.replace("policy.known_path", pa.table({"path": pa.array(request.known_paths.paths, pa.string())}))
         run = Run(request.project, request.settings, sql, warehouse, Path(os.devnull), request.progress)
@@ -196,8 +193,6 @@ def foresee(request: Request) -> list[Book]:
             run_all(run, tuple(stage for stage in STAGES if not stage.exports))
         books = {book["stage"]: Book.model_validate(book) for book in warehouse.dicts("from receipts.book")}
         return [books[stage.name] for stage in request.stages]
-    finally:
-        warehouse.close()
 
 
 def write_cut_run(project: Project, entry: dict[str, Any]) -> None:

@@ -52,16 +52,16 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[Iterator[T]]:
 
 
 @contextmanager
-def in_order(job: Callable[[S], T], items: Iterable[S], threads: int = 2) -> Iterator[Iterator[T]]:
-    """Give what a job makes of each item, in their order, while so many threads do the next ones, of which twice as many wait.
+def in_order(job: Callable[[S], T], items: Iterable[S]) -> Iterator[Iterator[T]]:
+    """Give what a job makes of each item, in their order, while two threads do the next ones; four are taken ahead at most.
 
     What a job raises is raised where its result is asked for; what the items raise, as soon as they do.
     """
-    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="in_order")
+    pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="in_order")
     left = iter(items)
 
     def results() -> Iterator[T]:
-        under_way = deque(pool.submit(job, item) for item in islice(left, 2 * threads))
+        under_way = deque(pool.submit(job, item) for item in islice(left, 4))
         while under_way:
             result = under_way.popleft().result()
             stop_if_told()

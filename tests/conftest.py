@@ -30,6 +30,9 @@ SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 #: All that stands in the warehouse's folder when no run is under way: what is published, its stamps, and the lock.
 KEPT_OF_WAREHOUSE = {"etl.duckdb", ".etl", "lock", "published.json", "evidence.json", "history.duckdb"}
 
+#: What a command that is told to stop says.
+INTERRUPTED = "etl: The command was interrupted; the published version is as it was.\n"
+
 Line = Mapping[str, Any] | str | bytes
 
 

@@ -35,7 +35,7 @@ def run(root: Path, evidence: Path, *flags: str, env: Mapping[str, str] | None =
 
 
 def kept_records(root: Path) -> set[tuple[str, int, int]]:
-    """Return path, line and key of each record in the warehouse; a record that is read again gets another key."""
+    """Return path, line and key of each record in the warehouse; keys are given in the order in which records are read."""
     with duckdb.connect(str(root / "warehouse" / "etl.duckdb"), read_only=True) as warehouse:
         rows = warehouse.execute("select source_path, line_number, record_key from evidence.record").fetchall()
     return set(rows)
@@ -83,19 +83,19 @@ def test_many_lines_give_the_same_bytes(tmp_path: Path) -> None:
     """
     assert LINES >= 250_000
     evidence, growing = tmp_path / "evidence" / "evidence", tmp_path / "growing" / "evidence"
-    write(evidence / "part-a.jsonl", LINES // 2, seed=1)
-    part = write(evidence / "part-b.jsonl", LINES // 2, seed=2)
+    part = write(evidence / "part-a.jsonl", LINES // 2, seed=1)
+    write(evidence / "part-b.jsonl", LINES // 2, seed=2)
     expected = assert_one_result(evidence.parent, tmp_path)
     growing.mkdir(parents=True)
-    os.link(evidence / "part-a.jsonl", growing / "part-a.jsonl")
-    with part.open("rb") as stream, (growing / "part-b.jsonl").open("wb") as grown:
+    os.link(evidence / "part-b.jsonl", growing / "part-b.jsonl")
+    with part.open("rb") as stream, (growing / "part-a.jsonl").open("wb") as grown:
         grown.write(stream.read(part.stat().st_size // 2))
         grown.flush()
         run(tmp_path / "in steps", growing.parent)
         first = kept_records(tmp_path / "in steps")
         shutil.copyfileobj(stream, grown)
     assert run(tmp_path / "in steps", growing.parent) == expected
-    # what was there stayed there, but for the line that was cut: only what came was read
+    # what was there stayed there, but for the line that was cut: only what came was read; else the other file had other keys
     assert len(first) > LINES // 2
     assert len(first - kept_records(tmp_path / "in steps")) <= 1
 

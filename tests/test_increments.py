@@ -3,12 +3,14 @@
 import gzip
 import json
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import etl, evidence_line, write_evidence
+from conftest import INTERRUPTED, etl, evidence_line, write_evidence
 
 from etl import collect, runner
 from etl.lines import is_blank
@@ -271,6 +273,29 @@ def test_a_large_warehouse_is_left_as_it_is(root: Path, monkeypatch: pytest.Monk
     run(root)
     rows = etl("sql", "select seq from receipts.run order by seq", "--root", root, "--json").json
     assert [row["seq"] for row in rows] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("Query interrupted")], ids=["swallowed", "renamed"])
+def test_a_run_that_leaves_it_can_be_stopped(
+    root: Path, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    """A stop that a callback swallows, or the engine renames, ends that run too, with the sentence of a stop."""
+    monkeypatch.setattr(runner, "COPIED_BYTES", 0)
+    compose = runner.compose
+
+    def stopped(*values: Any, **named: Any) -> Any:
+        monkeypatch.setattr(runner, "compose", compose)
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        if error:
+            raise error
+        return compose(*values, **named)
+
+    monkeypatch.setattr(runner, "compose", stopped)
+    before = (root / "warehouse/etl.duckdb").read_bytes(), exports(root)
+    done = etl("run-all", "--root", root)
+    assert (done.exit_code, done.stderr) == (1, INTERRUPTED)
+    assert ((root / "warehouse/etl.duckdb").read_bytes(), exports(root)) == before
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from typing import IO, Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from conftest import KEPT_OF_WAREHOUSE, etl
+from conftest import INTERRUPTED, KEPT_OF_WAREHOUSE, etl
 
 from etl.pipeline import STAGES
 from etl.project import Project
@@ -47,7 +47,6 @@ CONTENT = (
     "from (select * exclude (record_key) from evidence.record) as r"
 )
 HELD = re.compile(r"etl: \S+: another run \(process (\d+)\) is under way here; wait for it to end\.\n")
-INTERRUPTED = "etl: The command was interrupted; the published version is as it was.\n"
 
 pytestmark = pytest.mark.torture
 
