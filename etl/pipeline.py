@@ -49,12 +49,20 @@ def score(run: Run) -> None:
     run.progress("score", 2, 2)
 
 
+def _with_scores(run: Run) -> Run:
+    """Return the run with what score computes at hand, also where that stage was carried over: else each query would compute it."""
+    if not run.warehouse.is_materialised("scored.run"):
+        score(run)
+    return run
+
+
 def _exporter(name: str) -> Callable[[Run], Proof]:
-    return lambda run: export(run, name)
+    return lambda run: export(_with_scores(run), name)
 
 
 def export_preference(run: Run) -> Proof:
     """Compute the pairs once, then export them."""
+    _with_scores(run)
     run.warehouse.materialise("pairs.best")
     run.warehouse.materialise("pairs.candidate")
     return export(run, "preference")

@@ -17,6 +17,7 @@ from etl.errors import AuditError, StageError
 from etl.pipeline import Stage, run_all
 from etl.run import Run
 from etl.settings import Settings
+from etl.warehouse import Warehouse
 
 #: Stages of these tests look at nothing of the run; there is room for two at once, or there is not.
 NO_RUN: Any = SimpleNamespace(settings=Settings(memory_limit="4GB"))
@@ -195,3 +196,22 @@ def test_a_failed_proof_is_told_of_its_own_stage(tmp_path: Path, monkeypatch: py
     assert stages[stage] == "failed"
     assert {stages[name] for name in after} <= {"not_run"}
     assert not (tmp_path / "exports").exists()
+
+
+@pytest.mark.parametrize("stage", ["export-rag", "export-preference", "export-all"])
+def test_scores_that_are_carried_over_are_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+    """An export without score computes scores once, and first: else each of its queries would, in the memory for all records."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    assert etl("run-all", "--root", tmp_path).exit_code == 0
+    held: list[str] = []
+    materialise = Warehouse.materialise
+
+    def watch(warehouse: Warehouse, view: str, *columns: Any) -> None:
+        held.append(view)
+        materialise(warehouse, view, *columns)
+
+    monkeypatch.setattr(Warehouse, "materialise", watch)
+    result = etl("run", stage, "--root", tmp_path, "--force", "--json")
+    assert {entry["name"]: entry["status"] for entry in result.json["stages"]}["score"] == "reused"
+    assert held[:2] == ["scored.run", "scored.defect"]
+    assert len(held) == len(set(held))

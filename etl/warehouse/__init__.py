@@ -89,6 +89,10 @@ class Warehouse:
         self.execute(f'create or replace view {view} as from raw.main."{view}"')
         self._materialised.append(view)
 
+    def is_materialised(self, view: str) -> bool:
+        """Tell whether the name of ``view`` stands for rows that were computed once."""
+        return view in self._materialised
+
     def finish(self, sql: Sql) -> None:
         """Leave the run's relations behind, empty; put back the definitions of what was materialised; write down, close."""
         self.execute("detach raw")
