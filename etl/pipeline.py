@@ -50,7 +50,7 @@ def score(run: Run) -> None:
 
 
 def _with_scores(run: Run) -> Run:
-    """Return the run with what score computes at hand, also where that stage was carried over: else each query would compute it."""
+    """Return the run with what score computes at hand, also where it was carried over: else each query would compute it."""
     if not run.warehouse.is_materialised("scored.run"):
         score(run)
     return run

@@ -36,6 +36,9 @@ from etl.warehouse.published import PublishedWarehouse
 #: larger one would be the whole cost of the run, so it takes them in with its next version, as it does those of failed runs.
 COPIED_BYTES = 32 << 20
 
+#: What the engine may take that hands over the published warehouse's states, beside that of the run: it streams them.
+CARRYING = "256MB"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -236,7 +239,7 @@ def _keep_states(
 ) -> None:
     """Write down the state of each row, after those that the published warehouse knows."""
     if not base and request.project.warehouse.is_file():
-        with PublishedWarehouse.open(request.project.warehouse, copy_in=workshop.build) as published:
+        with PublishedWarehouse.open(request.project.warehouse, workshop.build, CARRYING) as published:
             carry_states(published, warehouse)
     keep_states(warehouse, seq, before)
 

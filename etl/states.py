@@ -51,9 +51,11 @@ select min(seq) from (
 
 
 def carry_states(old: Warehouse, new: Warehouse) -> None:
-    """Put the states of one warehouse in place of those of another."""
+    """Put the states of one warehouse in place of those of another; there may be millions, so they are never all at hand."""
     for table in TABLES:
-        new.replace(f"receipts.{table}", old.arrow(f"from receipts.{table}"))
+        columns = new.columns(f"receipts.{table}")
+        with old.batches(f"receipts.{table}", columns) as states:
+            new.replace(f"receipts.{table}", states)
 
 
 def keep_states(warehouse: Warehouse, seq: int, before: int | None) -> None:

@@ -200,7 +200,7 @@ def test_a_failed_proof_is_told_of_its_own_stage(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("stage", ["export-rag", "export-preference", "export-all"])
 def test_scores_that_are_carried_over_are_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
-    """An export without score computes scores once, and first: else each of its queries would, in the memory for all records."""
+    """An export without score computes scores once, and first: else each of its queries would, in memory for all records."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     assert etl("run-all", "--root", tmp_path).exit_code == 0
     held: list[str] = []

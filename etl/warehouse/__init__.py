@@ -173,19 +173,19 @@ class Warehouse:
             plan = [child for step in plan for child in step["children"]]
         return found
 
-    def insert(self, table: str, rows: pa.Table) -> None:
+    def insert(self, table: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Append rows to a table, column by column name."""
         with self.lent("incoming_rows", rows):
             self.execute(f"insert into {table} by name from incoming_rows")
 
-    def replace(self, table: str, rows: pa.Table) -> None:
+    def replace(self, table: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Put rows in place of what a table holds."""
         self.execute(f"delete from {table}")
         self.insert(table, rows)
 
     @contextmanager
-    def lent(self, name: str, rows: pa.Table) -> Iterator[None]:
-        """Let statements read an Arrow table under ``name`` for a while."""
+    def lent(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> Iterator[None]:
+        """Let statements read an Arrow table under ``name`` for a while; or one statement a stream of rows."""
         with named_errors():
             self._connection.register(name, rows)
         try:

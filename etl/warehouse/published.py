@@ -25,12 +25,12 @@ class PublishedWarehouse(Warehouse):
 
     @classmethod
     @contextmanager
-    def open(cls, file: Path, copy_in: Path | None = None) -> Iterator["PublishedWarehouse"]:
+    def open(cls, file: Path, copy_in: Path | None = None, memory: str | None = None) -> Iterator["PublishedWarehouse"]:
         """Open a published warehouse.
 
         Somebody may have it open for writing, as the duckdb shell does unless told otherwise: then a copy is read.
         And nobody can open it for writing while it is read here: with ``copy_in``, a folder of the caller's, a copy is read
-        at once, to be in no one's way.
+        at once, to be in no one's way. ``memory`` is how much its engine may take, if not the engine's own default.
         Raises NotFoundError where there is none, WarehouseError where it is not one of this version.
         """
         if not file.is_file():
@@ -38,11 +38,11 @@ class PublishedWarehouse(Warehouse):
         with tempfile.TemporaryDirectory(prefix="etl-", dir=copy_in) as folder:
             try:
                 try:
-                    connection = _read_only(_copied(file, folder) if copy_in else file)
+                    connection = _read_only(_copied(file, folder) if copy_in else file, memory)
                 except (duckdb.IOException, duckdb.ConnectionException) as error:
                     if "lock" not in str(error) and "different configuration" not in str(error):
                         raise
-                    connection = _read_only(_copied(file, folder))
+                    connection = _read_only(_copied(file, folder), memory)
             except duckdb.Error as error:
                 raise WarehouseError(_not_ours(file, error)) from None
             with connection:
@@ -70,8 +70,9 @@ class PublishedWarehouse(Warehouse):
             raise UsageError(f"The query failed: {sentence_of(error)}") from error
 
 
-def _read_only(file: Path) -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(str(file), read_only=True, config=dict(_READ_ONLY))
+def _read_only(file: Path, memory: str | None) -> duckdb.DuckDBPyConnection:
+    config = _READ_ONLY | ({"memory_limit": memory} if memory else {})
+    return duckdb.connect(str(file), read_only=True, config=dict(config))
 
 
 def _copied(file: Path, folder: str) -> Path:
