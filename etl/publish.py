@@ -116,6 +116,9 @@ class Workshop:
         for name in _KEPT:
             if self._new_exports.is_dir() and (self.project.exports / name).is_file():
                 sync_file(Path(shutil.copy2(self.project.exports / name, self._new_exports / name)))
+        for database in (self.build / "etl.duckdb", self.build / "history.duckdb"):
+            if database.is_file():
+                sync_file(database)
         for folder, _, _ in os.walk(self.build):
             sync_folder(Path(folder))
 
