@@ -59,7 +59,7 @@ class Warehouse:
         memory = engine_limit(settings.memory_limit)
         config["memory_limit"] = f"{memory}B"
         config["block_allocator_memory"] = f"{memory // KEPT_PART}B"
-        config["fsync_mode"] = "NONE"  # until it is published nobody needs what was built so far; then it is made durable at once
+        config["fsync_mode"] = "NONE"  # what is built aside is made durable once, when it is whole
         spill = file.parent / "spill" if file else Path(tempfile.gettempdir()) / f"etl-spill-{os.getpid()}"
         config["temp_directory"] = str(spill)
         with named_errors():
