@@ -1,6 +1,7 @@
 """What the tests share: a root to run in, evidence to run on, and views over given rows."""
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,9 @@ SAMPLE = REPOSITORY / "evidence"
 
 #: Real evidence that lies beside the project where it is developed; tests that read it skip where it is absent.
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+#: How many seeds each of the slow random tests tries (``make test-slow SEEDS=4``: fewer).
+SEEDS = int(os.environ.get("ETL_SEEDS", "12"))
 
 #: All that stands in the warehouse's folder when no run is under way: what is published, its stamps, and the lock.
 KEPT_OF_WAREHOUSE = {"etl.duckdb", ".etl", "lock", "published.json", "evidence.json", "history.duckdb"}

@@ -1,6 +1,6 @@
 """Reuse is honest: whatever was edited in between, a run publishes what a fresh root would, and does what the plan said.
 
-``pytest -m slow`` tries 100 random sequences of edits and runs; otherwise there are four.
+``pytest -m slow`` tries ten random sequences of edits and runs for each of 12 seeds; otherwise there are four.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import duckdb
 import pytest
 import verifier
-from conftest import Result, etl, evidence_line, write_evidence
+from conftest import SEEDS, Result, etl, evidence_line, write_evidence
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
@@ -264,9 +264,9 @@ def test_a_few_sequences_of_edits_and_runs(template: Path, tmp_path: Path) -> No
     print(f"{tried.count} sequences, {tried.compared} runs held against {len(tried.fresh)} fresh roots")
 
 
-@pytest.mark.parametrize("number", range(1, 11))
+@pytest.mark.parametrize("number", range(1, SEEDS + 1))
 def test_many_sequences_of_edits_and_runs(number: int, template: Path, tmp_path: Path) -> None:
-    """Ten times 10 random sequences: after each run all is as in a fresh root, and what the plan said has come true."""
+    """Ten random sequences for each seed: after each run all is as in a fresh root, and what the plan said has come true."""
     tried = machine(template, tmp_path)
     try_sequences(tried, number, examples=10)
     assert tried.compared >= 10
