@@ -1,6 +1,7 @@
 """Receipts hold: whatever is changed in a root is found, by the product and by a verifier that shares no code with it.
 
-``pytest -m slow`` tries a history for each of 12 seeds, with 180 changes each; otherwise it is one history, and each kind of change 4 times.
+``pytest -m slow`` tries a history for each of 12 seeds, with 180 changes each; otherwise it is one history, and each kind of
+change 4 times.
 """
 
 import gzip
@@ -195,7 +196,7 @@ def test_each_kind_of_change_is_found(tree: Tree) -> None:
 def test_every_change_is_found_and_no_untouched_root_is_accused(
     seed: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """A history for each seed, looked at about 25 times while it is untouched, then changed 180 times: no false alarm, no miss."""
+    """A history for each seed, looked at about 25 times while untouched, then changed 180 times: no false alarm, no miss."""
     history = History(tmp_path / "root", seed)
     history.live()
     assert history.untouched >= 17
