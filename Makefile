@@ -30,8 +30,8 @@ run-all: $(STAMP) ## Run every stage on the bundled sample and publish datasets,
 test: $(STAMP) ## Run the tests (a few minutes).
 	$(BIN)/pytest
 
-test-slow: $(STAMP) ## Run the tests that take longer (LINES=1000000: more of them generated; SEEDS=4: fewer random ones).
-	ETL_LINES=$(or $(LINES),250000) ETL_SEEDS=$(or $(SEEDS),12) $(BIN)/pytest -m slow
+test-slow: $(STAMP) ## Run the tests that take longer (ETL_LINES=1000000: more lines; SEEDS=4: fewer random ones).
+	ETL_SEEDS=$(or $(SEEDS),12) $(BIN)/pytest -m slow
 
 torture: $(STAMP) ## Kill runs at 300 random moments, let each system call fail, and look at what is left (KILLS=30: fewer).
 	ETL_KILLS=$(or $(KILLS),300) ETL_INJECTIONS=$(or $(INJECTIONS),all) $(BIN)/pytest -m torture tests/test_torture.py tests/test_faults.py

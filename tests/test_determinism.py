@@ -16,7 +16,7 @@ sys.path.append(str(REPOSITORY / "bench"))
 
 from generate import write
 
-#: Lines of the large input: ``make test-slow LINES=1000000`` takes more of them.
+#: Lines of the large input: ``make test-slow ETL_LINES=1000000`` takes more of them.
 LINES = int(os.environ.get("ETL_LINES", "250000"))
 
 
