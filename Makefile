@@ -1,10 +1,13 @@
 # Everything runs in .venv, which is made from requirements.lock; a fresh machine needs only python3 and make. What is measured
-# beside the product has .venv-bench: with its packages at hand the product would load some that its users need not have.
+# beside the product has .venv-bench: with its packages at hand the product would load some that its users need not have. The
+# oldest engine that opens a warehouse has .venv-oldest; where it cannot be installed, the test that asks for it is skipped.
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
+OLDEST_VENV := .venv-oldest
+OLDEST_STAMP := $(OLDEST_VENV)/.installed
 LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-options --no-header
 
 .DEFAULT_GOAL := help
@@ -24,10 +27,14 @@ $(BENCH_STAMP): requirements-bench.lock pyproject.toml
 	$(BENCH_VENV)/bin/python -m pip install --quiet --require-hashes --requirement requirements-bench.lock
 	@touch $@
 
+$(OLDEST_STAMP): requirements-oldest.lock
+	-python3 -m venv $(OLDEST_VENV) && \
+		$(OLDEST_VENV)/bin/python -m pip install --quiet --require-hashes --requirement requirements-oldest.lock && touch $@
+
 run-all: $(STAMP) ## Run every stage on the bundled sample and publish datasets, warehouse and receipts.
 	$(BIN)/etl run-all --known-paths evidence/known-paths.txt
 
-test: $(STAMP) ## Run the tests (a few minutes).
+test: $(STAMP) $(OLDEST_STAMP) ## Run the tests (a few minutes).
 	$(BIN)/pytest
 
 test-slow: $(STAMP) ## Run the tests that take longer (ETL_LINES=1000000: more lines; SEEDS=4: fewer random ones).
@@ -65,9 +72,10 @@ bench: $(STAMP) $(BENCH_STAMP) ## Measure against peers, itself and lenient read
 docs: $(STAMP) ## Write the reference pages in docs/ from the comments and settings.
 	$(BIN)/python docs/make_reference.py
 
-lock: $(STAMP) ## Write requirements.lock and requirements-bench.lock anew from pyproject.toml.
+lock: $(STAMP) ## Write the lock files anew, from pyproject.toml and for the oldest engine.
 	$(LOCK) --extra dev --output-file requirements.lock pyproject.toml
 	$(LOCK) --extra bench --constraint requirements.lock --output-file requirements-bench.lock pyproject.toml
+	printf 'duckdb>=1.5,<1.6\npytz\n' | $(LOCK) --output-file requirements-oldest.lock -
 
 clean: ## Remove what runs and tools have made (not the virtual environments).
 	rm -rf warehouse/etl.duckdb* warehouse/.etl exports/rag exports/sft exports/preference exports/quarantine reports/distillation

@@ -30,8 +30,7 @@ def load_history(project: Project, sql: Sql, settings: Settings, copy_in: Path |
 
     A run keeps out of the way of whoever opens the published warehouse meanwhile: it reads a copy, made in ``copy_in``.
     """
-    views = [view for view in sql.views if view.schema == "drift" or view.qualified == "receipts.imbalance"]
-    history = Warehouse.create(sql, settings, views=views)
+    history = Warehouse.create(sql, settings)
     if is_as_published(project) and stamp_of(project.history) == read_stamps(project.published_stamps).get(HISTORY):
         with PublishedWarehouse.open(project.history) as published:
             copy_receipts(published, history)
@@ -60,7 +59,7 @@ def is_as_published(project: Project) -> bool:
 
 def write_history(history: Warehouse, sql: Sql, file: Path) -> None:
     """Write what is known of all runs to a small file, which later commands read instead of the warehouse."""
-    copy = Warehouse.create(sql, Settings(), file, views=())
+    copy = Warehouse.create(sql, Settings(), file)
     copy_receipts(history, copy)
     copy.finish(sql)
 

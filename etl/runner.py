@@ -154,7 +154,8 @@ def _begun_warehouse(request: Request, sql: Sql, workshop: Workshop, base: Publi
     file = workshop.build / "etl.duckdb"
     if base:
         shutil.copyfile(request.project.warehouse, file)
-    warehouse = Warehouse.create(sql, request.settings, file, views=() if base else None)
+    begin = Warehouse.take_over if base else Warehouse.create
+    warehouse = begin(sql, request.settings, file)
     known_paths = request.known_paths.paths if request.known_paths else ()
     warehouse.replace("policy.known_path", pa.table({"path": pa.array(known_paths, pa.string())}))
     return warehouse

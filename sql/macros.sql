@@ -86,7 +86,7 @@ ln(0.39894228040143268 / (z + 2.92678600515804815))
 
 -- A probability as people read it.
 create or replace macro drift.chance(p) as
-if(p < 1e-299, 'p < 1e-299', format('p = {:.1g}', p));
+case when p < 1e-299 then 'p < 1e-299' else format('p = {:.1g}', p) end;
 
 -- A share as people read it.
 create or replace macro drift.percent(share) as

@@ -69,6 +69,15 @@ def evidence_line(task_id: str = "task", **fields: Any) -> dict[str, Any]:
     return {name: value for name, value in line.items() if value is not None}
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Keep templates of the warehouse out of the user's cache; all workers share one."""
+    here = tmp_path_factory.getbasetemp()
+    folder = (here if worker_id == "master" else here.parent) / "cache"
+    os.environ["XDG_CACHE_HOME"] = str(folder)
+    return folder / "evidence-etl"
+
+
 @pytest.fixture
 def sql() -> Sql:
     """Give the package's SQL, without an overlay."""

@@ -43,7 +43,7 @@ def test_the_default_is_half_of_what_there_is(monkeypatch: pytest.MonkeyPatch, t
 
 def test_the_engine_is_told(sql: Sql) -> None:
     """The warehouse's engine has the limit that the setting leaves it."""
-    warehouse = Warehouse.create(sql, Settings(memory_limit="1GiB"), views=())
+    warehouse = Warehouse.create(sql, Settings(memory_limit="1GiB"))
     told = warehouse.execute("select current_setting('memory_limit'), current_setting('block_allocator_memory')")[0]
     warehouse.close()
     numbers, units = zip(*(size.split() for size in told), strict=True)

@@ -6,9 +6,11 @@ of a view, which :mod:`etl.views` has held to ``[a-z][a-z0-9_]*``.
 
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import ref
@@ -16,20 +18,18 @@ from weakref import ref
 import duckdb
 import pyarrow as pa
 
-from etl.errors import SqlError, StageError
+from etl.errors import StageError
 from etl.memory import KEPT_PART, engine_limit
 from etl.settings import Settings
-from etl.views import Sql, View
-from etl.warehouse.failures import OF_THE_MACHINE, failure_of, named_errors, sentence_of
+from etl.views import Sql
+from etl.warehouse.failures import named_errors, sentence_of
+from etl.warehouse.template import CLOSED, create_view, define, from_template
 
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
 FORMAT = 4
 
 #: Rows of a batch that is streamed, five vectors: enough to be worth the call, few enough to be held several times.
 ROWS_PER_BATCH = 10_240
-
-#: The engine loads nothing that the program did not bring.
-CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 
 class Warehouse:
@@ -45,37 +45,34 @@ class Warehouse:
         self._cursors: list[ref[duckdb.DuckDBPyConnection]] = [] if cursors is None else cursors
 
     @classmethod
-    def create(
-        cls, sql: Sql, settings: Settings, file: Path | None = None, views: Iterable[View] | None = None
-    ) -> "Warehouse":
-        """Create a warehouse in ``file`` (or take over the one there), or in memory; with its tables, macros and views.
+    def create(cls, sql: Sql, settings: Settings, file: Path | None = None) -> "Warehouse":
+        """Create a warehouse in ``file``, or in memory, with its tables, macros and views.
 
-        All views are created unless some are given; binding them all takes a third of a second.
         Raises SqlError where a file of the sql folder does not work.
         """
-        config: dict[str, str | bool | int | float | list[str]] = dict(CLOSED)
-        if settings.threads is not None:
-            config["threads"] = settings.threads
-        memory = engine_limit(settings.memory_limit)
-        config["memory_limit"] = f"{memory}B"
-        config["block_allocator_memory"] = f"{memory // KEPT_PART}B"
-        config["fsync_mode"] = "NONE"  # what is built aside is made durable once, when it is whole
-        spill = file.parent / "spill" if file else Path(tempfile.gettempdir()) / f"etl-spill-{os.getpid()}"
-        config["temp_directory"] = str(spill)
         with named_errors():
-            warehouse = cls(duckdb.connect(str(file) if file else ":memory:", config=config))
-        warehouse.execute("set timezone = 'UTC'")
-        warehouse.execute("drop schema if exists raw cascade")
-        warehouse.execute("attach ':memory:' as raw")
-        warehouse.execute("set enable_external_access = false")
-        warehouse.execute("set lock_configuration = true")
-        for name in ("tables", "raw", "macros"):
-            warehouse._define(sql[name], f"sql/{name}.sql")
-        for view in sql.views if views is None else views:
-            warehouse._create_view(view)
-        warehouse.replace("policy.warehouse_format", pa.table({"version": pa.array([FORMAT], pa.int32())}))
-        warehouse.replace("policy.setting", pa.Table.from_pylist([settings.row()]))
+            warehouse = cls(from_template(sql, partial(_copied, settings, file)))
+        warehouse._prepare(sql, settings)
         return warehouse
+
+    @classmethod
+    def take_over(cls, sql: Sql, settings: Settings, file: Path) -> "Warehouse":
+        """Open a warehouse that this very SQL made, to work on it."""
+        with named_errors():
+            warehouse = cls(_connect(settings, file))
+        warehouse._prepare(sql, settings)
+        return warehouse
+
+    def _prepare(self, sql: Sql, settings: Settings) -> None:
+        """Give it the relations of a run, in memory, and the settings; and shut it to everything outside."""
+        self.execute("set timezone = 'UTC'")
+        self.execute("drop schema if exists raw cascade")
+        self.execute("attach ':memory:' as raw")
+        self.execute("set enable_external_access = false")
+        self.execute("set lock_configuration = true")
+        define(self._connection, sql["raw"], "sql/raw.sql")
+        self.replace("policy.warehouse_format", pa.table({"version": pa.array([FORMAT], pa.int32())}))
+        self.replace("policy.setting", pa.Table.from_pylist([settings.row()]))
 
     def cursor(self) -> "Warehouse":
         """Return the same warehouse for another thread."""
@@ -98,20 +95,12 @@ class Warehouse:
         """Leave the run's relations behind, empty; put back the definitions of what was materialised; write down, close."""
         self.execute("detach raw")
         self.execute("create schema if not exists raw")
-        self._define(sql["raw"], "sql/raw.sql")
+        define(self._connection, sql["raw"], "sql/raw.sql")
         for view in sql.views:
             if view.qualified in self._materialised:
-                self._create_view(view)
+                create_view(self._connection, view)
         self.execute("checkpoint")
         self.close()
-
-    def _create_view(self, view: View) -> None:
-        self.execute(f"create schema if not exists {view.schema}")
-        statement = f"create or replace view {view.qualified} as\n{view.body}"
-        self._require_one_statement(statement, view.path)
-        self._define(statement, view.path)
-        comment = view.comment.replace("'", "''")
-        self.execute(f"comment on view {view.qualified} is '{comment}'")
 
     def interrupt(self) -> None:
         """Stop what another thread computes here, if anything; it raises StageError."""
@@ -195,21 +184,31 @@ class Warehouse:
             with named_errors():
                 self._connection.unregister(name)
 
-    def _define(self, statement: str, path: str) -> None:
-        try:
-            self._connection.execute(statement)
-        except OF_THE_MACHINE as error:
-            raise failure_of(error) from error
-        except duckdb.Error as error:
-            raise SqlError(f"{path}: {sentence_of(error)}") from None
 
-    def _require_one_statement(self, statement: str, path: str) -> None:
-        try:
-            count = len(self._connection.extract_statements(statement))
-        except duckdb.Error as error:
-            raise SqlError(f"{path}: {sentence_of(error)}") from None
-        if count != 1:
-            raise SqlError(f"{path}: it holds {count} statements; a view is one SELECT.")
+def _connect(settings: Settings, file: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a connection to a file, or to a database in memory, within the limits of these settings."""
+    config: dict[str, str | bool | int | float | list[str]] = dict(CLOSED)
+    if settings.threads is not None:
+        config["threads"] = settings.threads
+    memory = engine_limit(settings.memory_limit)
+    config["memory_limit"] = f"{memory}B"
+    config["block_allocator_memory"] = f"{memory // KEPT_PART}B"
+    config["fsync_mode"] = "NONE"  # what is built aside is made durable once, when it is whole
+    spill = file.parent / "spill" if file else Path(tempfile.gettempdir()) / f"etl-spill-{os.getpid()}"
+    config["temp_directory"] = str(spill)
+    return duckdb.connect(str(file) if file else ":memory:", config=config)
+
+
+def _copied(settings: Settings, file: Path | None, template: Path) -> duckdb.DuckDBPyConnection:
+    """Return a connection to a copy of the template: ``file``, or a database in memory. Raises duckdb.Error."""
+    if file:
+        return _connect(settings, Path(shutil.copyfile(template, file)))
+    connection = _connect(settings)
+    place = str(template).replace("'", "''")
+    connection.execute(f"attach '{place}' as template (read_only)")
+    connection.execute("copy from database template to memory")
+    connection.execute("detach template")
+    return connection
 
 
 def duckdb_version() -> str:

@@ -155,7 +155,7 @@ likely as (
 held as (
     select
         likely.*,
-        if(likely.log_p < -690, 0, exp(likely.log_p)) as p,
+        case when likely.log_p < -690 then 0 else exp(likely.log_p) end as p,
         likely.records::double * likely.prior_exposure / nullif(likely.prior_records::double * likely.exposure, 0) - 1
             as change,
         setting.drift_significance / nullif(likely.comparisons, 0) as p_limit,
@@ -179,7 +179,7 @@ judged as (
         p < p_limit as is_no_chance,
         case
             when prior_records = 0 then 'warn'
-            when records = 0 then if(prior_records >= drift_vanished_count, 'alert', 'warn')
+            when records = 0 then case when prior_records >= drift_vanished_count then 'alert' else 'warn' end
             when not (is_enough and is_above_threshold and p < p_limit) then 'ok'
             when is_alert_change and p < drift_alert_p then 'alert'
             else 'warn'
@@ -232,7 +232,9 @@ select
         when records = 0
             then format(
                 'vanished: it was {:,}, {} {:,}',
-                prior_records, if(prior_records >= drift_vanished_count, 'at least', 'fewer than'), drift_vanished_count
+                prior_records,
+                case when prior_records >= drift_vanished_count then 'at least' else 'fewer than' end,
+                drift_vanished_count
             )
         else concat_ws(
             '; ',

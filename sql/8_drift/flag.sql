@@ -84,11 +84,10 @@ flagged as (
         'warn' as severity,
         stage.position,
         change.stage,
-        if(
-            change.is_new,
-            format('{}: {} has a new column, {}.', change.stage, change.path, change.field),
-            format('{}: {} no longer has the column {}.', change.stage, change.path, change.field)
-        ) as flag,
+        case
+            when change.is_new then format('{}: {} has a new column, {}.', change.stage, change.path, change.field)
+            else format('{}: {} no longer has the column {}.', change.stage, change.path, change.field)
+        end as flag,
     from drift.column_change as change
     inner join receipts.stage as stage on change.run_id = stage.run_id and change.stage = stage.stage
 )

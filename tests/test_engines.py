@@ -1,0 +1,47 @@
+"""The published warehouse opens in the oldest engine that the product promises, and answers the same there."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY, SAMPLE, etl
+
+from etl.project import Project
+from etl.warehouse.published import PublishedWarehouse
+
+OLDEST = REPOSITORY / ".venv-oldest" / "bin" / "python"
+
+#: Opens the warehouse and prints, for each view, how many rows it has and a hash over them, whatever their order.
+LOOK = """
+import json, sys
+import duckdb
+
+with duckdb.connect(sys.argv[1], read_only=True) as warehouse:
+    names = warehouse.execute(
+        "select schema_name, view_name from duckdb_views() where not internal order by all"
+    ).fetchall()
+    found = {}
+    for schema, name in names:
+        rows = warehouse.execute(f'select row::varchar from {schema}."{name}" as row').fetchall()
+        found[f"{schema}.{name}"] = sorted(row for (row,) in rows)
+    print(json.dumps({"version": duckdb.__version__, "found": found}))
+"""
+
+
+@pytest.mark.skipif(not OLDEST.is_file(), reason="duckdb 1.5 is not installed; make .venv-oldest/.installed does it")
+def test_the_oldest_engine_finds_the_same_rows(tmp_path: Path) -> None:
+    """DuckDB 1.5 opens what 2.x published, and every view gives the same rows."""
+    for _ in range(2):  # so that drift has something to compare
+        etl("run-all", "--root", tmp_path, "--evidence", SAMPLE, "--force")
+    file = Project.at(tmp_path).warehouse
+    said = subprocess.run([OLDEST, "-c", LOOK, file], capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    oldest = json.loads(said.stdout)
+    assert oldest["version"].startswith("1.5.")
+    with PublishedWarehouse.open(file) as warehouse:
+        names = warehouse.execute("select schema_name, view_name from duckdb_views() where not internal order by all")
+        assert len(names) == len(oldest["found"])
+        for schema, name in names:
+            rows = warehouse.execute(f'select row::varchar from {schema}."{name}" as row')
+            assert oldest["found"][f"{schema}.{name}"] == sorted(row for (row,) in rows), f"{schema}.{name}"

@@ -1,0 +1,101 @@
+"""The template database: made once for the same SQL and engine, copied from then on, and made again where it is spoiled."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from etl.errors import SqlError
+from etl.settings import Settings
+from etl.views import Sql
+from etl.warehouse import Warehouse, template
+
+COMMENTS = "select schema_name || '.' || view_name, comment from duckdb_views() where not internal order by all"
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a cache folder that nobody else uses, and that is not there yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "evidence-etl"
+
+
+def with_view(sql: Sql, body: str) -> Sql:
+    """Return SQL with one more view, ``policy.extra``."""
+    return Sql(sql.files | {"sql/1_policy/extra.sql": body})
+
+
+def views_of(warehouse: Warehouse) -> list[tuple[str, str]]:
+    """Return the names of a warehouse's views and their comments, and close it."""
+    found = warehouse.execute(COMMENTS)
+    warehouse.close()
+    return found
+
+
+def test_it_is_made_once(own_cache: Path, sql: Sql, tmp_path: Path) -> None:
+    """The second warehouse copies the file that the first one made; so does one in a file."""
+    Warehouse.create(sql, Settings()).close()
+    (file,) = own_cache.iterdir()
+    made = file.stat().st_ino
+    Warehouse.create(sql, Settings()).close()
+    Warehouse.create(sql, Settings(), tmp_path / "etl.duckdb").close()
+    assert [(found, found.stat().st_ino) for found in own_cache.iterdir()] == [(file, made)]
+
+
+def test_it_has_every_view_with_its_comment(own_cache: Path, sql: Sql, tmp_path: Path) -> None:
+    """A warehouse has the views of the sql folder, each with the header of its file, in memory and in a file."""
+    wanted = sorted((view.qualified, view.comment) for view in sql.views)
+    assert views_of(Warehouse.create(sql, Settings())) == wanted
+    assert views_of(Warehouse.create(sql, Settings(), tmp_path / "etl.duckdb")) == wanted
+
+
+def test_other_sql_has_another_template(own_cache: Path, sql: Sql) -> None:
+    """A view that was added is there, also where the template of the other SQL is at hand."""
+    Warehouse.create(sql, Settings()).close()
+    warehouse = Warehouse.create(with_view(sql, "select 7 as x"), Settings())
+    assert warehouse.one("from policy.extra") == 7
+    warehouse.close()
+    assert len(list(own_cache.iterdir())) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", b"\x00" * 100_000], ids=["empty", "text", "zeros"])
+def test_a_spoiled_one_is_made_again(own_cache: Path, sql: Sql, content: bytes, tmp_path: Path) -> None:
+    """What a machine that lost its power left of a template is replaced, not believed."""
+    Warehouse.create(sql, Settings()).close()
+    (file,) = own_cache.iterdir()
+    for place in (None, tmp_path / "etl.duckdb"):
+        file.write_bytes(content)
+        Warehouse.create(sql, Settings(), place).close()
+        assert len(file.read_bytes()) > 100_000
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(
+    tmp_path: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the user's cache is no folder, the process keeps its template elsewhere."""
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    warehouse = Warehouse.create(sql, Settings())
+    assert warehouse.one("select count(*) from policy.verdict") > 0
+    warehouse.close()
+
+
+def test_sql_that_does_not_work_leaves_nothing(own_cache: Path, sql: Sql) -> None:
+    """The error names the file, and no template of it is kept."""
+    with pytest.raises(SqlError, match=r"^sql/1_policy/extra\.sql: .*nowhere"):
+        Warehouse.create(with_view(sql, "from nowhere"), Settings())
+    assert list(own_cache.iterdir()) == []
+
+
+def test_the_oldest_are_removed(own_cache: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache keeps the templates that were used last."""
+    monkeypatch.setattr(template, "KEPT", 2)
+    programs = [with_view(sql, f"select {number} as x") for number in range(3)]
+    files = []
+    for age, program in zip((30, 10, 0), programs, strict=True):
+        Warehouse.create(program, Settings()).close()
+        new = next(file for file in own_cache.iterdir() if file not in files)
+        os.utime(new, (1_700_000_000 - age, 1_700_000_000 - age))
+        files.append(new)
+    Warehouse.create(with_view(sql, "select 4 as x"), Settings()).close()
+    assert [file.exists() for file in files] == [False, False, True]
