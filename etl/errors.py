@@ -8,7 +8,7 @@
     │   ├── SqlError             a file of the sql folder (or its overlay) does not work
     │   ├── NotFoundError        no such evidence folder, run, id, warehouse
     │   ├── WarehouseError       the warehouse file is of another version, or is none
-    │   ├── LockedError          another run of this root is under way
+    │   ├── LockedError          exit code 4: another run of this root is under way
     │   └── KeyFileError         a key file is missing, there already, of another kind, or open to others
     └── StageError               a stage failed: nothing is published
         ├── ContractError        a frame breaks the pandera schema of its dataset
@@ -49,6 +49,8 @@ class WarehouseError(UsageError):
 
 class LockedError(UsageError):
     """Another run holds this root."""
+
+    exit_code = 4
 
 
 class KeyFileError(UsageError):

@@ -1,13 +1,17 @@
 """The command as users meet it: what it says, and with which exit code."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 from conftest import etl, evidence_line, jsonl, write_evidence
 
+from etl.console.parts import short_count
 from etl.pipeline import STAGES
 
 EVIDENCE = [
@@ -70,10 +74,61 @@ def test_unknown_options_are_usage_errors(arguments: list[str]) -> None:
     assert etl(*arguments).exit_code == 2
 
 
-def test_no_such_root(tmp_path: Path) -> None:
-    """A root that is not there is said to be so."""
-    result = etl("run-all", "--root", tmp_path / "nowhere")
+@pytest.mark.parametrize("command", [["run-all"], ["run", "collect", "score", "export-all"]])
+def test_a_run_makes_its_root(root: Path, tmp_path: Path, command: list[str]) -> None:
+    """A root that is not there is made, as long as its parent is."""
+    new = tmp_path / "new"
+    assert etl(*command, "--root", new, "--evidence", root / "evidence").exit_code == 0
+    assert (new / "exports" / "sft" / "instruction_response.jsonl").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run-all", "--root", "{}/nowhere/deep"], "no such folder, nor the folder that it would be made in"),
+        (["run-all", "--root", "{}/nowhere"], "no such evidence folder"),
+        (["run-all", "--root", "{}/file"], "no such folder"),
+        (["plan", "--root", "{}/nowhere"], "no such folder"),
+        (["receipts", "--root", "{}/nowhere"], "no such folder"),
+        (["sql", "select 1", "--root", "{}/nowhere"], "no such folder"),
+    ],
+)
+def test_no_such_root(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    """Where a root cannot be made, or a command does not make one, a sentence says so, and nothing is made."""
+    (tmp_path / "file").touch()
+    result = etl(*(argument.format(tmp_path) for argument in arguments))
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert sentence in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_dry_run_makes_no_root(root: Path, tmp_path: Path) -> None:
+    """A dry run says what a run in a new root would do, and makes nothing."""
+    result = etl("run-all", "--dry-run", "--json", "--root", tmp_path / "new", "--evidence", root / "evidence")
+    assert [book["records_in"] for book in result.json] == [4, 4, 4, 4, 1]
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_table_of_a_run_fits_a_terminal(root: Path) -> None:
+    """No line of the table is longer than 80 columns, also with figures of millions, and no word is cut."""
+    lines = etl("receipts", "--root", root).stdout.splitlines()
+    head = next(line for line in lines if "quarantined" in line)
+    assert head.split() == ["stage", "status", "in", "accepted", "rejected", "quarantined", "skipped"]
+    widths = {"stage": 17, "status": 10, "in": 9, "accepted": 9, "rejected": 9, "quarantined": 11, "skipped": 9}
+    assert sum(widths.values()) + len(widths) - 1 <= 80
+    assert [short_count(count) for count in (9_999_999, 10_000_000, 123_456_789)] == ["9,999,999", "10.0 M", "123.5 M"]
+
+
+def test_completion_can_be_installed(tmp_path: Path) -> None:
+    """``etl --install-completion`` writes what a shell needs, and that completes a command's name."""
+    command = [Path(sys.executable).with_name("etl")]
+    home = os.environ | {"HOME": str(tmp_path)}
+    done = subprocess.run([*command, "--install-completion", "bash"], env=home, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / ".bashrc").is_file()
+    asked = home | {"_ETL_COMPLETE": "complete_bash", "COMP_WORDS": "etl recei", "COMP_CWORD": "1"}
+    completed = subprocess.run(command, env=asked, capture_output=True, text=True, check=False)
+    assert completed.stdout.split() == ["receipts"]
 
 
 @pytest.mark.parametrize("command", [["sql", "select 1"], ["explain", "x"], ["drift"], ["receipts"], ["verify"]])

@@ -136,12 +136,12 @@ def test_killed_run_gets_its_receipts_from_the_next_command(root: Path) -> None:
 
 
 def test_one_run_at_a_time(root: Path) -> None:
-    """While a run holds the root, a second gets one sentence that names the holder, and exit code 2."""
+    """While a run holds the root, a second gets one sentence that names the holder, and exit code 4."""
     workshop = root / "warehouse" / ".etl"
     with FileLock(workshop / "lock"):
         (workshop / "holder.json").write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
         result = etl("run-all", "--root", root)
-    assert result.exit_code == 2
+    assert result.exit_code == 4
     assert f"another run (process {os.getpid()}) is under way here" in result.stderr
 
 

@@ -23,7 +23,6 @@ app = typer.Typer(
     help="Evidence of LLM agents in; clean RAG, SFT and preference datasets, and their receipts, out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from etl.warehouse import Warehouse
 
 
-def project_at(root: Path, evidence: Path | None = None) -> "Project":
-    """Return the project of a root. Raises UsageError where there is no such folder."""
+def project_at(root: Path, evidence: Path | None = None, may_be_new: bool = False) -> "Project":
+    """Return the project of a root. Raises UsageError where there is no such folder, nor one in which a new one may be made."""
     from etl.project import Project
 
-    if not root.is_dir():
-        raise UsageError(f"{root}: there is no such folder; name the root with --root DIR.")
+    if not root.is_dir() and not (may_be_new and not root.exists() and root.absolute().parent.is_dir()):
+        where = "nor the folder that it would be made in" if may_be_new else "name the root with --root DIR"
+        raise UsageError(f"{root}: there is no such folder, {where}.")
     return Project.at(root, evidence)
 
 

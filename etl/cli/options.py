@@ -63,7 +63,9 @@ class Inputs:
     follow_links: FollowLinks = False
     rehash: Rehash = False
 
-    def request(self, stages: "tuple[Stage, ...] | None" = None, threshold: float | None = None) -> "Request":
+    def request(
+        self, stages: "tuple[Stage, ...] | None" = None, threshold: float | None = None, may_be_new: bool = False
+    ) -> "Request":
         """Return the request for these stages, or all. Raises UsageError or SettingError where it makes no sense."""
         from etl.pipeline import STAGES
         from etl.runner import Request
@@ -78,7 +80,7 @@ class Inputs:
             drift_threshold=threshold,
             known_paths_sha256=paths.sha256() if paths else None,
         )
-        project = project_at(self.root, self.evidence)
+        project = project_at(self.root, self.evidence, may_be_new)
         return Request(project, settings, paths, stages or STAGES, rehash=self.rehash)
 
 
@@ -96,7 +98,7 @@ class Manner:
         """Return the request for stages by their names. Raises UsageError or SettingError where it makes no sense."""
         from etl.run import Clock
 
-        asked = inputs.request(_stages(stages), self.threshold)
+        asked = inputs.request(_stages(stages), self.threshold, may_be_new=True)
         clock = Clock(_time(self.recorded_at))
         return replace(asked, clock=clock, progress=progress, fail_fast=self.fail_fast, force=self.force)
 

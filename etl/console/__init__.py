@@ -11,7 +11,7 @@ from rich.text import Text
 
 from etl.answers import Acceptance, Book, Check, Diff, Plan, Replay
 from etl.console.drift import show_courses, show_drift, show_pin
-from etl.console.parts import STYLES, new_table, open_console, safe, say, show, yes_or_no
+from etl.console.parts import STYLES, new_table, open_console, safe, say, short_count, show, short_id, yes_or_no
 from etl.documents import RunSummary, StageReceipt
 from etl.markdown import harmless
 from etl.project import Project
@@ -54,7 +54,8 @@ def progress_bars() -> Iterator[Report]:
 def show_outcome(outcome: Outcome, project: Project) -> None:
     """Show a finished run: a row per stage, the funnel, drift, and where the outputs are."""
     summary = outcome.summary
-    show(_stages_table(f"run {summary.run_id}", summary, outcome.dossier.receipts))
+    seconds = sum(receipt.duration_ms for receipt in outcome.dossier.receipts) / 1000
+    show(_stages_table(f"run {summary.run_id}: {seconds:.1f} s in its stages", summary))
     if summary.published:
         shipped = summary.datasets
         scored = next(stage for stage in summary.stages if stage.name == "score").records_in
@@ -86,7 +87,7 @@ def show_books(books: Sequence[Book], project: Project) -> None:
 def show_receipts(summary: RunSummary, receipts: Sequence[StageReceipt]) -> None:
     """Show a run's receipts: the stages, and why records were set aside."""
     published = "published" if summary.published else "not published"
-    show(_stages_table(f"run {summary.run_id} ({published})", summary, receipts))
+    show(_stages_table(f"run {summary.run_id} ({published})", summary))
     reasons = new_table("reasons", "stage", "stat", "reason", "records")
     for receipt in receipts:
         for stat, counts in receipt.counts_by_reason.model_dump().items():
@@ -150,7 +151,7 @@ def show_diff(diff: Diff) -> None:
     for row in diff.sample:
         where = f"{row.source_path}:{row.line_number}" if row.source_path else ""
         before, now = (_state(row.category_before, row.reason_before), _state(row.category_now, row.reason_now))
-        sample.add_row(row.dataset, row.change, row.id, safe(where), safe(before), safe(now))
+        sample.add_row(row.dataset, row.change, short_id(row.id), safe(where), safe(before), safe(now))
     show(sample)
     say("All of them: etl sql \"from receipts.difference where from_run_id = '…' and to_run_id = '…'\"", "dim")
 
@@ -206,20 +207,19 @@ def _fate(reasons: Sequence[str], detail: str | None, row_id: str) -> str:
     return f"quarantined: {', '.join(reasons)} ({detail}), id {row_id}" if reasons else f"ships, id {row_id}"
 
 
-def _stages_table(title: str, summary: RunSummary, receipts: Sequence[StageReceipt]) -> Table:
-    table = new_table(
-        title, "stage", "status", "in", "accepted", "rejected", "quarantined", "skipped", "seconds", "passed"
-    )
-    for stage, receipt in zip(summary.stages, receipts, strict=True):
-        stats = (stage.stats.accepted, stage.stats.rejected, stage.stats.quarantined, stage.stats.skipped)
-        table.add_row(
-            stage.name,
-            Text(stage.status, STYLES[stage.status]),
-            f"{stage.records_in:,}",
-            *(f"{count:,}" for count in stats),
-            f"{receipt.duration_ms / 1000:.1f}",
-            yes_or_no(stage.passed),
+def _stages_table(title: str, summary: RunSummary) -> Table:
+    """Return a row per stage; its status is what came of it, or that it did not pass."""
+    table = new_table(title, "stage", "status", "in", "accepted", "rejected", "quarantined", "skipped")
+    for stage in summary.stages:
+        status = "not passed" if stage.status in {"ok", "reused"} and not stage.passed else stage.status
+        counts = (
+            stage.records_in,
+            stage.stats.accepted,
+            stage.stats.rejected,
+            stage.stats.quarantined,
+            stage.stats.skipped,
         )
+        table.add_row(stage.name, Text(status, STYLES[status]), *map(short_count, counts))
     return table
 
 
