@@ -11,7 +11,7 @@ from rich.text import Text
 
 from etl.answers import Acceptance, Book, Check, Diff, Plan, Replay
 from etl.console.drift import show_courses, show_drift, show_pin
-from etl.console.parts import STYLES, new_table, open_console, safe, say, short_count, show, short_id, yes_or_no
+from etl.console.parts import STYLES, new_table, open_console, safe, say, short_count, short_id, show, yes_or_no
 from etl.documents import RunSummary, StageReceipt
 from etl.markdown import harmless
 from etl.project import Project
