@@ -87,8 +87,9 @@ def settings_page() -> str:
         page.append(f"| `{name}` | {default} | {field.description} | {others.get(name, '')} |")
     page += [
         "",
-        "The settings of drift, `threads` and `memory_limit` cannot change an output byte; all others are part of the settings",
-        "hash that receipts and Parquet files carry. [How drift decides](drift.md) tells what its settings do.",
+        "The settings hash that receipts and Parquet files carry is over the settings that can change what the stage makes:",
+        "those that a view names which the stage reads (`policy.dependency`), and those that reading evidence depends on.",
+        "[How drift decides](drift.md) says what its settings do.",
         "",
     ]
     return "\n".join(page)

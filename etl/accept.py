@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from etl.answers import Acceptance, Gate
 from etl.chain import check_chain
+from etl.checks import DATASETS
 from etl.documents import DriftReport, FileEntry, RunSummary, StageReceipt
 from etl.drift import drift_of
 from etl.history import load_history
@@ -38,6 +39,9 @@ select
     dataset.dataset,
     category.category,
     'always' as admission,
+    null::varchar as setting,
+    true as is_admitted,
+    null::varchar as reason,
 from (values ('rag'), ('sft')) as dataset (dataset)
 cross join (
     values ('accepted'), ('partially_accepted'), ('needs_human_review'), ('rejected')
@@ -115,7 +119,7 @@ def _runs_and_counts(trial: _Trial) -> str:
     found = {
         "collected": collect.stats.accepted,
         "skipped": collect.stats.skipped,
-        **outcome.summary.datasets.model_dump(),
+        **outcome.summary.datasets,
     }
     _require(found == EXPECTED, f"it counted {found}, not {EXPECTED}")
     return ", ".join(f"{name} {count}" for name, count in found.items())
@@ -123,13 +127,13 @@ def _runs_and_counts(trial: _Trial) -> str:
 
 def _books_balance(trial: _Trial) -> str:
     with PublishedWarehouse.open(trial.project.warehouse) as warehouse:
-        broken = warehouse.execute("select problem from receipts.imbalance")
+        broken = warehouse.execute("select problem from receipts.unbalanced")
         lost = warehouse.one(
             "select count(*) from scored.run as run anti join pairs.record as pairing "
             "on run.source_path = pairing.source_path and run.line_number = pairing.line_number"
         )
     _require(not broken, " ".join(problem for (problem,) in broken))
-    _require(lost == 0, f"{lost} records have no fate at the pairing")
+    _require(lost == 0, f"{lost} records have no outcome at the pairing")
     return "records in = accepted + rejected + quarantined + skipped, at each stage"
 
 
@@ -144,11 +148,13 @@ def _failures_are_visible(trial: _Trial) -> str:
 def _nothing_leaks(trial: _Trial) -> str:
     with PublishedWarehouse.open(trial.project.warehouse) as warehouse:
         categories = dict(warehouse.execute("select evidence_id, category from scored.run"))
-        ids = {name: dict(warehouse.execute(f"select {name}_id, evidence_id from datasets.way")) for name in ADMITTED}
-    for name, file in (("rag", "playbooks"), ("sft", "instruction_response")):
-        for line in (trial.project.exports / name / f"{file}.jsonl").read_bytes().splitlines():
-            category = categories[ids[name][json.loads(line)["id"]]]
-            _require(category in ADMITTED[name], f"{name} holds a record that is {category}")
+        evidence_ids = dict(warehouse.execute("select id, evidence_id from datasets.lineage"))
+    for dataset in DATASETS:
+        admitted = ADMITTED.get(dataset.name, {"accepted"})
+        lines = (trial.project.exports / f"{dataset.stem}.jsonl").read_bytes().splitlines()
+        for line in lines if dataset.grain == "record" else ():
+            category = categories[evidence_ids[json.loads(line)["id"]]]
+            _require(category in admitted, f"{dataset.name} holds a record that is {category}")
     return "every shipped id is of a category that its dataset admits"
 
 

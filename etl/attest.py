@@ -7,13 +7,11 @@ from etl.answers import Check
 from etl.documents import Named, RunSummary, StageReceipt
 from etl.errors import UsageError
 from etl.files import sha256_of
-from etl.history import require_documents, require_run
+from etl.history import SUMMARY, require_documents, require_run, summary_hash
 from etl.project import Project
 from etl.signing import Envelope, PublicKey, SignatureError, opened
 from etl.statements import Statement, has_statement, statement_of
 from etl.warehouse import Warehouse
-
-SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ def stated_by(project: Project, history: Warehouse, run_id: str | None) -> State
     run_id = require_run(history, run_id)
     folder = project.reports / run_id
     summary, receipts = require_documents(folder)
-    _require_untouched(history, folder, summary)
+    _require_untouched(project, history, folder, summary)
     return _stated(project, folder, summary, receipts)
 
 
@@ -48,9 +46,9 @@ def _stated(project: Project, folder: Path, summary: RunSummary, receipts: list[
     return Stated(statements, [receipt for receipt in receipts if not has_statement(receipt)])
 
 
-def _require_untouched(history: Warehouse, folder: Path, summary: RunSummary) -> None:
-    """Hold the files against what the summary binds, and the summary against the warehouse. Raises UsageError."""
-    known = history.one("select summary_sha256 from receipts.run where run_id = ?", [summary.run_id])
+def _require_untouched(project: Project, history: Warehouse, folder: Path, summary: RunSummary) -> None:
+    """Hold the files against what the summary binds, and the summary against what is known of it. Raises UsageError."""
+    known = summary_hash(project, history, summary.run_id)
     bound = {document.path: document.sha256 for document in summary.documents} | {SUMMARY: known}
     for name in (SUMMARY, *(f"{stage.name}.json" for stage in summary.stages)):
         if sha256_of(folder / name) != bound.get(name):

@@ -85,10 +85,10 @@ class CountsByReason(Document):
 
 
 class Records(Document):
-    """The second book of export-preference: every scored record, by its fate at the pairing."""
+    """The second book of a stage that exports pairs: every scored record, by its outcome at the pairing."""
 
     in_: Count = Field(alias="in")
-    by_fate: dict[str, Count]
+    by_outcome: dict[str, Count]
 
 
 class Validation(Document):
@@ -157,14 +157,6 @@ class StageSummary(Document):
         )
 
 
-class DatasetCounts(Document):
-    """Rows shipped in each dataset."""
-
-    rag: Count
-    sft: Count
-    preference: Count
-
-
 class RunRequest(Document):
     """What a run was asked for: enough to ask for it again.
 
@@ -189,7 +181,7 @@ class Named(Document):
 
 
 class RunSummary(Document):
-    """RunSummary v1: one run. The totals are sums over its stages.
+    """RunSummary v1: one run. The totals are sums over its stages, ``datasets`` the rows shipped in each dataset.
 
     ``previous`` is the sha256 of the summary.json of the run before it, and ``documents`` binds every other file in the
     run's folder: whoever knows the newest summary's hash can tell whether any document of any run was changed.
@@ -203,7 +195,7 @@ class RunSummary(Document):
     started_at: Time
     published: bool
     stages: list[StageSummary]
-    datasets: DatasetCounts
+    datasets: dict[str, Count]
     total_records_in: Count
     total_records_out: Count
     total_accepted: Count

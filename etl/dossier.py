@@ -8,9 +8,10 @@ from pathlib import Path
 from etl.documents import DriftReport, Head, Named, RunSummary, StageReceipt
 from etl.drift import drift_of
 from etl.files import write_text
-from etl.history import store
+from etl.history import SUMMARY, forget, path_of, take_in
 from etl.ledger import RunHeader, summarise
 from etl.markdown import latest_page, summary_page
+from etl.views import Sql
 from etl.warehouse import Warehouse
 
 
@@ -26,23 +27,28 @@ class Dossier:
     @property
     def head(self) -> Head:
         """What must be known of this run to check the whole chain, if it is the newest."""
-        sha256 = _sha256(self.texts["summary.json"])
+        sha256 = _sha256(self.texts[SUMMARY])
         return Head(seq=self.summary.seq, run_id=self.summary.run_id, sha256=sha256)
 
 
-def compose(history: Warehouse, header: RunHeader, receipts: list[StageReceipt], published: bool) -> Dossier:
-    """Return the documents of a run, and write them down in ``history``.
+def compose(history: Warehouse, sql: Sql, header: RunHeader, receipts: list[StageReceipt], published: bool) -> Dossier:
+    """Return the documents of a run, and have ``history`` know them.
 
-    Drift is computed there, so the run is stored twice: the summary can be hashed only when it binds all the others.
+    Drift is computed there, before the summary can bind it: so a provisional summary goes first, and is replaced once.
     """
-    store(history, summarise(header, receipts, published), receipts, summary_sha256="")
+    provisional = summarise(header, receipts, published)
+    texts = {f"{receipt.stage}.json": receipt.to_json() for receipt in receipts}
+    forget(history, sql, header.run_id)
+    arrived = {f"{header.run_id}/{name}": text for name, text in texts.items()}
+    take_in(history, sql.kept, arrived | {path_of(provisional): provisional.to_json()})
     drift = drift_of(history, header.run_id)
-    texts = {f"{receipt.stage}.json": receipt.to_json() for receipt in receipts} | {"drift.json": drift.to_json()}
-    texts["summary.md"] = summary_page(summarise(header, receipts, published), receipts, drift)
+    texts["drift.json"] = drift.to_json()
+    texts["summary.md"] = summary_page(provisional, receipts, drift)
     bound = [Named(path=name, sha256=_sha256(text)) for name, text in texts.items()]
     summary = summarise(header, receipts, published, bound)
-    texts["summary.json"] = summary.to_json()
-    store(history, summary, receipts, _sha256(texts["summary.json"]))
+    texts[SUMMARY] = summary.to_json()
+    history.execute("delete from receipts.run where run_id = ?", [header.run_id])
+    take_in(history, [sql.view("receipts.run")], {path_of(summary): texts[SUMMARY]})
     return Dossier(summary, receipts, drift, texts)
 
 

@@ -15,21 +15,18 @@ _KINDS = "list_position(['source', 'volume', 'pairs', 'category', 'reason', 'acc
 
 def drift_of(history: Warehouse, run_id: str) -> DriftReport:
     """Return the drift report of a run, under the settings that ``history`` was opened with."""
-    prior, severity = history.execute("select prior_run_id, severity from drift.report where run_id = ?", [run_id])[0]
-    flags = history.execute(
-        "select stage, flag from drift.flag where run_id = ? order by position, severity, flag", [run_id]
-    )
+    report = history.dicts("select prior_run_id, severity, flags from drift.report where run_id = ?", [run_id])[0]
     stages = history.dicts(
-        "select * exclude (run_id, position, differs_from) from drift.delta where run_id = ? order by position",
+        "select * exclude (run_id, position, differs_from) from drift.stage_delta where run_id = ? order by position",
         [run_id],
     )
     return DriftReport(
         run_id=run_id,
-        prior_run_id=prior,
-        severity=severity,
-        flags=[flag for _, flag in flags],
+        prior_run_id=report["prior_run_id"],
+        severity=report["severity"],
+        flags=[flag["flag"] for flag in report["flags"]],
         stages=[
-            DriftStage(**stage, notes=[flag for flagged, flag in flags if flagged == stage["stage"]])
+            DriftStage(**stage, notes=[flag["flag"] for flag in report["flags"] if flag["stage"] == stage["stage"]])
             for stage in stages
         ],
     )

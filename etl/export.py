@@ -1,7 +1,7 @@
 """The export stages: one relation becomes a dataset and its quarantine, validated batch by batch as it is written."""
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from math import ceil
 from typing import NamedTuple
 
@@ -10,10 +10,12 @@ import polars as pl
 import pyarrow as pa
 from pandera.errors import SchemaErrors
 
-from etl.checks import DATASETS, Dataset, columns_of
+from etl.checks import columns_of
+from etl.datasets import Dataset
 from etl.errors import ContractError
 from etl.files import DatasetWriter, Written, fixed_batches, utc
 from etl.firewall import audit
+from etl.lineage import Lineage, settings_hash
 from etl.run import Run
 from etl.threads import Behind, ahead, at_once
 
@@ -32,23 +34,31 @@ REFUSED_PER_SORT = 1_000_000
 #: Tables that are validated at once: half of what a table takes is the validation's own, however few its rows.
 TABLES_PER_CHECK = 4
 
-DATASET_BY_NAME = {dataset.name: dataset for dataset in DATASETS}
-
-
 #: Makes durable what was written, reads it back, and audits it. Raises FirewallError or AuditError where the bytes are wrong.
 Proof = Callable[[], object]
 
 
-def export(run: Run, name: str) -> Proof:
-    """Write the dataset ``name`` and its quarantine, both at once, and return what reads them back.
+def export(run: Run, dataset: Dataset) -> Proof:
+    """Write a dataset and its quarantine, both at once, and return what reads them back.
 
     Raises ContractError where a batch breaks its schema.
     """
-    dataset = DATASET_BY_NAME[name]
-    run.warehouse.materialise(dataset.fates)
+    if not run.warehouse.is_materialised(dataset.decisions):
+        run.warehouse.materialise(dataset.decisions)
+    settings = Lineage.of(run.warehouse).settings_of(dataset.relations, dataset.name)
+    metadata = {"schema_version": SCHEMA_VERSION, "settings_hash": settings_hash(run.settings, settings)}
     halves = (
-        _Half(dataset, dataset.ships, dataset.stem, dataset.contract, ROWS_PER_SORT),
-        _Half(dataset, REFUSED, dataset.quarantine_stem, dataset.quarantine, REFUSED_PER_SORT),
+        _Half(
+            dataset, dataset.ships, dataset.stem, dataset.contract, ROWS_PER_SORT, {"dataset": dataset.name, **metadata}
+        ),
+        _Half(
+            dataset,
+            REFUSED,
+            dataset.quarantine_stem,
+            dataset.quarantine,
+            REFUSED_PER_SORT,
+            {"dataset": dataset.quarantine_stem, **metadata},
+        ),
     )
     written = at_once(lambda half: _write(run.beside(), half), halves)
 
@@ -56,7 +66,7 @@ def export(run: Run, name: str) -> Proof:
         mine = run.beside()
         with Behind() as behind:
             behind.give(files.sync)
-            audit(mine, files, lambda: half.rows(mine), name if half.ships else None)
+            audit(mine, files, lambda: half.rows(mine, half.count(mine)), dataset if half.ships else None)
 
     return lambda: at_once(prove, halves, written)
 
@@ -64,7 +74,7 @@ def export(run: Run, name: str) -> Proof:
 class _Half(NamedTuple):
     """The rows of a dataset that ship, or those that are refused: under which condition, and into which files.
 
-    So many of them are sorted at once.
+    So many of them are sorted at once; the Parquet file has this ``metadata``.
     """
 
     dataset: Dataset
@@ -72,27 +82,24 @@ class _Half(NamedTuple):
     stem: str
     contract: type[pa_polars.DataFrameModel]
     sorted_at_once: int
+    metadata: dict[str, str]
 
     @property
     def ships(self) -> bool:
         """Whether these are the rows that ship."""
         return self.stem == self.dataset.stem
 
-    def schema(self, run: Run) -> pa.Schema:
-        """Return the columns of the written rows and their types."""
-        with run.warehouse.batches(self.dataset.relation, columns_of(self.contract), "false") as rows:
-            return utc(rows.schema)
-
     def count(self, run: Run) -> int:
         """Return how many rows there are."""
-        return int(run.warehouse.one(f"select count(*) from {self.dataset.fates} where {self.where}"))
+        decisions = f"{self.dataset.decisions} where dataset = $dataset and {self.where}"
+        return int(run.warehouse.one(f"select count(*) from {decisions}", {"dataset": self.dataset.name}))
 
-    def rows(self, run: Run) -> Iterator[pa.RecordBatch]:
-        """Stream the rows in the order in which they are written."""
+    def rows(self, run: Run, count: int) -> Iterator[pa.RecordBatch]:
+        """Stream the rows, which are so many, in the order in which they are written; where there are none, an empty batch."""
         columns = columns_of(self.contract)
-        for ids in _ranges(ceil(self.count(run) / self.sorted_at_once) or 1):
+        for ids in _ranges(ceil(count / self.sorted_at_once) or 1):
             with run.warehouse.batches(self.dataset.relation, columns, f"({self.where}) and {ids}", ORDER) as rows:
-                yield from rows
+                yield from rows if count else [pa.RecordBatch.from_pylist([], rows.schema)]
 
 
 def _ranges(parts: int) -> list[str]:
@@ -104,17 +111,13 @@ def _ranges(parts: int) -> list[str]:
 
 
 def _write(run: Run, half: _Half) -> Written:
-    schema = half.schema(run)
-    name = half.dataset.name
-    metadata = {
-        "dataset": name if half.ships else half.stem,
-        "schema_version": SCHEMA_VERSION,
-        "settings_hash": run.settings_hash(f"export-{name}"),
-    }
     done, total = 0, half.count(run)
+    batches = half.rows(run, total)
+    first = next(batches)
+    schema = utc(first.schema)
     with (
-        DatasetWriter(run.exports / half.stem, schema, metadata) as writer,
-        ahead(fixed_batches(half.rows(run))) as tables,
+        DatasetWriter(run.exports / half.stem, schema, half.metadata) as writer,
+        ahead(fixed_batches(chain([first], batches))) as tables,
     ):
         while some := [table.cast(schema) for table in islice(tables, TABLES_PER_CHECK)]:
             _validate(pa.concat_tables(some), half.contract, half.stem)

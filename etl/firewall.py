@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet as pq
 
+from etl.datasets import Dataset
 from etl.errors import AuditError, FirewallError
 from etl.files import ROWS_PER_GROUP, Written, digest_of, fixed_batches
 from etl.run import Run
@@ -20,9 +21,6 @@ from etl.threads import ahead, in_order
 
 #: JSON is parsed so many bytes at a time, and to the end of the row: what fits the caches is parsed in half the time.
 PARSED_BYTES = 1 << 20
-
-#: The categories that can never be in a dataset, whatever the flags; here on purpose, not imported from another layer.
-NEVER = {"rag": {"rejected"}, "sft": {"rejected", "needs_human_review"}}
 
 #: What the two sides of a pair may be.
 PAIRS = {("accepted", "rejected"), ("accepted", "partially_accepted")}
@@ -68,7 +66,7 @@ select
     coalesce(chosen.task_id = rejected.task_id, false)
     and chosen.is_named
     and chosen.rejected.line_sha256 = rejected.line_sha256
-    and chosen.id = sha256(concat('preference', chr(31), chosen.evidence_id, chr(31), rejected.evidence_id)) as is_named,
+    and chosen.id = sha256(concat($dataset, chr(31), chosen.evidence_id, chr(31), rejected.evidence_id)) as is_named,
     chosen.run_id = rejected.run_id as is_one_run,
 from raw.main.written_chosen as chosen
 left join scored.run as rejected
@@ -91,41 +89,36 @@ order by id
 limit 1
 """
 
-#: What is kept of the written rows, to be looked up all at once: who they say they are, and a hash of the text that they carry.
-_NOTED = {
-    "rag": "select id, provenance, hash(content, source_run_id) as carried from written_rows",
-    "sft": "select id, provenance, hash(instruction, response, source_run_id) as carried from written_rows",
-    "preference": """
+#: What is kept of the written rows, to be looked up all at once: who they say they are, and a hash of what they carry.
+_NOTED = "select id, provenance, hash(prompt, response, run_id) as carried from written_rows"
+
+#: A written row whose text or run is not that of the record it names. The hash is the engine's, of 64 bits; a column that
+#: the dataset does not carry counts as null on both sides.
+_BORROWED = """
+select written.id
+from raw.main.written as written
+inner join evidence.record as record
+    on written.provenance.source_path = record.source_path and written.provenance.line_number = record.line_number
+where
+    written.carried <> hash(
+        case when list_contains($carried, 'prompt') then record.prompt end,
+        case when list_contains($carried, 'response') then record.response end,
+        case when list_contains($carried, 'run_id') then record.run_id end
+    )
+order by written.id
+limit 1
+"""
+
+_NOTED_PAIRS = """
 select
     id,
     provenance,
     hash(prompt, chosen, chosen_run_id) as carried_chosen,
     hash(prompt, rejected, rejected_run_id) as carried_rejected,
 from written_rows
-""",
-}
+"""
 
-#: A written row whose text or run is not that of the record it names. The hash is the engine's, of 64 bits.
-_BORROWED = {
-    "rag": """
-select written.id
-from raw.main.written as written
-inner join evidence.record as record
-    on written.provenance.source_path = record.source_path and written.provenance.line_number = record.line_number
-where written.carried <> hash(record.response, record.run_id)
-order by written.id
-limit 1
-""",
-    "sft": """
-select written.id
-from raw.main.written as written
-inner join evidence.record as record
-    on written.provenance.source_path = record.source_path and written.provenance.line_number = record.line_number
-where written.carried <> hash(record.prompt, record.response, record.run_id)
-order by written.id
-limit 1
-""",
-    "preference": """
+_BORROWED_PAIRS = """
 select written.id
 from raw.main.written as written
 inner join evidence.record as chosen
@@ -141,11 +134,12 @@ inner join evidence.record as rejected
 where written.carried_rejected <> hash(rejected.prompt, rejected.response, rejected.run_id)
 order by id
 limit 1
-""",
-}
+"""
 
 
-def audit(run: Run, written: Written, rows: Callable[[], Iterable[pa.RecordBatch]], dataset: str | None = None) -> None:
+def audit(
+    run: Run, written: Written, rows: Callable[[], Iterable[pa.RecordBatch]], dataset: Dataset | None = None
+) -> None:
     """Read a JSONL and a Parquet file back from disk, compare them in full with each other and with what was to be written.
 
     ``rows`` gives the relation's rows once more, to tell which one differs. The rows of a ``dataset`` then pass the
@@ -183,36 +177,56 @@ def _require_same(rows: Iterable[pa.RecordBatch], written: Written) -> None:
         row += ours.num_rows
 
 
-def refuse_forbidden(run: Run, dataset: str, file: str) -> None:
+def refuse_forbidden(run: Run, dataset: Dataset, file: str) -> None:
     """Raise FirewallError if a written row is of a category that may never be there, or is not the record it says it is."""
     for (row,) in run.warehouse.execute(_REPEATED):
         raise FirewallError(f"{file}: the id {row} stands there twice.")
-    for (row,) in run.warehouse.execute(_BORROWED[dataset]):
-        raise FirewallError(f"The row {row} of {dataset} has not the text or the run of the record that it names.")
-    if dataset == "preference":
-        pairs = [f"{chosen} over {rejected}" for chosen, rejected in sorted(PAIRS)]
-        run.warehouse.execute(_CHOSEN)
-        for pair, chosen, rejected, is_named, is_one_run in run.warehouse.execute(_PAIR, {"pairs": pairs}):
-            if not is_named:
-                raise FirewallError(f"{file}: the pair {pair} is not made of two records of one task.")
-            if is_one_run:
-                raise FirewallError(f"{file}: the pair {pair} compares a run with itself.")
-            raise FirewallError(f"{file}: the pair {pair} sets {chosen} over {rejected}; that is no preference.")
+    carried = {"carried": sorted(dataset.carries.values())}
+    is_of_pairs = dataset.grain == "pair"
+    for (row,) in run.warehouse.execute(_BORROWED_PAIRS) if is_of_pairs else run.warehouse.execute(_BORROWED, carried):
+        raise FirewallError(f"The row {row} of {dataset.name} has not the text or the run of the record that it names.")
+    if is_of_pairs:
+        _refuse_pairs(run, dataset, file)
     else:
-        never = {"dataset": dataset, "never": sorted(NEVER[dataset])}
-        for row, is_named, category in run.warehouse.execute(_CATEGORY, never):
-            if not is_named:
-                raise FirewallError(f"{file}: the row {row} is no record of scored.run; nothing was published.")
-            raise FirewallError(f"{file}: the row {row} is {category}, which may never enter {dataset}.")
+        _refuse_records(run, dataset, file)
 
 
-def _note(run: Run, dataset: str, rows: pa.Table, file: str, *, is_first: bool) -> None:
+def _refuse_records(run: Run, dataset: Dataset, file: str) -> None:
+    never = {"dataset": dataset.name, "never": sorted(dataset.never)}
+    for row, is_named, category in run.warehouse.execute(_CATEGORY, never):
+        if not is_named:
+            raise FirewallError(f"{file}: the row {row} is no record of scored.run; nothing was published.")
+        raise FirewallError(f"{file}: the row {row} is {category}, which may never enter {dataset.name}.")
+
+
+def _refuse_pairs(run: Run, dataset: Dataset, file: str) -> None:
+    pairs = [f"{chosen} over {rejected}" for chosen, rejected in sorted(PAIRS)]
+    run.warehouse.execute(_CHOSEN)
+    found = run.warehouse.execute(_PAIR, {"dataset": dataset.name, "pairs": pairs})
+    for pair, chosen, rejected, is_named, is_one_run in found:
+        if not is_named:
+            raise FirewallError(f"{file}: the pair {pair} is not made of two records of one task.")
+        if is_one_run:
+            raise FirewallError(f"{file}: the pair {pair} compares a run with itself.")
+        raise FirewallError(f"{file}: the pair {pair} sets {chosen} over {rejected}; that is no preference.")
+
+
+def _note(run: Run, dataset: Dataset, rows: pa.Table, file: str, *, is_first: bool) -> None:
     """Keep what must be known of written rows; those of the other file are equal to them."""
-    if dataset == "preference" and pc.any(pc.equal(rows["chosen"], rows["rejected"])).as_py():
+    is_of_pairs = dataset.grain == "pair"
+    if is_of_pairs and pc.any(pc.equal(rows["chosen"], rows["rejected"])).as_py():
         raise FirewallError(f"{file}: a pair has one text on both sides.")
     into = "create or replace table raw.main.written as" if is_first else "insert into raw.main.written"
-    with run.warehouse.lent("written_rows", rows):
-        run.warehouse.execute(f"{into} {_NOTED[dataset]}")
+    with run.warehouse.lent("written_rows", rows if is_of_pairs else _as_records(dataset, rows)):
+        run.warehouse.execute(f"{into} {_NOTED_PAIRS if is_of_pairs else _NOTED}")
+
+
+def _as_records(dataset: Dataset, rows: pa.Table) -> pa.Table:
+    """Return the columns that a dataset takes from records, under the records' names; null where it takes none."""
+    named = {record: rows[column] for column, record in dataset.carries.items()}
+    nothing = pa.nulls(rows.num_rows, pa.string())
+    columns = {name: named.get(name, nothing) for name in ("prompt", "response", "run_id")}
+    return pa.table({"id": rows["id"], "provenance": rows["provenance"], **columns})
 
 
 def _published(file: Path) -> str:

@@ -1,72 +1,109 @@
-"""What is known of earlier runs: the tables receipts.* and the views over them, in memory.
+"""What is known of earlier runs: the relations receipts.* and the views over them, in memory.
 
-They come from the published warehouse; runs whose documents lie in reports/ and that it does not know (failed ones, or
-all where the warehouse was removed) are taken in from there.
+The documents in reports/ are what there is to know; the rows of receipts.* follow from their texts, by the files of
+sql/7_receipts. What the published version knew of them lies at hand in a small file, so that only later documents are read.
 """
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from etl.documents import Pin, RunSummary, StageReceipt
+from etl.documents import Head, Pin, RunSummary, StageReceipt
 from etl.errors import NotFoundError, UsageError
 from etl.project import Project
 from etl.settings import Settings
-from etl.stamps import HISTORY, WAREHOUSE, read_stamps, stamp_of
-from etl.views import Sql
+from etl.stamps import RECEIPTS, WAREHOUSE, Stamp, read_stamps, stamp_of
+from etl.views import Sql, View
 from etl.warehouse import Warehouse
-from etl.warehouse.published import PublishedWarehouse
 
-TABLES = ("run", "stage", "file", "file_column", "reason", "fate", "message")
+SUMMARY = "summary.json"
 
 
-def load_history(project: Project, sql: Sql, settings: Settings, copy_in: Path | None = None) -> Warehouse:
-    """Return a warehouse in memory with all that is known of earlier runs, under these settings.
-
-    A run keeps out of the way of whoever opens the published warehouse meanwhile: it reads a copy, made in ``copy_in``.
-    """
+def load_history(project: Project, sql: Sql, settings: Settings) -> Warehouse:
+    """Return a warehouse in memory with all that is known of earlier runs, under these settings."""
     history = Warehouse.create(sql, settings)
-    if is_as_published(project) and stamp_of(project.history) == read_stamps(project.published_stamps).get(HISTORY):
-        with PublishedWarehouse.open(project.history) as published:
-            copy_receipts(published, history)
-    elif project.warehouse.is_file():
-        with PublishedWarehouse.open(project.warehouse, copy_in) as published:
-            copy_receipts(published, history)
+    for name, rows in _known_rows(project, sql).items():
+        history.insert(name, rows)
     known = {row[0] for row in history.execute("select run_id from receipts.run")}
+    texts: dict[str, str] = {}
     for folder in sorted(project.reports.glob("*/")):
-        if folder.name not in known and (folder / "summary.json").is_file():
-            try:
-                summary, receipts = read_documents(folder)
-            except (OSError, ValueError):
-                continue  # etl verify tells about a damaged document; a run does not stop for it
-            store(history, summary, receipts, _sha256(folder / "summary.json"))
+        if folder.name not in known and (folder / SUMMARY).is_file():
+            with suppress(OSError, ValueError):  # etl verify tells about a damaged document; a run does not stop for it
+                texts |= texts_of(folder)
+    take_in(history, sql.kept, texts)
     with suppress(UsageError):  # whoever asks for drift is told about a damaged pin; the other commands do not need it
         set_baseline(history, read_pin(project))
     return history
 
 
+def take_in(history: Warehouse, views: Iterable[View], texts: Mapping[str, str]) -> None:
+    """Keep the rows that documents have in these relations: receipts and summaries, by their paths (``run/name.json``)."""
+    if texts:
+        arrived = {"path": pa.array(list(texts), pa.string()), "json": pa.array(list(texts.values()), pa.string())}
+        with history.lent("arrived", pa.table(arrived)):
+            history.execute("insert into raw.document by name from arrived")
+        for view in views:
+            history.execute(f"insert into {view.qualified} by name\n{view.body}")
+        history.execute("delete from raw.document")
+
+
+def forget(history: Warehouse, sql: Sql, run_id: str) -> None:
+    """Take out the rows of a run's documents."""
+    for view in sql.kept:
+        history.execute(f"delete from {view.qualified} where run_id = ?", [run_id])
+
+
+def path_of(document: RunSummary | StageReceipt) -> str:
+    """Return the path of a document below the reports: the run's folder and its file."""
+    return f"{document.run_id}/{SUMMARY if isinstance(document, RunSummary) else f'{document.stage}.json'}"
+
+
 def is_as_published(project: Project) -> bool:
     """Tell whether nobody has written to the warehouse since it was published, as far as its size and time tell."""
-    before, now = read_stamps(project.published_stamps).get(WAREHOUSE), stamp_of(project.warehouse)
-    is_same = before is not None and now is not None and now[:2] == before[:2]
+    is_same = _is_as_before(project.warehouse, read_stamps(project.published_stamps).get(WAREHOUSE))
     return is_same and not project.write_ahead_log.exists()
 
 
-def write_history(history: Warehouse, sql: Sql, file: Path) -> None:
-    """Write what is known of all runs to a small file, which later commands read instead of the warehouse."""
-    copy = Warehouse.create(sql, Settings(), file)
-    copy_receipts(history, copy)
-    copy.finish(sql)
+def _is_as_before(file: Path, before: Stamp | None) -> bool:
+    """Tell whether a file has the size and the time that it had; a copy of the whole root has them too."""
+    now = stamp_of(file)
+    return before is not None and now is not None and now[:2] == before[:2]
 
 
-def copy_receipts(old: Warehouse, new: Warehouse) -> None:
+def write_known_rows(history: Warehouse, sql: Sql, file: Path) -> None:
+    """Write the rows of all receipts to a small file, an Arrow stream for each relation, so that no document is read again."""
+    with file.open("wb") as sink:
+        for view in sql.kept:
+            rows = history.arrow(f"from {view.qualified}").replace_schema_metadata({"sql": sql.sha256})
+            with pa.ipc.new_stream(sink, rows.schema) as stream:
+                stream.write_table(rows)
+
+
+def _known_rows(project: Project, sql: Sql) -> dict[str, pa.Table]:
+    """Return the rows of receipts that lie at hand, by relation; none where the file is not as it was published.
+
+    Rows that other SQL made are not taken either: a relation may have another column now.
+    """
+    if not _is_as_before(project.known_receipts, read_stamps(project.published_stamps).get(RECEIPTS)):
+        return {}
+    found = {}
+    try:
+        with project.known_receipts.open("rb") as source:
+            for view in sql.kept:
+                rows = pa.ipc.open_stream(source).read_all()
+                if rows.schema.metadata != {b"sql": sql.sha256.encode()}:
+                    return {}
+                found[view.qualified] = rows
+    except (OSError, pa.ArrowInvalid):
+        return {}
+    return found
+
+
+def copy_receipts(old: Warehouse, new: Warehouse, sql: Sql) -> None:
     """Put the receipts of one warehouse, and the pinned run, in place of those of another."""
-    for table in (*(f"receipts.{name}" for name in TABLES), "policy.baseline"):
+    for table in (*(view.qualified for view in sql.kept), "policy.baseline"):
         new.replace(table, old.arrow(f"from {table}"))
 
 
@@ -109,13 +146,21 @@ def set_baseline(history: Warehouse, run_id: str | None) -> None:
 
 def read_documents(folder: Path) -> tuple[RunSummary, list[StageReceipt]]:
     """Return the summary and the receipts in a run's folder. Raises OSError, or ValueError (as pydantic's is)."""
-    summary = RunSummary.model_validate_json((folder / "summary.json").read_bytes())
+    summary = RunSummary.model_validate_json((folder / SUMMARY).read_bytes())
     if summary.run_id != folder.name:
         raise ValueError(f"{folder}: its summary is that of another run, {summary.run_id!r}")
     receipts = [
         StageReceipt.model_validate_json((folder / f"{stage.name}.json").read_bytes()) for stage in summary.stages
     ]
     return summary, receipts
+
+
+def texts_of(folder: Path) -> dict[str, str]:
+    """Return the texts of a run's summary and receipts. Raises OSError, or ValueError where one is not what it should be."""
+    summary, receipts = read_documents(folder)
+    documents: list[RunSummary | StageReceipt] = [summary, *receipts]
+    paths = [path_of(document) for document in documents]
+    return {path: (folder.parent / path).read_text(encoding="utf-8") for path in paths}
 
 
 def require_documents(folder: Path) -> tuple[RunSummary, list[StageReceipt]]:
@@ -126,86 +171,30 @@ def require_documents(folder: Path) -> tuple[RunSummary, list[StageReceipt]]:
         raise UsageError(f"{folder}: its documents cannot be read ({str(error).splitlines()[0]}).") from None
 
 
-def store(history: Warehouse, summary: RunSummary, receipts: Iterable[StageReceipt], summary_sha256: str) -> None:
-    """Write one run's documents as rows of receipts.*, in place of what is there about it."""
-    forget(history, summary.run_id)
-    row = summary.model_dump(include={"run_id", "seq", "previous", "published", "overall_passed", "run_hash"})
-    _insert(history, "run", [row | {"started_at": parse_time(summary.started_at), "summary_sha256": summary_sha256}])
-    for position, receipt in enumerate(receipts, start=1):
-        store_stage(history, receipt, position)
+def summary_hash(project: Project, history: Warehouse, run_id: str) -> str | None:
+    """Return the hash of a run's summary as it was when it was written; None for an unknown run.
+
+    The summary of the next run knows it, or ``head``; where neither does, what was read must do.
+    """
+    rows = history.execute(
+        "select next.previous, run.summary_sha256 from receipts.run as run "
+        "left join receipts.run as next on run.seq + 1 = next.seq where run.run_id = ?",
+        [run_id],
+    )
+    if not rows:
+        return None
+    of_next, as_read = rows[0]
+    head = read_head(project)
+    of_head = head.sha256 if head and head.run_id == run_id else None
+    return str(of_next or of_head or as_read)
 
 
-def store_stage(history: Warehouse, receipt: StageReceipt, position: int) -> None:
-    """Write one receipt as rows of receipts.*."""
-    key = {"run_id": receipt.run_id, "stage": receipt.stage}
-    stage = key | {
-        "position": position,
-        "status": receipt.status,
-        "recorded_at": parse_time(receipt.timestamp),
-        "git_commit": receipt.git_commit,
-        "records_in": receipt.inputs.record_count,
-        "records_out": receipt.outputs.record_count,
-        **receipt.stats.model_dump(),
-        "blank": receipt.blank,
-        "inputs_hash": receipt.inputs.hash,
-        "outputs_hash": receipt.outputs.hash,
-        "passed": receipt.validation.passed,
-        "duration_ms": receipt.duration_ms,
-        "code_hash": receipt.code_hash,
-        "settings_hash": receipt.settings_hash,
-        "etl_version": receipt.engine.etl,
-        "duckdb_version": receipt.engine.duckdb,
-        "python_version": receipt.engine.python,
-        "made_by": receipt.made_by,
-    }
-    _insert(history, "stage", [stage])
-    sides = {"input": receipt.inputs, "output": receipt.outputs}
-    _insert(
-        history,
-        "file",
-        [
-            key | {"direction": name} | entry.model_dump(exclude={"columns"})
-            for name, side in sides.items()
-            for entry in side.files
-        ],
-    )
-    _insert(
-        history,
-        "file_column",
-        [
-            key | {"path": entry.path, "position": place, "field": column}
-            for entry in receipt.outputs.files
-            for place, column in enumerate(entry.columns or (), start=1)
-        ],
-    )
-    _insert(
-        history,
-        "reason",
-        [
-            key | {"stat": stat, "reason": reason, "records": records}
-            for stat, reasons in receipt.counts_by_reason.model_dump().items()
-            for reason, records in reasons.items()
-        ],
-    )
-    if receipt.records:
-        fates = receipt.records.by_fate.items()
-        _insert(history, "fate", [key | {"fate": fate, "records": records} for fate, records in fates])
-    levels = {"error": receipt.validation.errors, "warning": receipt.validation.warnings}
-    _insert(
-        history,
-        "message",
-        [
-            key | {"level": level, "position": place, "message": message}
-            for level, messages in levels.items()
-            for place, message in enumerate(messages, start=1)
-        ],
-    )
-
-
-def forget(history: Warehouse, run_id: str) -> None:
-    """Take out all rows about a run."""
-    for table in TABLES:
-        history.execute(f"delete from receipts.{table} where run_id = ?", [run_id])
+def read_head(project: Project) -> Head | None:
+    """Return what ``head`` says of the newest run; None where it is not there or is damaged."""
+    try:
+        return Head.model_validate_json((project.reports / "head").read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def newest(history: Warehouse, published: bool = False) -> str:
@@ -233,17 +222,3 @@ def require_run(history: Warehouse, run_id: str | None) -> str:
         newest_runs = ", ".join(row[0] for row in known) or "none yet"
         raise NotFoundError(f"There is no run {run_id!r}; the newest are: {newest_runs}.")
     return run_id
-
-
-def parse_time(text: str) -> datetime:
-    """Return a document's time as UTC without an offset, as the warehouse stores it."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ")  # noqa: DTZ007 - the warehouse's timestamps are UTC
-
-
-def _insert(history: Warehouse, table: str, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        history.insert(f"receipts.{table}", pa.Table.from_pylist(rows))
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,6 +1,5 @@
 """What a run writes down about itself: the header that all its receipts share, the draft of what is recorded, the summary."""
 
-import hashlib
 import platform
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,6 @@ from pydantic import Field
 from etl import __version__
 from etl.documents import (
     CountsByReason,
-    DatasetCounts,
     Document,
     Engine,
     Named,
@@ -26,11 +24,13 @@ from etl.documents import (
     run_hash,
 )
 from etl.files import sha256_of
+from etl.history import read_head, summary_hash
+from etl.lineage import Lineage, settings_hash
 from etl.pipeline import STAGES
 from etl.project import Project
-from etl.run import Clock, settings_hash
+from etl.run import Clock
 from etl.settings import Settings
-from etl.views import Sql, lock_file
+from etl.views import Sql, bundle_hash, lock_file
 from etl.warehouse import Warehouse, duckdb_version
 
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
@@ -102,8 +102,11 @@ def new_header(
     project: Project, sql: Sql, request: RunRequest, settings: Settings, history: Warehouse, clock: Clock
 ) -> RunHeader:
     """Return the header of the run that comes after all of ``history``."""
-    last = history.execute("select seq, summary_sha256 from receipts.run order by seq desc limit 1")
-    seq, previous = (last[0][0] + 1, last[0][1]) if last else (1, None)
+    last = history.execute("select seq, run_id from receipts.run order by seq desc limit 1")
+    seq, previous = (last[0][0] + 1, summary_hash(project, history, last[0][1])) if last else (1, None)
+    head = read_head(project)
+    if head and head.seq >= seq:  # the documents of the newest runs are damaged or gone
+        seq, previous = head.seq + 1, head.sha256
     return RunHeader(
         run_id=f"{clock.now():%Y%m%dT%H%M%SZ}-{seq:04d}",
         seq=seq,
@@ -111,45 +114,41 @@ def new_header(
         started_at=timestamp_of(clock),
         git_commit=_git_commit(project.root),
         code_hash=code_hash(sql),
-        settings_hashes={stage: settings_hash(settings, sql, stage) for stage in STAGE_NAMES},
+        settings_hashes=_settings_hashes(settings, Lineage.of(history)),
         engine=Engine(etl=__version__, duckdb=duckdb_version(), python=platform.python_version()),
         request=request,
         materials=_materials(sql),
     )
 
 
+def _settings_hashes(settings: Settings, lineage: Lineage) -> dict[str, str]:
+    """Return for each stage the hash over the settings that can change what it makes."""
+    return {
+        stage.name: settings_hash(
+            settings, lineage.settings_of(stage.relations, stage.dataset.name if stage.dataset else None)
+        )
+        for stage in STAGES
+    }
+
+
 def code_hash(sql: Sql) -> str:
     """Return the sha256 hex over every SQL file (the overlay's in place) and every module of the package."""
     package = Path(__file__).parent
     modules = {f"etl/{file.relative_to(package).as_posix()}": file.read_bytes() for file in package.rglob("*.py")}
-    return _bundle_hash(_sql_texts(sql) | modules)
+    return bundle_hash({path: text.encode() for path, text in sql.files.items()} | modules)
 
 
 def _materials(sql: Sql) -> list[Named]:
-    found = [Named(path="sql", sha256=_bundle_hash(_sql_texts(sql)))]
+    found = [Named(path="sql", sha256=sql.sha256)]
     lock = lock_file()
     return [*found, Named(path=lock.name, sha256=sha256_of(lock))] if lock else found
-
-
-def _sql_texts(sql: Sql) -> dict[str, bytes]:
-    return {path: text.encode() for path, text in sql.files.items()}
-
-
-def _bundle_hash(files: dict[str, bytes]) -> str:
-    """Return the sha256 hex over paths and contents in the order of the paths, each after its length (8 bytes, big-endian)."""
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        for part in (path.encode(), files[path]):
-            digest.update(len(part).to_bytes(8, "big"))
-            digest.update(part)
-    return digest.hexdigest()
 
 
 def summarise(
     header: RunHeader, receipts: Sequence[StageReceipt], published: bool, documents: Iterable[Named] = ()
 ) -> RunSummary:
     """Return the summary of a run from its receipts; ``documents`` are the other files of its folder."""
-    shipped = {receipt.stage.removeprefix("export-"): receipt.stats.accepted for receipt in receipts}
+    shipped = {receipt.stage: receipt.stats.accepted for receipt in receipts}
     return RunSummary(
         run_id=header.run_id,
         seq=header.seq,
@@ -157,7 +156,7 @@ def summarise(
         started_at=header.started_at,
         published=published,
         stages=[StageSummary.of(receipt) for receipt in receipts],
-        datasets=DatasetCounts(rag=shipped["rag"], sft=shipped["sft"], preference=shipped["preference"]),
+        datasets={stage.dataset.name: shipped[stage.name] for stage in STAGES if stage.dataset},
         total_records_in=sum(receipt.inputs.record_count for receipt in receipts),
         total_records_out=sum(receipt.outputs.record_count for receipt in receipts),
         total_accepted=sum(receipt.stats.accepted for receipt in receipts),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from etl.checks import DATASETS
 from etl.collect import collect
+from etl.datasets import Dataset
 from etl.export import Proof, export
 from etl.memory import ROOM_FOR_TWO, process_limit
 from etl.run import Run
@@ -14,16 +15,31 @@ from etl.threads import Behind
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step: what it does, the relations of one grain that it reads and writes, and the files it writes (stems).
+    """One step: what it does, which relations it reads and writes, and which dataset it exports, if one.
 
-    What writes files returns what reads them back.
+    ``reads`` and ``writes`` are the relations that its receipt hashes, ``counts`` the one that tells what became of the rows;
+    ``uses`` are others that its body asks for.
+    Whether the stage is stale follows from these relations, the settings that they name, and its files, and from nothing
+    else. What writes files returns what reads them back.
     """
 
     name: str
     body: Callable[[Run], Proof | None]
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
-    exports: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    counts: str = ""
+    dataset: Dataset | None = None
+
+    @property
+    def relations(self) -> tuple[str, ...]:
+        """All relations that decide what the stage makes."""
+        return (*self.reads, *self.writes, *self.uses)
+
+    @property
+    def exports(self) -> tuple[str, ...]:
+        """The stems of the files that it writes under exports/."""
+        return (self.dataset.stem, self.dataset.quarantine_stem) if self.dataset else ()
 
 
 #: Called with the stage around its body and its proof.
@@ -56,26 +72,30 @@ def _with_scores(run: Run) -> Run:
     return run
 
 
-def _exporter(name: str) -> Callable[[Run], Proof]:
-    return lambda run: export(_with_scores(run), name)
+def _compute_pairs(run: Run) -> None:
+    """Compute the pairs once."""
+    if not run.warehouse.is_materialised("pairs.candidate"):
+        run.warehouse.materialise("pairs.best")
+        run.warehouse.materialise("pairs.candidate")
 
 
-def export_preference(run: Run) -> Proof:
-    """Compute the pairs once, then export them."""
-    _with_scores(run)
-    run.warehouse.materialise("pairs.best")
-    run.warehouse.materialise("pairs.candidate")
-    return export(run, "preference")
+def _exporting(dataset: Dataset) -> Stage:
+    """Return the stage that exports a dataset."""
 
+    def body(run: Run) -> Proof:
+        run = _with_scores(run)
+        if dataset.grain == "pair":
+            _compute_pairs(run)
+        return export(run, dataset)
 
-_STEMS = {dataset.name: (dataset.stem, dataset.quarantine_stem) for dataset in DATASETS}
+    counts = "receipts.decision_count" if dataset.grain == "record" else "receipts.pair_decision_count"
+    return Stage(dataset.stage, body, (dataset.reads,), uses=dataset.relations, counts=counts, dataset=dataset)
+
 
 STAGES = (
-    Stage("collect", collect, writes=("evidence.record",)),
-    Stage("score", score, reads=("evidence.record",), writes=("scored.run",)),
-    Stage("export-rag", _exporter("rag"), reads=("scored.run",), exports=_STEMS["rag"]),
-    Stage("export-sft", _exporter("sft"), reads=("scored.run",), exports=_STEMS["sft"]),
-    Stage("export-preference", export_preference, reads=("pairs.candidate",), exports=_STEMS["preference"]),
+    Stage("collect", collect, writes=("evidence.record",), uses=("evidence.file",), counts="receipts.evidence_count"),
+    Stage("score", score, ("evidence.record",), writes=("scored.run",), counts="receipts.score_count"),
+    *map(_exporting, DATASETS),
 )
 
 

@@ -14,11 +14,11 @@ from etl.documents import FileEntry, RunSummary, StageReceipt
 from etl.errors import NotFoundError
 from etl.evidence import EvidenceFile
 from etl.files import sha256_of
-from etl.history import is_as_published, newest, read_documents
+from etl.history import is_as_published, newest, read_documents, summary_hash
 from etl.ledger import RunHeader
+from etl.lineage import Lineage
 from etl.pipeline import STAGES, Stage
 from etl.project import Project
-from etl.settings import can_change
 from etl.stamps import read_stamps, stamp_of
 from etl.warehouse import Warehouse
 
@@ -64,18 +64,23 @@ def make_plan(
     collected = receipts[COLLECT.name]
     look = _Look(project, evidence, collected, rehash)
     other = next(_differences(header, collected, summary), None)
-    common = other or next(look.changes(), None)
+    changed = next(look.changes(), None)
+    lineage = Lineage.of(history)
     steps: list[Step] = []
     for stage in STAGES:
         receipt = receipts[stage.name]
         why = (
-            common
-            or _changed_settings(stage, receipt, header, summary)
+            other
+            or changed
+            or _changed_settings(stage, receipt, header, summary, lineage)
+            or _unprovable(stage, lineage)
             or _spoiled(look, stage, receipt)
             or ("--force was given" if stage in forced else None)
         )
         steps.append(_step(stage, why, receipt))
-    is_base = not other and COLLECT not in forced and not _changed_settings(COLLECT, collected, header, summary)
+    is_base = (
+        not other and COLLECT not in forced and not _changed_settings(COLLECT, collected, header, summary, lineage)
+    )
     untouched = frozenset(look.untouched)
     published = Published(summary, receipts, untouched, frozenset(look.carried), is_base)
     return Plan(published_run_id=summary.run_id, steps=steps), published
@@ -99,7 +104,7 @@ def _published(project: Project, history: Warehouse) -> tuple[RunSummary, dict[s
     folder = project.reports / run_id
     try:
         summary, receipts = read_documents(folder)
-        known = history.one("select summary_sha256 from receipts.run where run_id = ?", [run_id])
+        known = summary_hash(project, history, run_id)
         are_whole = sha256((folder / "summary.json").read_bytes()).hexdigest() == known and all(
             sha256_of(folder / document.path) == document.sha256 for document in summary.documents
         )
@@ -120,17 +125,26 @@ def _differences(header: RunHeader, collected: StageReceipt, summary: RunSummary
             yield f"{name} is {now[name]}, and was {before[name]}"
 
 
-def _changed_settings(stage: Stage, receipt: StageReceipt, header: RunHeader, summary: RunSummary) -> str | None:
+def _changed_settings(
+    stage: Stage, receipt: StageReceipt, header: RunHeader, summary: RunSummary, lineage: Lineage
+) -> str | None:
     """Return the settings that can change what a stage writes and are not as they were, if there are any."""
     if receipt.settings_hash == header.settings_hashes[stage.name]:
         return None
     before, now = summary.request.settings, header.request.settings
-    changed = [name for name in now if can_change(name, None) and before.get(name) != now[name]]
-    mine = [
-        name for name in changed if can_change(name, stage.name)
-    ] or changed  # an overlay's views may read any setting
-    changes = [f"{name} is {now[name]}, and was {before.get(name)}" for name in mine]
+    mine = lineage.settings_of(stage.relations, stage.dataset.name if stage.dataset else None)
+    changes = [
+        f"{name} is {now[name]}, and was {before.get(name)}"
+        for name in now
+        if name in mine and before.get(name) != now[name]
+    ]
     return "settings changed: " + (", ".join(changes) or "another version made the published run")
+
+
+def _unprovable(stage: Stage, lineage: Lineage) -> str | None:
+    """Return what the stage reads that may be another in each run, if it reads such."""
+    relations = lineage.unprovable(stage.relations)
+    return f"it reads {', '.join(relations)}, which can be another in each run" if relations else None
 
 
 class _Look:

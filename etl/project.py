@@ -54,7 +54,7 @@ class Project:
 
     @property
     def published_stamps(self) -> Path:
-        """The stamps of what was published: of the warehouse, the exports and the copy of the receipts."""
+        """The stamps of what was published: of the warehouse, the exports and the rows of the receipts."""
         return self.workshop / "published.json"
 
     @property
@@ -63,9 +63,9 @@ class Project:
         return self.workshop / "evidence.json"
 
     @property
-    def history(self) -> Path:
-        """A copy of the receipts in the published warehouse, and of runs since that changed nothing in it."""
-        return self.workshop / "history.duckdb"
+    def known_receipts(self) -> Path:
+        """The rows of the receipts that the published version knew: what they say stands in the documents too."""
+        return self.workshop / "receipts.arrow"
 
     def relative(self, path: Path) -> str:
         """Return a path as documents tell it: relative to the root where it lies under it, else absolute."""

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from etl.errors import LockedError, UsageError
 from etl.files import sync_file, sync_folder, write_text
 from etl.project import Project
-from etl.stamps import HISTORY, WAREHOUSE, Stamp, settled_stamp_of, stamp_of, write_stamps
+from etl.stamps import RECEIPTS, WAREHOUSE, Stamp, settled_stamp_of, stamp_of, write_stamps
 
 #: Seconds for which a lock may be held by a process that has not left its name.
 NAMELESS_SECONDS = 1.0
@@ -116,9 +116,9 @@ class Workshop:
         for name in _KEPT:
             if self._new_exports.is_dir() and (self.project.exports / name).is_file():
                 sync_file(Path(shutil.copy2(self.project.exports / name, self._new_exports / name)))
-        for database in (self.build / "etl.duckdb", self.build / "history.duckdb"):
-            if database.is_file():
-                sync_file(database)
+        for file in (self.build / "etl.duckdb", self.build / "receipts.arrow"):
+            if file.is_file():
+                sync_file(file)
         for folder, _, _ in os.walk(self.build):
             sync_folder(Path(folder))
 
@@ -146,19 +146,20 @@ class Workshop:
             self._swap_exports(entry["exports"])
         self._move(self.build / "etl.duckdb", self.project.warehouse)
         self.project.write_ahead_log.unlink(missing_ok=True)
-        self._move(self.build / "history.duckdb", self.project.history)
+        self._move(self.build / "receipts.arrow", self.project.known_receipts)
         self._move(self.build / "evidence.json", self.project.evidence_stamps)
         move_reports(self.build / "reports", self.project.reports, entry["run_id"])
         # Only now: what is removed here may have been a second name of an exported file, and so part of its stamp.
         shutil.rmtree(self.build, ignore_errors=True)
-        write_stamps(self.project.published_stamps, self._published_stamps())
+        if entry["exports"] is not None:  # a run in which nothing changed leaves documents alone
+            write_stamps(self.project.published_stamps, self._published_stamps())
         self.done()
 
     def _published_stamps(self) -> dict[str, Stamp | None]:
         project = self.project
         exported = [file for file in project.exports.glob("*/*") if file.is_file()]
         stamps = {file.relative_to(project.root).as_posix(): settled_stamp_of(file) for file in exported}
-        return stamps | {WAREHOUSE: stamp_of(project.warehouse), HISTORY: stamp_of(project.history)}
+        return stamps | {WAREHOUSE: stamp_of(project.warehouse), RECEIPTS: stamp_of(project.known_receipts)}
 
     def recover(self, on_cut: Callable[[dict[str, Any]], None]) -> None:
         """Finish what a cut run began: roll its publish step forward, or hand its journal to ``on_cut`` and clear up.

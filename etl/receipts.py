@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 
 from etl.documents import CountsByReason, FileEntry, Records, Side, StageReceipt, Stats, Validation
 from etl.errors import BooksError, StageError
-from etl.history import store_stage
-from etl.ledger import STAGE_NAMES, Draft, RunHeader, timestamp_of
+from etl.history import path_of, take_in
+from etl.ledger import Draft, RunHeader, timestamp_of
 from etl.pipeline import KEY, Observer, Stage
 from etl.run import Clock, Run
 from etl.signals import stop_if_told
 from etl.threads import at_once
+from etl.views import Sql
 from etl.warehouse import Warehouse
 
 #: What is hashed of a relation, and in which order: the columns that make a row what it is.
@@ -29,7 +30,7 @@ RELATIONS = {
     "evidence.record": (("evidence_id",), KEY),
     "scored.run": (("evidence_id", "category", "rule"), KEY),
     "pairs.candidate": (
-        ("chosen_evidence_id", "rejected_evidence_id", "chosen_category", "rejected_category", "fate"),
+        ("chosen_evidence_id", "rejected_evidence_id", "chosen_category", "rejected_category", "outcome"),
         "chosen_evidence_id, rejected_evidence_id",
     ),
 }
@@ -44,6 +45,7 @@ class Recorder:
 
     header: RunHeader
     history: Warehouse
+    sql: Sql
     clock: Clock
     carried: frozenset[str] = frozenset()
     fail_fast: bool = False
@@ -75,12 +77,14 @@ class Recorder:
     def carry_over(self, published: Sequence[StageReceipt]) -> None:
         """Give stages that need not run the receipts of the published run; they come before the others."""
         for made in published:
-            self._begun = [
-                made.stage
-            ]  # in place of the first that will run, which has not begun yet: a failure is of this one
-            self._keep(self._reused(made))
-            self._require_passed(made)
+            # in place of the first that will run, which has not begun yet: a failure is of this one
+            self._begun = [made.stage]
+            self.receipts[made.stage] = self._reused(made)
+            self._require_passed(self.receipts[made.stage])
             self._ended.add(made.stage)
+        take_in(
+            self.history, self.sql.kept, {path_of(receipt): receipt.to_json() for receipt in self.receipts.values()}
+        )
         self.note(self.draft)
 
     def watching(self, run: Run) -> Observer:
@@ -104,7 +108,7 @@ class Recorder:
 
     def _keep(self, receipt: StageReceipt) -> None:
         self.receipts[receipt.stage] = receipt
-        store_stage(self.history, receipt, STAGE_NAMES.index(receipt.stage) + 1)
+        take_in(self.history, self.sql.kept, {path_of(receipt): receipt.to_json()})
 
     def _reused(self, made: StageReceipt) -> StageReceipt:
         carried = {
@@ -133,7 +137,7 @@ class Recorder:
 
     def _require_balance(self) -> None:
         broken = self.history.execute(
-            "select stage, problem from receipts.imbalance where run_id = ? order by stage, problem",
+            "select stage, problem from receipts.unbalanced where run_id = ? order by stage, problem",
             [self.header.run_id],
         )
         if broken:
@@ -151,40 +155,45 @@ class Witness:
 
     def receipt(self, stage: Stage, timestamp: str, duration_ms: int) -> StageReceipt:
         """Return the receipt of a stage that is through."""
-        warehouse = self.run.warehouse
-        book = warehouse.dicts("from receipts.book where stage = $stage", {"stage": stage.name})[0]
-        reasons = warehouse.execute(
-            "select stat, reason, records from receipts.book_reason where stage = $stage order by stat, reason",
-            {"stage": stage.name},
-        )
-        by_reason: dict[str, dict[str, int]] = {"rejected": {}, "quarantined": {}, "skipped": {}}
-        for stat, reason, records in reasons:
-            by_reason[stat][reason] = records
+        counts = self._counts(stage)
+        by_reason = {stat: counts.get(stat, {}) for stat in ("rejected", "quarantined", "skipped")}
+        total = {stat: sum(reasons.values()) for stat, reasons in counts.items()}
         outputs = [*map(self._relation, stage.writes), *self._files(stage.exports)]
-        shipped = outputs[0].record_count if stage.exports else book["accepted"]
-        stats = Stats(
-            accepted=shipped, rejected=book["rejected"], quarantined=book["quarantined"], skipped=book["skipped"]
-        )
-        fates = None
-        if stage.name == "export-preference":
-            by_fate = warehouse.execute("select fate, records from receipts.book_fate order by fate")
-            fates = Records.model_validate(
-                {"in": warehouse.one("select count(*) from scored.run"), "by_fate": dict(by_fate)}
-            )
+        shipped = outputs[0].record_count if stage.exports else total.get("accepted", 0)
+        stats = Stats(accepted=shipped, **{stat: sum(reasons.values()) for stat, reasons in by_reason.items()})
         inputs = [*map(self._relation, stage.reads)] if stage.reads else self._evidence_files()
         return self.header.receipt(
             stage.name,
             "ok",
             timestamp,
-            inputs=Side.of(inputs, book["records_in"]),
-            outputs=Side.of(outputs, book["records_in"] if stage.name == "score" else shipped),
+            inputs=Side.of(inputs, total["in"]),
+            outputs=Side.of(outputs, total["in"] if stage.name == "score" else shipped),
             stats=stats,
             counts_by_reason=CountsByReason(**by_reason),
-            blank=book["blank"],
-            records=fates,
-            validation=self._loss() if stage.name == "collect" else Validation(passed=True),
+            blank=total.get("blank", 0),
+            records=self._outcomes(stage),
+            validation=self._skipped() if stage.name == "collect" else Validation(passed=True),
             duration_ms=duration_ms,
         )
+
+    def _counts(self, stage: Stage) -> dict[str, dict[str, int]]:
+        """Return how many rows went in and what became of them: by stat, and by reason, where a stat has reasons."""
+        statement = f"select stat, coalesce(reason, ''), records from {stage.counts} where stage = $stage order by all"
+        counts: dict[str, dict[str, int]] = {}
+        for stat, reason, records in self.run.warehouse.execute(statement, {"stage": stage.name}):
+            counts.setdefault(stat, {})[reason] = records
+        if "in" not in counts:
+            raise BooksError(f"{stage.name}: {stage.counts} does not count it; policy.dataset must name each dataset.")
+        return counts
+
+    def _outcomes(self, stage: Stage) -> Records | None:
+        """Return the second book of a stage that exports pairs."""
+        if not stage.dataset or stage.dataset.grain == "record":
+            return None
+        outcomes = "select outcome, records from receipts.outcome_count where stage = $stage order by outcome"
+        by_outcome = dict(self.run.warehouse.execute(outcomes, {"stage": stage.name}))
+        scored = self.run.warehouse.one("select count(*) from scored.run")
+        return Records.model_validate({"in": scored, "by_outcome": by_outcome})
 
     def _relation(self, name: str) -> FileEntry:
         """Return a relation's entry; it is hashed once, for no stage changes what an earlier one made."""
@@ -220,10 +229,10 @@ class Witness:
         )
         return [FileEntry.model_validate(row | {"carried": row["path"] in self.carried}) for row in rows]
 
-    def _loss(self) -> Validation:
+    def _skipped(self) -> Validation:
         """Return collect's validation: a skipped line is a failure that is loud, and nothing is lost by it."""
         rows = self.run.warehouse.execute(
-            "select source, reason, lines, first_at from evidence.loss order by source, reason"
+            "select source, reason, lines, first_at from evidence.skipped_summary order by source, reason"
         )
         errors = [
             f"{source}: {lines} skipped as {reason}, the first is {first_at}."

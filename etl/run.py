@@ -41,15 +41,6 @@ class Run:
         """Return the same run for another thread: it sees the same warehouse through a cursor of its own."""
         return replace(self, warehouse=self.warehouse.cursor())
 
-    def settings_hash(self, stage: str) -> str:
-        """Return the hash over the settings that can change what a stage writes."""
-        return settings_hash(self.settings, self.sql, stage)
-
-
-def settings_hash(settings: Settings, sql: Sql, stage: str) -> str:
-    """Return the hash over the settings that can change what a stage writes; an overlay's views may read any setting."""
-    return settings.sha256(None if sql.has_overlay else stage)
-
 
 @dataclass(frozen=True, slots=True)
 class Clock:

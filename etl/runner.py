@@ -14,27 +14,23 @@ import pyarrow as pa
 from etl.answers import Book, Plan
 from etl.documents import RunRequest, RunSummary, StageReceipt
 from etl.dossier import Dossier, compose, write
-from etl.errors import EtlError, SqlError, UsageError
+from etl.errors import EtlError, UsageError
 from etl.evidence import EvidenceFile, find_evidence
-from etl.history import copy_receipts, last_published, load_history, require_pin, write_history
+from etl.history import copy_receipts, last_published, load_history, require_pin, write_known_rows
 from etl.ledger import Draft, new_header, timestamp_of
 from etl.pipeline import STAGES, Stage, run_all
 from etl.plan import Published, make_plan
 from etl.project import Project
 from etl.publish import Workshop, move_reports
 from etl.receipts import Recorder
+from etl.row_history import carry_row_history, forget_row_history, keep_row_history
 from etl.run import Clock, Progress, Run, silent
 from etl.settings import Manifest, Settings
 from etl.signals import ignore, interruptible, stoppable
-from etl.stamps import write_stamps
-from etl.states import carry_states, forget_states, keep_states
+from etl.stamps import read_stamps, write_stamps
 from etl.views import Sql
 from etl.warehouse import Warehouse
 from etl.warehouse.published import PublishedWarehouse
-
-#: Where every stage is reused, a warehouse of up to so many bytes is copied to take in the run's receipts at once; to copy a
-#: larger one would be the whole cost of the run, so it takes them in with its next version, as it does those of failed runs.
-COPIED_BYTES = 32 << 20
 
 #: What the engine may take that hands over the published warehouse's states, beside that of the run: it streams them.
 CARRYING = "256MB"
@@ -82,7 +78,7 @@ def execute(request: Request) -> Outcome:
         workshop.recover(lambda entry: write_cut_run(project, entry))
         try:
             workshop.clear()
-            with closing(load_history(project, sql, request.settings, copy_in=workshop.build)) as history:
+            with closing(load_history(project, sql, request.settings)) as history:
                 require_pin(project, history)
                 return _held_run(request, sql, workshop, history, evidence)
         finally:
@@ -92,61 +88,101 @@ def execute(request: Request) -> Outcome:
 def _held_run(
     request: Request, sql: Sql, workshop: Workshop, history: Warehouse, evidence: Sequence[EvidenceFile]
 ) -> Outcome:
-    project, settings, clock = request.project, request.settings, request.clock
-    header = new_header(project, sql, _request(request), settings, history, clock)
+    project, clock = request.project, request.clock
+    header = new_header(project, sql, _request(request), request.settings, history, clock)
     forced = request.stages if request.force else ()
     plan, published = make_plan(project, header, history, evidence, forced, request.rehash)
     stages = _stages_to_run(plan, request.stages)
-    reused = [published.receipts[stage.name] for stage in STAGES if stage not in stages] if published else []
     base = published if published and published.is_base else None
+    if not base and project.warehouse.is_file():
+        with PublishedWarehouse.open(project.warehouse, workshop.build):
+            pass  # a file that is none of ours must not be replaced: better said before anything is built
 
     def note(draft: Draft) -> None:
         workshop.note({"state": "building", "draft": draft.model_dump(mode="json", by_alias=True)})
 
-    recorder = Recorder(
-        header, history, clock, carried=base.carried if base else frozenset(), fail_fast=request.fail_fast, note=note
-    )
+    carried = base.carried if base else frozenset()
+    recorder = Recorder(header, history, sql, clock, carried, request.fail_fast, note)
     recorder.begin((*stages, *STAGES)[0].name)
-    warehouse = None
     try:
-        if stages or project.warehouse.stat().st_size <= COPIED_BYTES:
-            with interruptible():  # the engine would make an error of its own of a signal
-                warehouse = _begun_warehouse(request, sql, workshop, base)
-        with stoppable(warehouse.interrupt) if warehouse else interruptible():
-            recorder.carry_over(reused)
-            if warehouse:
-                untouched = base.untouched if base else frozenset()
-                exports = workshop.build / "exports"
-                exports.mkdir()
-                _link_exports(project, reused, workshop.build)
-                run = Run(project, settings, sql, warehouse, exports, request.progress, tuple(evidence), untouched)
-                keep = partial(_keep_states, request, workshop, warehouse, header.seq, last_published(history), base)
-                run_all(run, stages, recorder.watching(run), at_last=keep if stages else None)
-            dossier = compose(history, header, recorder.draft.closed(None, timestamp_of(clock)), published=True)
-            if warehouse:
-                copy_receipts(history, warehouse)
-                if stages:
-                    forget_states(warehouse, settings.history_runs)
-                warehouse.finish(sql)
-            write(dossier, workshop.build / "reports", history)
-            write_history(history, sql, workshop.build / "history.duckdb")
-            write_stamps(workshop.build / "evidence.json", {file.source_path: file.stamp for file in evidence})
-            workshop.prepare()
+        reused = [published.receipts[stage.name] for stage in STAGES if stage not in stages] if published else []
+        build = _Build(request, sql, workshop, history, tuple(evidence), recorder, base)
+        dossier = build.version(stages, reused) if stages else build.documents(reused)
         ignore()  # too late: the run tells what it has published
         workshop.decide(header.run_id)
     except BaseException as error:
         ignore()
-        if warehouse:
-            warehouse.close()
-        if workshop.is_decided or (warehouse is None and isinstance(error, SqlError)):
-            raise  # the next command finishes it; or there was no run, as the SQL does not work
+        if workshop.is_decided:
+            raise  # the next command finishes it
         try:
-            failed = _write_failed(project, history, recorder.draft, _message(error), timestamp_of(clock))
+            failed = _write_failed(project, sql, history, recorder.draft, _message(error), timestamp_of(clock))
         except OSError:
             raise error from None  # where not even receipts can be written, the first error is the one to tell
         return Outcome(failed, error)
     workshop.roll_forward()
     return Outcome(dossier)
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """What a run builds aside: a version of everything, or, where nothing changed, its documents alone."""
+
+    request: Request
+    sql: Sql
+    workshop: Workshop
+    history: Warehouse
+    evidence: tuple[EvidenceFile, ...]
+    recorder: Recorder
+    base: Published | None
+
+    def documents(self, reused: Sequence[StageReceipt]) -> Dossier:
+        """Write the documents of a run in which nothing changed; what is published stays."""
+        with interruptible():
+            self.recorder.carry_over(reused)
+            return self._written()
+
+    def version(self, stages: tuple[Stage, ...], reused: Sequence[StageReceipt]) -> Dossier:
+        """Run the stages, link what the others made, and write warehouse and documents."""
+        project, settings, history = self.request.project, self.request.settings, self.history
+        with interruptible():  # the engine would make an error of its own of a signal
+            warehouse = _begun_warehouse(self.request, self.sql, self.workshop, self.base)
+        with closing(warehouse), stoppable(warehouse.interrupt):
+            self.recorder.carry_over(reused)
+            exports = self.workshop.build / "exports"
+            exports.mkdir()
+            _link_exports(project, reused, self.workshop.build)
+            untouched = self.base.untouched if self.base else frozenset()
+            run = Run(project, settings, self.sql, warehouse, exports, self.request.progress, self.evidence, untouched)
+            keep = partial(
+                _keep_rows,
+                project,
+                self.workshop,
+                warehouse,
+                self.recorder.header.seq,
+                last_published(history),
+                self.base,
+            )
+            run_all(run, stages, self.recorder.watching(run), at_last=keep)
+            return self._written(warehouse)
+
+    def _written(self, warehouse: Warehouse | None = None) -> Dossier:
+        """Write what is left to write, and make all of it durable: the last moment at which a run can still fail."""
+        history, sql, build = self.history, self.sql, self.workshop.build
+        timestamp = timestamp_of(self.request.clock)
+        dossier = compose(
+            history, sql, self.recorder.header, self.recorder.draft.closed(None, timestamp), published=True
+        )
+        if warehouse:
+            copy_receipts(history, warehouse, sql)
+            forget_row_history(warehouse, self.request.settings.history_runs)
+            warehouse.finish(sql)
+            write_known_rows(history, sql, build / "receipts.arrow")
+        write(dossier, build / "reports", history)
+        stamps = {file.source_path: file.stamp for file in self.evidence if file.stamp}
+        if stamps != read_stamps(self.request.project.evidence_stamps):
+            write_stamps(build / "evidence.json", stamps)
+        self.workshop.prepare()
+        return dossier
 
 
 def _begun_warehouse(request: Request, sql: Sql, workshop: Workshop, base: Published | None) -> Warehouse:
@@ -195,7 +231,7 @@ def foresee(request: Request) -> list[Book]:
         run = Run(request.project, request.settings, sql, warehouse, Path(os.devnull), request.progress)
         with stoppable(warehouse.interrupt):
             run_all(run, tuple(stage for stage in STAGES if not stage.exports))
-        books = {book["stage"]: Book.model_validate(book) for book in warehouse.dicts("from receipts.book")}
+        books = {book["stage"]: Book.model_validate(book) for book in warehouse.dicts("from receipts.stage_count")}
         return [books[stage.name] for stage in request.stages]
 
 
@@ -210,13 +246,15 @@ def write_cut_run(project: Project, entry: dict[str, Any]) -> None:
     history = load_history(project, sql, Settings())
     try:
         message = "The run was cut off before its end: its process was killed, or the machine stopped."
-        _write_failed(project, history, draft, message, timestamp_of(Clock()))
+        _write_failed(project, sql, history, draft, message, timestamp_of(Clock()))
     finally:
         history.close()
 
 
-def _write_failed(project: Project, history: Warehouse, draft: Draft, message: str, timestamp: str) -> Dossier:
-    dossier = compose(history, draft.header, draft.closed(message, timestamp), published=False)
+def _write_failed(
+    project: Project, sql: Sql, history: Warehouse, draft: Draft, message: str, timestamp: str
+) -> Dossier:
+    dossier = compose(history, sql, draft.header, draft.closed(message, timestamp), published=False)
     built = Workshop(project).build / "failed"
     shutil.rmtree(built, ignore_errors=True)
     write(dossier, built, history)
@@ -235,14 +273,17 @@ def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
     return tuple(stage for stage in STAGES if stage.name in stale)
 
 
-def _keep_states(
-    request: Request, workshop: Workshop, warehouse: Warehouse, seq: int, before: int | None, base: Published | None
+def _keep_rows(
+    project: Project, workshop: Workshop, warehouse: Warehouse, seq: int, before: int | None, base: Published | None
 ) -> None:
-    """Write down the state of each row, after those that the published warehouse knows."""
-    if not base and request.project.warehouse.is_file():
-        with PublishedWarehouse.open(request.project.warehouse, workshop.build, CARRYING) as published:
-            carry_states(published, warehouse)
-    keep_states(warehouse, seq, before)
+    """Write down the state of each row, after those that the published warehouse knows.
+
+    Where no earlier run is known, its states have lost what their numbers mean, and are not taken over.
+    """
+    if not base and before is not None and project.warehouse.is_file():
+        with PublishedWarehouse.open(project.warehouse, workshop.build, CARRYING) as published:
+            carry_row_history(published, warehouse)
+    keep_row_history(warehouse, seq, before)
 
 
 def _link_exports(project: Project, reused: Sequence[StageReceipt], build: Path) -> None:

@@ -1,7 +1,6 @@
 """The settings: names, types, bounds and defaults, each defined here and nowhere else."""
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -17,9 +16,18 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Change = Annotated[float, Field(ge=0, le=1000)]
 Few = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
-#: Settings that cannot change an output byte; the others make up the settings hashes.
-WITHOUT_EFFECT_ON_OUTPUTS = frozenset(
+#: Settings that no stage reads in Python: one of them concerns a stage only where a view that the stage reads names it.
+#: Any other setting concerns every stage.
+NOT_READ_BY_STAGES = frozenset(
     {
+        "accept_at",
+        "partial_at",
+        "grounded_accept_at",
+        "grounded_partial_at",
+        "max_pairs_per_task",
+        "include_partial",
+        "include_review",
+        "known_paths_sha256",
         "drift_threshold",
         "drift_min_count",
         "drift_significance",
@@ -31,21 +39,6 @@ WITHOUT_EFFECT_ON_OUTPUTS = frozenset(
         "memory_limit",
     }
 )
-
-_EXPORTS = ("export-rag", "export-sft", "export-preference")
-_FROM_SCORE_ON = ("score", *_EXPORTS)
-
-#: Settings that can change what these stages write, and no other, by the packaged views; others can change any.
-_AFFECTED: dict[str, tuple[str, ...]] = {
-    "accept_at": _FROM_SCORE_ON,
-    "partial_at": _FROM_SCORE_ON,
-    "grounded_accept_at": _FROM_SCORE_ON,
-    "grounded_partial_at": _FROM_SCORE_ON,
-    "known_paths_sha256": _EXPORTS,
-    "include_review": ("export-rag",),
-    "include_partial": ("export-sft",),
-    "max_pairs_per_task": ("export-preference",),
-}
 
 DRIFT_THRESHOLD_VARIABLE = "ETL_DRIFT_THRESHOLD"
 
@@ -108,16 +101,6 @@ class Settings(BaseModel):
     def row(self) -> dict[str, Any]:
         """Return the row of ``policy.setting``: what the views read."""
         return self.model_dump(exclude={"history_runs", "threads", "memory_limit"})
-
-    def sha256(self, stage: str | None) -> str:
-        """Return the settings hash of a stage: sha256 hex over the settings that can change its output (None: any output)."""
-        effective = {name: value for name, value in self.model_dump().items() if can_change(name, stage)}
-        return hashlib.sha256(json.dumps(effective, sort_keys=True).encode()).hexdigest()
-
-
-def can_change(setting: str, stage: str | None) -> bool:
-    """Tell whether a setting can change what a stage writes (None: what any stage writes)."""
-    return setting not in WITHOUT_EFFECT_ON_OUTPUTS and (stage is None or stage in _AFFECTED.get(setting, (stage,)))
 
 
 def parse_settings(assignments: Iterable[str], **flags: Any) -> Settings:

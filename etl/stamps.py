@@ -13,7 +13,7 @@ from etl.files import write_text
 TICK_NS = 50_000_000
 
 #: The names of the published stamps, beside the paths of the exports.
-WAREHOUSE, HISTORY = "warehouse", "history"
+WAREHOUSE, RECEIPTS = "warehouse", "receipts"
 
 
 class Stamp(NamedTuple):

@@ -1,17 +1,17 @@
 """Holds the receipts of a run against what is on disk now."""
 
-import hashlib
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from etl.answers import Check
 from etl.chain import check_chain, check_input, check_output, evidence_of, passed_or
 from etl.documents import DriftReport, RunSummary, StageReceipt, StageSummary, aggregate_hash, run_hash
 from etl.errors import EtlError
 from etl.files import sha256_of
-from etl.history import TABLES, newest, read_documents, require_run, store
+from etl.history import SUMMARY, forget, newest, read_documents, require_run, summary_hash, take_in, texts_of
 from etl.markdown import summary_page
 from etl.project import Project
+from etl.views import Sql
 from etl.warehouse import Warehouse
 from etl.warehouse.published import PublishedWarehouse
 
@@ -36,21 +36,24 @@ def _known_runs(project: Project) -> Check:
     return Check("warehouse", "ok", f"{len(rows)} runs are known by the same hashes")
 
 
-def verify(project: Project, history: Warehouse, run_id: str | None, evidence: Path | None = None) -> list[Check]:
+def verify(
+    project: Project, sql: Sql, history: Warehouse, run_id: str | None, evidence: Path | None = None
+) -> list[Check]:
     """Return a check for each document of a run and each file that its receipts name; the published run unless one is named.
 
     ``evidence`` is where the run's evidence is now, if not where the run read it.
     Raises NotFoundError for an unknown run, or where nothing is published.
     """
-    published = newest(history, published=True) if run_id is None else None
-    wanted = require_run(history, published if run_id is None else run_id)
+    is_there = run_id is not None and run_id in {folder.name for folder in project.reports.glob("*/")}
+    # a run whose documents are damaged may be unknown, and yet be there
+    wanted = str(run_id) if is_there else require_run(history, run_id or newest(history, published=True))
     folder = project.reports / wanted
     try:
         summary, receipts = read_documents(folder)
     except (OSError, ValueError) as error:
         return [Check(str(folder), "failed", f"a document is missing or damaged: {str(error).splitlines()[0]}")]
     is_published = summary.published and newest(history, published=True) == wanted
-    checks = _documents(history, folder, summary, receipts)
+    checks = _documents(project, sql, history, summary, receipts)
     for receipt in receipts:
         for entry in receipt.outputs.files:
             if entry.bytes is not None:
@@ -62,29 +65,41 @@ def verify(project: Project, history: Warehouse, run_id: str | None, evidence: P
     return checks
 
 
-def _documents(history: Warehouse, folder: Path, summary: RunSummary, receipts: list[StageReceipt]) -> list[Check]:
-    """Hold the documents against the tables receipts.*, against each other, and against what follows from them."""
-    summary_sha256 = hashlib.sha256((folder / "summary.json").read_bytes()).hexdigest()
-    known = {receipt.stage: _rows(history, summary.run_id, receipt.stage) for receipt in receipts}
-    known_summary = history.one("select summary_sha256 from receipts.run where run_id = ?", [summary.run_id])
-    store(history, summary, receipts, summary_sha256)
-    broken = history.execute("select problem from receipts.imbalance where run_id = ?", [summary.run_id])
+def _documents(
+    project: Project, sql: Sql, history: Warehouse, summary: RunSummary, receipts: list[StageReceipt]
+) -> list[Check]:
+    """Hold the documents against what the next run, the head and the warehouse know of them, and against each other."""
+    folder = project.reports / summary.run_id
+    written = sha256_of(folder / SUMMARY)
+    known = {summary_hash(project, history, summary.run_id), _known_to_warehouse(project, summary.run_id) or written}
+    forget(history, sql, summary.run_id)
+    take_in(history, sql.kept, texts_of(folder))
+    broken = history.execute("select problem from receipts.unbalanced where run_id = ?", [summary.run_id])
     checks = [
-        passed_or("summary.json", summary_sha256 == known_summary, "it is not the summary that the warehouse knows"),
+        passed_or(SUMMARY, known == {written}, "it is not the summary that the run wrote"),
         passed_or("run_hash", run_hash(receipts) == summary.run_hash, "it does not follow from the receipts"),
         passed_or("books", not broken, " ".join(problem for (problem,) in broken)),
     ]
+    bound = {document.path: document.sha256 for document in summary.documents}
     for receipt, stage in zip(receipts, summary.stages, strict=True):
+        name = f"{stage.name}.json"
         stands = (
-            aggregate_hash(receipt.inputs.files) == receipt.inputs.hash
+            sha256_of(folder / name) == bound.get(name)
+            and aggregate_hash(receipt.inputs.files) == receipt.inputs.hash
             and aggregate_hash(receipt.outputs.files) == receipt.outputs.hash
             and StageSummary.of(receipt) == stage
             and receipt.run_id == summary.run_id
-            and _rows(history, summary.run_id, receipt.stage) == known[receipt.stage]
         )
-        otherwise = "it contradicts itself, the summary, or what the warehouse knows"
-        checks.append(passed_or(f"{stage.name}.json", stands, otherwise))
+        checks.append(passed_or(name, stands, "it contradicts itself or the summary"))
     return [*checks, *_pages(folder, summary, receipts)]
+
+
+def _known_to_warehouse(project: Project, run_id: str) -> str | None:
+    """Return the hash of a run's summary that the published warehouse knows, if it knows the run."""
+    with suppress(EtlError), PublishedWarehouse.open(project.warehouse) as warehouse:
+        rows = warehouse.execute("select summary_sha256 from receipts.run where run_id = ?", [run_id])
+        return str(rows[0][0]) if rows else None
+    return None
 
 
 def _pages(folder: Path, summary: RunSummary, receipts: list[StageReceipt]) -> list[Check]:
@@ -96,11 +111,3 @@ def _pages(folder: Path, summary: RunSummary, receipts: list[StageReceipt]) -> l
         return [Check("drift.json", "failed", f"it or summary.md is missing or damaged: {str(error).splitlines()[0]}")]
     is_theirs = drift.run_id == summary.run_id and page == summary_page(summary, receipts, drift)
     return [passed_or("summary.md", is_theirs, "it or drift.json is not what the run wrote")]
-
-
-def _rows(history: Warehouse, run_id: str, stage: str) -> list[list[tuple[Any, ...]]]:
-    tables = [table for table in TABLES if table != "run"]
-    key = [run_id, stage]
-    return [
-        history.execute(f"from receipts.{table} where run_id = ? and stage = ? order by all", key) for table in tables
-    ]

@@ -1,6 +1,8 @@
 """The sql folder as Python sees it: statements that make tables and macros, and one view per file."""
 
+import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +28,11 @@ class View:
     def qualified(self) -> str:
         """The name by which SQL knows it; the schema is a plain identifier, a source's name is quoted unless it is one."""
         return f"{self.schema}.{self.name}" if _NAME.match(self.name) else f'{self.schema}."{self.name}"'
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its rows are kept in a table when a document arrives: it reads ``raw.document``."""
+        return any("raw.document" in line.split("--")[0] for line in self.body.splitlines())
 
     @property
     def comment(self) -> str:
@@ -67,20 +74,34 @@ class Sql:
 
     @cached_property
     def views(self) -> tuple[View, ...]:
-        """The views in the order in which they can be created: by folder number, then by name."""
+        """The views, by folder number, then by name."""
         views = []
-        for path in sorted(self.files, key=_place):
+        for path, text in self.files.items():
             folder, _, file = path.removeprefix("sql/").rpartition("/")
             if folder:
                 match = _FOLDER.match(folder)
                 assert match
-                views.append(View(match[1], file.removesuffix(".sql"), self.files[path], path))
-        return tuple(views)
+                views.append(View(match[1], file.removesuffix(".sql"), text, path))
+        return tuple(sorted(views, key=lambda view: (int(view.path.split("/")[1].split("_")[0]), view.path)))
+
+    @property
+    def kept(self) -> tuple[View, ...]:
+        """Those whose rows are kept when a document arrives."""
+        return tuple(view for view in self.views if view.is_kept)
 
     @property
     def sources(self) -> frozenset[str]:
         """The names of the sources that have a mapping."""
         return frozenset(view.name for view in self.views if view.schema == "sources")
+
+    @cached_property
+    def sha256(self) -> str:
+        """The sha256 hex over all files, see ``bundle_hash``."""
+        return bundle_hash({path: text.encode() for path, text in self.files.items()})
+
+    def view(self, qualified: str) -> View:
+        """Return a view by its name with its schema."""
+        return next(view for view in self.views if view.qualified == qualified)
 
     def source(self, name: str) -> View:
         """Return the mapping of a source."""
@@ -89,6 +110,16 @@ class Sql:
     def __getitem__(self, name: str) -> str:
         """Return the text of a file at the top of the sql folder, such as ``tables``."""
         return self.files[f"sql/{name}.sql"]
+
+
+def bundle_hash(files: Mapping[str, bytes]) -> str:
+    """Return the sha256 hex over paths and contents in the order of the paths, each after its length (8 bytes, big-endian)."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        for part in (path.encode(), files[path]):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def packaged_sql() -> Path:
@@ -103,11 +134,6 @@ def lock_file() -> Path | None:
         if place.is_file():
             return place
     return None
-
-
-def _place(path: str) -> tuple[int, str]:
-    folder = path.split("/")[1]
-    return (int(folder.split("_")[0]) if folder[0].isdigit() else 0, path)
 
 
 def _read(folder: Path) -> dict[str, str]:

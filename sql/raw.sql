@@ -10,6 +10,13 @@ create table if not exists raw.line (
 comment on table raw.line is
 'One row per valid line of the source that is being mapped: strict JSON, one object. What a mapping in sql/2_sources reads. Empty in a published warehouse.';
 
+create table if not exists raw.document (
+    path varchar not null,
+    json varchar not null
+);
+comment on table raw.document is
+'One row per receipt or summary that has just arrived: path is run/name.json, json its exact text. What the relations of sql/7_receipts read. Empty in a published warehouse.';
+
 create table if not exists raw.mapped (
     source_path varchar,
     line_number bigint,

@@ -1,4 +1,5 @@
--- The only tables. They hold what was observed (lines, settings, receipts), and a key for each record; everything else is a view.
+-- The tables that are no rows of documents. They hold what was observed (lines, settings, states of rows), and a key for each
+-- record. The relations of sql/7_receipts that read raw.document are tables too: a document's rows are kept when it arrives.
 -- raw.* belongs to the run: while evidence is collected it holds one source's lines, in a published warehouse it is empty.
 
 create schema if not exists policy;
@@ -106,121 +107,25 @@ create table if not exists evidence.skipped (
 comment on table evidence.skipped is
 'One row per line (or unreadable file: line 0) that did not become a record, with the reason and the exact bytes without the line feed. raw is null where there are none to keep: an unreadable file, a line over max_line_bytes.';
 
-create table if not exists receipts.run (
-    run_id varchar not null,
-    seq bigint not null,
-    previous varchar,
-    started_at timestamp not null,
-    published boolean not null,
-    overall_passed boolean not null,
-    run_hash varchar not null,
-    summary_sha256 varchar not null
+create table if not exists policy.dependency (
+    relation varchar not null,
+    reads varchar,
+    setting varchar
 );
-comment on table receipts.run is
-'One row per run, failed ones too. seq counts the runs of this root; summary_sha256 is the hash of its summary.json, previous that of the run before it.';
+comment on table policy.dependency is
+'One row per view or macro and relation that it reads (null: it reads none); where that is policy.setting, one row per setting that it names, or * where it may read any. What decides whether a stage is stale.';
 
-create table if not exists receipts.stage (
-    run_id varchar not null,
-    stage varchar not null,
-    position integer not null,
-    status varchar not null,
-    recorded_at timestamp not null,
-    git_commit varchar,
-    records_in bigint not null,
-    records_out bigint not null,
-    accepted bigint not null,
-    rejected bigint not null,
-    quarantined bigint not null,
-    skipped bigint not null,
-    blank bigint not null,
-    inputs_hash varchar not null,
-    outputs_hash varchar not null,
-    passed boolean not null,
-    duration_ms bigint not null,
-    code_hash varchar not null,
-    settings_hash varchar not null,
-    etl_version varchar not null,
-    duckdb_version varchar not null,
-    python_version varchar not null,
-    made_by varchar
-);
-comment on table receipts.stage is
-'One row per run and stage: its receipt. status is ok, reused, failed or not_run; made_by is the run whose output a reused stage carries.';
-
-create table if not exists receipts.file (
-    run_id varchar not null,
-    stage varchar not null,
-    direction varchar not null,
-    path varchar not null,
-    sha256 varchar,
-    bytes bigint,
-    record_count bigint,
-    carried boolean not null
-);
-comment on table receipts.file is
-'One row per run, stage and file or relation that the stage read (direction input) or wrote (output). bytes is null for a relation; carried says that its hash is an earlier run''s.';
-
-create table if not exists receipts.file_column (
-    run_id varchar not null,
-    stage varchar not null,
-    path varchar not null,
-    position integer not null,
-    field varchar not null
-);
-comment on table receipts.file_column is
-'One row per run, stage, Parquet file that the stage wrote and column in it: field is its name and type, such as "id: string".';
-
-create table if not exists receipts.reason (
-    run_id varchar not null,
-    stage varchar not null,
-    stat varchar not null,
-    reason varchar not null,
-    records bigint not null
-);
-comment on table receipts.reason is
-'One row per run, stage, stat (rejected, quarantined, skipped) and first reason: how many records it set aside. At the score stage the reason is the category.';
-
-create table if not exists receipts.fate (
-    run_id varchar not null,
-    stage varchar not null,
-    fate varchar not null,
-    records bigint not null
-);
-comment on table receipts.fate is
-'One row per run and fate of a record at the pairing: the second book of the preference receipt.';
-
-create table if not exists receipts.message (
-    run_id varchar not null,
-    stage varchar not null,
-    level varchar not null,
-    position integer not null,
-    message varchar not null
-);
-comment on table receipts.message is
-'One row per run, stage and sentence (level error or warning) of its validation.';
-
-create table if not exists receipts.record_state (
+create table if not exists receipts.row_history (
+    dataset varchar not null,
     evidence_id varchar not null,
+    other_evidence_id varchar,
     nth bigint not null,
-    source_path varchar not null,
-    line_number bigint not null,
+    source_path varchar,
+    line_number bigint,
     category varchar not null,
-    rag_reason varchar,
-    sft_reason varchar,
-    first_seq bigint not null,
-    last_seq bigint
-);
-comment on table receipts.record_state is
-'One row per state that a record was in: its category and the first reason why rag and sft refuse it (null: it ships), from the published run first_seq to last_seq (null: until now). nth counts identical lines; source_path and line_number are where it was when the state began. A record that stays as it is costs nothing more; states that ended before the last history_runs published runs are dropped.';
-
-create table if not exists receipts.pair_state (
-    id varchar not null,
-    chosen_evidence_id varchar not null,
-    rejected_evidence_id varchar not null,
-    rejected_category varchar not null,
     reason varchar,
     first_seq bigint not null,
     last_seq bigint
 );
-comment on table receipts.pair_state is
-'One row per state that a candidate pair was in: why the preference dataset refuses or skips it (null: it ships), from the published run first_seq to last_seq (null: until now). Kept as long as the states of records.';
+comment on table receipts.row_history is
+'One row per state that a row of a dataset was in: its category and the first reason why the dataset refuses or skips it (null: it ships), from the published run first_seq to last_seq (null: until now). A row is made from one record, or from the chosen and the rejected one of a pair (other_evidence_id; its category is that of the rejected one, and it has no place). nth counts identical lines; source_path and line_number are where the line was when the state began. A row that stays as it is costs nothing more; states that ended before the last history_runs published runs are dropped.';

@@ -32,7 +32,7 @@ SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 SEEDS = int(os.environ.get("ETL_SEEDS", "12"))
 
 #: All that stands in the warehouse's folder when no run is under way: what is published, its stamps, and the lock.
-KEPT_OF_WAREHOUSE = {"etl.duckdb", ".etl", "lock", "published.json", "evidence.json", "history.duckdb"}
+KEPT_OF_WAREHOUSE = {"etl.duckdb", ".etl", "lock", "published.json", "evidence.json", "receipts.arrow"}
 
 #: What a command that is told to stop says.
 INTERRUPTED = "etl: The command was interrupted; the published version is as it was.\n"

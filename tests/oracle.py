@@ -51,13 +51,13 @@ class Candidate:
     chosen_rank: int
     rejected_rank: int
     gap: str
-    fate: str
+    outcome: str
     reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """A pair in the window before its fate is known."""
+    """A pair in the window before its outcome is known."""
 
     chosen: Record
     rejected: Record
@@ -168,18 +168,18 @@ class Oracle:
                 for prompt in self._prompts(task_id)
                 for pair in self._window(self._side("chosen", task_id, prompt), self._side("rejected", task_id, prompt))
             ]
-            found += self._with_fates(sorted(pairs, key=place))
+            found += self._with_outcomes(sorted(pairs, key=place))
         return found
 
-    def _with_fates(self, pairs: Sequence[_Pair]) -> list[Candidate]:
+    def _with_outcomes(self, pairs: Sequence[_Pair]) -> list[Candidate]:
         decided, clean = [], 0
         for pair in pairs:
             reasons = pair_reasons(pair.chosen, pair.rejected)
             clean += not reasons
             beyond = clean > self.settings.max_pairs_per_task
-            fate = "quarantined" if reasons else "over_cap" if beyond else "exported"
+            outcome = "quarantined" if reasons else "over_cap" if beyond else "exported"
             gap = f"accepted_over_{self.category(pair.rejected)}"
-            decided.append(Candidate(key(pair.chosen), key(pair.rejected), pair.i, pair.j, gap, fate, reasons))
+            decided.append(Candidate(key(pair.chosen), key(pair.rejected), pair.i, pair.j, gap, outcome, reasons))
         return decided
 
     def _window(self, chosen: Sequence[Record], rejected: Sequence[Record]) -> list[_Pair]:
@@ -220,7 +220,7 @@ class Oracle:
             for record in self.records
         )
 
-    def pairing_fate(self, record: Record) -> str:
+    def pairing_outcome(self, record: Record) -> str:
         """Return what became of the record at the pairing."""
         side = self.side(record)
         if side is None:
@@ -230,10 +230,10 @@ class Oracle:
         if not self._side(opposite, task_id, record["prompt"]):
             elsewhere = any(self._side(opposite, task_id, prompt) for prompt in self._prompts(task_id))
             return "prompt_differs" if elsewhere else "no_counterpart"
-        fates = {pair.fate for pair in self.candidates if key(record) in {pair.chosen, pair.rejected}}
-        if "exported" in fates:
+        outcomes = {pair.outcome for pair in self.candidates if key(record) in {pair.chosen, pair.rejected}}
+        if "exported" in outcomes:
             return "paired"
-        return "over_cap" if "over_cap" in fates or not fates else "refused"
+        return "over_cap" if "over_cap" in outcomes or not outcomes else "refused"
 
 
 PRECEDENCE = (

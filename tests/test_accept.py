@@ -80,7 +80,7 @@ def test_unbalanced_books_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         Warehouse,
         "dicts",
         lambda self, statement, values=(): [
-            row | {"rejected": row["rejected"] + 1} if "receipts.book where" in statement else row
+            row | {"rejected": row["rejected"] + 1} if "receipts.stage_count where" in statement else row
             for row in one(self, statement, values)
         ],
     )

@@ -139,16 +139,25 @@ def test_commands_that_need_a_run_say_so(tmp_path: Path, command: list[str]) -> 
     assert "make one with etl run-all" in result.stderr
 
 
-@pytest.mark.parametrize("command", [["run-all"], ["sql", "select 1"], ["drift"], ["verify"], ["explain", "x"]])
-def test_a_file_that_is_no_warehouse(tmp_path: Path, command: list[str]) -> None:
-    """Another file in the warehouse's place is named, not overwritten."""
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["run-all"], "this is no warehouse of this version"),
+        (["sql", "select 1"], "this is no warehouse of this version"),
+        (["explain", "x"], "this is no warehouse of this version"),
+        (["drift"], "There is no run yet"),
+        (["verify"], "There is no run yet"),
+    ],
+)
+def test_a_file_that_is_no_warehouse(tmp_path: Path, command: list[str], sentence: str) -> None:
+    """Another file in the warehouse's place is named, not overwritten; what is asked of the receipts does not need it."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     (tmp_path / "warehouse").mkdir()
     file = tmp_path / "warehouse" / "etl.duckdb"
     file.write_bytes(b"not a database" * 1000)
     result = etl(*command, "--root", tmp_path)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-    assert "this is no warehouse of this version" in result.stderr
+    assert sentence in result.stderr
     assert file.read_bytes() == b"not a database" * 1000
 
 
@@ -230,7 +239,7 @@ def test_run_all_prints_the_funnel(root: Path) -> None:
     result = etl("run-all", "--root", root)
     for stage in STAGES:
         assert stage.name in result.stdout
-    assert "4 records -> rag 2, sft 1, preference 1 pairs" in result.stdout
+    assert "4 records -> rag 2, sft 1, preference 1;" in result.stdout
     assert str(root / "exports") in result.stdout
     assert result.stderr == ""
 
@@ -344,9 +353,12 @@ class TestExplain:
         (record,) = found["records"]
         assert (record["source_path"], record["line_number"]) == ("evidence.jsonl", 1)
         assert (record["rule"], record["category"]) == ("verdict", "accepted")
-        assert record["pairing_fate"] == "paired"
+        assert record["pairing_outcome"] == "paired"
         assert record["response"] == "The answer to a."
-        for other in (record["evidence_id"], record["sft_id"], record["line_sha256"], "evidence.jsonl:1"):
+        assert [decision["dataset"] for decision in record["datasets"]] == ["rag", "sft"]
+        (in_rag, in_sft) = record["datasets"]
+        assert (in_rag["id"], in_rag["quarantine_reasons"], in_rag["detail"]) == (row["id"], [], None)
+        for other in (record["evidence_id"], in_sft["id"], record["line_sha256"], "evidence.jsonl:1", row["id"][:16]):
             assert etl("explain", other, "--root", root, "--json").json["records"] == found["records"]
 
     def test_refused_record_shows_reason_and_text(self, root: Path) -> None:

@@ -137,9 +137,9 @@ def test_identical_lines_are_counted(run: Root, tmp_path: Path) -> None:
 
 
 def test_relation_in_a_plain_shell(run: Root, tmp_path: Path) -> None:
-    """receipts.difference gives the same rows to whoever opens the warehouse."""
+    """receipts.row_change gives the same rows to whoever opens the warehouse."""
     first, second = run(LINES), run(LINES[1:])
-    query = "select dataset, change, cause from receipts.difference where from_run_id = ? and to_run_id = ?"
+    query = "select dataset, change, cause from receipts.row_change where from_run_id = ? and to_run_id = ?"
     with duckdb.connect(str(tmp_path / "warehouse/etl.duckdb"), read_only=True) as shell:
         rows = shell.execute(query, [first, second]).fetchall()
     assert Counter(rows) == Counter(counts(tmp_path, first, second))

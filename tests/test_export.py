@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from conftest import etl, evidence_line, jsonl, write_evidence
 
 from etl import export, files
 from etl.checks import DATASETS, columns_of
+from etl.checks.quarantine import REASON
 from etl.files import ROWS_PER_GROUP, fixed_batches
-from etl.history import TABLES
-from etl.states import TABLES as STATE_TABLES
+from etl.pipeline import STAGES
+from etl.row_history import TABLE
+from etl.views import Sql
 from etl.warehouse import Warehouse
 
 STEMS = [stem for dataset in DATASETS for stem in (dataset.stem, dataset.quarantine_stem)]
@@ -235,18 +238,34 @@ def test_each_id_is_in_one_part(parts: int) -> None:
     assert len(found) == parts
 
 
-def test_reasons_of_sql_and_schema_are_the_same(warehouse: Warehouse) -> None:
-    """The quarantine schemas know exactly the reasons of policy.reason, in its order."""
-    from etl.checks.quarantine import REASONS
+def test_every_reason_that_a_view_names_is_in_policy_reason(warehouse: Warehouse) -> None:
+    """What decisions and pairs can give as a reason has its place and its meaning there, spelled as the contracts demand."""
+    named = {
+        name
+        for (name,) in warehouse.execute(
+            "select reason from policy.requirement union select reason from policy.admission where reason is not null "
+            "union select unnest(['invalid_preference_pairing', 'self_pairing'])"
+        )
+    }
+    known = [name for (name,) in warehouse.execute("select name from policy.reason order by precedence")]
+    assert named <= set(known)
+    assert all(re.fullmatch(REASON, name) for name in known)
 
-    rows = warehouse.execute("select name from policy.reason order by precedence")
-    assert [name for (name,) in rows] == REASONS
+
+def test_datasets_of_sql_and_python_are_the_same(warehouse: Warehouse) -> None:
+    """policy.dataset and DATASETS name the same datasets, files and grains, in one order; so do policy.stage and STAGES."""
+    datasets = warehouse.execute("select dataset, stem, grain from policy.dataset order by position")
+    assert datasets == [(dataset.name, dataset.stem, dataset.grain) for dataset in DATASETS]
+    stages = warehouse.execute("select stage, dataset from policy.stage order by position")
+    assert stages == [(stage.name, stage.dataset and stage.dataset.name) for stage in STAGES]
 
 
-def test_receipt_tables_are_all_carried(warehouse: Warehouse) -> None:
-    """Every table of the schema receipts is carried from version to version."""
-    rows = warehouse.execute("select table_name from duckdb_tables() where schema_name = 'receipts'")
-    assert {name for (name,) in rows} == {*TABLES, *STATE_TABLES}
+def test_receipt_tables_are_all_carried(warehouse: Warehouse, sql: Sql) -> None:
+    """Every table of the schema receipts is filled from documents, or is the history of rows."""
+    rows = warehouse.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() where schema_name = 'receipts'"
+    )
+    assert {name for (name,) in rows} == {*(view.qualified for view in sql.kept), TABLE}
 
 
 def test_a_file_that_cannot_be_made_durable_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from conftest import etl as command
 from conftest import evidence_line, jsonl, write_evidence
 
-from etl import export, firewall
+from etl import export
 from etl.checks import DATASETS
 from etl.errors import AuditError, ContractError, FirewallError
 from etl.files import Written
@@ -34,7 +34,7 @@ EVIDENCE = [
 
 #: What an overlay would have to say to let everything through the first layer.
 OPEN_ADMISSION = """-- Everything may enter.
-select dataset, category, 'always' as admission,
+select dataset, category, 'always' as admission, null as setting, true as is_admitted, null::varchar as reason,
 from (values ('rag'), ('sft')) as datasets (dataset)
 cross join (values ('accepted'), ('partially_accepted'), ('rejected'), ('needs_human_review')) as categories (category)
 """
@@ -117,7 +117,9 @@ def test_all_layers_away_let_it_through(tmp_path: Path, sql: Sql, no_schema: Non
 
 def test_reread_does_not_trust_a_row_label(tmp_path: Path, sql: Sql, no_schema: None) -> None:
     """A view that labels a rejected row accepted passes the schema, and the re-read looks its id up all the same."""
-    lying = sql.files["sql/6_datasets/sft.sql"].replace("fate.category as quality_score", "'accepted' as quality_score")
+    lying = sql.files["sql/6_datasets/sft.sql"].replace(
+        "decision.category as quality_score", "'accepted' as quality_score"
+    )
     files = open_sql(sql).files | {"sql/6_datasets/sft.sql": lying}
     with pytest.raises(FirewallError, match="may never enter sft"):
         run_stages(tmp_path, Sql(files), "export-sft")
@@ -125,9 +127,9 @@ def test_reread_does_not_trust_a_row_label(tmp_path: Path, sql: Sql, no_schema: 
 
 def test_reread_refuses_a_row_that_is_no_record(tmp_path: Path, sql: Sql, no_schema: None) -> None:
     """An id that no scored record has is refused, whatever its row says."""
-    forged = sql.files["sql/6_datasets/fate_rag.sql"].replace("sha256(concat('rag'", "sha256(concat('gar'")
+    forged = sql.files["sql/6_datasets/decision.sql"].replace("sha256(concat(dataset", "sha256(concat(dataset, 'x'")
     with pytest.raises(FirewallError, match="no record"):
-        run_stages(tmp_path, Sql(sql.files | {"sql/6_datasets/fate_rag.sql": forged}), "export-rag")
+        run_stages(tmp_path, Sql(sql.files | {"sql/6_datasets/decision.sql": forged}), "export-rag")
 
 
 def spoil_jsonl(file: Path) -> None:
@@ -144,10 +146,10 @@ def spoil_parquet(file: Path) -> None:
 
 def test_reread_refuses_a_stolen_identity(tmp_path: Path, sql: Sql, no_schema: None) -> None:
     """A rejected row under the id and place of an accepted one is not the record that it says it is."""
-    stolen = sql.files["sql/6_datasets/fate_sft.sql"]
+    stolen = sql.files["sql/6_datasets/decision.sql"]
     for column, value in (("evidence_id", "min(run.evidence_id) over ()"), ("line_number", "1::bigint")):
         stolen = stolen.replace(f"        run.{column},\n", f"        {value} as {column},\n")
-    files = open_sql(sql).files | {"sql/6_datasets/fate_sft.sql": stolen}
+    files = open_sql(sql).files | {"sql/6_datasets/decision.sql": stolen}
     with pytest.raises(FirewallError):
         run_stages(tmp_path, Sql(files), "export-sft")
 
@@ -158,7 +160,7 @@ def test_reread_refuses_a_stolen_identity(tmp_path: Path, sql: Sql, no_schema: N
         ("export-sft", "sft", "record.response,", "'Borrowed.' as response,"),
         ("export-rag", "rag", "record.response as content", "'Borrowed.' as content"),
         ("export-preference", "preference", "chosen.response as chosen,", "rejected.response || '.' as chosen,"),
-        ("export-preference", "fate_preference", "candidate.chosen_run_id,", "'somebody' as chosen_run_id,"),
+        ("export-preference", "pair_decision", "candidate.chosen_run_id,", "'somebody' as chosen_run_id,"),
     ],
 )
 def test_reread_refuses_borrowed_text(tmp_path: Path, sql: Sql, name: str, path: str, old: str, new: str) -> None:
@@ -208,7 +210,7 @@ def test_categories_that_are_never_admitted_stand_in_each_layer(warehouse: Wareh
         "select dataset, category from policy.admission where admission = 'never'"
     ):
         never[dataset].add(category)
-    assert never == firewall.NEVER
+    assert never == {dataset.name: set(dataset.never) for dataset in DATASETS if dataset.grain == "record"}
     every = {"accepted", "partially_accepted", "rejected", "needs_human_review"}
     for dataset, column in ((DATASETS[0], "source_category"), (DATASETS[1], "quality_score")):
         allowed = dataset.contract.to_schema().columns[column].checks[0].statistics["allowed_values"]

@@ -257,9 +257,8 @@ def test_a_fresh_change_is_not_trusted(root: Path) -> None:
     assert read_stamps(Project.at(root).evidence_stamps).keys() == {"evidence/two.jsonl"}
 
 
-def test_a_large_warehouse_is_left_as_it_is(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing changed, a large warehouse is not copied: the run is in reports/, and in the next version's receipts."""
-    monkeypatch.setattr(runner, "COPIED_BYTES", 0)
+def test_where_nothing_changed_documents_alone_are_written(root: Path) -> None:
+    """The warehouse and the exports stay as they are: the run is in reports/, and in the next version's receipts."""
     warehouse = root / "warehouse/etl.duckdb"
     before = warehouse.read_bytes(), exports(root)
     assert run(root)["status"] == "reused"
@@ -276,11 +275,10 @@ def test_a_large_warehouse_is_left_as_it_is(root: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("Query interrupted")], ids=["swallowed", "renamed"])
-def test_a_run_that_leaves_it_can_be_stopped(
+def test_a_run_that_writes_documents_alone_can_be_stopped(
     root: Path, monkeypatch: pytest.MonkeyPatch, error: Exception | None
 ) -> None:
     """A stop that a callback swallows, or the engine renames, ends that run too, with the sentence of a stop."""
-    monkeypatch.setattr(runner, "COPIED_BYTES", 0)
     compose = runner.compose
 
     def stopped(*values: Any, **named: Any) -> Any:
@@ -299,12 +297,12 @@ def test_a_run_that_leaves_it_can_be_stopped(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["history.duckdb", "evidence.json", "published.json"])
+@pytest.mark.parametrize("name", ["receipts.arrow", "evidence.json", "published.json"])
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"[1]"])
 def test_what_the_workshop_keeps_is_only_a_shortcut(
     root: Path, tmp_path: Path, name: str, content: bytes | None
 ) -> None:
-    """Without the stamps and the copy of the receipts, or with damaged ones, a run does what it does with them, more slowly."""
+    """Without the stamps and the rows of the receipts, or with damaged ones, a run does what it does with them, more slowly."""
     file = root / "warehouse/.etl" / name
     if content is None:
         file.unlink()

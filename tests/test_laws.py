@@ -298,7 +298,7 @@ def settle(ground: Warehouse, world: World, *names: str) -> None:
 
 def settle_books(ground: Warehouse, world: World) -> None:
     """Settle a world, with the files and skipped lines that collect would note."""
-    settle(ground, world, "scored", "pairs", "datasets.fate_rag", "datasets.fate_sft", "datasets.fate_preference")
+    settle(ground, world, "scored", "pairs", "datasets.decision", "datasets.pair_decision")
     skipped = [
         {"source": "evidence", "source_path": FILES[0], "line_number": number, "reason": reason}
         for number, reason in enumerate(world.skipped, start=1)
@@ -347,12 +347,12 @@ def test_scores_are_the_specifications(ground: Warehouse, world: World) -> None:
 @settings(PROFILE, max_examples=100)
 @given(world=worlds())
 def test_pairs_are_the_specifications(ground: Warehouse, world: World) -> None:
-    """The pairs in the windows, their ranks, fates and reasons are those that section 5 demands, and no others."""
+    """The pairs in the windows, their ranks, outcomes and reasons are those that section 5 demands, and no others."""
     settle(ground, world, "scored", "pairs")
     rows = ground.execute("""
         select
             chosen_source_path, chosen_line_number, rejected_source_path, rejected_line_number,
-            chosen_rank, rejected_rank, gap, fate, quarantine_reasons, quarantine_reason,
+            chosen_rank, rejected_rank, gap, outcome, quarantine_reasons, quarantine_reason,
         from pairs.candidate
     """)
     found = Counter(Candidate((row[0], row[1]), (row[2], row[3]), *row[4:8], reasons=tuple(row[8])) for row in rows)
@@ -362,12 +362,12 @@ def test_pairs_are_the_specifications(ground: Warehouse, world: World) -> None:
 
 @settings(PROFILE, max_examples=100)
 @given(world=worlds())
-def test_fates_at_the_pairing_are_the_specifications(ground: Warehouse, world: World) -> None:
-    """Every scored record has the one fate at the pairing that section 5 demands."""
+def test_outcomes_at_the_pairing_are_the_specifications(ground: Warehouse, world: World) -> None:
+    """Every scored record has the one outcome at the pairing that section 5 demands."""
     settle(ground, world, "scored", "pairs")
     oracle = world.oracle
-    assert by_record(ground, "pairs.record", "fate") == {
-        key(record): (oracle.pairing_fate(record),) for record in world.records
+    assert by_record(ground, "pairs.record", "outcome") == {
+        key(record): (oracle.pairing_outcome(record),) for record in world.records
     }
 
 
@@ -375,11 +375,12 @@ def test_fates_at_the_pairing_are_the_specifications(ground: Warehouse, world: W
 @given(world=worlds())
 def test_quarantine_is_the_specifications(ground: Warehouse, world: World) -> None:
     """Rag and sft refuse a record for all the reasons that section 6 gives, in their order, the first one deciding."""
-    settle(ground, world, "scored", "datasets.fate_rag", "datasets.fate_sft")
+    settle(ground, world, "scored", "datasets.decision")
     oracle = world.oracle
-    for view, reasons_of in (("datasets.fate_rag", oracle.rag_reasons), ("datasets.fate_sft", oracle.sft_reasons)):
+    for dataset, reasons_of in (("rag", oracle.rag_reasons), ("sft", oracle.sft_reasons)):
         expected = {key(record): reasons_of(record) for record in world.records}
-        assert by_record(ground, view, "quarantine_reasons", "quarantine_reason") == {
+        decisions = f"datasets.decision where dataset = '{dataset}'"
+        assert by_record(ground, decisions, "quarantine_reasons", "quarantine_reason") == {
             record: (list(reasons), reasons[0] if reasons else None) for record, reasons in expected.items()
         }
 
@@ -388,7 +389,7 @@ def test_quarantine_is_the_specifications(ground: Warehouse, world: World) -> No
 @given(world=worlds())
 def test_preferences_are_the_specifications(ground: Warehouse, world: World) -> None:
     """The preference dataset ships, refuses and skips the pairs that sections 5 and 6 name, for their reasons."""
-    settle(ground, world, "scored", "pairs", "datasets.fate_preference", "datasets.preference")
+    settle(ground, world, "scored", "pairs", "datasets.pair_decision", "datasets.preference")
     rows = ground.execute("""
         select
             provenance.chosen.source_path, provenance.chosen.line_number,
@@ -399,13 +400,13 @@ def test_preferences_are_the_specifications(ground: Warehouse, world: World) -> 
     assert sorted(rows) == sorted(
         (
             *(*pair.chosen, *pair.rejected, pair.gap, list(pair.reasons), pair.reasons[0] if pair.reasons else None),
-            "over_cap" if pair.fate == "over_cap" else None,
+            "over_cap" if pair.outcome == "over_cap" else None,
         )
         for pair in world.oracle.candidates
     )
 
 
-# Law 1: every row has one fate.
+# Law 1: every row has one outcome.
 
 
 @settings(PROFILE, max_examples=40)
@@ -426,7 +427,7 @@ def test_books_balance_in_many_worlds(ground: Warehouse, world: World) -> None:
 def assert_books_balance(ground: Warehouse, world: World) -> None:
     """Hold the books of a world against each other, and against its records."""
     settle_books(ground, world)
-    book = {row.pop("stage"): row for row in ground.dicts("from receipts.book")}
+    book = {row.pop("stage"): row for row in ground.dicts("from receipts.stage_count")}
     assert list(book) == ["collect", "score", "export-rag", "export-sft", "export-preference"]
     for stage, stats in book.items():
         assert stats["records_in"] == sum(stats[stat] for stat in STATS), stage
@@ -436,18 +437,20 @@ def assert_books_balance(ground: Warehouse, world: World) -> None:
     assert [book[stage]["records_in"] for stage in ("score", "export-rag", "export-sft")] == [records] * 3
 
     reasons = Counter[tuple[str, str]]()
-    for stage, stat, number in ground.execute("select stage, stat, records from receipts.book_reason"):
+    for stage, stat, number in ground.execute(
+        "select stage, stat, records from receipts.reason_count where reason is not null"
+    ):
         reasons[stage, stat] += number
     set_aside = {(stage, stat): stats[stat] for stage, stats in book.items() for stat in STATS if stat != "accepted"}
     assert reasons == Counter(set_aside), "the reasons do not sum to the stats"
 
-    assert ground.one("select coalesce(sum(records), 0) from receipts.book_fate") == records
+    assert ground.one("select coalesce(sum(records), 0) from receipts.outcome_count") == records
 
 
 @settings(PROFILE, max_examples=40)
 @given(world=worlds())
 def test_books_count_what_the_specification_says(ground: Warehouse, world: World) -> None:
-    """The books count the categories, first reasons and fates that the specification gives the records and pairs."""
+    """The books count the categories, first reasons and outcomes that the specification gives the records and pairs."""
     settle_books(ground, world)
     oracle, records = world.oracle, world.records
     reasons = {
@@ -457,19 +460,21 @@ def test_books_count_what_the_specification_says(ground: Warehouse, world: World
         ("export-rag", "quarantined"): firsts(map(oracle.rag_reasons, records)),
         ("export-sft", "quarantined"): firsts(map(oracle.sft_reasons, records)),
         ("export-preference", "quarantined"): firsts(pair.reasons for pair in oracle.candidates),
-        ("export-preference", "skipped"): [pair.fate for pair in oracle.candidates if pair.fate == "over_cap"],
+        ("export-preference", "skipped"): [pair.outcome for pair in oracle.candidates if pair.outcome == "over_cap"],
     }
-    assert sorted(ground.execute("select stage, stat, reason, records from receipts.book_reason")) == sorted(
-        (*of, reason, number) for of, names in reasons.items() for reason, number in Counter(names).items()
-    )
+    assert sorted(
+        ground.execute("select stage, stat, reason, records from receipts.reason_count where reason is not null")
+    ) == sorted((*of, reason, number) for of, names in reasons.items() for reason, number in Counter(names).items())
     shipped = {
         "export-rag": sum(not oracle.rag_reasons(record) for record in records),
         "export-sft": sum(not oracle.sft_reasons(record) for record in records),
-        "export-preference": sum(pair.fate == "exported" for pair in oracle.candidates),
+        "export-preference": sum(pair.outcome == "exported" for pair in oracle.candidates),
     }
-    assert dict(ground.execute("select stage, accepted from receipts.book where stage like 'export%'")) == shipped
-    fates = Counter(map(oracle.pairing_fate, records))
-    assert dict(ground.execute("select fate, records from receipts.book_fate")) == fates
+    assert (
+        dict(ground.execute("select stage, accepted from receipts.stage_count where stage like 'export%'")) == shipped
+    )
+    outcomes = Counter(map(oracle.pairing_outcome, records))
+    assert dict(ground.execute("select outcome, records from receipts.outcome_count")) == outcomes
 
 
 def firsts(reasons: Iterable[tuple[str, ...]]) -> list[str]:
@@ -484,7 +489,7 @@ def firsts(reasons: Iterable[tuple[str, ...]]) -> list[str]:
 @given(world=worlds())
 def test_never_is_never(ground: Warehouse, world: World) -> None:
     """Under no settings does sft ship what is rejected or needs human review, or rag what is rejected."""
-    settle(ground, world, "scored", "datasets.fate_rag", "datasets.fate_sft", "datasets.rag", "datasets.sft")
+    settle(ground, world, "scored", "datasets.decision", "datasets.rag", "datasets.sft")
     oracle = world.oracle
     category = {key(record): oracle.category(record) for record in world.records}
     for view, never in (("datasets.sft", {REJECTED, REVIEW}), ("datasets.rag", {REJECTED})):

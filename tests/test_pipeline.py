@@ -13,6 +13,7 @@ import pytest
 from conftest import etl, evidence_line, write_evidence
 
 from etl import export
+from etl.datasets import Dataset
 from etl.errors import AuditError, StageError
 from etl.pipeline import Stage, run_all
 from etl.run import Run
@@ -182,8 +183,8 @@ def test_a_failed_proof_is_told_of_its_own_stage(tmp_path: Path, monkeypatch: py
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     audit = export.audit
 
-    def refuse(run: Run, written: Any, rows: Any, dataset: str | None = None) -> None:
-        if f"export-{dataset}" == stage:
+    def refuse(run: Run, written: Any, rows: Any, dataset: Dataset | None = None) -> None:
+        if dataset and dataset.stage == stage:
             raise AuditError("The bytes are wrong.")
         audit(run, written, rows, dataset)
 

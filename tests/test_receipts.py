@@ -90,7 +90,7 @@ def test_score_and_preference_receipts(root: Path) -> None:
     assert score["outputs"]["record_count"] == score["inputs"]["record_count"] == 4
     assert [entry["path"] for entry in score["outputs"]["files"]] == ["scored.run"]
     preference = json.loads((folder / "export-preference.json").read_text(encoding="utf-8"))
-    assert preference["records"] == {"in": 4, "by_fate": {"no_counterpart": 1, "not_a_side": 1, "paired": 2}}
+    assert preference["records"] == {"in": 4, "by_outcome": {"no_counterpart": 1, "not_a_side": 1, "paired": 2}}
 
 
 def test_summary_adds_up(root: Path) -> None:
@@ -155,7 +155,7 @@ def test_summaries_are_chained(tmp_path: Path) -> None:
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     etl("run-all", "--root", tmp_path)
     etl("run-all", "--root", tmp_path, "--fail-fast")
-    etl("run-all", "--root", tmp_path)
+    etl("run-all", "--root", tmp_path, "--force")
     folders = sorted(path for path in (tmp_path / "reports/distillation").iterdir() if path.is_dir())
     summaries = [(folder / "summary.json").read_bytes() for folder in folders]
     parsed = [json.loads(summary) for summary in summaries]
@@ -175,9 +175,9 @@ def test_failed_stage_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:1]})
     broken = tmp_path / "sql" / "6_datasets"
     broken.mkdir(parents=True)
-    sft = Sql.of(tmp_path).files["sql/6_datasets/fate_sft.sql"]
-    broken_sft = sft.replace("        run.category,", "        error('boom') as category,")
-    (broken / "fate_sft.sql").write_text(broken_sft, encoding="utf-8")
+    sft = Sql.of(tmp_path).files["sql/6_datasets/sft.sql"]
+    broken_sft = sft.replace("    decision.id,", "    error('boom') as id,")
+    (broken / "sft.sql").write_text(broken_sft, encoding="utf-8")
     result = etl("run-all", "--root", tmp_path)
     assert result.exit_code == 1
     assert "boom" in result.stderr
@@ -195,9 +195,9 @@ def test_failed_books_are_in_the_receipt(tmp_path: Path) -> None:
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     overlay = tmp_path / "sql" / "7_receipts"
     overlay.mkdir(parents=True)
-    book = Sql.of(Path("/nonexistent")).files["sql/7_receipts/book.sql"]
-    lying = book.replace("(select count(*) from evidence.skipped) as skipped", "0::bigint as skipped")
-    (overlay / "book.sql").write_text(lying, encoding="utf-8")
+    count = Sql.of(Path("/nonexistent")).files["sql/7_receipts/evidence_count.sql"]
+    lying = count.replace("from evidence.skipped\n", "from evidence.skipped\nwhere false\n")
+    (overlay / "evidence_count.sql").write_text(lying, encoding="utf-8")
     assert etl("run-all", "--root", tmp_path).exit_code == 1
     receipt = json.loads((folder_of(tmp_path) / "collect.json").read_text(encoding="utf-8"))
     assert receipt["status"] == "failed"
@@ -210,8 +210,9 @@ def test_books_that_do_not_balance_fail_the_run(tmp_path: Path) -> None:
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:4]})
     overlay = tmp_path / "sql" / "6_datasets"
     overlay.mkdir(parents=True)
-    rag = Sql.of(Path("/nonexistent")).files["sql/6_datasets/fate_rag.sql"]
-    (overlay / "fate_rag.sql").write_text(rag + "where category <> 'needs_human_review'\n", encoding="utf-8")
+    decision = Sql.of(Path("/nonexistent")).files["sql/6_datasets/decision.sql"]
+    lossy = decision + "where category <> 'needs_human_review'\n"
+    (overlay / "decision.sql").write_text(lossy, encoding="utf-8")
     result = etl("run-all", "--root", tmp_path)
     assert result.exit_code == BooksError.exit_code == 1
     assert "export-rag: 4 records in, but 2 accepted + 0 rejected + 1 quarantined + 0 skipped" in result.stderr

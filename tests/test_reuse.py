@@ -405,12 +405,50 @@ def test_each_stage_is_told_of_the_settings_that_concern_it(root: Path) -> None:
     }
 
 
-def test_under_an_overlay_any_setting_concerns_every_stage(root: Path) -> None:
-    """A view of the root's own may read any setting: every stage runs, and is told of the change."""
-    add_view(root)
+def test_an_overlay_changes_what_a_setting_concerns(root: Path) -> None:
+    """A view of the root's own that names a setting makes it concern the stages that read the view, and no others."""
+    sft = Sql.of(root).files["sql/6_datasets/sft.sql"]
+    own = sft.replace(
+        "where decision", "cross join policy.setting as setting\nwhere setting.drift_threshold > 0 and decision"
+    )
+    (root / "sql" / "6_datasets").mkdir(parents=True)
+    (root / "sql" / "6_datasets" / "sft.sql").write_text(own, encoding="utf-8")
     assert etl("run-all", "--root", root).exit_code in {0, 3}
     assert reasons(root) == {}
-    assert reasons(root, "--include-partial") == every("settings changed: include_partial is True, and was False.")
+    changed = "settings changed: drift_threshold is 0.9, and was 0.2."
+    assert reasons(root, "--set=drift_threshold=0.9") == {"export-sft": changed}
+    changed = "settings changed: include_partial is True, and was False."
+    assert reasons(root, "--include-partial") == {"export-sft": changed}
+
+
+@pytest.mark.parametrize(
+    ("reading", "names"),
+    [
+        ("cross join policy.setting as s where s.* is not null", STAGE_NAMES[3:4]),
+        ("where (select count(*) from policy.setting) = 1", STAGE_NAMES[3:4]),
+    ],
+)
+def test_a_view_that_may_read_any_setting_is_concerned_by_any(root: Path, reading: str, names: list[str]) -> None:
+    """A star over policy.setting, or no column of it, names no setting: so any of them concerns the stage."""
+    sft = Sql.of(root).files["sql/6_datasets/sft.sql"]
+    own = f"select * from (\n{sft}\n) {reading}\n".replace("s.* is not null", "(select count(*) from (select s.*)) = 1")
+    (root / "sql" / "6_datasets").mkdir(parents=True)
+    (root / "sql" / "6_datasets" / "sft.sql").write_text(own, encoding="utf-8")
+    assert etl("run-all", "--root", root).exit_code in {0, 3}
+    changed = "settings changed: drift_threshold is 0.9, and was 0.2."
+    assert reasons(root, "--set=drift_threshold=0.9") == dict.fromkeys(names, changed)
+
+
+def test_what_can_be_another_in_each_run_is_never_reused(root: Path) -> None:
+    """A view that reads the receipts, or a relation of which nothing is known, makes its stage run each time."""
+    sft = Sql.of(root).files["sql/6_datasets/sft.sql"]
+    own = sft.rstrip() + " and (select count(*) from receipts.run) >= 0\n"
+    (root / "sql" / "6_datasets").mkdir(parents=True)
+    (root / "sql" / "6_datasets" / "sft.sql").write_text(own, encoding="utf-8")
+    assert etl("run-all", "--root", root).exit_code in {0, 3}
+    assert reasons(root) == {"export-sft": "it reads receipts.run, which can be another in each run."}
+    assert etl("run-all", "--root", root).exit_code == 0
+    assert newest(root)["export-sft"]["status"] == "ok"
 
 
 def add_view(root: Path) -> None:

@@ -160,9 +160,9 @@ def test_parents_agree_disagree_and_are_absent(run: SampleRun) -> None:
     }
 
 
-def test_each_fate_at_the_pairing_occurs(run: SampleRun) -> None:
-    """Each fate that a record can have at the pairing befalls some record of the sample."""
-    assert run.values("select distinct fate from pairs.record") == {
+def test_each_outcome_at_the_pairing_occurs(run: SampleRun) -> None:
+    """Each outcome that a record can have at the pairing is that of some record of the sample."""
+    assert run.values("select distinct outcome from pairs.record") == {
         "ineligible",
         "not_a_side",
         "prompt_differs",
@@ -177,7 +177,7 @@ def test_pairs_exceed_the_cap(run: SampleRun) -> None:
     """Some task of the sample has more clean pairs than the cap lets through, and the receipt counts the rest."""
     receipt = run.receipt("export-preference")
     assert receipt["counts_by_reason"]["skipped"]["over_cap"] > 0
-    exported = "select count(*) as pairs from pairs.candidate where fate = 'exported' group by task_id"
+    exported = "select count(*) as pairs from pairs.candidate where outcome = 'exported' group by task_id"
     assert run.rows(f"select max(pairs) as most from ({exported})") == [{"most": 5}]
 
 

@@ -386,7 +386,7 @@ def test_every_record_is_scored_once(warehouse: Warehouse) -> None:
         ]
     ]
     insert_records(warehouse, *({"evidence_id": "same", "run_id": "same"} | record for record in records))
-    for view in ("scored.grade", "scored.run", "scored.defect"):
+    for view in ("scored.grade", "scored.run"):
         keys = warehouse.execute(f"select source_path, line_number from {view} order by all")
         assert keys == [(str(number), 1) for number in range(1, 6)]
     kept = (
@@ -399,31 +399,27 @@ def test_every_record_is_scored_once(warehouse: Warehouse) -> None:
 
 # What sets a record aside.
 
-NO_DEFECT = {
-    "missing_provenance": False,
-    "missing_source_run_id": False,
-    "empty_response": False,
-    "empty_prompt": False,
-    "schema_violation": False,
-    "absent_paths": None,
-    "duplicate_of": None,
-    "is_eligible": True,
-}
+NO_PROVENANCE = {"missing_provenance": "source_path, line_number or line_sha256"}
 
 
-def defects(warehouse: Warehouse) -> list[dict[str, Any]]:
-    """Return what scored.defect says that it does not say of a good record, for each record in order."""
-    rows = warehouse.dicts("select * exclude (source_path, record_key) from scored.defect order by line_number")
-    assert all(row.keys() == {"line_number", *NO_DEFECT} for row in rows)
-    return [{name: value for name, value in row.items() if NO_DEFECT.get(name, value) != value} for row in rows]
+def defects(warehouse: Warehouse) -> list[dict[str, str]]:
+    """Return the defects of each record in order, with what is said of them."""
+    found: dict[int, dict[str, str]] = {
+        key: {}
+        for (key,) in warehouse.execute("select record_key from evidence.record order by source_path, line_number")
+    }
+    for key, defect, detail in warehouse.execute("select record_key, defect, detail from scored.defect order by all"):
+        assert defect not in found[key], f"{defect} is told twice"
+        found[key][defect] = detail
+    return list(found.values())
 
 
 @pytest.mark.parametrize(
     ("column", "defect"),
     [
-        ("run_id", {"missing_source_run_id": True, "is_eligible": False}),
-        ("response", {"empty_response": True, "is_eligible": False}),
-        ("prompt", {"empty_prompt": True}),
+        ("run_id", {"missing_run_id": "run_id"}),
+        ("response", {"empty_response": "response"}),
+        ("prompt", {"empty_prompt": "prompt"}),
     ],
 )
 def test_a_blank_text_is_a_defect(warehouse: Warehouse, column: str, defect: Record) -> None:
@@ -435,7 +431,7 @@ def test_a_blank_text_is_a_defect(warehouse: Warehouse, column: str, defect: Rec
 def test_provenance_must_be_there(warehouse: Warehouse) -> None:
     """A record that does not say where its line lies, or which bytes it had, is set aside."""
     insert_records(warehouse, {"source_path": ""}, {"source_path": "\u00a0"}, {"line_sha256": " "})
-    assert defects(warehouse) == [{"missing_provenance": True, "is_eligible": False}] * 3
+    assert defects(warehouse) == [NO_PROVENANCE] * 3
 
 
 @pytest.mark.parametrize(
@@ -452,13 +448,7 @@ def test_defects_are_told_one_by_one(warehouse: Warehouse) -> None:
     """A record can have several defects, and each is told."""
     insert_records(warehouse, {"run_id": None, "response": None, "prompt": None, "line_sha256": ""})
     assert defects(warehouse) == [
-        {
-            "missing_provenance": True,
-            "missing_source_run_id": True,
-            "empty_response": True,
-            "empty_prompt": True,
-            "is_eligible": False,
-        }
+        {**NO_PROVENANCE, "missing_run_id": "run_id", "empty_response": "response", "empty_prompt": "prompt"}
     ]
 
 
@@ -524,7 +514,7 @@ def test_a_cited_path_is_in_the_manifest_or_hallucinated(
     """A path that the manifest does not list as text, or that leaves the repository, is told by its place."""
     give_manifest(warehouse, *manifest)
     insert_records(warehouse, {"cited_paths": cited}, {})
-    assert defects(warehouse) == [{"absent_paths": absent, "is_eligible": False} if absent else {}, {}]
+    assert defects(warehouse) == [{"absent_path": absent} if absent else {}, {}]
 
 
 @pytest.mark.parametrize("cited", [["src/a.py"], ["../../etc/passwd"], ["/etc/passwd", "C:\\x"], [""], []])
@@ -551,16 +541,17 @@ def test_all_copies_but_the_first_are_duplicates(warehouse: Warehouse) -> None:
             ]
         ),
     )
-    found = "select source_path, line_number, duplicate_of, is_eligible from scored.defect order by all"
+    found = (
+        "select source_path, line_number, detail from scored.defect inner join evidence.record using (record_key) "
+        "where defect = 'repeated_evidence' order by all"
+    )
     assert warehouse.execute(found) == [
-        ("B.jsonl", 5, None, True),
-        ("a.jsonl", 3, None, True),
-        ("a.jsonl", 4, "B.jsonl:5", False),
-        ("a.jsonl", 9, None, True),
-        ("a.jsonl", 10, "a.jsonl:9", False),
-        ("a/b.jsonl", 2, "a.jsonl:9", False),
-        ("b.jsonl", 1, "a.jsonl:9", False),
+        ("a.jsonl", 4, "first at B.jsonl:5"),
+        ("a.jsonl", 10, "first at a.jsonl:9"),
+        ("a/b.jsonl", 2, "first at a.jsonl:9"),
+        ("b.jsonl", 1, "first at a.jsonl:9"),
     ]
+    assert sum(map(len, defects(warehouse))) == 4
 
 
 def test_equal_texts_of_other_lines_are_no_duplicates(warehouse: Warehouse) -> None:

@@ -244,8 +244,8 @@ def test_stages_without_outputs_are_left_out_aloud(root: Path, tmp_path: Path, s
     assert "No stage of this run has an output that stands" in result.stderr
     overlay = tmp_path / "sql/6_datasets"
     overlay.mkdir(parents=True)
-    rag = sql.files["sql/6_datasets/fate_rag.sql"]
-    (overlay / "fate_rag.sql").write_text(rag + "where category <> 'needs_human_review'\n", encoding="utf-8")
+    decision = sql.files["sql/6_datasets/decision.sql"]
+    (overlay / "decision.sql").write_text(decision + "where category <> 'needs_human_review'\n", encoding="utf-8")
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     assert etl("run-all", "--root", tmp_path).exit_code == 1
     _, receipts = read_documents(runs_of(tmp_path)[0])

@@ -125,9 +125,9 @@ class History:
         """Fail in a view, which is gone afterwards."""
         overlay = self.root / "sql" / "6_datasets"
         overlay.mkdir(parents=True)
-        sft = Sql.of(self.root / "nowhere").files["sql/6_datasets/fate_sft.sql"]
-        broken = sft.replace("        run.category,", "        error('boom') as category,")
-        (overlay / "fate_sft.sql").write_text(broken, encoding="utf-8")
+        sft = Sql.of(self.root / "nowhere").files["sql/6_datasets/sft.sql"]
+        broken = sft.replace("    decision.id,", "    error('boom') as id,")
+        (overlay / "sft.sql").write_text(broken, encoding="utf-8")
         self.run("run-all")
         shutil.rmtree(self.root / "sql")
 

@@ -4,52 +4,34 @@ SQL owns a dataset's shape, these schemas own its contract: the columns stand in
 the categories that may never ship: that is the second layer of the firewall.
 """
 
-from dataclasses import dataclass
-
 import pandera.polars as pa
 
 from etl.checks import preference, quarantine, rag, sft
+from etl.datasets import Dataset
 
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A dataset: its name, the stem of its files under exports/, and its two contracts.
-
-    ``ships`` is what SQL says of a row that ships.
-    """
-
-    name: str
-    stem: str
-    contract: type[pa.DataFrameModel]
-    quarantine: type[pa.DataFrameModel]
-
-    ships: str = "quarantine_reason is null"
-
-    @property
-    def relation(self) -> str:
-        """The view of its candidate rows."""
-        return f"datasets.{self.name}"
-
-    @property
-    def fates(self) -> str:
-        """The view of what becomes of its candidate rows; it holds no text."""
-        return f"datasets.fate_{self.name}"
-
-    @property
-    def quarantine_stem(self) -> str:
-        """The stem of the files that hold its refused rows."""
-        return f"quarantine/{self.name}"
-
-
+#: The datasets in the order of policy.dataset.
 DATASETS = (
-    Dataset("rag", "rag/playbooks", rag.Rag, quarantine.RagQuarantine),
-    Dataset("sft", "sft/instruction_response", sft.Sft, quarantine.SftQuarantine),
+    Dataset(
+        "rag",
+        "rag/playbooks",
+        rag.Rag,
+        quarantine.RecordQuarantine,
+        carries={"content": "response", "source_run_id": "run_id"},
+        never=frozenset({"rejected"}),
+    ),
+    Dataset(
+        "sft",
+        "sft/instruction_response",
+        sft.Sft,
+        quarantine.RecordQuarantine,
+        carries={"instruction": "prompt", "response": "response", "source_run_id": "run_id"},
+    ),
     Dataset(
         "preference",
         "preference/chosen_rejected",
         preference.Preference,
-        quarantine.PreferenceQuarantine,
-        ships="quarantine_reason is null and skip_reason is null",
+        quarantine.PairQuarantine,
+        grain="pair",
     ),
 )
 

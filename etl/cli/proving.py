@@ -101,9 +101,10 @@ def verify(
         checks = _envelope_checks(run_id, project, key, envelopes)
     else:
         from etl.verify import verify as checks_of
+        from etl.views import Sql
 
         with opened_history(project) as history:
-            checks = checks_of(project, history, run_id, evidence)
+            checks = checks_of(project, Sql.of(project.overlay), history, run_id, evidence)
     return checked("verify", checks)
 
 

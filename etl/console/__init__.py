@@ -57,12 +57,9 @@ def show_outcome(outcome: Outcome, project: Project) -> None:
     seconds = sum(receipt.duration_ms for receipt in outcome.dossier.receipts) / 1000
     show(_stages_table(f"run {summary.run_id}: {seconds:.1f} s in its stages", summary))
     if summary.published:
-        shipped = summary.datasets
         scored = next(stage for stage in summary.stages if stage.name == "score").records_in
-        say(
-            f"{scored:,} records -> rag {shipped.rag:,}, sft {shipped.sft:,}, preference {shipped.preference:,} pairs; "
-            "what was refused, and why: exports/quarantine/"
-        )
+        counts = ", ".join(f"{name} {rows:,}" for name, rows in summary.datasets.items())
+        say(f"{scored:,} records -> {counts}; what was refused, and why: exports/quarantine/")
         say(f"datasets  {project.exports}")
         say(f"warehouse {project.warehouse}")
     say(f"receipts  {project.reports / summary.run_id}")
@@ -93,8 +90,8 @@ def show_receipts(summary: RunSummary, receipts: Sequence[StageReceipt]) -> None
         for stat, counts in receipt.counts_by_reason.model_dump().items():
             for reason, records in counts.items():
                 reasons.add_row(receipt.stage, stat, reason, f"{records:,}")
-        for fate, records in (receipt.records.by_fate if receipt.records else {}).items():
-            reasons.add_row(receipt.stage, "fate", fate, f"{records:,}")
+        for outcome, records in (receipt.records.by_outcome if receipt.records else {}).items():
+            reasons.add_row(receipt.stage, "outcome", outcome, f"{records:,}")
     show(reasons)
     for receipt in receipts:
         for error in receipt.validation.errors:
@@ -153,7 +150,7 @@ def show_diff(diff: Diff) -> None:
         before, now = (_state(row.category_before, row.reason_before), _state(row.category_now, row.reason_now))
         sample.add_row(row.dataset, row.change, short_id(row.id), safe(where), safe(before), safe(now))
     show(sample)
-    say("All of them: etl sql \"from receipts.difference where from_run_id = '…' and to_run_id = '…'\"", "dim")
+    say("All of them: etl sql \"from receipts.row_change where from_run_id = '…' and to_run_id = '…'\"", "dim")
 
 
 def _state(category: str | None, reason: str | None) -> str:
@@ -177,8 +174,10 @@ def show_way(found: dict[str, Any]) -> None:
     for pair in found["pairs"]:
         say(f"pair {pair['id']}", "bold")
         reasons = ", ".join(pair["quarantine_reasons"])
-        fate = f"quarantined: {reasons} ({pair['detail']})" if reasons else pair["skip_reason"] or "ships in preference"
-        _fields({"task_id": pair["task_id"], "reason": pair["reason"], "fate": fate, "prompt": pair["prompt"]})
+        decision = (
+            f"quarantined: {reasons} ({pair['detail']})" if reasons else pair["skip_reason"] or "ships in preference"
+        )
+        _fields({"task_id": pair["task_id"], "reason": pair["reason"], "decision": decision, "prompt": pair["prompt"]})
         _fields({"chosen": pair["chosen"], "rejected": pair["rejected"]})
     for record in found["records"]:
         say(f"record {record['evidence_id']}", "bold")
@@ -189,13 +188,12 @@ def show_way(found: dict[str, Any]) -> None:
                 "run, task": f"{record['run_id']}, {record['task_id']}",
                 "category": f"{record['category']} by the rule {record['rule']}",
                 "signals": "; ".join(record["reasons"]) or "none",
-                "rag": _fate(record["rag_reasons"], record["rag_detail"], record["rag_id"]),
-                "sft": _fate(record["sft_reasons"], record["sft_detail"], record["sft_id"]),
-                "preference": record["pairing_fate"],
+                **{decision["dataset"]: _decision(decision) for decision in record["datasets"]},
+                "pairing": record["pairing_outcome"],
             }
         )
         for pair in record["pairs"]:
-            _fields({"pair": f"{pair['id']} {pair['fate']} {', '.join(pair['quarantine_reasons'])}"})
+            _fields({"pair": f"{pair['id']} {pair['outcome']} {', '.join(pair['quarantine_reasons'])}"})
         _fields({"prompt": record["prompt"], "response": record["response"]})
     for line in found["skipped"]:
         say(f"skipped line {line['source_path']}:{line['line_number']}", "bold")
@@ -203,8 +201,13 @@ def show_way(found: dict[str, Any]) -> None:
         _fields({"reason": line["reason"], "detail": line["detail"], "line_sha256": line["line_sha256"], "raw": raw})
 
 
-def _fate(reasons: Sequence[str], detail: str | None, row_id: str) -> str:
-    return f"quarantined: {', '.join(reasons)} ({detail}), id {row_id}" if reasons else f"ships, id {row_id}"
+def _decision(decision: dict[str, Any]) -> str:
+    reasons = ", ".join(decision["quarantine_reasons"])
+    return (
+        f"quarantined: {reasons} ({decision['detail']}), id {decision['id']}"
+        if reasons
+        else f"ships, id {decision['id']}"
+    )
 
 
 def _stages_table(title: str, summary: RunSummary) -> Table:

@@ -7,9 +7,10 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +19,8 @@ import duckdb
 
 from etl.errors import SqlError
 from etl.files import sync_file
-from etl.views import Sql, View
+from etl.views import Sql, View, bundle_hash
+from etl.warehouse.dependencies import Row, dependencies
 from etl.warehouse.failures import OF_THE_MACHINE, failure_of, sentence_of
 
 #: The storage version of every file that is written: the oldest engine that opens it.
@@ -62,13 +64,32 @@ def define(connection: duckdb.DuckDBPyConnection, statement: str, path: str) -> 
 
 
 def create_view(connection: duckdb.DuckDBPyConnection, view: View) -> None:
-    """Create a view from its file, with the file's header as its comment. Raises SqlError that names the file."""
+    """Create a view from its file, with the file's header as its comment; or a table, where its rows are kept.
+
+    Raises SqlError that names the file.
+    """
     connection.execute(f"create schema if not exists {view.schema}")
-    statement = f"create or replace view {view.qualified} as\n{view.body}"
-    _require_one_statement(connection, statement, view.path)
+    kind, rows = ("table", "\nwith no data") if view.is_kept else ("view", "")
+    statement = f"create or replace {kind} {view.qualified} as\n{view.body}{rows}"
     define(connection, statement, view.path)
     comment = view.comment.replace("'", "''")
-    connection.execute(f"comment on view {view.qualified} is '{comment}'")
+    connection.execute(f"comment on {kind} {view.qualified} is '{comment}'")
+
+
+def _in_order(views: Iterable[View], rows: Iterable[Row]) -> Iterator[View]:
+    """Yield the views such that each comes after those that it reads. Raises SqlError where two read each other."""
+    by_name = {view.qualified: view for view in views}
+    reads: dict[str, set[str]] = {name: set() for name in by_name}
+    for relation, read, _ in rows:
+        if relation in by_name and read in by_name:
+            reads[relation].add(read)
+    try:
+        for name in TopologicalSorter(reads).static_order():
+            yield by_name[name]
+    except CycleError as error:
+        raise SqlError(
+            f"{by_name[error.args[1][0]].path}: it reads itself, by {' and '.join(error.args[1][1:])}."
+        ) from None
 
 
 def _found(file: Path) -> Path | None:
@@ -89,6 +110,10 @@ def _made(sql: Sql, file: Path) -> Path:
             for name in ("tables", "raw", "macros"):
                 define(new, sql[name], f"sql/{name}.sql")
             for view in sql.views:
+                _require_one_select(new, view)
+            rows = dependencies(new, sql.views)
+            new.executemany("insert into policy.dependency values (?, ?, ?)", rows)
+            for view in _in_order(sql.views, rows):
                 create_view(new, view)
         sync_file(aside)
         aside.replace(file)
@@ -111,14 +136,8 @@ def _forget_oldest(folder: Path) -> None:
 
 def _hash(sql: Sql) -> str:
     """Return the sha256 hex over what decides how a template looks: the SQL, this package, and the engine."""
-    code = {
-        f"etl/warehouse/{file.name}": file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("*.py")
-    }
-    digest = sha256(duckdb.__version__.encode())
-    for path, text in sorted({**sql.files, **code}.items()):
-        for part in (path.encode(), text.encode()):
-            digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()
+    code = {file.name: file.read_bytes() for file in Path(__file__).parent.glob("*.py")}
+    return sha256(f"{duckdb.__version__} {sql.sha256} {bundle_hash(code)}".encode()).hexdigest()
 
 
 def _cache_folder() -> Path:
@@ -135,10 +154,10 @@ def _process_folder() -> Path:
     return folder
 
 
-def _require_one_statement(connection: duckdb.DuckDBPyConnection, statement: str, path: str) -> None:
+def _require_one_select(connection: duckdb.DuckDBPyConnection, view: View) -> None:
     try:
-        count = len(connection.extract_statements(statement))
+        statements = connection.extract_statements(f"create view one_select as\n{view.body}")
     except duckdb.Error as error:
-        raise SqlError(f"{path}: {sentence_of(error)}") from None
-    if count != 1:
-        raise SqlError(f"{path}: it holds {count} statements; a view is one SELECT.")
+        raise SqlError(f"{view.path}: {sentence_of(error)}") from None
+    if len(statements) != 1:
+        raise SqlError(f"{view.path}: it holds {len(statements)} statements; a view is one SELECT.")

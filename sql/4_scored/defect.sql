@@ -1,5 +1,44 @@
--- One row per record: what sets it aside by itself, whatever its category. A record without a defect is eligible for pairing.
-with cited as (
+-- One row per record and defect that it has by itself, whatever its category; detail says where. Most records have none.
+-- policy.requirement says which dataset minds which defect, and what it calls it.
+with incomplete as (
+    select
+        record.record_key,
+        unnest([
+            case
+                when
+                    policy.is_blank(record.source_path)
+                    or record.line_number is null
+                    or policy.is_blank(record.line_sha256)
+                    then struct_pack(defect := 'missing_provenance', detail := 'source_path, line_number or line_sha256')
+            end,
+            case
+                when policy.is_blank(record.run_id) then struct_pack(defect := 'missing_run_id', detail := 'run_id')
+            end,
+            case
+                when policy.is_blank(record.response) then struct_pack(defect := 'empty_response', detail := 'response')
+            end,
+            case
+                when policy.is_blank(record.prompt) then struct_pack(defect := 'empty_prompt', detail := 'prompt')
+            end,
+            case
+                when record.source is null or record.task_id is null
+                    then struct_pack(defect := 'missing_column', detail := 'source, task_id or category')
+            end
+        ]) as found,
+    from evidence.record as record
+    -- few records are incomplete, and only for them is the list made
+    where
+        policy.is_blank(record.source_path)
+        or record.line_number is null
+        or policy.is_blank(record.line_sha256)
+        or policy.is_blank(record.run_id)
+        or policy.is_blank(record.response)
+        or policy.is_blank(record.prompt)
+        or record.source is null
+        or record.task_id is null
+),
+
+cited as (
     select
         record.record_key,
         unnest(record.cited_paths) as path,
@@ -38,41 +77,24 @@ numbered as (
     from evidence.record as record
     inner join repeated on record.evidence_id = repeated.evidence_id
     window same_evidence as (partition by record.evidence_id order by record.source_path, record.line_number)
-),
-
-flagged as (
-    select
-        record.record_key,
-        record.source_path,
-        record.line_number,
-        policy.is_blank(record.source_path) or record.line_number is null or policy.is_blank(record.line_sha256)
-            as missing_provenance,
-        policy.is_blank(record.run_id) as missing_source_run_id,
-        policy.is_blank(record.response) as empty_response,
-        policy.is_blank(record.prompt) as empty_prompt,
-        record.source is null or record.task_id is null as schema_violation,
-        absent.positions as absent_paths,
-        case when numbered.occurrence > 1 then numbered.first_at end as duplicate_of,
-    from evidence.record as record
-    left join numbered on record.record_key = numbered.record_key
-    left join absent on record.record_key = absent.record_key
 )
 
 select
     record_key,
-    source_path,
-    line_number,
-    missing_provenance,
-    missing_source_run_id,
-    empty_response,
-    empty_prompt,
-    schema_violation,
-    absent_paths,
-    duplicate_of,
-    not missing_provenance
-    and not missing_source_run_id
-    and not empty_response
-    and not schema_violation
-    and absent_paths is null
-    and duplicate_of is null as is_eligible,
-from flagged
+    found.defect,
+    found.detail,
+from incomplete
+where found is not null
+union all
+select
+    record_key,
+    'absent_path' as defect,
+    positions as detail,
+from absent
+union all
+select
+    record_key,
+    'repeated_evidence' as defect,
+    'first at ' || first_at as detail,
+from numbered
+where occurrence > 1

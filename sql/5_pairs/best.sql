@@ -19,7 +19,9 @@ with eligible as not materialized (
     where not exists (
         select 1
         from scored.defect as defect
-        where record.record_key = defect.record_key and not defect.is_eligible
+        inner join policy.requirement as requirement on defect.defect = requirement.defect
+        inner join policy.dataset as dataset on requirement.dataset = dataset.dataset
+        where record.record_key = defect.record_key and dataset.grain = 'pair'
     )
 ),
 

@@ -1,5 +1,5 @@
 -- One row per pair in the window: the max_pairs_per_task best chosen x the best rejected of one task and prompt.
--- Its fate: exported, quarantined (with the reasons), or over_cap. Clean pairs are ordered so that they spread over distinct records.
+-- Its outcome: exported, quarantined (with the reasons), or over_cap. Clean pairs are ordered so that they spread over distinct records.
 with pair as (
     select
         chosen.task_id,
@@ -57,13 +57,8 @@ judged as (
             ],
             lambda detail: detail is not null
         ) as details,
-        list_filter(
-            [
-                case when pair.has_no_prompt or gap.reason is null then 'invalid_preference_pairing' end,
-                case when pair.is_one_run or with_one_text.chosen_key is not null then 'self_pairing' end
-            ],
-            lambda reason: reason is not null
-        ) as quarantine_reasons,
+        case when pair.has_no_prompt or gap.reason is null then 'invalid_preference_pairing' end as invalid,
+        case when pair.is_one_run or with_one_text.chosen_key is not null then 'self_pairing' end as self_paired,
     from pair
     left join with_one_text
         on pair.chosen_key = with_one_text.chosen_key and pair.rejected_key = with_one_text.rejected_key
@@ -71,9 +66,35 @@ judged as (
         on pair.chosen_category = gap.chosen_category and pair.rejected_category = gap.rejected_category
 ),
 
-ordered as (
+-- The order of the reasons, as one value: it is asked for few pairs.
+in_order as (
+    select map(list(name), list(precedence)) as precedence
+    from policy.reason
+),
+
+refused as (
     select
         judged.*,
+        case
+            when judged.invalid is null and judged.self_paired is null then []
+            else list_transform(
+                list_sort(list_filter(
+                    [
+                        struct_pack(precedence := in_order.precedence[judged.invalid], reason := judged.invalid),
+                        struct_pack(precedence := in_order.precedence[judged.self_paired], reason := judged.self_paired)
+                    ],
+                    lambda refusal: refusal.reason is not null
+                )),
+                lambda refusal: refusal.reason
+            )
+        end as quarantine_reasons,
+    from judged
+    cross join in_order
+),
+
+ordered as (
+    select
+        refused.*,
         row_number() over (
             partition by task_id, len(quarantine_reasons) = 0
             order by
@@ -83,7 +104,7 @@ ordered as (
                 chosen_evidence_id,
                 rejected_evidence_id
         ) as place,
-    from judged
+    from refused
 )
 
 select
@@ -107,7 +128,7 @@ select
         when len(ordered.quarantine_reasons) > 0 then 'quarantined'
         when ordered.place > setting.max_pairs_per_task then 'over_cap'
         else 'exported'
-    end as fate,
+    end as outcome,
     ordered.quarantine_reasons[1] as quarantine_reason,
     ordered.quarantine_reasons,
     case when len(ordered.details) > 0 then array_to_string(ordered.details, ', ') end as detail,

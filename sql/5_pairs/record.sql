@@ -1,4 +1,4 @@
--- One row per scored record: what became of it at the pairing (fate, the first that applies):
+-- One row per scored record: what became of it at the pairing (outcome, the first that applies):
 -- ineligible, not_a_side, prompt_differs, no_counterpart, paired, over_cap, refused.
 with of_task as (
     select
@@ -35,22 +35,30 @@ counted as (
 stood as (
     select
         chosen_key as record_key,
-        fate,
+        outcome,
     from pairs.candidate
     union all
     select
         rejected_key as record_key,
-        fate,
+        outcome,
     from pairs.candidate
 ),
 
-outcome as (
+of_pairs as (
     select
         record_key,
-        bool_or(fate = 'exported') as is_paired,
-        bool_or(fate = 'over_cap') as is_over_cap,
+        bool_or(outcome = 'exported') as is_paired,
+        bool_or(outcome = 'over_cap') as is_over_cap,
     from stood
     group by record_key
+),
+
+ineligible as (
+    select distinct defect.record_key
+    from scored.defect as defect
+    inner join policy.requirement as requirement on defect.defect = requirement.defect
+    inner join policy.dataset as dataset on requirement.dataset = dataset.dataset
+    where dataset.grain = 'pair'
 )
 
 select
@@ -63,15 +71,14 @@ select
     case
         when ineligible.record_key is not null then 'ineligible'
         when counted.record_key is null then 'not_a_side'
-        when outcome.is_paired then 'paired'
-        when outcome.is_over_cap then 'over_cap'
-        when outcome.record_key is not null then 'refused'
+        when of_pairs.is_paired then 'paired'
+        when of_pairs.is_over_cap then 'over_cap'
+        when of_pairs.record_key is not null then 'refused'
         when counted.counterparts_in_crowd > 0 then 'over_cap'
         when counted.counterparts_of_task > 0 then 'prompt_differs'
         else 'no_counterpart'
-    end as fate,
+    end as outcome,
 from scored.run as run
-left join scored.defect as ineligible
-    on run.record_key = ineligible.record_key and not ineligible.is_eligible
+left join ineligible on run.record_key = ineligible.record_key
 left join counted on run.record_key = counted.record_key
-left join outcome on run.record_key = outcome.record_key
+left join of_pairs on run.record_key = of_pairs.record_key

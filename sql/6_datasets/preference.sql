@@ -1,16 +1,16 @@
 -- One row per candidate pair, as the preference dataset would have it. quarantine_reason says why it is refused,
 -- skip_reason that it is over the cap of its task; both null: it ships.
 select
-    fate.id,
-    fate.task_id,
+    decision.id,
+    decision.task_id,
     chosen.prompt,
     chosen.response as chosen,
     rejected.response as rejected,
-    fate.chosen_run_id,
-    fate.rejected_run_id,
-    fate.chosen_category,
-    fate.rejected_category,
-    fate.reason,
+    decision.chosen_run_id,
+    decision.rejected_run_id,
+    decision.chosen_category,
+    decision.rejected_category,
+    decision.reason,
     greatest(chosen.created_at, rejected.created_at) as created_at,
     struct_pack(
         chosen := struct_pack(
@@ -22,12 +22,13 @@ select
             line_sha256 := rejected.line_sha256
         )
     ) as provenance,
-    fate.source_path,
-    fate.line_number,
-    fate.quarantine_reason,
-    fate.quarantine_reasons,
-    fate.detail,
-    fate.skip_reason,
-from datasets.fate_preference as fate
-inner join evidence.record as chosen on fate.chosen_key = chosen.record_key
-inner join evidence.record as rejected on fate.rejected_key = rejected.record_key
+    decision.source_path,
+    decision.line_number,
+    decision.quarantine_reason,
+    decision.quarantine_reasons,
+    decision.detail,
+    decision.skip_reason,
+from datasets.pair_decision as decision
+inner join evidence.record as chosen on decision.chosen_key = chosen.record_key
+inner join evidence.record as rejected on decision.rejected_key = rejected.record_key
+where decision.dataset = 'preference'

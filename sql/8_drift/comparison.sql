@@ -35,7 +35,7 @@ side as (
         past.exposure as prior_exposure,
         0::bigint as exposure,
     from paired
-    inner join drift.amount as past on paired.prior_run_id = past.run_id and paired.stage = past.stage
+    inner join drift.metric as past on paired.prior_run_id = past.run_id and paired.stage = past.stage
     union all
     select
         paired.*,
@@ -47,7 +47,7 @@ side as (
         0::bigint as prior_exposure,
         present.exposure,
     from paired
-    inner join drift.amount as present on paired.run_id = present.run_id and paired.stage = present.stage
+    inner join drift.metric as present on paired.run_id = present.run_id and paired.stage = present.stage
 ),
 
 summed as (

@@ -53,7 +53,7 @@ flagged as (
             '{}: deterministic_violation: run {} had the same inputs, code, settings and engine, and another output.',
             stage, differs_from
         ) as flag,
-    from drift.delta
+    from drift.stage_delta
     where deterministic_violation
     union all
     select
@@ -88,7 +88,7 @@ flagged as (
             when change.is_new then format('{}: {} has a new column, {}.', change.stage, change.path, change.field)
             else format('{}: {} no longer has the column {}.', change.stage, change.path, change.field)
         end as flag,
-    from drift.column_change as change
+    from drift.schema_change as change
     inner join receipts.stage as stage on change.run_id = stage.run_id and change.stage = stage.stage
 )
 

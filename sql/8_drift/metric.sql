@@ -1,4 +1,4 @@
--- One row per run, stage that was done and amount that drift looks at: so many records, out of so many (exposure).
+-- One row per run, stage that was done and figure that drift looks at: so many records, out of so many (exposure).
 -- kind: source (records of a source; its exposure is 1, for a volume stands for itself), volume (records in, of all sources),
 -- pairs (candidate pairs, per record scored), category, reason and accepted (each out of the records in of its stage).
 with done as (
@@ -57,7 +57,9 @@ select
     score.records_in as exposure,
 from done as pairing
 inner join done as score on pairing.run_id = score.run_id and score.stage = 'score'
-where pairing.stage = 'export-preference'
+inner join policy.stage as stage on pairing.stage = stage.stage
+inner join policy.dataset as dataset on stage.dataset = dataset.dataset
+where dataset.grain = 'pair'
 union all
 select
     run_id,

@@ -1,12 +1,35 @@
 -- One row per run and rule of bookkeeping that its receipts break (problem is the sentence). No rows: the books balance.
 with done as (
-    select *
-    from receipts.stage
-    where status in ('ok', 'reused')
+    select
+        receipt.*,
+        dataset.grain,
+    from receipts.stage as receipt
+    left join policy.stage as stage on receipt.stage = stage.stage
+    left join policy.dataset as dataset on stage.dataset = dataset.dataset
+    where receipt.status in ('ok', 'reused')
+),
+
+-- What a stage takes in is what an earlier one passed on: a stage of records and the stage before it.
+passed_on as (
+    select
+        done.*,
+        case
+            when done.stage = 'score' then 'collect'
+            when done.grain = 'record' then 'score'
+        end as from_stage,
+    from done
 ),
 
 stat as (
-    unpivot done
+    unpivot (
+        select
+            run_id,
+            stage,
+            rejected,
+            quarantined,
+            skipped,
+        from done
+    )
     on rejected, quarantined, skipped
     into name stat value records
 ),
@@ -21,12 +44,13 @@ reason as (
     group by run_id, stage, stat
 ),
 
-fate as (
+outcome as (
     select
         run_id,
+        stage,
         sum(records)::bigint as records,
-    from receipts.fate
-    group by run_id
+    from receipts.outcome
+    group by run_id, stage
 )
 
 select
@@ -44,14 +68,8 @@ select
     after.stage,
     format('{}: {} records in, but {} passed on {}.', after.stage, after.records_in, before.stage, before.records_out)
         as problem,
-from done as after
-inner join done as before
-    on
-        after.run_id = before.run_id
-        and (
-            (before.stage = 'collect' and after.stage = 'score')
-            or (before.stage = 'score' and after.stage in ('export-rag', 'export-sft'))
-        )
+from passed_on as after
+inner join done as before on after.run_id = before.run_id and after.from_stage = before.stage
 where after.records_in <> before.records_out
 union all
 select
@@ -66,9 +84,11 @@ union all
 select
     score.run_id,
     pairing.stage,
-    format('{}: {} records scored, but their fates sum to {}.', pairing.stage, score.records_in, coalesce(fate.records, 0))
-        as problem,
+    format(
+        '{}: {} records scored, but their outcomes sum to {}.',
+        pairing.stage, score.records_in, coalesce(outcome.records, 0)
+    ) as problem,
 from done as pairing
 inner join done as score on pairing.run_id = score.run_id and score.stage = 'score'
-left join fate on pairing.run_id = fate.run_id
-where pairing.stage = 'export-preference' and score.records_in <> coalesce(fate.records, 0)
+left join outcome on pairing.run_id = outcome.run_id and pairing.stage = outcome.stage
+where pairing.grain = 'pair' and score.records_in <> coalesce(outcome.records, 0)

@@ -1,0 +1,61 @@
+"""What a dataset is to the code: its name, its files, its contracts, and what the re-read of its files needs to know."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pandera.polars as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset, as ``policy.dataset`` names it too, with the contracts of the rows that ship and of those that are refused.
+
+    ``stem`` is the path of its files under exports/, without their endings. A row is made from one record or from a pair.
+    ``carries`` names the columns that hold a column of ``evidence.record`` as it stands there. A record of a category
+    in ``never`` must not be found in its files, whatever the views and the contract let through.
+    """
+
+    name: str
+    stem: str
+    contract: "type[pa.DataFrameModel]"
+    quarantine: "type[pa.DataFrameModel]"
+    grain: Literal["record", "pair"] = "record"
+    carries: Mapping[str, str] = field(default_factory=dict)
+    never: frozenset[str] = frozenset({"rejected", "needs_human_review"})
+
+    @property
+    def stage(self) -> str:
+        """The stage that exports it."""
+        return f"export-{self.name}"
+
+    @property
+    def relation(self) -> str:
+        """The view of its candidate rows."""
+        return f"datasets.{self.name}"
+
+    @property
+    def decisions(self) -> str:
+        """The view of what becomes of the candidate rows of all datasets of this grain; it holds no text."""
+        return "datasets.decision" if self.grain == "record" else "datasets.pair_decision"
+
+    @property
+    def reads(self) -> str:
+        """The relation whose rows are its candidates."""
+        return "scored.run" if self.grain == "record" else "pairs.candidate"
+
+    @property
+    def relations(self) -> tuple[str, ...]:
+        """All relations that its export asks for."""
+        return (self.reads, self.relation, self.decisions)
+
+    @property
+    def ships(self) -> str:
+        """What SQL says of a row that ships."""
+        return "quarantine_reason is null" + ("" if self.grain == "record" else " and skip_reason is null")
+
+    @property
+    def quarantine_stem(self) -> str:
+        """The stem of the files that hold its refused rows."""
+        return f"quarantine/{self.name}"

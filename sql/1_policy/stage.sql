@@ -1,0 +1,12 @@
+-- One row per stage, in the order in which they run, and the dataset that it exports (null: it exports none).
+select
+    stage.position,
+    stage.stage,
+    stage.dataset,
+from (values (1, 'collect', null), (2, 'score', null)) as stage (position, stage, dataset)
+union all
+select
+    2 + dataset.position as position,
+    'export-' || dataset.dataset as stage,
+    dataset.dataset,
+from policy.dataset as dataset

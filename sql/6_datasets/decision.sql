@@ -1,0 +1,77 @@
+-- One row per dataset of records and scored record: what the dataset decides about it. quarantine_reason says why it does not
+-- ship; null: it ships. quarantine_reasons lists all reasons in the order of policy.reason, detail says where the first one is.
+-- It holds no text and nothing that the record tells, so that rows are judged and counted in little memory; the dataset's view adds that.
+with refusal as (
+    select
+        requirement.dataset,
+        defect.record_key,
+        reason.precedence,
+        requirement.reason,
+        string_agg(defect.detail, ', ' order by requirement.position) as detail,
+    from scored.defect as defect
+    inner join policy.requirement as requirement on defect.defect = requirement.defect
+    left join policy.reason as reason on requirement.reason = reason.name
+    group by requirement.dataset, defect.record_key, reason.precedence, requirement.reason
+),
+
+-- Few records have a defect, so that the lists of most are those of their category.
+refused as (
+    select
+        dataset,
+        record_key,
+        list(
+            struct_pack(precedence := precedence, reason := reason, detail := detail)
+            order by precedence
+        ) as refusals,
+    from refusal
+    group by dataset, record_key
+),
+
+judged as (
+    select
+        dataset.dataset,
+        run.record_key,
+        run.source_path,
+        run.line_number,
+        run.evidence_id,
+        run.category,
+        refused.refusals as by_defect,
+        case
+            when not coalesce(admission.is_admitted, false)
+                then [
+                    struct_pack(
+                        precedence := coalesce(reason.precedence, 0),
+                        -- a category about which nothing is said is never admitted
+                        reason := coalesce(admission.reason, 'unsafe_' || dataset.dataset || '_category'),
+                        detail := run.category
+                    )
+                ]
+            else []
+        end as by_category,
+    from policy.dataset as dataset
+    cross join scored.run as run
+    left join policy.admission as admission
+        on dataset.dataset = admission.dataset and run.category = admission.category
+    left join policy.reason as reason on admission.reason = reason.name
+    left join refused on dataset.dataset = refused.dataset and run.record_key = refused.record_key
+    where dataset.grain = 'record'
+),
+
+ordered as (
+    select
+        *,
+        case when by_defect is null then by_category else list_sort(list_concat(by_defect, by_category)) end as refusals,
+    from judged
+)
+
+select
+    dataset,
+    sha256(concat(dataset, chr(31), evidence_id)) as id,
+    category,
+    refusals[1].reason as quarantine_reason,
+    list_transform(refusals, lambda refusal: refusal.reason) as quarantine_reasons,
+    refusals[1].detail as detail,
+    record_key,
+    source_path,
+    line_number,
+from ordered

@@ -1,0 +1,26 @@
+-- One row per run, stage and sentence (level error or warning) of its validation.
+with document as (
+    select
+        json_transform(
+            json,
+            '{"run_id": "VARCHAR", "stage": "VARCHAR", "validation": {"errors": ["VARCHAR"], "warnings": ["VARCHAR"]}}'
+        ) as receipt,
+    from raw.document
+    where not ends_with(path, '/summary.json')
+)
+
+select
+    receipt.run_id as run_id,
+    receipt.stage as stage,
+    'error' as level,
+    generate_subscripts(receipt.validation.errors, 1)::integer as position,
+    unnest(receipt.validation.errors) as message,
+from document
+union all
+select
+    receipt.run_id as run_id,
+    receipt.stage as stage,
+    'warning' as level,
+    generate_subscripts(receipt.validation.warnings, 1)::integer as position,
+    unnest(receipt.validation.warnings) as message,
+from document

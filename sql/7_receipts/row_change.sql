@@ -1,0 +1,127 @@
+-- One row per dataset and row that two published runs treat differently: filter by from_run_id and to_run_id, as all pairs of
+-- runs are here. change: entered (ships now), left (no longer ships), changed (another category or reason), refused (a new line
+-- that does not ship), dropped (a line that did not ship is gone). cause: line_new, line_gone; or, for a line that both runs had,
+-- setting, code, setting_or_code, and other_lines (duplicates, parents and partners of a pair) where neither changed.
+with stretch as (
+    select
+        before.run_id as from_run_id,
+        before.seq as from_seq,
+        after.run_id as to_run_id,
+        after.seq as to_seq,
+    from receipts.run as before
+    cross join receipts.run as after
+    where before.published and after.published and before.seq <> after.seq
+),
+
+altered as (
+    select
+        stretch.from_run_id,
+        stretch.to_run_id,
+        before.stage,
+        before.code_hash <> after.code_hash as by_code,
+        before.settings_hash <> after.settings_hash as by_setting,
+    from stretch
+    inner join receipts.stage as before on stretch.from_run_id = before.run_id
+    inner join receipts.stage as after on stretch.to_run_id = after.run_id and before.stage = after.stage
+),
+
+-- A state that both runs saw, or neither, is no difference.
+state as (
+    select
+        stretch.from_run_id,
+        stretch.to_run_id,
+        history.*,
+        stretch.from_seq between history.first_seq and coalesce(history.last_seq, stretch.from_seq) as was,
+        stretch.to_seq between history.first_seq and coalesce(history.last_seq, stretch.to_seq) as is_now,
+    from stretch
+    inner join receipts.row_history as history
+        on
+            (stretch.from_seq between history.first_seq and coalesce(history.last_seq, stretch.from_seq))
+            <> (stretch.to_seq between history.first_seq and coalesce(history.last_seq, stretch.to_seq))
+),
+
+row_change as (
+    select
+        from_run_id,
+        to_run_id,
+        dataset,
+        evidence_id,
+        other_evidence_id,
+        nth,
+        bool_or(was) as was,
+        bool_or(is_now) as is_now,
+        max_by(source_path, first_seq) as source_path,
+        max_by(line_number, first_seq) as line_number,
+        max(category) filter (where was) as category_before,
+        max(category) filter (where is_now) as category_now,
+        max(reason) filter (where was) as reason_before,
+        max(reason) filter (where is_now) as reason_now,
+    from state
+    group by from_run_id, to_run_id, dataset, evidence_id, other_evidence_id, nth
+),
+
+-- Whether a line came or went, by its content: what a pair needs to know of its sides.
+line as (
+    select
+        from_run_id,
+        to_run_id,
+        evidence_id,
+        bool_or(not was) as is_new,
+        bool_or(not is_now) as is_gone,
+    from row_change
+    where other_evidence_id is null
+    group by from_run_id, to_run_id, evidence_id
+),
+
+named as (
+    select
+        row_change.*,
+        coalesce(own.is_new, false) or coalesce(other.is_new, false) as is_of_new_line,
+        coalesce(own.is_gone, false) or coalesce(other.is_gone, false) as is_of_gone_line,
+        case
+            when is_now and reason_now is null and not (was and reason_before is null) then 'entered'
+            when was and reason_before is null and not (is_now and reason_now is null) then 'left'
+            when not was then 'refused'
+            when not is_now then 'dropped'
+            when category_before <> category_now or coalesce(reason_before, '') <> coalesce(reason_now, '') then 'changed'
+        end as change,
+    from row_change
+    left join line as own
+        on
+            row_change.from_run_id = own.from_run_id
+            and row_change.to_run_id = own.to_run_id
+            and row_change.evidence_id = own.evidence_id
+    left join line as other
+        on
+            row_change.from_run_id = other.from_run_id
+            and row_change.to_run_id = other.to_run_id
+            and row_change.other_evidence_id = other.evidence_id
+)
+
+select
+    named.from_run_id,
+    named.to_run_id,
+    named.dataset,
+    named.change,
+    case
+        when named.is_of_new_line and not named.was then 'line_new'
+        when named.is_of_gone_line and not named.is_now then 'line_gone'
+        when altered.by_setting and altered.by_code then 'setting_or_code'
+        when altered.by_setting then 'setting'
+        when altered.by_code then 'code'
+        else 'other_lines'
+    end as cause,
+    sha256(concat_ws(chr(31), named.dataset, named.evidence_id, named.other_evidence_id)) as id,
+    named.source_path,
+    named.line_number,
+    named.category_before,
+    named.category_now,
+    named.reason_before,
+    named.reason_now,
+from named
+inner join altered
+    on
+        named.from_run_id = altered.from_run_id
+        and named.to_run_id = altered.to_run_id
+        and altered.stage = 'export-' || named.dataset
+where named.change is not null

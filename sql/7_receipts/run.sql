@@ -1,0 +1,26 @@
+-- One row per run, failed ones too, as its summary tells it. seq counts the runs of this root; summary_sha256 is the hash of its
+-- summary.json, previous that of the run before it.
+with document as (
+    select
+        sha256(json) as summary_sha256,
+        json_transform(
+            json,
+            '{
+                "run_id": "VARCHAR", "seq": "BIGINT", "previous": "VARCHAR", "started_at": "VARCHAR",
+                "published": "BOOLEAN", "overall_passed": "BOOLEAN", "run_hash": "VARCHAR"
+            }'
+        ) as summary,
+    from raw.document
+    where ends_with(path, '/summary.json')
+)
+
+select
+    summary.run_id as run_id,
+    summary.seq as seq,
+    summary.previous as previous,
+    rtrim(summary.started_at, 'Z')::timestamp as started_at,
+    summary.published as published,
+    summary.overall_passed as overall_passed,
+    summary.run_hash as run_hash,
+    summary_sha256,
+from document
