@@ -1,4 +1,4 @@
-"""What a dataset is to the code: its name, its files, its contracts, and what the re-read of its files needs to know."""
+"""What a dataset is to the code: its name, its files, its contract, and what the re-read of its files needs to know."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A dataset, as ``policy.dataset`` names it too, with the contracts of the rows that ship and of those that are refused.
+    """A dataset, as ``policy.dataset`` names it too, with the contract of the rows that ship.
 
     ``stem`` is the path of its files under exports/, without their endings. A row is made from one record or from a pair.
     ``carries`` names the columns that hold a column of ``evidence.record`` as it stands there. A record of a category
@@ -20,7 +20,6 @@ class Dataset:
     name: str
     stem: str
     contract: "type[pa.DataFrameModel]"
-    quarantine: "type[pa.DataFrameModel]"
     grain: Literal["record", "pair"] = "record"
     carries: Mapping[str, str] = field(default_factory=dict)
     never: frozenset[str] = frozenset({"rejected", "needs_human_review"})

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 from pandera.errors import SchemaErrors
 
-from etl.checks import columns_of
+from etl.checks import columns_of, quarantine_of
 from etl.datasets import Dataset
 from etl.errors import ContractError
 from etl.files import DatasetWriter, Written, fixed_batches, utc
@@ -55,7 +55,7 @@ def export(run: Run, dataset: Dataset) -> Proof:
             dataset,
             REFUSED,
             dataset.quarantine_stem,
-            dataset.quarantine,
+            quarantine_of(dataset),
             REFUSED_PER_SORT,
             {"dataset": dataset.quarantine_stem, **metadata},
         ),

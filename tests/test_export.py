@@ -15,7 +15,7 @@ import pytest
 from conftest import etl, evidence_line, jsonl, write_evidence
 
 from etl import export, files
-from etl.checks import DATASETS, columns_of
+from etl.checks import DATASETS, columns_of, quarantine_of
 from etl.checks.quarantine import REASON
 from etl.files import ROWS_PER_GROUP, fixed_batches
 from etl.pipeline import STAGES
@@ -97,7 +97,7 @@ def test_an_empty_dataset_has_its_full_schema(exported: Path, empty: Path, stem:
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_columns_and_types(exported: Path, dataset: Any, warehouse: Warehouse) -> None:
     """SQL, schema and file have the same columns in the same order; no floats, no null type, times in UTC."""
-    for stem, contract in ((dataset.stem, dataset.contract), (dataset.quarantine_stem, dataset.quarantine)):
+    for stem, contract in ((dataset.stem, dataset.contract), (dataset.quarantine_stem, quarantine_of(dataset))):
         schema = pq.read_schema((exported / "exports" / stem).with_suffix(".parquet"))
         assert schema.names == columns_of(contract)
         assert set(schema.names) <= set(warehouse.columns(dataset.relation))

@@ -15,7 +15,6 @@ DATASETS = (
         "rag",
         "rag/playbooks",
         rag.Rag,
-        quarantine.RecordQuarantine,
         carries={"content": "response", "source_run_id": "run_id"},
         never=frozenset({"rejected"}),
     ),
@@ -23,17 +22,15 @@ DATASETS = (
         "sft",
         "sft/instruction_response",
         sft.Sft,
-        quarantine.RecordQuarantine,
         carries={"instruction": "prompt", "response": "response", "source_run_id": "run_id"},
     ),
-    Dataset(
-        "preference",
-        "preference/chosen_rejected",
-        preference.Preference,
-        quarantine.PairQuarantine,
-        grain="pair",
-    ),
+    Dataset("preference", "preference/chosen_rejected", preference.Preference, grain="pair"),
 )
+
+
+def quarantine_of(dataset: Dataset) -> type[pa.DataFrameModel]:
+    """Return the contract of the rows that a dataset refuses."""
+    return quarantine.RecordQuarantine if dataset.grain == "record" else quarantine.PairQuarantine
 
 
 def columns_of(contract: type[pa.DataFrameModel]) -> list[str]:
