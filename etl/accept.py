@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from etl.answers import Acceptance, Gate
 from etl.chain import check_chain
-from etl.checks import DATASETS
+from etl.datasets import DATASETS
 from etl.documents import DriftReport, FileEntry, RunSummary, StageReceipt
 from etl.drift import drift_of
 from etl.history import load_history

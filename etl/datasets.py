@@ -1,25 +1,22 @@
-"""What a dataset is to the code: its name, its files, its contract, and what the re-read of its files needs to know."""
+"""What a dataset is to the code: its name, its files, and what the re-read of its files needs to know."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    import pandera.polars as pa
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A dataset, as ``policy.dataset`` names it too, with the contract of the rows that ship.
+    """A dataset, as ``policy.dataset`` names it too; ``etl.checks`` has the contract of its rows.
 
     ``stem`` is the path of its files under exports/, without their endings. A row is made from one record or from a pair.
     ``carries`` names the columns that hold a column of ``evidence.record`` as it stands there. A record of a category
-    in ``never`` must not be found in its files, whatever the views and the contract let through.
+    in ``never`` must not be found in its files, whatever the views and the contract let through: the third layer of the
+    firewall.
     """
 
     name: str
     stem: str
-    contract: "type[pa.DataFrameModel]"
     grain: Literal["record", "pair"] = "record"
     carries: Mapping[str, str] = field(default_factory=dict)
     never: frozenset[str] = frozenset({"rejected", "needs_human_review"})
@@ -58,3 +55,20 @@ class Dataset:
     def quarantine_stem(self) -> str:
         """The stem of the files that hold its refused rows."""
         return f"quarantine/{self.name}"
+
+
+#: The datasets in the order of policy.dataset.
+DATASETS = (
+    Dataset(
+        "rag",
+        "rag/playbooks",
+        carries={"content": "response", "source_run_id": "run_id"},
+        never=frozenset({"rejected"}),
+    ),
+    Dataset(
+        "sft",
+        "sft/instruction_response",
+        carries={"instruction": "prompt", "response": "response", "source_run_id": "run_id"},
+    ),
+    Dataset("preference", "preference/chosen_rejected", grain="pair"),
+)

@@ -1,6 +1,6 @@
 """The export stages: one relation becomes a dataset and its quarantine, validated batch by batch as it is written."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
 from math import ceil
 from typing import NamedTuple
@@ -10,14 +10,14 @@ import polars as pl
 import pyarrow as pa
 from pandera.errors import SchemaErrors
 
-from etl.checks import columns_of, quarantine_of
+from etl.checks import columns_of, contract_of, quarantine_of
 from etl.datasets import Dataset
 from etl.errors import ContractError
-from etl.files import DatasetWriter, Written, fixed_batches, utc
 from etl.firewall import audit
 from etl.lineage import Lineage, settings_hash
-from etl.run import Run
+from etl.run import Proof, Run
 from etl.threads import Behind, ahead, at_once
+from etl.writer import DatasetWriter, Written, fixed_batches, utc
 
 #: The version of the datasets' columns, written into every Parquet file.
 SCHEMA_VERSION = "1"
@@ -34,9 +34,6 @@ REFUSED_PER_SORT = 1_000_000
 #: Tables that are validated at once: half of what a table takes is the validation's own, however few its rows.
 TABLES_PER_CHECK = 4
 
-#: Makes durable what was written, reads it back, and audits it. Raises FirewallError or AuditError where the bytes are wrong.
-Proof = Callable[[], object]
-
 
 def export(run: Run, dataset: Dataset) -> Proof:
     """Write a dataset and its quarantine, both at once, and return what reads them back.
@@ -49,7 +46,12 @@ def export(run: Run, dataset: Dataset) -> Proof:
     metadata = {"schema_version": SCHEMA_VERSION, "settings_hash": settings_hash(run.settings, settings)}
     halves = (
         _Half(
-            dataset, dataset.ships, dataset.stem, dataset.contract, ROWS_PER_SORT, {"dataset": dataset.name, **metadata}
+            dataset,
+            dataset.ships,
+            dataset.stem,
+            contract_of(dataset),
+            ROWS_PER_SORT,
+            {"dataset": dataset.name, **metadata},
         ),
         _Half(
             dataset,

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from etl.datasets import Dataset
 from etl.errors import AuditError, FirewallError
-from etl.files import ROWS_PER_GROUP, Written, digest_of, fixed_batches
 from etl.run import Run
 from etl.threads import ahead, in_order
+from etl.writer import ROWS_PER_GROUP, Written, digest_of, fixed_batches
 
 #: JSON is parsed so many bytes at a time, and to the end of the row: what fits the caches is parsed in half the time.
 PARSED_BYTES = 1 << 20

@@ -1,15 +1,15 @@
-"""The stages in their order, and the loop over them. Who watches is handed in: no stage reports about itself."""
+"""The stages in their order, and the loop over them. Who watches is handed in: no stage reports about itself.
+
+What a stage works with is imported when it runs: a run in which nothing changed needs none of it.
+"""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 
-from etl.checks import DATASETS
-from etl.collect import collect
-from etl.datasets import Dataset
-from etl.export import Proof, export
+from etl.datasets import DATASETS, Dataset
 from etl.memory import ROOM_FOR_TWO, process_limit
-from etl.run import Run
+from etl.run import Proof, Run
 from etl.threads import Behind
 
 
@@ -55,6 +55,12 @@ SCORED = (
 )
 
 
+def _collect(run: Run) -> None:
+    from etl.collect import collect
+
+    collect(run)
+
+
 def score(run: Run) -> None:
     """Compute every record's category and defects once; the later stages read the result under the views' own names."""
     run.progress("score", 0, 2)
@@ -83,6 +89,8 @@ def _exporting(dataset: Dataset) -> Stage:
     """Return the stage that exports a dataset."""
 
     def body(run: Run) -> Proof:
+        from etl.export import export
+
         run = _with_scores(run)
         if dataset.grain == "pair":
             _compute_pairs(run)
@@ -93,7 +101,7 @@ def _exporting(dataset: Dataset) -> Stage:
 
 
 STAGES = (
-    Stage("collect", collect, writes=("evidence.record",), uses=("evidence.file",), counts="receipts.evidence_count"),
+    Stage("collect", _collect, writes=("evidence.record",), uses=("evidence.file",), counts="receipts.evidence_count"),
     Stage("score", score, ("evidence.record",), writes=("scored.run",), counts="receipts.score_count"),
     *map(_exporting, DATASETS),
 )

@@ -12,6 +12,9 @@ from etl.settings import Settings
 from etl.views import Sql
 from etl.warehouse import Warehouse
 
+#: Makes durable what a stage wrote, reads it back, and audits it. Raises FirewallError or AuditError where the bytes are wrong.
+Proof = Callable[[], object]
+
 #: Called with the name of what goes on, how much of it is done, and how much there is (bytes or rows).
 Progress = Callable[[str, int, int], None]
 

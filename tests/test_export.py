@@ -15,13 +15,14 @@ import pytest
 from conftest import etl, evidence_line, jsonl, write_evidence
 
 from etl import export, files
-from etl.checks import DATASETS, columns_of, quarantine_of
+from etl.checks import columns_of, contract_of, quarantine_of
 from etl.checks.quarantine import REASON
-from etl.files import ROWS_PER_GROUP, fixed_batches
+from etl.datasets import DATASETS
 from etl.pipeline import STAGES
 from etl.row_history import TABLE
 from etl.views import Sql
 from etl.warehouse import Warehouse
+from etl.writer import ROWS_PER_GROUP, fixed_batches
 
 STEMS = [stem for dataset in DATASETS for stem in (dataset.stem, dataset.quarantine_stem)]
 
@@ -97,7 +98,7 @@ def test_an_empty_dataset_has_its_full_schema(exported: Path, empty: Path, stem:
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_columns_and_types(exported: Path, dataset: Any, warehouse: Warehouse) -> None:
     """SQL, schema and file have the same columns in the same order; no floats, no null type, times in UTC."""
-    for stem, contract in ((dataset.stem, dataset.contract), (dataset.quarantine_stem, quarantine_of(dataset))):
+    for stem, contract in ((dataset.stem, contract_of(dataset)), (dataset.quarantine_stem, quarantine_of(dataset))):
         schema = pq.read_schema((exported / "exports" / stem).with_suffix(".parquet"))
         assert schema.names == columns_of(contract)
         assert set(schema.names) <= set(warehouse.columns(dataset.relation))
@@ -105,8 +106,8 @@ def test_columns_and_types(exported: Path, dataset: Any, warehouse: Warehouse) -
             assert not pa.types.is_floating(field.type)
             assert not pa.types.is_null(field.type)
             assert not pa.types.is_timestamp(field.type) or field.type == pa.timestamp("us", tz="UTC")
-    own = [name for name in warehouse.columns(dataset.relation) if name in columns_of(dataset.contract)]
-    assert own == columns_of(dataset.contract)
+    own = [name for name in warehouse.columns(dataset.relation) if name in columns_of(contract_of(dataset))]
+    assert own == columns_of(contract_of(dataset))
 
 
 def test_metadata_names_dataset_version_and_settings(exported: Path) -> None:

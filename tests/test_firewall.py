@@ -10,15 +10,16 @@ from conftest import etl as command
 from conftest import evidence_line, jsonl, write_evidence
 
 from etl import export
-from etl.checks import DATASETS
+from etl.checks import contract_of
+from etl.datasets import DATASETS
 from etl.errors import AuditError, ContractError, FirewallError
-from etl.files import Written
 from etl.pipeline import STAGES, run_all
 from etl.project import Project
 from etl.run import Run
 from etl.settings import Settings
 from etl.views import Sql
 from etl.warehouse import Warehouse
+from etl.writer import Written
 
 #: One record of each category, a clean pair, and a pair of one run (a self-pair).
 EVIDENCE = [
@@ -213,5 +214,5 @@ def test_categories_that_are_never_admitted_stand_in_each_layer(warehouse: Wareh
     assert never == {dataset.name: set(dataset.never) for dataset in DATASETS if dataset.grain == "record"}
     every = {"accepted", "partially_accepted", "rejected", "needs_human_review"}
     for dataset, column in ((DATASETS[0], "source_category"), (DATASETS[1], "quality_score")):
-        allowed = dataset.contract.to_schema().columns[column].checks[0].statistics["allowed_values"]
+        allowed = contract_of(dataset).to_schema().columns[column].checks[0].statistics["allowed_values"]
         assert every - set(allowed) == never[dataset.name]

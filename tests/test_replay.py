@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import Line, etl, evidence_line, write_evidence
 
-from etl.files import DatasetWriter
+from etl.writer import DatasetWriter
 
 LINES: list[Line] = [
     evidence_line("a", verdict="accept", run_id="1", response="Good.", cited_paths=["known.py"]),

@@ -9,23 +9,17 @@ import pandera.polars as pa
 from etl.checks import preference, quarantine, rag, sft
 from etl.datasets import Dataset
 
-#: The datasets in the order of policy.dataset.
-DATASETS = (
-    Dataset(
-        "rag",
-        "rag/playbooks",
-        rag.Rag,
-        carries={"content": "response", "source_run_id": "run_id"},
-        never=frozenset({"rejected"}),
-    ),
-    Dataset(
-        "sft",
-        "sft/instruction_response",
-        sft.Sft,
-        carries={"instruction": "prompt", "response": "response", "source_run_id": "run_id"},
-    ),
-    Dataset("preference", "preference/chosen_rejected", preference.Preference, grain="pair"),
-)
+#: The contract of each dataset's rows, by its name.
+CONTRACTS: dict[str, type[pa.DataFrameModel]] = {
+    "rag": rag.Rag,
+    "sft": sft.Sft,
+    "preference": preference.Preference,
+}
+
+
+def contract_of(dataset: Dataset) -> type[pa.DataFrameModel]:
+    """Return the contract of the rows that a dataset ships."""
+    return CONTRACTS[dataset.name]
 
 
 def quarantine_of(dataset: Dataset) -> type[pa.DataFrameModel]:

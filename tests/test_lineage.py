@@ -1,0 +1,133 @@
+"""Which settings concern a stage, and what is never known to be unchanged: found in the SQL, not in a list."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+from etl.lineage import Lineage, settings_hash
+from etl.pipeline import STAGES, Stage
+from etl.settings import NOT_READ_BY_STAGES, Settings
+from etl.views import Sql
+from etl.warehouse import Warehouse
+
+#: Settings that reading evidence depends on; and any that nobody has said anything about.
+EVERYWHERE = frozenset(Settings.model_fields) - NOT_READ_BY_STAGES
+
+SCORES = {"accept_at", "partial_at", "grounded_accept_at", "grounded_partial_at"}
+
+#: Views that name settings: in any step or subquery, by views that they read, or by a macro.
+NAMING = {
+    "select 1 as one": set(),
+    "select setting.accept_at from policy.setting as setting": {"accept_at"},
+    "select accept_at, partial_at from policy.setting": {"accept_at", "partial_at"},
+    "with step as (select history_runs from (select 1 as history_runs)) select * from step": set(),
+    "with step as (select accept_at from policy.setting) select * from step": {"accept_at"},
+    "select verdict.* from policy.verdict as verdict, policy.setting as s where s.partial_at > 0": {"partial_at"},
+    "from policy.known_path": {"known_paths_sha256"},
+    "select category from scored.run": SCORES,
+    "from policy.verdict where exists (select 1 from policy.setting where include_review)": {"include_review"},
+    "select mine.limit_now() as now": {"accept_at"},
+}
+
+#: Views that may read any setting: by a star, a whole row, a choice of columns at run time, or without naming one.
+OF_ANY = [
+    "select * from policy.setting",
+    "from policy.setting",
+    "select s.* from policy.verdict cross join policy.setting as s",
+    "select setting from policy.setting",
+    "select columns(lambda name: name like 'accept%') from policy.setting",
+    "select count(*) as settings from policy.setting",
+    "select value from (unpivot policy.setting on accept_at, partial_at into name name value value)",
+    "with step as (select * from policy.setting) select accept_at from step",
+]
+
+#: Views, and what each reads that is not known to be unchanged; in place of what has no name, who reads it.
+UNPROVABLE = {
+    "select category from scored.run": [],
+    "select path from policy.known_path": [],
+    "select run_id from receipts.run": ["receipts.run"],
+    "from receipts.row_history": ["receipts.row_history"],
+    "select run_id from policy.baseline": ["policy.baseline"],
+    "select * from query_table('evidence.record')": None,
+    "from duckdb_settings()": None,
+}
+
+MACRO = """
+create schema if not exists mine;
+create macro mine.limit_now() as (select accept_at from policy.setting);
+"""
+
+BODIES = [*NAMING, *OF_ANY, *UNPROVABLE]
+
+
+def name_of(body: str) -> str:
+    """Return the name of a view of one's own."""
+    return f"mine.view_{BODIES.index(body)}"
+
+
+@pytest.fixture(scope="module")
+def lineage() -> Lineage:
+    """Give the lineage of the product's SQL with all these views."""
+    sql = Sql.of(Path("/nonexistent"))
+    views = {f"sql/9_mine/view_{BODIES.index(body)}.sql": f"-- One of mine.\n{body}\n" for body in BODIES}
+    warehouse = Warehouse.create(Sql(sql.files | views | {"sql/macros.sql": sql["macros"] + MACRO}), Settings())
+    found = Lineage.of(warehouse)
+    warehouse.close()
+    return found
+
+
+@pytest.mark.parametrize(("body", "settings"), NAMING.items())
+def test_a_view_is_concerned_by_the_settings_that_it_names(lineage: Lineage, body: str, settings: set[str]) -> None:
+    """Those that it names itself, in any step or subquery, and those that the views and macros that it uses name."""
+    assert set(lineage.settings_of([name_of(body)], None)) - EVERYWHERE == settings
+
+
+@pytest.mark.parametrize("body", OF_ANY)
+def test_a_view_that_may_read_any_setting_is_concerned_by_all(lineage: Lineage, body: str) -> None:
+    """Whatever it reads, it is not missed."""
+    assert set(lineage.settings_of([name_of(body)], None)) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(("body", "relations"), UNPROVABLE.items())
+def test_what_is_not_known_to_be_unchanged(lineage: Lineage, body: str, relations: list[str] | None) -> None:
+    """What follows from the evidence and the settings can be reused; what runs leave behind, or what nobody knows, cannot."""
+    assert lineage.unprovable([name_of(body)]) == ([name_of(body)] if relations is None else relations)
+
+
+def settings_of(lineage: Lineage, stage: Stage) -> frozenset[str]:
+    """Return the settings that concern a stage."""
+    return lineage.settings_of(stage.relations, stage.dataset.name if stage.dataset else None)
+
+
+def test_an_opt_in_concerns_its_dataset_alone(lineage: Lineage) -> None:
+    """The switches of policy.admission stand in its rows: each concerns the dataset whose row names it."""
+    both = {"include_review", "include_partial"}
+    switches = {stage.dataset.name: both & settings_of(lineage, stage) for stage in STAGES if stage.dataset}
+    assert switches == {"rag": {"include_review"}, "sft": {"include_partial"}, "preference": set()}
+
+
+def test_no_stage_is_concerned_by_what_cannot_change_it(lineage: Lineage) -> None:
+    """Threads, memory, history and drift change no output byte, so that no stage is stale for them."""
+    of_drift = {name for name in Settings.model_fields if name.startswith("drift_")}
+    for stage in STAGES:
+        assert not (of_drift | {"threads", "memory_limit", "history_runs"}) & settings_of(lineage, stage)
+
+
+def test_the_hash_is_over_the_named_settings() -> None:
+    """Another value of a named setting is another hash; of any other setting it is not."""
+    names = {"accept_at", "max_depth"}
+    base = settings_hash(Settings(), names)
+    assert settings_hash(Settings(partial_at=0.6), names) == base
+    assert settings_hash(Settings(accept_at=0.7), names) != base != settings_hash(Settings(max_depth=3), names)
+
+
+def test_no_stage_reads_a_setting_that_views_alone_read() -> None:
+    """What a stage's Python reads concerns every stage; settings that are said to be read by views alone are read by none."""
+    read_elsewhere = {"threads", "memory_limit"}  # how fast it runs, not what comes of it
+    stages = ("collect", "mapping", "shelf", "reading", "lines", "export", "writer", "firewall", "pipeline", "evidence")
+    for module in (*stages, *(f"checks/{file.stem}" for file in (REPOSITORY / "etl/checks").glob("*.py"))):
+        tree = ast.parse((REPOSITORY / "etl" / f"{module}.py").read_text(encoding="utf-8"))
+        attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not attributes & (NOT_READ_BY_STAGES - read_elsewhere), module
