@@ -46,7 +46,9 @@ def verify(
     """
     is_there = run_id is not None and run_id in {folder.name for folder in project.reports.glob("*/")}
     # a run whose documents are damaged may be unknown, and yet be there
-    wanted = str(run_id) if is_there else require_run(history, run_id or newest(history, published=True))
+    wanted = (
+        str(run_id) if is_there else require_run(history, newest(history, published=True) if run_id is None else run_id)
+    )
     folder = project.reports / wanted
     try:
         summary, receipts = read_documents(folder)

@@ -75,13 +75,13 @@ def test_a_firewall_without_its_other_layers_is_seen(monkeypatch: pytest.MonkeyP
 @pytest.mark.slow
 def test_unbalanced_books_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record too many in a receipt stops the run, and with it every gate that builds on it."""
-    one = Warehouse.dicts
+    execute = Warehouse.execute
     monkeypatch.setattr(
         Warehouse,
-        "dicts",
+        "execute",
         lambda self, statement, values=(): [
-            row | {"rejected": row["rejected"] + 1} if "receipts.stage_count where" in statement else row
-            for row in one(self, statement, values)
+            (*row[:-1], row[-1] + 1) if "receipts.score_count where" in statement and row[0] == "rejected" else row
+            for row in execute(self, statement, values)
         ],
     )
     assert gates()["a run counts what the fixture's author counted"][1].startswith("The books do not balance")

@@ -102,7 +102,7 @@ def test_a_setting(run: Root, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_code(run: Root, tmp_path: Path) -> None:
-    """What another view decides is put down to the code; the first overlay makes every setting count, so to either."""
+    """What another view decides is put down to the code."""
     overlay = tmp_path / "sql" / "1_policy"
     overlay.mkdir(parents=True)
     words = (
@@ -113,7 +113,7 @@ def test_code(run: Root, tmp_path: Path) -> None:
     second = run(LINES)
     (overlay / "verdict.sql").write_text(words.format("rejected"), encoding="utf-8")
     third = run(LINES)
-    assert counts(tmp_path, first, second)["rag", "left", "setting_or_code"] == 1
+    assert counts(tmp_path, first, second)["rag", "left", "code"] == 1
     assert counts(tmp_path, second, third)["sft", "left", "code"] == 1
     assert etl("diff", second, third, "--root", tmp_path, "--json").json["same_code"] is False
 
@@ -147,12 +147,12 @@ def test_relation_in_a_plain_shell(run: Root, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_states_cost_only_what_changes(run: Root, tmp_path: Path) -> None:
-    """Runs over the same evidence keep one state per record; a setting there and back adds what it changed."""
+    """Runs over the same evidence keep one state per row of a dataset; a setting there and back adds what it changed."""
     for flags in ((), ("--force",), ("--include-partial",), ()):
         run(LINES, *flags)
-    query = "select evidence_id, first_seq, last_seq from receipts.record_state"
+    query = "select dataset, first_seq, last_seq from receipts.row_history"
     states = etl("sql", query, "--root", tmp_path, "--json").json
-    assert len(states) == len(LINES) + 2
+    assert Counter(row["dataset"] for row in states) == {"rag": len(LINES), "sft": len(LINES) + 2, "preference": 1}
     assert sorted((row["first_seq"], row["last_seq"]) for row in states if row["last_seq"] or row["first_seq"] > 1) == [
         (1, 2), (3, 3), (4, None),
     ]  # fmt: skip
@@ -164,7 +164,7 @@ def test_old_runs_are_forgotten(run: Root, tmp_path: Path) -> None:
     few = ("--set", "history_runs=2")
     first = run(LINES, *few)
     second, third = run(LINES[1:], *few), run(LINES[2:], *few)
-    states = etl("sql", "select min(last_seq) as oldest from receipts.record_state", "--root", tmp_path, "--json").json
+    states = etl("sql", "select min(last_seq) as oldest from receipts.row_history", "--root", tmp_path, "--json").json
     assert states == [{"oldest": 2}]
     assert etl("diff", second, third, "--root", tmp_path, *few).exit_code == 0
     refused = etl("diff", first, third, "--root", tmp_path, *few)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from conftest import Result, etl, evidence_line, insert_runs, set_settings, write_evidence
 
@@ -312,21 +311,24 @@ def test_a_new_and_a_vanished_source_are_named(tmp_path: Path) -> None:
 def test_new_and_vanished_columns_warn(run: Callable[..., Result], tmp_path: Path) -> None:
     """A column of an exported file that comes, goes or changes its type is named with its type."""
     run(verdicts(accept=10))
-    with duckdb.connect(str(tmp_path / "warehouse" / "etl.duckdb")) as warehouse:
-        warehouse.execute(
-            "update receipts.file_column set field = 'model: int64' "
-            "where path = 'exports/sft/instruction_response.parquet' and field like 'model:%'"
-        )
     receipt = json.loads((newest_folder(tmp_path) / "export-sft.json").read_text(encoding="utf-8"))
     columns = {entry["path"]: entry["columns"] for entry in receipt["outputs"]["files"]}
     assert columns["exports/sft/instruction_response.jsonl"] is None
-    assert "model: string" in columns["exports/sft/instruction_response.parquet"]
+    named = columns["exports/sft/instruction_response.parquet"]
+    named[named.index("model: string")] = "model: int64"
+    rewrite_receipt(tmp_path, receipt)
     report = run(verdicts(accept=10)).json
     assert report["severity"] == "warn"
     assert report["flags"] == [
         "export-sft: exports/sft/instruction_response.parquet has a new column, model: string.",
         "export-sft: exports/sft/instruction_response.parquet no longer has the column model: int64.",
     ]
+
+
+def rewrite_receipt(root: Path, receipt: dict[str, Any]) -> None:
+    """Put a receipt of export-sft in place of the newest run's, and forget what is known of it otherwise."""
+    (newest_folder(root) / "export-sft.json").write_text(json.dumps(receipt), encoding="utf-8")
+    (root / "warehouse" / ".etl" / "receipts.arrow").unlink()
 
 
 def newest_folder(root: Path) -> Path:
@@ -465,11 +467,9 @@ def test_sparkline() -> None:
 
 def tamper_with_history(root: Path) -> None:
     """Make the receipts of the newest run say that export-sft wrote other bytes from the same inputs."""
-    newest = max(folder for folder in (root / "reports/distillation").iterdir() if folder.is_dir())
-    receipt = json.loads((newest / "export-sft.json").read_bytes())
+    receipt = json.loads((newest_folder(root) / "export-sft.json").read_bytes())
     receipt["outputs"]["hash"] = "0" * 64
-    (newest / "export-sft.json").write_text(json.dumps(receipt))
-    (root / "warehouse/.etl/receipts.arrow").unlink()
+    rewrite_receipt(root, receipt)
 
 
 def test_injected_non_determinism_alerts(run: Callable[..., Result], tmp_path: Path) -> None:

@@ -320,12 +320,12 @@ def test_the_independent_verifier_as_a_program(tree: Tree) -> None:
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a root whose second run reused all that the first had made."""
+    """Give a root whose second run made one dataset anew and reused all else that the first had made."""
     root = tmp_path_factory.mktemp("two")
     lines = [evidence_line("a", verdict="accept"), evidence_line("b", verdict="reject")]
     write_evidence(root / "evidence", {"evidence.jsonl": lines})
     assert etl("run-all", "--root", root).exit_code == 0
-    assert etl("run-all", "--root", root).exit_code == 0
+    assert etl("run", "export-rag", "--force", "--root", root).exit_code == 0
     return root
 
 
@@ -375,7 +375,7 @@ def test_a_tail_cut_together_with_head_is_seen_by_the_warehouse_or_a_pinned_head
 
 
 def test_a_failed_run_cut_together_with_head_is_seen_by_a_pinned_head_alone(two_runs: Path, tmp_path: Path) -> None:
-    """The warehouse learns of a failed run only from the next that publishes: until then nothing but a pin can miss it."""
+    """The warehouse learns of a failed run only from the next that builds one: until then nothing but a pin can miss it."""
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
     add_bad_line(root)
     assert etl("run-all", "--fail-fast", "--root", root).exit_code == 1
