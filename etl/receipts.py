@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
@@ -18,11 +19,12 @@ from etl.documents import CountsByReason, FileEntry, Records, Side, StageReceipt
 from etl.errors import BooksError, StageError
 from etl.history import path_of, take_in
 from etl.ledger import Draft, RunHeader, timestamp_of
+from etl.lineage import Lineage
 from etl.pipeline import KEY, Observer, Stage
 from etl.run import Clock, Run
 from etl.signals import stop_if_told
 from etl.threads import at_once
-from etl.views import Sql
+from etl.views import Sql, View
 from etl.warehouse import Warehouse
 
 #: What is hashed of a relation, and in which order: the columns that make a row what it is.
@@ -108,7 +110,16 @@ class Recorder:
 
     def _keep(self, receipt: StageReceipt) -> None:
         self.receipts[receipt.stage] = receipt
-        take_in(self.history, self.sql.kept, {path_of(receipt): receipt.to_json()})
+        self._take_in(receipt)
+
+    @cached_property
+    def _of_books(self) -> list[View]:
+        """The relations that tell whether the books balance; the others wait until the run's documents are composed."""
+        above = Lineage.of(self.history).above(["receipts.unbalanced"])
+        return [view for view in self.sql.kept if view.qualified in above]
+
+    def _take_in(self, *receipts: StageReceipt) -> None:
+        take_in(self.history, self._of_books, {path_of(receipt): receipt.to_json() for receipt in receipts})
 
     def _reused(self, made: StageReceipt) -> StageReceipt:
         carried = {

@@ -1,5 +1,6 @@
 """What the tests share: a root to run in, evidence to run on, and views over given rows."""
 
+import gc
 import json
 import os
 import signal
@@ -215,3 +216,8 @@ def insert_runs(warehouse: Warehouse, runs: Sequence[tuple[int, Sequence[int]]])
         if columns:
             with warehouse.lent("given", pa.table({name: list(values) for name, values in columns.items()})):
                 warehouse.execute(f"insert into receipts.{table} by name select *, {constants[table]} from given")
+
+
+def pytest_unconfigure() -> None:
+    """Let go of what hypothesis has the garbage collector call: it would keep modules alive, and nanobind would list them."""
+    gc.callbacks[:] = [callback for callback in gc.callbacks if not callback.__module__.startswith("hypothesis")]

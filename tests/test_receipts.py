@@ -9,12 +9,15 @@ from conftest import SAMPLE, etl, evidence_line, write_evidence
 
 from etl.documents import DriftReport, FileEntry, RunSummary, StageReceipt, aggregate_hash
 from etl.errors import BooksError
+from etl.history import texts_of
 from etl.pipeline import STAGES, run_all
 from etl.project import Project
 from etl.run import Run
 from etl.settings import Settings
+from etl.stamps import RECEIPTS, read_stamps, stamp_of, write_stamps
 from etl.views import Sql
 from etl.warehouse import Warehouse
+from etl.warehouse.published import PublishedWarehouse
 
 EVIDENCE = [
     evidence_line("a", verdict="accept", run_id="1"),
@@ -234,3 +237,43 @@ def test_aggregate_hash_tells_paths_and_contents_apart() -> None:
     for text in ("a", one, "b", other):
         by_hand.update(len(text).to_bytes(8, "big") + text.encode())
     assert base == by_hand.hexdigest()
+
+
+def test_kept_rows_equal_their_definitions(tmp_path: Path, sql: Sql) -> None:
+    """What the warehouse keeps of documents is what the files of sql/7_receipts say of their texts, of all runs at once."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": [*EVIDENCE, "not json"]})
+    for flags in ([], ["--fail-fast", "--force"], [], ["--include-partial"]):  # whole, failed, unchanged, in part
+        etl("run-all", "--root", tmp_path, *flags)
+    folders = [path for path in (tmp_path / "reports/distillation").iterdir() if path.is_dir()]
+    definitions = Warehouse.create(sql, Settings())
+    for folder in folders:
+        for path, text in texts_of(folder).items():
+            definitions.execute("insert into raw.document values (?, ?)", [path, text])
+    with PublishedWarehouse.open(tmp_path / "warehouse" / "etl.duckdb") as published:
+        for view in sql.kept:
+            kept = published.execute(f"from {view.qualified} order by all")
+            assert kept == definitions.execute(f"from (\n{view.body}\n) order by all"), view.qualified
+            assert {row[0] for row in kept} <= {folder.name for folder in folders}
+        assert published.one("select count(*) from receipts.run") == len(folders) == 4
+    definitions.close()
+
+
+@pytest.mark.parametrize("spoil", ["gone", "empty", "cut", "other SQL"])
+def test_rows_that_lie_at_hand_are_only_a_shortcut(tmp_path: Path, spoil: str) -> None:
+    """Without the file of known rows, or with one that cannot be used, the documents say the same."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    for flags in ([], ["--include-partial"]):
+        etl("run-all", "--root", tmp_path, *flags)
+    before = etl("drift", "--root", tmp_path, "--history", "--json").json
+    project = Project.at(tmp_path)
+    file = project.known_receipts
+    content = {"empty": b"", "cut": file.read_bytes()[:2000], "other SQL": file.read_bytes()}
+    if spoil == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(content[spoil])
+        if spoil == "other SQL":
+            (tmp_path / "sql" / "9_mine").mkdir(parents=True)
+            (tmp_path / "sql" / "9_mine" / "view.sql").write_text("-- Mine.\nselect 1 as one\n", encoding="utf-8")
+        write_stamps(project.published_stamps, read_stamps(project.published_stamps) | {RECEIPTS: stamp_of(file)})
+    assert etl("drift", "--root", tmp_path, "--history", "--json").json == before != []
