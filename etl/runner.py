@@ -179,7 +179,7 @@ class _Build:
             write_known_rows(history, sql, build / "receipts.arrow")
         write(dossier, build / "reports", history)
         stamps = {file.source_path: file.stamp for file in self.evidence if file.stamp}
-        if stamps != read_stamps(self.request.project.evidence_stamps):
+        if warehouse or stamps != read_stamps(self.request.project.evidence_stamps):
             write_stamps(build / "evidence.json", stamps)
         self.workshop.prepare()
         return dossier

@@ -297,7 +297,7 @@ def test_a_failing_call_leaves_one_version_whole(publication: Publication, tmp_p
 def test_a_failed_fsync_is_never_tried_again(root: Path, which: int) -> None:
     """A file whose fsync failed is not synced a second time, which would pass though its bytes are lost: the run ends."""
     before = version(root)
-    run = traced(root, "etl.files:Written.sync", f"fsync:error=EIO:when={which}")
+    run = traced(root, "etl.writer:Written.sync", f"fsync:error=EIO:when={which}")
     synced = [call.text for call in run.calls if call.name in {"fsync", "fdatasync"} and "build/exports/" in call.text]
     assert len(synced) == which
     assert synced[-1].endswith("(INJECTED)")
@@ -310,7 +310,7 @@ def test_a_failed_fsync_is_never_tried_again(root: Path, which: int) -> None:
 
 def test_a_failed_fsync_is_told_with_the_file_it_hit(root: Path) -> None:
     """The error names the file that could not be made durable, as every error names its file."""
-    run = traced(root, "etl.files:Written.sync", "fsync:error=EIO:when=1")
+    run = traced(root, "etl.writer:Written.sync", "fsync:error=EIO:when=1")
     (failed,) = (call.text for call in run.calls if call.text.endswith("(INJECTED)"))
     (file,) = re.findall(r"build/(exports/[^>]+)>", failed)
     assert_one_sentence(run.stderr, file)

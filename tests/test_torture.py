@@ -298,7 +298,7 @@ def test_crowd(root: Path, versions: dict[str, Version]) -> None:
             if exit_code == 0:
                 assert stderr == ""
                 continue
-            assert (exit_code, stdout) == (2, ""), stderr
+            assert (exit_code, stdout) == (4, ""), stderr
             named = HELD.fullmatch(stderr)
             assert named, stderr
             assert int(named[1]) in {process.pid for process in crowd}
