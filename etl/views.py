@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from etl.errors import SqlError
@@ -55,7 +55,7 @@ class Sql:
     @classmethod
     def of(cls, overlay: Path) -> "Sql":
         """Read the package's sql folder, then the overlay's. Raises SqlError for a file that is misplaced or unreadable."""
-        files = _read(packaged_sql())
+        files = dict(cls.packaged().files)
         has_overlay = False
         if overlay.is_dir() and overlay.resolve() != packaged_sql().resolve():
             added = _read(overlay)
@@ -71,6 +71,12 @@ class Sql:
             if spelled.setdefault(path.lower(), path) != path:
                 raise SqlError(f"{path} and {spelled[path.lower()]} are one name to DuckDB; rename one of them.")
         return cls(files, has_overlay)
+
+    @classmethod
+    @cache
+    def packaged(cls) -> "Sql":
+        """Return the SQL of the package, without an overlay."""
+        return cls(_read(packaged_sql()))
 
     @cached_property
     def views(self) -> tuple[View, ...]:

@@ -81,21 +81,56 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 
 
 def test_sql_that_does_not_work_leaves_nothing(own_cache: Path, sql: Sql) -> None:
-    """The error names the file, and no template of it is kept."""
+    """The error names the file, and no template of it is kept; that of the package may be."""
+    Warehouse.create(sql, Settings()).close()
+    before = sorted(own_cache.iterdir())
     with pytest.raises(SqlError, match=r"^sql/1_policy/extra\.sql: .*nowhere"):
         Warehouse.create(with_view(sql, "from nowhere"), Settings())
-    assert list(own_cache.iterdir()) == []
+    assert sorted(own_cache.iterdir()) == before
 
 
 def test_the_oldest_are_removed(own_cache: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cache keeps the templates that were used last."""
-    monkeypatch.setattr(template, "KEPT", 2)
-    programs = [with_view(sql, f"select {number} as x") for number in range(3)]
-    files = []
-    for age, program in zip((30, 10, 0), programs, strict=True):
-        Warehouse.create(program, Settings()).close()
-        new = next(file for file in own_cache.iterdir() if file not in files)
-        os.utime(new, (1_700_000_000 - age, 1_700_000_000 - age))
-        files.append(new)
-    Warehouse.create(with_view(sql, "select 4 as x"), Settings()).close()
-    assert [file.exists() for file in files] == [False, False, True]
+    monkeypatch.setattr(template, "KEPT", 3)
+    own_cache.mkdir(parents=True)
+    for age in (30, 20, 10):
+        (own_cache / f"{age}.duckdb").touch()
+        os.utime(own_cache / f"{age}.duckdb", (1_700_000_000 - age, 1_700_000_000 - age))
+    Warehouse.create(sql, Settings()).close()
+    left = {file.name for file in own_cache.iterdir()}
+    assert {"10.duckdb", "20.duckdb"} < left
+    assert len(left) == 3
+
+
+def test_a_changed_view_is_bound_again_with_all_that_read_it(sql: Sql) -> None:
+    """A policy of one's own that has another type, or another column, reaches the views above it."""
+    pairing = sql.files["sql/1_policy/pairing.sql"].replace("gap.reason,", "gap.reason::blob as reason,")
+    warehouse = Warehouse.create(Sql(sql.files | {"sql/1_policy/pairing.sql": pairing}), Settings())
+    types = "select column_type from (describe {}) where column_name = '{}'"
+    assert warehouse.one(types.format("pairs.candidate", "gap")) == "BLOB"
+    assert warehouse.one(types.format("datasets.preference", "reason")) == "BLOB"
+    assert warehouse.execute("from datasets.preference") == []
+    warehouse.close()
+
+
+def test_a_template_of_changes_is_that_of_all(own_cache: Path, sql: Sql, tmp_path: Path) -> None:
+    """What is built upon the package's template has the views, tables and dependencies of one that is built from nothing."""
+    extra = {
+        "sql/1_policy/extra.sql": "-- More.\nselect 7 as x\n",
+        "sql/1_policy/verdict.sql": "select 'ok' as verdict, 'accepted' as category\n",
+    }
+    upon = Warehouse.create(Sql(sql.files | extra), Settings())
+    from_nothing = Warehouse.create(
+        Sql(sql.files | extra | {"sql/macros.sql": sql["macros"] + "\n-- Changed.\n"}), Settings()
+    )
+    for query in (
+        "select schema_name, view_name, comment from duckdb_views() where not internal order by all",
+        "select schema_name, table_name, comment from duckdb_tables() order by all",
+        "select schema_name, table_name, column_name, data_type, is_nullable from duckdb_columns() "
+        "where database_name = 'memory' and not internal order by all",
+        "select schema_name, function_name, macro_definition from duckdb_functions() where not internal order by all",
+        "from policy.dependency order by all",
+    ):
+        assert upon.execute(query) == from_nothing.execute(query) != []
+    upon.close()
+    from_nothing.close()

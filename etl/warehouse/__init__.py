@@ -23,7 +23,7 @@ from etl.memory import KEPT_PART, engine_limit
 from etl.settings import Settings
 from etl.views import Sql
 from etl.warehouse.failures import named_errors, sentence_of
-from etl.warehouse.template import CLOSED, create_view, define, from_template
+from etl.warehouse.template import CLOSED, define, from_template
 
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
 FORMAT = 4
@@ -83,8 +83,11 @@ class Warehouse:
 
     def materialise(self, view: str, columns: Sequence[str] = ("*",)) -> None:
         """Compute ``columns`` of ``view`` once; until ``finish`` its name stands for them. The rows have no order."""
-        self.execute(f'create or replace table raw.main."{view}" as select {", ".join(columns)} from {view}')
-        self.execute(f'create or replace view {view} as from raw.main."{view}"')
+        schema, name = view.split(".")
+        self.execute(f'create table raw.main."{view}" as select {", ".join(columns)} from {view}')
+        # the definition steps aside under another name: to create it again would cost what binding it costs
+        self.execute(f'alter view {view} rename to "{name} as defined"')
+        self.execute(f'create view {schema}.{name} as from raw.main."{view}"')
         self._materialised.append(view)
 
     def is_materialised(self, view: str) -> bool:
@@ -93,12 +96,13 @@ class Warehouse:
 
     def finish(self, sql: Sql) -> None:
         """Leave the run's relations behind, empty; put back the definitions of what was materialised; write down, close."""
+        for view in self._materialised:
+            schema, name = view.split(".")
+            self.execute(f"drop view {view}")
+            self.execute(f'alter view {schema}."{name} as defined" rename to {name}')
         self.execute("detach raw")
         self.execute("create schema if not exists raw")
         define(self._connection, sql["raw"], "sql/raw.sql")
-        for view in sql.views:
-            if view.qualified in self._materialised:
-                create_view(self._connection, view)
         self.execute("checkpoint")
         self.close()
 

@@ -1,7 +1,7 @@
 """What each view and macro reads, as the engine parses it: relations, macros, and columns of policy.setting."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import duckdb
@@ -47,6 +47,20 @@ def dependencies(connection: duckdb.DuckDBPyConnection, views: tuple[View, ...])
             found |= {(name, SETTING, setting) for setting in named or {ANY}}
     found |= {("raw.mapped", view.qualified, None) for view in views if view.schema == "sources"}
     return sorted(found, key=lambda row: tuple(part or "" for part in row))
+
+
+def readers(rows: Iterable[Row], relations: Iterable[str]) -> set[str]:
+    """Return all that reads these relations, directly or by others, by the rows of policy.dependency."""
+    read_by: dict[str | None, set[str]] = {}
+    for relation, reads, _ in rows:
+        read_by.setdefault(reads, set()).add(relation)
+    found: set[str] = set()
+    waiting = list(relations)
+    while waiting:
+        new = read_by.get(waiting.pop(), set()) - found
+        found |= new
+        waiting += new
+    return found
 
 
 def _macros(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

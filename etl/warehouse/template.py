@@ -20,7 +20,7 @@ import duckdb
 from etl.errors import SqlError
 from etl.files import sync_file
 from etl.views import Sql, View, bundle_hash
-from etl.warehouse.dependencies import Row, dependencies
+from etl.warehouse.dependencies import Row, dependencies, readers
 from etl.warehouse.failures import OF_THE_MACHINE, failure_of, sentence_of
 
 #: The storage version of every file that is written: the oldest engine that opens it.
@@ -105,20 +105,46 @@ def _made(sql: Sql, file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _scratch(file.parent) as folder:
         aside = folder / file.name
+        changed = _changed_views(sql)
+        if changed is not None:
+            from_template(Sql.packaged(), lambda packaged: shutil.copyfile(packaged, aside))
         with duckdb.connect(str(aside), config={**CLOSED, "storage_compatibility_version": STORAGE_VERSION}) as new:
-            new.execute("create schema raw")
-            for name in ("tables", "raw", "macros"):
-                define(new, sql[name], f"sql/{name}.sql")
-            for view in sql.views:
-                _require_one_select(new, view)
-            rows = dependencies(new, sql.views)
-            new.executemany("insert into policy.dependency values (?, ?, ?)", rows)
-            for view in _in_order(sql.views, rows):
-                create_view(new, view)
+            _fill(new, sql, changed)
         sync_file(aside)
         aside.replace(file)
     _forget_oldest(file.parent)
     return file
+
+
+def _changed_views(sql: Sql) -> set[str] | None:
+    """Return the views that are not the package's, where their own files and those that read them are all that differs."""
+    packaged = Sql.packaged()
+    changed = {path for path, text in sql.files.items() if packaged.files.get(path) != text}
+    are_views_alone = all(path.count("/") == 2 for path in changed) and packaged.files.keys() <= sql.files.keys()
+    if not changed or not are_views_alone or any(view.path in changed for view in (*sql.kept, *packaged.kept)):
+        return None
+    return {view.qualified for view in sql.views if view.path in changed}
+
+
+def _fill(new: duckdb.DuckDBPyConnection, sql: Sql, changed: set[str] | None) -> None:
+    """Define everything; or, in a copy of the package's template, the changed views and those that read them.
+
+    The engine remembers the columns of a view that it has bound, so who reads a changed one is bound again.
+    """
+    if changed is None:
+        new.execute("create schema raw")
+        for name in ("tables", "raw", "macros"):
+            define(new, sql[name], f"sql/{name}.sql")
+    for view in sql.views:
+        if changed is None or view.qualified in changed:
+            _require_one_select(new, view)
+    rows = dependencies(new, sql.views)
+    new.execute("delete from policy.dependency")
+    new.executemany("insert into policy.dependency values (?, ?, ?)", rows)
+    wanted = None if changed is None else changed | readers(rows, changed)
+    for view in _in_order(sql.views, rows):
+        if wanted is None or view.qualified in wanted:
+            create_view(new, view)
 
 
 @contextmanager
