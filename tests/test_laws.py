@@ -298,7 +298,7 @@ def settle(ground: Warehouse, world: World, *names: str) -> None:
 
 def settle_books(ground: Warehouse, world: World) -> None:
     """Settle a world, with the files and skipped lines that collect would note."""
-    settle(ground, world, "scored", "pairs", "datasets.decision", "datasets.pair_decision")
+    settle(ground, world)
     skipped = [
         {"source": "evidence", "source_path": FILES[0], "line_number": number, "reason": reason}
         for number, reason in enumerate(world.skipped, start=1)
@@ -335,20 +335,26 @@ def by_record(warehouse: Warehouse, view: str, *columns: str) -> dict[Key, tuple
 
 @settings(PROFILE, max_examples=100)
 @given(world=worlds())
-def test_scores_are_the_specifications(ground: Warehouse, world: World) -> None:
+def test_the_views_say_what_the_specification_says(ground: Warehouse, world: World) -> None:
+    """Scores, pairs, outcomes, decisions and books of a world are those that the specification demands, and no others."""
+    settle_books(ground, world)
+    scores_are_the_specifications(ground, world)
+    pairs_are_the_specifications(ground, world)
+    decisions_are_the_specifications(ground, world)
+    books_are_the_specifications(ground, world)
+    never_is_never(ground, world)
+
+
+def scores_are_the_specifications(ground: Warehouse, world: World) -> None:
     """Every record is scored once, with the category and by the rule that section 4 demands."""
-    settle(ground, world, "scored")
     oracle = world.oracle
     assert by_record(ground, "scored.run", "category", "rule") == {
         key(record): oracle.score(record) for record in world.records
     }
 
 
-@settings(PROFILE, max_examples=100)
-@given(world=worlds())
-def test_pairs_are_the_specifications(ground: Warehouse, world: World) -> None:
-    """The pairs in the windows, their ranks, outcomes and reasons are those that section 5 demands, and no others."""
-    settle(ground, world, "scored", "pairs")
+def pairs_are_the_specifications(ground: Warehouse, world: World) -> None:
+    """Hold the pairs in the windows, with ranks, outcomes and reasons, and the one outcome of each record, to section 5."""
     rows = ground.execute("""
         select
             chosen_source_path, chosen_line_number, rejected_source_path, rejected_line_number,
@@ -356,26 +362,16 @@ def test_pairs_are_the_specifications(ground: Warehouse, world: World) -> None:
         from pairs.candidate
     """)
     found = Counter(Candidate((row[0], row[1]), (row[2], row[3]), *row[4:8], reasons=tuple(row[8])) for row in rows)
-    assert found == Counter(world.oracle.candidates)
-    assert all(first == (reasons[0] if reasons else None) for *_, reasons, first in rows)
-
-
-@settings(PROFILE, max_examples=100)
-@given(world=worlds())
-def test_outcomes_at_the_pairing_are_the_specifications(ground: Warehouse, world: World) -> None:
-    """Every scored record has the one outcome at the pairing that section 5 demands."""
-    settle(ground, world, "scored", "pairs")
     oracle = world.oracle
+    assert found == Counter(oracle.candidates)
+    assert all(first == (reasons[0] if reasons else None) for *_, reasons, first in rows)
     assert by_record(ground, "pairs.record", "outcome") == {
         key(record): (oracle.pairing_outcome(record),) for record in world.records
     }
 
 
-@settings(PROFILE, max_examples=100)
-@given(world=worlds())
-def test_quarantine_is_the_specifications(ground: Warehouse, world: World) -> None:
-    """Rag and sft refuse a record for all the reasons that section 6 gives, in their order, the first one deciding."""
-    settle(ground, world, "scored", "datasets.decision")
+def decisions_are_the_specifications(ground: Warehouse, world: World) -> None:
+    """Datasets refuse a record or pair for all the reasons that section 6 gives, in their order, the first one deciding."""
     oracle = world.oracle
     for dataset, reasons_of in (("rag", oracle.rag_reasons), ("sft", oracle.sft_reasons)):
         expected = {key(record): reasons_of(record) for record in world.records}
@@ -383,13 +379,6 @@ def test_quarantine_is_the_specifications(ground: Warehouse, world: World) -> No
         assert by_record(ground, decisions, "quarantine_reasons", "quarantine_reason") == {
             record: (list(reasons), reasons[0] if reasons else None) for record, reasons in expected.items()
         }
-
-
-@settings(PROFILE, max_examples=50)
-@given(world=worlds())
-def test_preferences_are_the_specifications(ground: Warehouse, world: World) -> None:
-    """The preference dataset ships, refuses and skips the pairs that sections 5 and 6 name, for their reasons."""
-    settle(ground, world, "scored", "pairs", "datasets.pair_decision", "datasets.preference")
     rows = ground.execute("""
         select
             provenance.chosen.source_path, provenance.chosen.line_number,
@@ -402,56 +391,13 @@ def test_preferences_are_the_specifications(ground: Warehouse, world: World) -> 
             *(*pair.chosen, *pair.rejected, pair.gap, list(pair.reasons), pair.reasons[0] if pair.reasons else None),
             "over_cap" if pair.outcome == "over_cap" else None,
         )
-        for pair in world.oracle.candidates
+        for pair in oracle.candidates
     )
 
 
-# Law 1: every row has one outcome.
-
-
-@settings(PROFILE, max_examples=40)
-@given(world=worlds())
-def test_books_balance(ground: Warehouse, world: World) -> None:
-    """At every stage what came in is what was accepted, rejected, quarantined and skipped, and each stage hands on all."""
-    assert_books_balance(ground, world)
-
-
-@pytest.mark.slow
-@settings(PROFILE, max_examples=500)
-@given(world=worlds())
-def test_books_balance_in_many_worlds(ground: Warehouse, world: World) -> None:
-    """The same in 500 worlds."""
-    assert_books_balance(ground, world)
-
-
-def assert_books_balance(ground: Warehouse, world: World) -> None:
-    """Hold the books of a world against each other, and against its records."""
-    settle_books(ground, world)
-    book = {row.pop("stage"): row for row in ground.dicts("from receipts.stage_count")}
-    assert list(book) == ["collect", "score", "export-rag", "export-sft", "export-preference"]
-    for stage, stats in book.items():
-        assert stats["records_in"] == sum(stats[stat] for stat in STATS), stage
-    records = len(world.records)
-    assert book["collect"]["records_in"] == records + len(world.skipped)
-    assert book["collect"]["accepted"] == records
-    assert [book[stage]["records_in"] for stage in ("score", "export-rag", "export-sft")] == [records] * 3
-
-    reasons = Counter[tuple[str, str]]()
-    for stage, stat, number in ground.execute(
-        "select stage, stat, records from receipts.reason_count where reason is not null"
-    ):
-        reasons[stage, stat] += number
-    set_aside = {(stage, stat): stats[stat] for stage, stats in book.items() for stat in STATS if stat != "accepted"}
-    assert reasons == Counter(set_aside), "the reasons do not sum to the stats"
-
-    assert ground.one("select coalesce(sum(records), 0) from receipts.outcome_count") == records
-
-
-@settings(PROFILE, max_examples=40)
-@given(world=worlds())
-def test_books_count_what_the_specification_says(ground: Warehouse, world: World) -> None:
-    """The books count the categories, first reasons and outcomes that the specification gives the records and pairs."""
-    settle_books(ground, world)
+def books_are_the_specifications(ground: Warehouse, world: World) -> None:
+    """Hold the books to balance, and to count the categories, reasons and outcomes that the specification gives."""
+    books_balance(ground, world)
     oracle, records = world.oracle, world.records
     reasons = {
         ("collect", "skipped"): world.skipped,
@@ -462,9 +408,10 @@ def test_books_count_what_the_specification_says(ground: Warehouse, world: World
         ("export-preference", "quarantined"): firsts(pair.reasons for pair in oracle.candidates),
         ("export-preference", "skipped"): [pair.outcome for pair in oracle.candidates if pair.outcome == "over_cap"],
     }
-    assert sorted(
-        ground.execute("select stage, stat, reason, records from receipts.reason_count where reason is not null")
-    ) == sorted((*of, reason, number) for of, names in reasons.items() for reason, number in Counter(names).items())
+    counted = "select stage, stat, reason, records from receipts.reason_count where reason is not null"
+    assert sorted(ground.execute(counted)) == sorted(
+        (*of, reason, number) for of, names in reasons.items() for reason, number in Counter(names).items()
+    )
     shipped = {
         "export-rag": sum(not oracle.rag_reasons(record) for record in records),
         "export-sft": sum(not oracle.sft_reasons(record) for record in records),
@@ -477,24 +424,50 @@ def test_books_count_what_the_specification_says(ground: Warehouse, world: World
     assert dict(ground.execute("select outcome, records from receipts.outcome_count")) == outcomes
 
 
+def never_is_never(ground: Warehouse, world: World) -> None:
+    """Law 3: under no settings does sft ship what is rejected or needs human review, or rag what is rejected."""
+    category = {key(record): world.oracle.category(record) for record in world.records}
+    for view, never in (("datasets.sft", {REJECTED, REVIEW}), ("datasets.rag", {REJECTED})):
+        shipped = [record for record, (reason,) in by_record(ground, view, "quarantine_reason").items() if not reason]
+        assert never.isdisjoint(category[record] for record in shipped), view
+
+
 def firsts(reasons: Iterable[tuple[str, ...]]) -> list[str]:
     """Return the first reason of each that has one."""
     return [each[0] for each in reasons if each]
 
 
-# Law 3: never is never.
+# Law 1: every row has one outcome.
 
 
-@settings(PROFILE, max_examples=100)
+def books_balance(ground: Warehouse, world: World) -> None:
+    """At every stage what came in is what was accepted, rejected, quarantined and skipped, and each stage hands on all."""
+    book = {row.pop("stage"): row for row in ground.dicts("from receipts.stage_count")}
+    assert list(book) == ["collect", "score", "export-rag", "export-sft", "export-preference"]
+    for stage, stats in book.items():
+        assert stats["records_in"] == sum(stats[stat] for stat in STATS), stage
+    records = len(world.records)
+    assert book["collect"]["records_in"] == records + len(world.skipped)
+    assert book["collect"]["accepted"] == records
+    assert [book[stage]["records_in"] for stage in ("score", "export-rag", "export-sft")] == [records] * 3
+
+    reasons = Counter[tuple[str, str]]()
+    counted = "select stage, stat, records from receipts.reason_count where reason is not null"
+    for stage, stat, number in ground.execute(counted):
+        reasons[stage, stat] += number
+    set_aside = {(stage, stat): stats[stat] for stage, stats in book.items() for stat in STATS if stat != "accepted"}
+    assert reasons == Counter(set_aside), "the reasons do not sum to the stats"
+
+    assert ground.one("select coalesce(sum(records), 0) from receipts.outcome_count") == records
+
+
+@pytest.mark.slow
+@settings(PROFILE, max_examples=500)
 @given(world=worlds())
-def test_never_is_never(ground: Warehouse, world: World) -> None:
-    """Under no settings does sft ship what is rejected or needs human review, or rag what is rejected."""
-    settle(ground, world, "scored", "datasets.decision", "datasets.rag", "datasets.sft")
-    oracle = world.oracle
-    category = {key(record): oracle.category(record) for record in world.records}
-    for view, never in (("datasets.sft", {REJECTED, REVIEW}), ("datasets.rag", {REJECTED})):
-        shipped = [record for record, (reason,) in by_record(ground, view, "quarantine_reason").items() if not reason]
-        assert never.isdisjoint(category[record] for record in shipped), view
+def test_books_balance_in_many_worlds(ground: Warehouse, world: World) -> None:
+    """The same in 500 worlds."""
+    settle_books(ground, world)
+    books_balance(ground, world)
 
 
 # Laws 4 and 6: what the rows depend on.
@@ -528,7 +501,7 @@ def test_partitions_by_task_add_up(ground: Warehouse, world: World, parts: list[
 # Law 5: a run may materialise.
 
 
-@settings(PROFILE, max_examples=12)
+@settings(PROFILE, max_examples=8)
 @given(world=worlds())
 def test_holding_changes_nothing(ground: Warehouse, pure: Warehouse, world: World) -> None:
     """Every view, computed whole from the evidence, gives the rows it gives where the views before it are materialised."""

@@ -126,8 +126,7 @@ def test_a_template_of_changes_is_that_of_all(own_cache: Path, sql: Sql, tmp_pat
     for query in (
         "select schema_name, view_name, comment from duckdb_views() where not internal order by all",
         "select schema_name, table_name, comment from duckdb_tables() order by all",
-        "select schema_name, table_name, column_name, data_type, is_nullable from duckdb_columns() "
-        "where database_name = 'memory' and not internal order by all",
+        "select schema_name, table_name, column_name, data_type from duckdb_columns() where not internal order by all",
         "select schema_name, function_name, macro_definition from duckdb_functions() where not internal order by all",
         "from policy.dependency order by all",
     ):
