@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from etl.errors import SettingError
 
@@ -89,13 +90,11 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _thresholds_in_order(self) -> "Settings":
-        if self.partial_at > self.accept_at:
-            raise ValueError(f"partial_at ({self.partial_at}) must not exceed accept_at ({self.accept_at})")
-        if self.grounded_partial_at > self.grounded_accept_at:
-            raise ValueError(
-                f"grounded_partial_at ({self.grounded_partial_at}) must not exceed "
-                f"grounded_accept_at ({self.grounded_accept_at})"
-            )
+        for lower, upper in (("partial_at", "accept_at"), ("grounded_partial_at", "grounded_accept_at")):
+            low, high = getattr(self, lower), getattr(self, upper)
+            if low > high:
+                # not a ValueError: pydantic would keep it, and with it each frame that it came through
+                raise PydanticCustomError("order", f"{lower} ({low}) must not exceed {upper} ({high})")
         return self
 
     def row(self) -> dict[str, Any]:
@@ -127,9 +126,7 @@ def parse_settings(assignments: Iterable[str], **flags: Any) -> Settings:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         if not name:
-            raise SettingError(
-                f"Settings contradict each other: {first['msg'].removeprefix('Value error, ')}."
-            ) from None
+            raise SettingError(f"Settings contradict each other: {first['msg']}.") from None
         origin = (
             f" (from the environment variable {DRIFT_THRESHOLD_VARIABLE})"
             if name == "drift_threshold" and values[name] == os.environ.get(DRIFT_THRESHOLD_VARIABLE)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from etl.documents import (
     Count,
@@ -88,7 +89,7 @@ class ResourceDescriptor(Form):
     @model_validator(mode="after")
     def _identified(self) -> "ResourceDescriptor":
         if self.uri is None and self.digest is None:
-            raise ValueError(f"{self.name}: a descriptor has a uri or a digest")
+            raise PydanticCustomError("identified", f"{self.name}: a descriptor has a uri or a digest")
         return self
 
 

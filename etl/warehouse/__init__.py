@@ -25,9 +25,6 @@ from etl.views import Sql
 from etl.warehouse.failures import named_errors, sentence_of
 from etl.warehouse.template import CLOSED, define, from_template
 
-#: Version of the warehouse's own layout (tables and their meaning); another one is refused.
-FORMAT = 4
-
 #: Rows of a batch that is streamed, five vectors: enough to be worth the call, few enough to be held several times.
 ROWS_PER_BATCH = 10_240
 
@@ -71,7 +68,6 @@ class Warehouse:
         self.execute("set enable_external_access = false")
         self.execute("set lock_configuration = true")
         define(self._connection, sql["raw"], "sql/raw.sql")
-        self.replace("policy.warehouse_format", pa.table({"version": pa.array([FORMAT], pa.int32())}))
         self.replace("policy.setting", pa.Table.from_pylist([settings.row()]))
 
     def cursor(self) -> "Warehouse":
@@ -129,8 +125,9 @@ class Warehouse:
 
     def dicts(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
         """Return the rows as dictionaries by column name."""
-        rows: list[dict[str, Any]] = self.arrow(statement, values).to_pylist()
-        return rows
+        rows = self.execute(statement, values)
+        names = [str(column[0]) for column in self._connection.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def arrow(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
         """Return the rows as an Arrow table."""
@@ -141,16 +138,14 @@ class Warehouse:
         self, relation: str, columns: Sequence[str], where: str | None = None, order: str | None = None
     ) -> pa.RecordBatchReader:
         """Stream ``columns`` of a relation; the lengths of the batches depend on the machine, their rows do not."""
+        statement = f"select {', '.join(columns)} from {relation}"
+        statement += f" where {where}" if where is not None else ""
+        statement += f" order by {order}" if order is not None else ""
         # A cursor of its own: DuckDB refuses another statement while a result of the connection is unread.
         try:
             cursor = self._connection.cursor()
             self._cursors.append(ref(cursor))
-            rows = cursor.table(relation)
-            if where is not None:
-                rows = rows.filter(where)
-            if order is not None:
-                rows = rows.order(order)
-            return rows.select(*columns).to_arrow_reader(ROWS_PER_BATCH)
+            return cursor.sql(statement).to_arrow_reader(ROWS_PER_BATCH)
         except duckdb.Error as error:
             raise StageError(f"{relation}: {sentence_of(error)}") from error
 

@@ -11,9 +11,9 @@ import duckdb
 
 from etl.errors import NotFoundError, UsageError, WarehouseError
 from etl.plain import distinct_names
-from etl.warehouse import FORMAT, Warehouse
+from etl.warehouse import Warehouse
 from etl.warehouse.failures import sentence_of
-from etl.warehouse.template import CLOSED
+from etl.warehouse.template import CLOSED, FORMAT
 
 #: What etl sql may run. DESCRIBE, SHOW and SUMMARIZE are a SELECT to the parser.
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)

@@ -26,6 +26,9 @@ from etl.warehouse.failures import OF_THE_MACHINE, failure_of, sentence_of
 #: The storage version of every file that is written: the oldest engine that opens it.
 STORAGE_VERSION = "v1.5.0"
 
+#: Version of the warehouse's own layout (tables and their meaning); another one is refused.
+FORMAT = 5
+
 #: The engine loads nothing that the program did not bring.
 CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
@@ -135,6 +138,7 @@ def _fill(new: duckdb.DuckDBPyConnection, sql: Sql, changed: set[str] | None) ->
         new.execute("create schema raw")
         for name in ("tables", "raw", "macros"):
             define(new, sql[name], f"sql/{name}.sql")
+        new.execute("insert into policy.warehouse_format values (?)", [FORMAT])
     for view in sql.views:
         if changed is None or view.qualified in changed:
             _require_one_select(new, view)
