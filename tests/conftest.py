@@ -1,12 +1,16 @@
 """What the tests share: a root to run in, evidence to run on, and views over given rows."""
 
+import atexit
 import gc
 import json
 import os
+import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +75,7 @@ def evidence_line(task_id: str = "task", **fields: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def own_cache_of_templates(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Keep templates of the warehouse out of the user's cache; all workers share one."""
     here = tmp_path_factory.getbasetemp()
     folder = (here if worker_id == "master" else here.parent) / "cache"
@@ -173,6 +177,24 @@ def etl(*arguments: str | Path) -> Result:
     return Result(result.exit_code, result.stdout, result.stderr)
 
 
+def copy_of(make: Callable[[Path], object], root: Path) -> Path:
+    """Copy into ``root`` what ``make`` leaves in a root of its own, which is made once in this process; return ``root``."""
+    return Path(shutil.copytree(_made(make), root, dirs_exist_ok=True))
+
+
+def publish_sample(root: Path) -> None:
+    """Publish the bundled sample."""
+    assert etl("run-all", "--root", root, "--evidence", SAMPLE).exit_code == 0
+
+
+@cache
+def _made(make: Callable[[Path], object]) -> Path:
+    folder = tempfile.mkdtemp(prefix="etl-made-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    make(Path(folder))
+    return Path(folder)
+
+
 def jsonl(file: Path) -> list[dict[str, Any]]:
     """Return the rows of a JSONL file."""
     return [json.loads(line) for line in file.read_bytes().splitlines()]
@@ -216,6 +238,11 @@ def insert_runs(warehouse: Warehouse, runs: Sequence[tuple[int, Sequence[int]]])
         if columns:
             with warehouse.lent("given", pa.table({name: list(values) for name, values in columns.items()})):
                 warehouse.execute(f"insert into receipts.{table} by name select *, {constants[table]} from given")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Start no workers for a single file: they would take longer to start than most files take to run."""
+    return 0 if len(config.args) == 1 and ".py" in config.args[0] else None
 
 
 def pytest_unconfigure() -> None:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 from conftest import etl
+from jsonschema import Draft202012Validator
 
 from etl import accept, receipts
+from etl.schemas import schema_of
 from etl.warehouse import Warehouse
 
 
@@ -20,6 +22,7 @@ def test_every_gate_is_open() -> None:
     assert (result.exit_code, result.json["fixture_sha256"]) == (0, accept.FIXTURE_SHA256)
     assert [gate["name"] for gate in result.json["gates"] if not gate["passed"]] == []
     assert len(result.json["gates"]) == 13
+    assert [error.message for error in Draft202012Validator(schema_of("acceptance")).iter_errors(result.json)] == []
 
 
 @pytest.mark.slow

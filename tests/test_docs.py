@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, SAMPLE, etl, write_evidence
+from conftest import REPOSITORY, copy_of, etl, publish_sample, write_evidence
 from cryptography.exceptions import InvalidSignature
 
 sys.path.append(str(REPOSITORY / "docs"))
@@ -21,7 +21,7 @@ def test_reference_pages_are_current(page: str) -> None:
 
 def test_every_relation_has_a_comment(tmp_path: Path) -> None:
     """Whoever opens the warehouse finds what each table and view is for."""
-    assert etl("run-all", "--root", tmp_path, "--evidence", SAMPLE).exit_code == 0
+    copy_of(publish_sample, tmp_path)
     query = (
         "select schema_name, view_name from duckdb_views() where not internal and coalesce(comment, '') = '' "
         "union all select schema_name, table_name from duckdb_tables() where coalesce(comment, '') = ''"
@@ -31,7 +31,7 @@ def test_every_relation_has_a_comment(tmp_path: Path) -> None:
 
 def test_readme_queries_run(tmp_path: Path) -> None:
     """Every SQL example of the README answers on the bundled sample."""
-    assert etl("run-all", "--root", tmp_path, "--evidence", SAMPLE).exit_code == 0
+    copy_of(publish_sample, tmp_path)
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     readme = re.sub(r"^--.*\n", "", readme, flags=re.MULTILINE)
     queries = [
@@ -76,7 +76,7 @@ def test_readme_names_every_make_target() -> None:
 
 def test_a_stranger_can_check_signed_receipts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's commands and the Python in docs/receipts.md -> they hold for a signed run, and not for changed files."""
-    assert etl("run-all", "--root", tmp_path, "--evidence", SAMPLE).exit_code == 0
+    copy_of(publish_sample, tmp_path)
     monkeypatch.chdir(tmp_path)
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     (commands,) = re.findall(r"```sh\n(etl keygen .*?)```", readme, re.DOTALL)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import KEPT_OF_WAREHOUSE, etl, evidence_line, write_evidence
+from conftest import KEPT_OF_WAREHOUSE, copy_of, etl, evidence_line, write_evidence
 
 from etl import publish
 from etl.project import Project
@@ -131,21 +131,20 @@ def newest_run(root: Path) -> tuple[int, bool]:
     return summary["seq"], summary["published"]
 
 
-def published_root(root: Path) -> Path:
-    """Make a root with one published version of 2 records, and evidence for another of 3."""
+def publish_two(root: Path) -> None:
+    """Publish a version of 2 records, and leave evidence for another of 3."""
     write_evidence(root / "evidence", {"evidence.jsonl": lines(2)})
     (root / "exports").mkdir()
     (root / "exports" / "README.md").write_text("mine\n", encoding="utf-8")
     (root / "exports" / ".gitkeep").touch()
     assert etl("run-all", "--root", root).exit_code == 0
     write_evidence(root / "evidence", {"evidence.jsonl": lines(3)})
-    return root
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Give a root with one published version, and evidence for another."""
-    return published_root(tmp_path / "root")
+    return copy_of(publish_two, tmp_path / "root")
 
 
 # Failing system calls
@@ -234,7 +233,7 @@ class Publication:
 @pytest.fixture(scope="session")
 def publication(tmp_path_factory: pytest.TempPathFactory) -> Publication:
     """Give a root that is about to publish, and what it does then when nothing fails."""
-    template = published_root(tmp_path_factory.mktemp("faults") / "template")
+    template = copy_of(publish_two, tmp_path_factory.mktemp("faults") / "template")
     clean = Path(shutil.copytree(template, template.with_name("clean")))
     run = traced(clean, PUBLISH_STEP)
     assert run.exit_code == 0, run.stderr

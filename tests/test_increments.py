@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import INTERRUPTED, etl, evidence_line, write_evidence
+from conftest import INTERRUPTED, copy_of, etl, evidence_line, write_evidence
 
 from etl import collect, runner
 from etl.lines import is_blank
 from etl.project import Project
 from etl.reading import LineReader
-from etl.stamps import TICK_NS, Stamp, read_stamps, write_stamps
+from etl.stamps import TICK_NS, Stamp, read_stamps, stamp_of, write_stamps
 
 REPORTS = "reports/distillation"
 
@@ -40,11 +40,19 @@ def line(task_id: str, **fields: Any) -> bytes:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Give a root with two settled files of evidence that was run once."""
-    write_evidence(tmp_path / "evidence", {"evidence/one.jsonl": [evidence_line("a"), "", "no json"]})
-    write_evidence(tmp_path / "evidence", {"evidence/two.jsonl": [evidence_line("b", verdict="accept")]})
-    run(tmp_path)
+    """Give a root with two settled files of evidence that was run once, and whose stamps are trusted."""
+    copy_of(publish_two_files, tmp_path)
+    files = (tmp_path / "evidence").rglob("*.jsonl")
+    stamps = {file.relative_to(tmp_path / "evidence").as_posix(): stamp_of(file) for file in files}
+    write_stamps(Project.at(tmp_path).evidence_stamps, stamps)
     return tmp_path
+
+
+def publish_two_files(root: Path) -> None:
+    """Publish a version of two files of evidence."""
+    write_evidence(root / "evidence", {"evidence/one.jsonl": [evidence_line("a"), "", "no json"]})
+    write_evidence(root / "evidence", {"evidence/two.jsonl": [evidence_line("b", verdict="accept")]})
+    run(root)
 
 
 def run(root: Path, *options: str) -> dict[str, Any]:

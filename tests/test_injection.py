@@ -16,8 +16,6 @@ from conftest import Result, etl, evidence_line, jsonl, write_evidence
 
 from etl.markdown import harmless
 
-pytestmark = pytest.mark.slow
-
 SQL = [
     "'; drop table evidence.record; --",
     '"; drop table evidence.record; --',
@@ -144,6 +142,7 @@ def test_sql_in_evidence_ships_as_it_is(sql_root: Path) -> None:
     assert etl("verify", "--root", sql_root).exit_code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", SQL)
 def test_explain_finds_a_place_by_its_exact_name(sql_root: Path, text: str) -> None:
     """A path with SQL in it, or with wildcards, names its own line and no other."""
@@ -153,6 +152,7 @@ def test_explain_finds_a_place_by_its_exact_name(sql_root: Path, text: str) -> N
     assert (found["skipped"], found["pairs"]) == ([], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", SQL)
 def test_sql_as_an_id_names_nothing(sql_root: Path, text: str) -> None:
     """What is asked for is a value, never a part of a statement or a pattern."""
@@ -176,6 +176,7 @@ def test_sql_as_a_setting_is_refused(sql_root: Path, name: str, value: str) -> N
     assert contents(sql_root) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["accept_at; drop table x", "accept_at'", "__class__", "known_paths_sha256", "", "a\x1b[31m"]
 )
@@ -212,6 +213,7 @@ def run_ids(root: Path) -> list[str]:
     return sorted(path.name for path in (root / "reports" / "distillation").iterdir() if path.is_dir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["receipts", "verify", "drift"])
 @pytest.mark.parametrize(
     "run_id",
@@ -320,6 +322,7 @@ def cited(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], dict[str,
     return shipped, refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", OUTSIDE, ids=ascii)
 def test_a_path_that_leads_out_is_absent(cited: tuple[set[str], dict[str, dict[str, Any]]], path: str) -> None:
     """A cited path that is absolute, climbs, names a drive or holds a NUL is absent, even if the manifest lists it."""
@@ -329,6 +332,7 @@ def test_a_path_that_leads_out_is_absent(cited: tuple[set[str], dict[str, dict[s
     assert refused[path]["detail"] == "cited_paths[2]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", INSIDE, ids=ascii)
 def test_an_odd_path_inside_is_present(cited: tuple[set[str], dict[str, dict[str, Any]]], path: str) -> None:
     """A path that only looks odd is a path like any other."""
@@ -407,6 +411,7 @@ def odd_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(NAMES)), ids=[ascii(as_text(name))[:20] for name in NAMES])
 def test_an_odd_file_name_is_a_name(odd_names: Path, number: int) -> None:
     """A file of an odd name, or in a folder of one, is read, and its lines are known by that very name."""
@@ -419,6 +424,7 @@ def test_an_odd_file_name_is_a_name(odd_names: Path, number: int) -> None:
         assert record["source_path"] == path
 
 
+@pytest.mark.slow
 def test_odd_file_names_verify(odd_names: Path) -> None:
     """All evidence is found again under the names in the receipts, and what is printed of them is tame."""
     for command in ("verify", "receipts", "drift"):
@@ -427,6 +433,7 @@ def test_odd_file_names_verify(odd_names: Path) -> None:
         require_tame(result.stdout + result.stderr)
 
 
+@pytest.mark.slow
 def test_two_names_that_are_written_alike_stay_two(tmp_path: Path) -> None:
     """A name of bytes that are no UTF-8 and one of their escapes are two files: no record shares its key."""
     for number, name in enumerate((b"\xff.jsonl", b"\\xff.jsonl")):
@@ -488,12 +495,14 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Resul
     return root, printed
 
 
+@pytest.mark.slow
 def test_runs_print_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[Result]]) -> None:
     """run-all and its dry run name sources, files, reasons and folders, and emit no control character."""
     for result in terminal[1]:
         require_tame(result.stdout + result.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["receipts", "verify", "drift", "health"])
 def test_reports_print_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[Result]], command: str) -> None:
     """What tells about a run names its files and flags, and emits no control character."""
@@ -503,6 +512,7 @@ def test_reports_print_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[
     require_tame(result.stdout + result.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["*/summary.md", "latest.md"])
 def test_pages_hold_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[Result]], page: str) -> None:
     """The pages for people can be shown with cat."""
@@ -512,6 +522,7 @@ def test_pages_hold_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[Res
         require_tame(file.read_text("utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     [
@@ -544,6 +555,7 @@ def test_sql_prints_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[Res
     require_tame(result.stdout + result.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(TERMINAL)), ids=list(TERMINAL))
 def test_explain_prints_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[Result]], number: int) -> None:
     """Whatever is explained, a record, a pair, a skipped line or file, by whatever name: its texts are shown tame."""
@@ -562,6 +574,7 @@ def test_explain_prints_nothing_that_a_terminal_obeys(terminal: tuple[Path, list
     require_refusal(etl("explain", "--root", root, "--", f"no {text}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TERMINAL.values(), ids=list(TERMINAL))
 def test_data_keep_the_exact_text(terminal: tuple[Path, list[Result]], text: str) -> None:
     """What is exported, to JSONL and Parquet, and the warehouse hold the text as it was, not as it is shown."""
@@ -576,6 +589,7 @@ def test_data_keep_the_exact_text(terminal: tuple[Path, list[Result]], text: str
     assert (text,) * 5 in kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TERMINAL.values(), ids=list(TERMINAL))
 @pytest.mark.parametrize(
     "arguments",
@@ -601,6 +615,7 @@ def test_errors_repeat_nothing_that_a_terminal_obeys(
     require_refusal(etl(*(part.format(text) for part in arguments), "--root", terminal[0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TERMINAL.values(), ids=list(TERMINAL))
 def test_a_run_that_fails_on_a_text_reports_it_tame(tmp_path: Path, text: str) -> None:
     """An error of SQL that quotes the evidence reaches stderr and the run's page without what a terminal obeys."""

@@ -473,7 +473,7 @@ def test_books_balance_in_many_worlds(ground: Warehouse, world: World) -> None:
 # Laws 4 and 6: what the rows depend on.
 
 
-@settings(PROFILE, max_examples=25)
+@settings(PROFILE, max_examples=15)
 @given(world=worlds(), data=st.data())
 def test_order_does_not_matter(ground: Warehouse, world: World, data: st.DataObject) -> None:
     """The same records in another physical order give the same rows in every view."""
@@ -483,7 +483,7 @@ def test_order_does_not_matter(ground: Warehouse, world: World, data: st.DataObj
     assert contents(ground) == whole
 
 
-@settings(PROFILE, max_examples=20)
+@settings(PROFILE, max_examples=12)
 @given(world=worlds(), parts=st.lists(st.integers(0, 3), min_size=len(TASKS), max_size=len(TASKS)))
 def test_partitions_by_task_add_up(ground: Warehouse, world: World, parts: list[int]) -> None:
     """However tasks are spread over four partitions, the partitions' rows together are the whole's, in every view."""
@@ -501,7 +501,7 @@ def test_partitions_by_task_add_up(ground: Warehouse, world: World, parts: list[
 # Law 5: a run may materialise.
 
 
-@settings(PROFILE, max_examples=8)
+@settings(PROFILE, max_examples=6)
 @given(world=worlds())
 def test_holding_changes_nothing(ground: Warehouse, pure: Warehouse, world: World) -> None:
     """Every view, computed whole from the evidence, gives the rows it gives where the views before it are materialised."""

@@ -20,8 +20,6 @@ from hypothesis import strategies as st
 
 from etl.lines import judge
 
-pytestmark = pytest.mark.slow
-
 PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}
 
 #: The limits of the run over the table; the table's long lines are made to measure.
@@ -404,7 +402,10 @@ def run(root: Path, *arguments: str) -> Fates:
     return fates
 
 
-@pytest.fixture(scope="module", params=PACK, ids=lambda ending: ending or "plain")
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(ending, id=ending or "plain", marks=pytest.mark.slow if ending else ()) for ending in PACK],
+)
 def fates(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Fates]:
     """Give the path of a file with all lines, plain or packed, and what one run made of it."""
     root = tmp_path_factory.mktemp("nasty")
@@ -571,6 +572,7 @@ def mutants(draw: st.DrawFn) -> bytes:
 FUZZ = mutants() | mutants() | mutants() | st.binary(max_size=60).map(lambda line: line.replace(b"\n", b""))
 
 
+@pytest.mark.slow
 def test_two_thousand_fuzzed_lines_have_the_verdict_of_the_standard_library(tmp_path: Path) -> None:
     """Each fuzzed line is judged as the standard library judges it, and twenty files of them lose no line."""
     fuzzed: list[bytes] = []

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,20 +32,35 @@ EVIDENCE = [
 ]
 
 
+#: Runs each command that a line of stdin names, in one process, and answers with a line.
+DRIVER = """
+import json, sys
+from typer.testing import CliRunner
+from etl.cli import app
+
+for line in sys.stdin:
+    result = CliRunner().invoke(app, json.loads(line))
+    print(json.dumps([result.exit_code, result.stdout, result.stderr]), flush=True)
+"""
+
+
 @dataclass(frozen=True)
 class Toy:
-    """A copy of the program with one more dataset, and the root that it runs in."""
+    """A copy of the program with one more dataset at work, and the root that it runs in."""
 
     program: Path
     root: Path
+    process: "subprocess.Popen[str]"
 
     def etl(self, *arguments: str, exit_code: int = 0) -> Any:
         """Run a command of the copy in the root, and return what it says as JSON."""
-        command = [sys.executable, "-m", "etl", *arguments, "--root", str(self.root), "--json"]
-        environment = os.environ | {"PYTHONPATH": str(self.program)}
-        done = subprocess.run(command, cwd=self.program, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == exit_code, done.stderr
-        return json.loads(done.stdout)
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps([*arguments, "--root", str(self.root), "--json"]) + "\n")
+        self.process.stdin.flush()
+        code, stdout, stderr = json.loads(self.process.stdout.readline())
+        assert code == exit_code, stderr
+        return json.loads(stdout)
 
     def rows(self, stem: str) -> list[dict[str, Any]]:
         """Return the rows of an exported file without what names their dataset, in the order of their places."""
@@ -73,7 +89,7 @@ def follow(page: str, program: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toy]:
     """Give the copy with its dataset, and a root with evidence."""
     program = tmp_path_factory.mktemp("program")
     for folder in ("etl", "sql"):
@@ -81,7 +97,11 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     assert follow(PAGE.read_text(encoding="utf-8"), program) < 15
     root = tmp_path_factory.mktemp("root")
     write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE})
-    return Toy(program, root)
+    environment = os.environ | {"PYTHONPATH": str(program)}
+    command = [sys.executable, "-c", DRIVER]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=program, env=environment, **pipes) as process:
+        yield Toy(program, root, process)
 
 
 def test_a_dataset_by_the_recipe(toy: Toy) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import KEPT_OF_WAREHOUSE, etl, evidence_line, write_evidence
+from conftest import KEPT_OF_WAREHOUSE, copy_of, etl, evidence_line, write_evidence
 from filelock import FileLock
 
 from etl import publish
@@ -39,13 +39,17 @@ def records(root: Path) -> int:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Give a root with one published version of 3 records, and evidence for another of 5."""
-    write_evidence(tmp_path / "evidence", {"evidence.jsonl": lines(3)})
-    (tmp_path / "exports").mkdir()
-    (tmp_path / "exports" / "README.md").write_text("mine\n", encoding="utf-8")
-    (tmp_path / "exports" / ".gitkeep").touch()
-    assert etl("run-all", "--root", tmp_path).exit_code == 0
-    write_evidence(tmp_path / "evidence", {"evidence.jsonl": lines(5)})
-    return tmp_path
+    return copy_of(publish_three, tmp_path)
+
+
+def publish_three(root: Path) -> None:
+    """Publish a version of 3 records, and leave evidence for another of 5."""
+    write_evidence(root / "evidence", {"evidence.jsonl": lines(3)})
+    (root / "exports").mkdir()
+    (root / "exports" / "README.md").write_text("mine\n", encoding="utf-8")
+    (root / "exports" / ".gitkeep").touch()
+    assert etl("run-all", "--root", root).exit_code == 0
+    write_evidence(root / "evidence", {"evidence.jsonl": lines(5)})
 
 
 def test_exports_keep_their_readme(root: Path) -> None:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import SAMPLE, etl, evidence_line, write_evidence
+from conftest import SAMPLE, copy_of, etl, evidence_line, publish_sample, write_evidence
 
 from etl.documents import DriftReport, FileEntry, RunSummary, StageReceipt, aggregate_hash
 from etl.errors import BooksError
@@ -129,9 +129,7 @@ def test_warehouse_tells_the_same(root: Path) -> None:
 
 def test_taking_the_recorder_out_changes_no_byte(tmp_path: Path, sql: Sql) -> None:
     """Exports with and without the recorder are byte-identical."""
-    recorded = tmp_path / "recorded"
-    recorded.mkdir()
-    assert etl("run-all", "--root", recorded, "--evidence", SAMPLE).exit_code == 0
+    recorded = copy_of(publish_sample, tmp_path / "recorded")
     settings = Settings()
     warehouse = Warehouse.create(sql, settings, tmp_path / "plain.duckdb")
     run_all(Run(Project.at(tmp_path, SAMPLE), settings, sql, warehouse, tmp_path / "plain"))
@@ -258,12 +256,17 @@ def test_kept_rows_equal_their_definitions(tmp_path: Path, sql: Sql) -> None:
     definitions.close()
 
 
+def publish_twice(root: Path) -> None:
+    """Publish two versions."""
+    write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE})
+    for flags in ([], ["--include-partial"]):
+        etl("run-all", "--root", root, *flags)
+
+
 @pytest.mark.parametrize("spoil", ["gone", "empty", "cut", "other SQL"])
 def test_rows_that_lie_at_hand_are_only_a_shortcut(tmp_path: Path, spoil: str) -> None:
     """Without the file of known rows, or with one that cannot be used, the documents say the same."""
-    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
-    for flags in ([], ["--include-partial"]):
-        etl("run-all", "--root", tmp_path, *flags)
+    copy_of(publish_twice, tmp_path)
     before = etl("drift", "--root", tmp_path, "--history", "--json").json
     project = Project.at(tmp_path)
     file = project.known_receipts

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from conftest import Line, etl, evidence_line, write_evidence
+from conftest import Line, copy_of, etl, evidence_line, write_evidence
 
 from etl.writer import DatasetWriter
 
@@ -20,9 +20,13 @@ LINES: list[Line] = [
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Give a root with one published run."""
-    write_evidence(tmp_path / "evidence", {"evidence.jsonl": LINES, "facts/more.jsonl": LINES[:1]})
-    assert etl("run-all", "--root", tmp_path).exit_code == 1
-    return tmp_path
+    return copy_of(publish_lines, tmp_path)
+
+
+def publish_lines(root: Path) -> None:
+    """Publish a run of two files, with lines that are skipped."""
+    write_evidence(root / "evidence", {"evidence.jsonl": LINES, "facts/more.jsonl": LINES[:1]})
+    assert etl("run-all", "--root", root).exit_code == 1
 
 
 def newest(root: Path) -> str:

@@ -21,8 +21,6 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from etl.pipeline import STAGES
 from etl.views import Sql
 
-pytestmark = pytest.mark.slow
-
 STAGE_NAMES = [stage.name for stage in STAGES]
 EXPORTS = STAGE_NAMES[2:]
 REPORTS = "reports/distillation"
@@ -256,6 +254,7 @@ def try_sequences(tried: type[Root], number: int, examples: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_few_sequences_of_edits_and_runs(template: Path, tmp_path: Path) -> None:
     """Four random sequences: after each run all is as in a fresh root, and what the plan said has come true."""
     tried = machine(template, tmp_path)
@@ -264,6 +263,7 @@ def test_a_few_sequences_of_edits_and_runs(template: Path, tmp_path: Path) -> No
     print(f"{tried.count} sequences, {tried.compared} runs held against {len(tried.fresh)} fresh roots")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(1, SEEDS + 1))
 def test_many_sequences_of_edits_and_runs(number: int, template: Path, tmp_path: Path) -> None:
     """Ten random sequences for each seed: after each run all is as in a fresh root, and what the plan said has come true."""
@@ -329,6 +329,7 @@ def test_plan_as_json(root: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_plan_for_people(root: Path) -> None:
     """A line per stage, with its reason in full."""
     shown = etl("plan", "--root", root, "--include-partial").stdout.splitlines()
@@ -354,6 +355,7 @@ def test_plan_writes_nothing(root: Path) -> None:
     assert {file: file.stat().st_mtime_ns for file in root.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_plan_without_evidence(root: Path) -> None:
     """Where there is no evidence folder, a plan says so in one sentence, with exit code 2."""
     shutil.rmtree(root / "evidence")
@@ -385,6 +387,7 @@ def test_a_setting_concerns_the_stages_that_it_can_change(root: Path, name: str)
     assert reasons(root, *options) == every(f"settings changed: {name} {change}.", stages)
 
 
+@pytest.mark.slow
 def test_a_manifest_concerns_the_exports(root: Path) -> None:
     """Known paths decide what is exported: the exports run, collect and score are reused; the same paths change nothing."""
     manifest = root / "one.txt"
@@ -421,6 +424,7 @@ def test_an_overlay_changes_what_a_setting_concerns(root: Path) -> None:
     assert reasons(root, "--include-partial") == {"export-sft": changed}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reading", "names"),
     [
@@ -458,6 +462,7 @@ def add_view(root: Path) -> None:
     (overlay / "view.sql").write_text("select 1 as one\n", encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_other_sql_concerns_every_stage(root: Path) -> None:
     """A view added under ROOT/sql is other code: every stage runs; without it again, what was published is reused."""
     add_view(root)
@@ -470,6 +475,7 @@ def test_other_sql_concerns_every_stage(root: Path) -> None:
     assert reasons(root) == {}, "the same text in the root's own folder is the same code"
 
 
+@pytest.mark.slow
 def test_another_engine_concerns_every_stage(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another version of DuckDB: every stage runs, and is told both versions."""
     was = newest(root)["collect"]["engine"]["duckdb"]
@@ -511,6 +517,7 @@ def lock_out(file: Path) -> str:
     return "evidence.jsonl has 0 bytes, and had"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edit", [grow, rewrite, add, lose, lock_out])
 def test_other_evidence_concerns_every_stage(root: Path, edit: Callable[[Path], str]) -> None:
     """Evidence that is new, gone or another than it was: every stage runs, and is told which file it is."""
@@ -576,6 +583,7 @@ def leave_a_log(root: Path, _: Path) -> str:
     return "the warehouse is not as it was published."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -593,6 +601,7 @@ def test_a_damaged_version_is_not_reused(root: Path, change: Callable[[Path, Pat
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [edit_receipt, leave_a_log])
 def test_a_run_heals_a_damaged_version(root: Path, change: Callable[[Path, Path], str]) -> None:
     """The next run makes all anew, the same bytes as before, and from then on there is something to reuse."""
@@ -615,6 +624,7 @@ def test_force(root: Path) -> None:
     assert exports(root) == before
 
 
+@pytest.mark.slow
 def test_a_reused_stage_names_the_run_that_made_it(root: Path) -> None:
     """After several runs made_by is still the run whose own receipt is ok, for each stage its own."""
     first = published(root)
@@ -628,6 +638,7 @@ def test_a_reused_stage_names_the_run_that_made_it(root: Path) -> None:
     assert {step["stage"]: step["made_by"] for step in steps} == made_by
 
 
+@pytest.mark.slow
 def test_a_failed_run_changes_no_plan(root: Path) -> None:
     """A run that published nothing is nothing to reuse: the plan is held against the published one before and after it."""
     with (root / "evidence" / "evidence.jsonl").open("a", encoding="utf-8") as stream:
@@ -637,6 +648,7 @@ def test_a_failed_run_changes_no_plan(root: Path) -> None:
     assert etl("plan", "--root", root, "--json").json == before
 
 
+@pytest.mark.slow
 def test_fail_fast_stops_at_a_reused_collect_that_skipped_lines(root: Path) -> None:
     """Lines that were skipped stay skipped: a run that reuses such a collect with --fail-fast fails, as it would anew."""
     with (root / "evidence" / "evidence.jsonl").open("a", encoding="utf-8") as stream:

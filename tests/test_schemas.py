@@ -66,7 +66,6 @@ def test_every_report_fits_its_schema(root: Path, tmp_path: Path) -> None:
     """What commands print with --json -> it fits the schema that ships, item by item where it is an array."""
     ids = [row["run_id"] for row in etl("sql", "from receipts.run where published", "--root", root, "--json").json]
     reports: dict[str, tuple[str | Path, ...]] = {
-        "acceptance": ("accept",),
         "book": ("run-all", "--dry-run", "--root", root),
         "check": ("verify", "--all", "--root", root),
         "diff": ("diff", ids[0], ids[-1], "--root", root),

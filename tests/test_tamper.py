@@ -28,8 +28,6 @@ from etl.publish import Workshop
 from etl.verify import verify_all
 from etl.views import Sql
 
-pytestmark = pytest.mark.slow
-
 VERDICTS = ("accept", "reject", "partial", "escalate", None)
 BAD = ["not json", '{"prompt": 1}', '{"a": 1, "a": 2}', "[]"]
 #: Every how many changes the warehouse is asked as well: that takes ten times as long as the files.
@@ -178,6 +176,7 @@ def tree(history: History) -> Iterator[Tree]:
     tree.restore()
 
 
+@pytest.mark.slow
 def test_a_history_has_all_sorts_of_runs(history: History) -> None:
     """The history that the tests here change has stages that ran, were reused, failed and were not run, and skipped lines."""
     assert {"ok", "reused", "failed", "not_run", "skipped"} <= {
@@ -192,6 +191,7 @@ def test_each_kind_of_change_is_found(tree: Tree) -> None:
     assert change_and_find(tree, random.Random(1), times=4) >= 3 * len(KINDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))
 def test_every_change_is_found_and_no_untouched_root_is_accused(
     seed: int, tmp_path: Path, record_property: Callable[[str, object], None]
@@ -290,6 +290,7 @@ EXAMPLES: dict[str, tuple[Callable[[Tree], Any], str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_verify_says_what_was_changed_and_since_which_run(tree: Tree, name: str) -> None:
     """One change: exit code 1, and a sentence that names the file, and the run since which it is not as it was."""
@@ -307,6 +308,7 @@ def test_verify_says_what_was_changed_and_since_which_run(tree: Tree, name: str)
     assert verifier.check(tree.root)
 
 
+@pytest.mark.slow
 def test_the_independent_verifier_as_a_program(tree: Tree) -> None:
     """It runs without any installed package; an untouched root is intact, a changed one is told with exit code 1."""
     command = [sys.executable, "-I", "-S", verifier.__file__, tree.root]
@@ -374,6 +376,7 @@ def test_a_tail_cut_together_with_head_is_seen_by_the_warehouse_or_a_pinned_head
     assert (verifier.check(pair.root, older), failed(pair.root, "--head", older)) == ([], ["warehouse"])
 
 
+@pytest.mark.slow
 def test_a_failed_run_cut_together_with_head_is_seen_by_a_pinned_head_alone(two_runs: Path, tmp_path: Path) -> None:
     """The warehouse learns of a failed run only from the next that builds one: until then nothing but a pin can miss it."""
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
@@ -424,6 +427,7 @@ SHAPES: dict[str, tuple[bytes, bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_forged_summary_has_the_shape_of_one(pair: Tree, name: str) -> None:
     """Head names the newest summary's hash, but it is no summary: both verifiers refuse it."""
@@ -472,6 +476,7 @@ def test_before_the_first_run(tmp_path: Path) -> None:
     assert len(verifier.check(tmp_path)) == 1
 
 
+@pytest.mark.slow
 def test_evidence_that_lies_elsewhere(two_runs: Path, tmp_path: Path) -> None:
     """The folder is named, as for the run: other bytes of the same size are found there, grown or gone ones are no fault."""
     root, evidence = Path(shutil.copytree(two_runs, tmp_path / "root")), tmp_path / "elsewhere"
@@ -512,6 +517,7 @@ def kill(root: Path, *options: str, method: str, when: str) -> subprocess.Comple
     return subprocess.run([sys.executable, "-c", code, "--root", root, *options], capture_output=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["_swap_exports", "_move", "move_reports", "head", "done"])
 def test_the_next_command_repairs_a_cut_publish_step(
     two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
@@ -536,6 +542,7 @@ def test_the_next_command_repairs_a_cut_publish_step(
     assert json.loads((root / HEAD).read_bytes())["seq"] == 3
 
 
+@pytest.mark.slow
 def test_the_next_command_repairs_head_of_a_failed_run(two_runs: Path, tmp_path: Path) -> None:
     """A failed run that is killed between its folder and head: verify --all puts head there, and finds all as recorded."""
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
@@ -555,6 +562,7 @@ def test_the_next_command_repairs_head_of_a_failed_run(two_runs: Path, tmp_path:
     assert (summary["seq"], summary["stages"][0]["status"]) == (3, "failed")
 
 
+@pytest.mark.slow
 def test_the_next_command_removes_what_a_killed_run_tried_the_folders_with(two_runs: Path, tmp_path: Path) -> None:
     """A run that is killed while it tries whether exports/ can be written: nothing of that is taken for tampering."""
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
@@ -565,6 +573,7 @@ def test_the_next_command_removes_what_a_killed_run_tried_the_folders_with(two_r
     assert verifier.check(root) == []
 
 
+@pytest.mark.slow
 def test_the_next_command_repairs_head_that_the_system_refused(
     two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

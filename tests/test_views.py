@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import REPOSITORY, SAMPLE, etl
+from conftest import REPOSITORY, SAMPLE, copy_of, etl, publish_sample
 
 from etl.pipeline import SCORED
 from etl.settings import Settings
@@ -19,7 +19,7 @@ from etl.warehouse import Warehouse
 
 def test_views_work_in_a_plain_shell(tmp_path: Path) -> None:
     """Every view answers in a session that knows nothing of the product, and gives what the run shipped."""
-    assert etl("run-all", "--root", tmp_path, "--evidence", SAMPLE).exit_code == 0
+    copy_of(publish_sample, tmp_path)
     with duckdb.connect(str(tmp_path / "warehouse/etl.duckdb"), read_only=True) as shell:
         shell.execute("set timezone = 'Asia/Kathmandu'")
         views = shell.execute(
@@ -35,7 +35,7 @@ def test_views_work_in_a_plain_shell(tmp_path: Path) -> None:
 
 def test_materialised_views_equal_their_definitions(tmp_path: Path) -> None:
     """What a run computed once and exported equals what the views' definitions say."""
-    assert etl("run-all", "--root", tmp_path, "--evidence", SAMPLE).exit_code == 0
+    copy_of(publish_sample, tmp_path)
     for dataset, file in (("rag", "rag/playbooks"), ("sft", "sft/instruction_response")):
         query = f"select id from datasets.{dataset} where quarantine_reason is null order by id"
         ids = [row["id"] for row in etl("sql", query, "--root", tmp_path, "--json").json]
