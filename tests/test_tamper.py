@@ -186,6 +186,7 @@ def test_a_history_has_all_sorts_of_runs(history: History) -> None:
     assert history.untouched >= 3 * 7
 
 
+@pytest.mark.slow
 def test_each_kind_of_change_is_found(tree: Tree) -> None:
     """Four random changes of each kind: both verifiers find every one."""
     assert change_and_find(tree, random.Random(1), times=4) >= 3 * len(KINDS)
