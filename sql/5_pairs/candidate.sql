@@ -83,9 +83,9 @@ refused as (
                         struct_pack(precedence := in_order.precedence[judged.invalid], reason := judged.invalid),
                         struct_pack(precedence := in_order.precedence[judged.self_paired], reason := judged.self_paired)
                     ],
-                    lambda refusal: refusal.reason is not null
+                    lambda refusal: struct_extract(refusal, 'reason') is not null
                 )),
-                lambda refusal: refusal.reason
+                lambda refusal: struct_extract(refusal, 'reason')
             )
         end as quarantine_reasons,
     from judged

@@ -20,15 +20,15 @@ with document as (
 
 entry as (
     select
-        receipt.run_id as run_id,
-        receipt.stage as stage,
+        receipt.run_id,
+        receipt.stage,
         'input' as direction,
         unnest(receipt.inputs.files) as file,
     from document
     union all
     select
-        receipt.run_id as run_id,
-        receipt.stage as stage,
+        receipt.run_id,
+        receipt.stage,
         'output' as direction,
         unnest(receipt.outputs.files) as file,
     from document
@@ -38,9 +38,9 @@ select
     run_id,
     stage,
     direction,
-    file.path as path,
-    file.sha256 as sha256,
-    file.bytes as bytes,
-    file.record_count as record_count,
-    file.carried as carried,
+    file.path,
+    file.sha256,
+    file.bytes,
+    file.record_count,
+    file.carried,
 from entry

@@ -14,8 +14,8 @@ with document as (
 
 written as (
     select
-        receipt.run_id as run_id,
-        receipt.stage as stage,
+        receipt.run_id,
+        receipt.stage,
         unnest(receipt.outputs.files) as file,
     from document
 )
@@ -23,7 +23,7 @@ written as (
 select
     run_id,
     stage,
-    file.path as path,
+    file.path,
     generate_subscripts(file.columns, 1)::integer as position,
     unnest(file.columns) as field,
 from written

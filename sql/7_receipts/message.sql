@@ -10,16 +10,16 @@ with document as (
 )
 
 select
-    receipt.run_id as run_id,
-    receipt.stage as stage,
+    receipt.run_id,
+    receipt.stage,
     'error' as level,
     generate_subscripts(receipt.validation.errors, 1)::integer as position,
     unnest(receipt.validation.errors) as message,
 from document
 union all
 select
-    receipt.run_id as run_id,
-    receipt.stage as stage,
+    receipt.run_id,
+    receipt.stage,
     'warning' as level,
     generate_subscripts(receipt.validation.warnings, 1)::integer as position,
     unnest(receipt.validation.warnings) as message,

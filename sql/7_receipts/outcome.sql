@@ -10,9 +10,9 @@ with document as (
 
 of_outcome as (
     select
-        receipt.run_id as run_id,
-        receipt.stage as stage,
-        unnest(map_entries(receipt.records.by_outcome::map(varchar, bigint))) as outcome,
+        receipt.run_id,
+        receipt.stage,
+        unnest(map_entries(receipt.records.by_outcome::map (varchar, bigint))) as outcome,
     from document
 )
 

@@ -15,12 +15,12 @@ with document as (
 )
 
 select
-    summary.run_id as run_id,
-    summary.seq as seq,
-    summary.previous as previous,
+    summary.run_id,
+    summary.seq,
+    summary.previous,
     rtrim(summary.started_at, 'Z')::timestamp as started_at,
-    summary.published as published,
-    summary.overall_passed as overall_passed,
-    summary.run_hash as run_hash,
+    summary.published,
+    summary.overall_passed,
+    summary.run_hash,
     summary_sha256,
 from document
