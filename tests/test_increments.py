@@ -256,6 +256,7 @@ def test_rehash_distrusts_the_file_system(root: Path) -> None:
 @pytest.mark.slow
 def test_a_fresh_change_is_not_trusted(root: Path) -> None:
     """A file changed within the clock's tick before it was looked at gets no stamp: it might change again unseen."""
+    settle(root / "evidence")
     file = root / "evidence/evidence/one.jsonl"
     file.write_bytes(file.read_bytes())
     later = file.stat().st_ctime_ns + TICK_NS // 2
