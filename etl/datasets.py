@@ -42,9 +42,16 @@ class Dataset:
         return "scored.run" if self.grain == "record" else "pairs.candidate"
 
     @property
+    def counts(self) -> tuple[str, ...]:
+        """The relations in which its receipt counts: what became of the rows, and of records at the pairing."""
+        if self.grain == "record":
+            return ("receipts.decision_count",)
+        return ("receipts.pair_decision_count", "receipts.outcome_count")
+
+    @property
     def relations(self) -> tuple[str, ...]:
-        """All relations that its export asks for."""
-        return (self.reads, self.relation, self.decisions)
+        """All relations that its export and its receipt ask for."""
+        return (self.reads, self.relation, self.decisions, *self.counts)
 
     @property
     def ships(self) -> str:

@@ -62,7 +62,8 @@ def _run_in(warehouse: Warehouse, project: Project, run_id: str, oldest: int, ke
         last = warehouse.execute("select run_id, seq from receipts.run where published order by seq desc limit 1")
         with suppress(OSError, ValueError):
             summary = read_documents(project.reports / Path(run_id).name)[0]  # a run's id is a name, never a path
-            if summary.run_id == run_id and summary.published and last and summary.seq > last[0][1]:
+            is_unchanged = summary.published and {stage.status for stage in summary.stages} == {"reused"}
+            if summary.run_id == run_id and is_unchanged and last and summary.seq > last[0][1]:
                 return str(last[0][0])
     if not rows or not rows[0][0]:
         raise UsageError(f"Run {run_id} did not publish, so there is nothing to compare; name one that did.")

@@ -3,12 +3,24 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Time = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$")]
+
+
+def _is_real(time: str) -> str:
+    try:
+        datetime.fromisoformat(time)
+    except ValueError:
+        raise PydanticCustomError("time", "there is no such time") from None
+    return time
+
+
+Time = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$"), AfterValidator(_is_real)]
 Count = Annotated[int, Field(ge=0)]
 Status = Literal["ok", "reused", "failed", "not_run"]
 Severity = Literal["ok", "warn", "alert"]

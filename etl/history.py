@@ -6,12 +6,13 @@ sql/7_receipts. What the published version knew of them lies at hand in a small 
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
 
 from etl.documents import Head, Pin, RunSummary, StageReceipt
-from etl.errors import NotFoundError, UsageError
+from etl.errors import NotFoundError, StageError, UsageError
 from etl.project import Project
 from etl.settings import Settings
 from etl.stamps import RECEIPTS, WAREHOUSE, Stamp, read_stamps, stamp_of
@@ -27,12 +28,7 @@ def load_history(project: Project, sql: Sql, settings: Settings) -> Warehouse:
     for name, rows in _known_rows(project, sql).items():
         history.insert(name, rows)
     known = {row[0] for row in history.execute("select run_id from receipts.run")}
-    texts: dict[str, str] = {}
-    for folder in sorted(project.reports.glob("*/")):
-        if folder.name not in known and (folder / SUMMARY).is_file():
-            with suppress(OSError, ValueError):  # etl verify tells about a damaged document; a run does not stop for it
-                texts |= texts_of(folder)
-    take_in(history, sql.kept, texts)
+    _take_in_all(history, sql, [folder for folder in sorted(project.reports.glob("*/")) if folder.name not in known])
     with suppress(UsageError):  # whoever asks for drift is told about a damaged pin; the other commands do not need it
         set_baseline(history, read_pin(project))
     return history
@@ -41,12 +37,32 @@ def load_history(project: Project, sql: Sql, settings: Settings) -> Warehouse:
 def take_in(history: Warehouse, views: Iterable[View], texts: Mapping[str, str]) -> None:
     """Keep the rows that documents have in these relations: receipts and summaries, by their paths (``run/name.json``)."""
     if texts:
+        history.execute("delete from raw.document")  # what a call that was cut may have left
         arrived = {"path": pa.array(list(texts), pa.string()), "json": pa.array(list(texts.values()), pa.string())}
         with history.lent("arrived", pa.table(arrived)):
             history.execute("insert into raw.document by name from arrived")
         for view in views:
             history.execute(f"insert into {view.qualified} by name\n{view.body}")
         history.execute("delete from raw.document")
+
+
+def _take_in_all(history: Warehouse, sql: Sql, folders: Iterable[Path]) -> None:
+    """Keep what the documents of runs say. etl verify tells about a damaged one; nothing else stops for it."""
+    texts: dict[str, dict[str, str]] = {}
+    for folder in folders:
+        if (folder / SUMMARY).is_file():
+            with suppress(OSError, ValueError):
+                texts[folder.name] = texts_of(folder)
+    try:
+        take_in(history, sql.kept, {path: text for of_run in texts.values() for path, text in of_run.items()})
+    except StageError:  # a figure that no column holds: without the run that says it
+        for run_id in texts:
+            forget(history, sql, run_id)
+        for run_id, of_run in texts.items():
+            try:
+                take_in(history, sql.kept, of_run)
+            except StageError:
+                forget(history, sql, run_id)
 
 
 def forget(history: Warehouse, sql: Sql, run_id: str) -> None:
@@ -73,12 +89,17 @@ def _is_as_before(file: Path, before: Stamp | None) -> bool:
 
 
 def write_known_rows(history: Warehouse, sql: Sql, file: Path) -> None:
-    """Write the rows of all receipts to a small file, an Arrow stream for each relation, so that no document is read again."""
-    with file.open("wb") as sink:
-        for view in sql.kept:
-            rows = history.arrow(f"from {view.qualified}").replace_schema_metadata({"sql": sql.sha256})
-            with pa.ipc.new_stream(sink, rows.schema) as stream:
-                stream.write_table(rows)
+    """Write the rows of all receipts to a small file, so that no document is read again.
+
+    It is an Arrow stream for each relation, and after them the sha256 of all that stands before it.
+    """
+    sink = pa.BufferOutputStream()
+    for view in sql.kept:
+        rows = history.arrow(f"from {view.qualified}").replace_schema_metadata({"sql": sql.sha256})
+        with pa.ipc.new_stream(sink, rows.schema) as stream:
+            stream.write_table(rows)
+    streams = sink.getvalue()
+    file.write_bytes(streams.to_pybytes() + sha256(streams).digest())
 
 
 def _known_rows(project: Project, sql: Sql) -> dict[str, pa.Table]:
@@ -88,16 +109,23 @@ def _known_rows(project: Project, sql: Sql) -> dict[str, pa.Table]:
     """
     if not _is_as_before(project.known_receipts, read_stamps(project.published_stamps).get(RECEIPTS)):
         return {}
-    found = {}
     try:
-        with project.known_receipts.open("rb") as source:
-            for view in sql.kept:
-                rows = pa.ipc.open_stream(source).read_all()
-                if rows.schema.metadata != {b"sql": sql.sha256.encode()}:
-                    return {}
-                found[view.qualified] = rows
-    except (OSError, pa.ArrowInvalid):
+        content = project.known_receipts.read_bytes()
+    except OSError:
         return {}
+    streams, digest = content[: -sha256().digest_size], content[-sha256().digest_size :]
+    if sha256(streams).digest() != digest:
+        return {}
+    found = {}
+    source = pa.BufferReader(streams)
+    for view in sql.kept:
+        try:
+            rows = pa.ipc.open_stream(source).read_all()
+        except pa.ArrowInvalid:  # other SQL kept fewer relations
+            return {}
+        if rows.schema.metadata != {b"sql": sql.sha256.encode()}:
+            return {}
+        found[view.qualified] = rows
     return found
 
 
@@ -152,6 +180,9 @@ def read_documents(folder: Path) -> tuple[RunSummary, list[StageReceipt]]:
     receipts = [
         StageReceipt.model_validate_json((folder / f"{stage.name}.json").read_bytes()) for stage in summary.stages
     ]
+    for receipt, stage in zip(receipts, summary.stages, strict=True):
+        if (receipt.run_id, receipt.stage) != (summary.run_id, stage.name):
+            raise ValueError(f"{folder}: {stage.name}.json is the receipt of {receipt.stage} in run {receipt.run_id!r}")
     return summary, receipts
 
 
@@ -207,6 +238,11 @@ def newest(history: Warehouse, published: bool = False) -> str:
     return str(found[0][0])
 
 
+def is_known(history: Warehouse, run_id: str | None) -> bool:
+    """Tell whether there is a run of this id."""
+    return bool(history.execute("select 1 from receipts.run where run_id = ?", [run_id]))
+
+
 def last_published(history: Warehouse) -> int | None:
     """Return the number of the last run that published, if one did."""
     seq: int | None = history.one("select max(seq) from receipts.run where published")
@@ -217,7 +253,7 @@ def require_run(history: Warehouse, run_id: str | None) -> str:
     """Return the run that was asked for, or the newest. Raises NotFoundError where it is unknown."""
     if run_id is None:
         return newest(history)
-    if not history.execute("select 1 from receipts.run where run_id = ?", [run_id]):
+    if not is_known(history, run_id):
         known = history.execute("select run_id from receipts.run order by seq desc limit 3")
         newest_runs = ", ".join(row[0] for row in known) or "none yet"
         raise NotFoundError(f"There is no run {run_id!r}; the newest are: {newest_runs}.")

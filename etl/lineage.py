@@ -12,7 +12,7 @@ from typing import Any
 
 from etl.settings import NOT_READ_BY_STAGES, Settings
 from etl.warehouse import Warehouse
-from etl.warehouse.dependencies import ANY, SETTING, UNKNOWN
+from etl.warehouse.dependencies import ADMISSION, SETTING, UNKNOWN
 
 #: Tables that follow from the evidence and the settings alone. What any other table holds may change from run to run.
 PROVABLE = frozenset(
@@ -24,9 +24,6 @@ PROVABLE = frozenset(
 
 #: Of these it is told who reads them: what they are says little.
 NAMELESS = frozenset({"raw.document", UNKNOWN})
-
-#: The view in which a dataset has rows of its own that name settings; those of other datasets do not concern it.
-ADMISSION = "policy.admission"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +61,14 @@ class Lineage:
 
     def settings_of(self, relations: Iterable[str], dataset: str | None) -> frozenset[str]:
         """Return the names of the settings that can change what a stage makes of these relations, for a dataset or for none."""
-        everything = frozenset(Settings.model_fields)
-        named: set[str] = set()
+        relations = tuple(relations)
+        named = set(Settings.model_fields) - NOT_READ_BY_STAGES
+        if self.unprovable(relations):
+            named |= Settings().row().keys()  # who knows what is read there
         for relation in self.above(relations):
             mine = self.settings.get(relation, frozenset())
             named |= mine - self._of_others(dataset) if relation == ADMISSION else mine
-        return everything if ANY in named else frozenset(named | (everything - NOT_READ_BY_STAGES))
+        return frozenset(named)
 
     def unprovable(self, relations: Iterable[str]) -> list[str]:
         """Return the relations above these of which it is not known that they follow from evidence and settings, sorted."""

@@ -34,7 +34,7 @@ class Stage:
     @property
     def relations(self) -> tuple[str, ...]:
         """All relations that decide what the stage makes."""
-        return (*self.reads, *self.writes, *self.uses)
+        return (*self.reads, *self.writes, *self.uses, *filter(None, [self.counts]))
 
     @property
     def exports(self) -> tuple[str, ...]:
@@ -96,12 +96,19 @@ def _exporting(dataset: Dataset) -> Stage:
             _compute_pairs(run)
         return export(run, dataset)
 
-    counts = "receipts.decision_count" if dataset.grain == "record" else "receipts.pair_decision_count"
-    return Stage(dataset.stage, body, (dataset.reads,), uses=dataset.relations, counts=counts, dataset=dataset)
+    return Stage(
+        dataset.stage, body, (dataset.reads,), uses=dataset.relations, counts=dataset.counts[0], dataset=dataset
+    )
 
 
 STAGES = (
-    Stage("collect", _collect, writes=("evidence.record",), uses=("evidence.file",), counts="receipts.evidence_count"),
+    Stage(
+        "collect",
+        _collect,
+        writes=("evidence.record",),
+        uses=("evidence.file", "evidence.skipped_summary"),
+        counts="receipts.evidence_count",
+    ),
     Stage("score", score, ("evidence.record",), writes=("scored.run",), counts="receipts.score_count"),
     *map(_exporting, DATASETS),
 )

@@ -14,12 +14,12 @@ from etl.documents import FileEntry, RunSummary, StageReceipt
 from etl.errors import NotFoundError
 from etl.evidence import EvidenceFile
 from etl.files import sha256_of
-from etl.history import is_as_published, newest, read_documents, summary_hash
+from etl.history import is_as_published, is_known, newest, read_documents, summary_hash
 from etl.ledger import RunHeader
 from etl.lineage import Lineage
 from etl.pipeline import STAGES, Stage
 from etl.project import Project
-from etl.stamps import read_stamps, stamp_of
+from etl.stamps import read_run, read_stamps, stamp_of
 from etl.warehouse import Warehouse
 
 COLLECT = STAGES[0]
@@ -79,7 +79,10 @@ def make_plan(
         )
         steps.append(_step(stage, why, receipt))
     is_base = (
-        not other and COLLECT not in forced and not _changed_settings(COLLECT, collected, header, summary, lineage)
+        not other
+        and COLLECT not in forced
+        and not _changed_settings(COLLECT, collected, header, summary, lineage)
+        and not _unprovable(COLLECT, lineage)
     )
     untouched = frozenset(look.untouched)
     published = Published(summary, receipts, untouched, frozenset(look.carried), is_base)
@@ -112,6 +115,10 @@ def _published(project: Project, history: Warehouse) -> tuple[RunSummary, dict[s
         are_whole = False
     if not are_whole:
         raise _UnusableError(f"the receipts of the published run {run_id} are damaged")
+    made_by = read_run(project.published_stamps)
+    is_unchanged = {stage.status for stage in summary.stages} == {"reused"}
+    if run_id != made_by and not (is_unchanged and is_known(history, made_by)):
+        raise _UnusableError(f"the receipts of run {made_by}, which published what is there, are damaged or gone")
     return summary, {receipt.stage: receipt for receipt in receipts}
 
 
@@ -178,12 +185,16 @@ class _Look:
         """Tell whether an exported file is what its receipt says."""
         file = self._project.root / entry.path
         before = self._published_stamps.get(entry.path)
-        return self._is_same(entry, file, before is not None and stamp_of(file) == before)
+        is_carried = before is not None and before.size == entry.bytes and stamp_of(file) == before
+        return self._is_same(entry, file, is_carried)
 
     def _is_untouched(self, path: str) -> bool:
         file = self._found[path]
-        is_carried = file.stamp is not None and self._evidence_stamps.get(path) == file.stamp
-        return file.problem is None and self._is_same(self._known[path], file.path, is_carried)
+        entry = self._known[path]
+        is_carried = (
+            file.stamp is not None and file.size == entry.bytes and self._evidence_stamps.get(path) == file.stamp
+        )
+        return file.problem is None and self._is_same(entry, file.path, is_carried)
 
     def _is_same(self, entry: FileEntry, file: Path, is_carried: bool) -> bool:
         if entry.sha256 is None:

@@ -152,7 +152,7 @@ class Workshop:
         # Only now: what is removed here may have been a second name of an exported file, and so part of its stamp.
         shutil.rmtree(self.build, ignore_errors=True)
         if entry["exports"] is not None:  # a run in which nothing changed leaves documents alone
-            write_stamps(self.project.published_stamps, self._published_stamps())
+            write_stamps(self.project.published_stamps, self._published_stamps(), entry["run_id"])
         self.done()
 
     def _published_stamps(self) -> dict[str, Stamp | None]:

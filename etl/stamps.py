@@ -40,14 +40,23 @@ def settled_stamp_of(path: Path) -> Stamp | None:
     return stamp if stamp and stamp.ctime_ns < time_ns() - TICK_NS else None
 
 
-def write_stamps(file: Path, stamps: Mapping[str, Stamp | None]) -> None:
-    """Write stamps down by name; a name without one is left out."""
-    write_text(file, json.dumps({name: stamp for name, stamp in stamps.items() if stamp}) + "\n")
+def write_stamps(file: Path, stamps: Mapping[str, Stamp | None], run_id: str | None = None) -> None:
+    """Write stamps down by name, and the run that made what they are of; a name without one is left out."""
+    known = {name: stamp for name, stamp in stamps.items() if stamp}
+    write_text(file, json.dumps({"run_id": run_id, "stamps": known}) + "\n")
 
 
 def read_stamps(file: Path) -> dict[str, Stamp]:
     """Return the stamps in a file; none where it is not there or is damaged, as nothing is then known to be untouched."""
     try:
-        return {name: Stamp(*stamp) for name, stamp in json.loads(file.read_bytes()).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        return {name: Stamp(*stamp) for name, stamp in json.loads(file.read_bytes())["stamps"].items()}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return {}
+
+
+def read_run(file: Path) -> str | None:
+    """Return the run that made what the stamps in a file are of, if it is known."""
+    try:
+        return str(json.loads(file.read_bytes())["run_id"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None

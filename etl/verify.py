@@ -6,7 +6,7 @@ from pathlib import Path
 from etl.answers import Check
 from etl.chain import check_chain, check_input, check_output, evidence_of, passed_or
 from etl.documents import DriftReport, RunSummary, StageReceipt, StageSummary, aggregate_hash, run_hash
-from etl.errors import EtlError
+from etl.errors import EtlError, StageError
 from etl.files import sha256_of
 from etl.history import SUMMARY, forget, newest, read_documents, require_run, summary_hash, take_in, texts_of
 from etl.markdown import summary_page
@@ -75,7 +75,10 @@ def _documents(
     written = sha256_of(folder / SUMMARY)
     known = {summary_hash(project, history, summary.run_id), _known_to_warehouse(project, summary.run_id) or written}
     forget(history, sql, summary.run_id)
-    take_in(history, sql.kept, texts_of(folder))
+    try:
+        take_in(history, sql.kept, texts_of(folder))
+    except StageError as error:
+        return [Check(str(folder), "failed", f"a document is damaged: {error}")]
     broken = history.execute("select problem from receipts.unbalanced where run_id = ?", [summary.run_id])
     checks = [
         passed_or(SUMMARY, known == {written}, "it is not the summary that the run wrote"),

@@ -113,7 +113,7 @@ create table if not exists policy.dependency (
     setting varchar
 );
 comment on table policy.dependency is
-'One row per view or macro and relation that it reads (null: it reads none); where that is policy.setting, one row per setting that it names, or * where it may read any. What decides whether a stage is stale.';
+'One row per view or macro and relation that it reads (null: it reads none); where that is policy.setting, one row per setting that it may read. What decides whether a stage is stale.';
 
 create table if not exists receipts.row_history (
     dataset varchar not null,

@@ -15,6 +15,7 @@ from etl.warehouse import Warehouse
 #: Settings that reading evidence depends on; and any that nobody has said anything about.
 EVERYWHERE = frozenset(Settings.model_fields) - NOT_READ_BY_STAGES
 
+SWITCHES = {"include_partial", "include_review"}
 SCORES = {"accept_at", "partial_at", "grounded_accept_at", "grounded_partial_at"}
 
 #: Views that name settings: in any step or subquery, by views that they read, or by a macro.
@@ -29,6 +30,11 @@ NAMING = {
     "select category from scored.run": SCORES,
     "from policy.verdict where exists (select 1 from policy.setting where include_review)": {"include_review"},
     "select mine.limit_now() as now": {"accept_at"},
+    "select limit_of_main() as now": {"partial_at"},
+    "select S.Accept_At from POLICY.Setting as S": {"accept_at"},
+    "select (with t as (select 1 as n) select n from t) as a, (select n from mine.thr) as b": {"max_pairs_per_task"},
+    "select count(*) as rows from policy.admission where dataset = 'sft'": {"include_partial", "include_review"},
+    "select id from datasets.decision where dataset = 'sft'": {*SCORES, *SWITCHES, "known_paths_sha256"},
 }
 
 #: Views that may read any setting: by a star, a whole row, a choice of columns at run time, or without naming one.
@@ -41,6 +47,15 @@ OF_ANY = [
     "select count(*) as settings from policy.setting",
     "select value from (unpivot policy.setting on accept_at, partial_at into name name value value)",
     "with step as (select * from policy.setting) select accept_at from step",
+    "select x.v || s.accept_at as v from policy.setting as s, lateral (select to_json(s)::varchar as v) as x",
+    "select v.x from policy.setting as s join (values ('a')) as v (x) on to_json(s)::varchar like v.x and s.accept_at > 0",
+    "select u.x::varchar || s.accept_at as v from policy.setting as s, unnest([s]) as u (x)",
+    "select accept_at from policy.setting join (values (5)) as v (max_pairs_per_task) using (max_pairs_per_task)",
+    "select max(accept_at) as v from policy.setting natural join (select 5 as max_pairs_per_task) as v",
+    "select to_json(s)::varchar || S.accept_at as v from policy.setting as S",
+    "select x.e || accept_at as v from (select #5 as e, accept_at from policy.setting) as x",
+    "select e::varchar || s.include_partial as v from policy.setting as s (a, b, c, d, e)",
+    "select POLICY.Setting.accept_at, setting as all_of_it from POLICY.Setting",
 ]
 
 #: Views, and what each reads that is not known to be unchanged; in place of what has no name, who reads it.
@@ -52,12 +67,19 @@ UNPROVABLE = {
     "select run_id from policy.baseline": ["policy.baseline"],
     "select * from query_table('evidence.record')": None,
     "from duckdb_settings()": None,
+    "select now() as now": None,
+    "select current_timestamp as now": None,
+    "select random() as chance, verdict from policy.verdict": None,
 }
 
 MACRO = """
 create schema if not exists mine;
 create macro mine.limit_now() as (select accept_at from policy.setting);
+create macro limit_of_main() as (select partial_at from policy.setting), (x) as x;
 """
+
+#: What a view above reads, by a name that one of its steps has too.
+OTHERS = {"sql/9_mine/thr.sql": "-- One of mine.\nselect max_pairs_per_task as n from policy.setting\n"}
 
 BODIES = [*NAMING, *OF_ANY, *UNPROVABLE]
 
@@ -72,7 +94,9 @@ def lineage() -> Lineage:
     """Give the lineage of the product's SQL with all these views."""
     sql = Sql.of(Path("/nonexistent"))
     views = {f"sql/9_mine/view_{BODIES.index(body)}.sql": f"-- One of mine.\n{body}\n" for body in BODIES}
-    warehouse = Warehouse.create(Sql(sql.files | views | {"sql/macros.sql": sql["macros"] + MACRO}), Settings())
+    warehouse = Warehouse.create(
+        Sql(sql.files | views | OTHERS | {"sql/macros.sql": sql["macros"] + MACRO}), Settings()
+    )
     found = Lineage.of(warehouse)
     warehouse.close()
     return found
@@ -87,7 +111,7 @@ def test_a_view_is_concerned_by_the_settings_that_it_names(lineage: Lineage, bod
 @pytest.mark.parametrize("body", OF_ANY)
 def test_a_view_that_may_read_any_setting_is_concerned_by_all(lineage: Lineage, body: str) -> None:
     """Whatever it reads, it is not missed."""
-    assert set(lineage.settings_of([name_of(body)], None)) == set(Settings.model_fields)
+    assert set(lineage.settings_of([name_of(body)], None)) == EVERYWHERE | set(Settings().row())
 
 
 @pytest.mark.parametrize(("body", "relations"), UNPROVABLE.items())

@@ -198,6 +198,10 @@ BROKEN = {
         with_score("(json ->> '$.answer')::double"),
         "It is not cached.",
     ),
+    "reads what mappings make": (
+        MAPPING.replace("from raw.line", "    (select count(*) from scored.run) as latency_ms,\nfrom raw.line"),
+        "scored.run",
+    ),
     "is no SQL": ("selec 1\n", "selec"),
     "is cut off": ("select (\n", ""),
     "is empty": ("", ""),

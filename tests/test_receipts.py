@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from etl.pipeline import STAGES, run_all
 from etl.project import Project
 from etl.run import Run
 from etl.settings import Settings
-from etl.stamps import RECEIPTS, read_stamps, stamp_of, write_stamps
+from etl.stamps import RECEIPTS, read_run, read_stamps, stamp_of, write_stamps
 from etl.views import Sql
 from etl.warehouse import Warehouse
 from etl.warehouse.published import PublishedWarehouse
@@ -263,14 +264,16 @@ def publish_twice(root: Path) -> None:
         etl("run-all", "--root", root, *flags)
 
 
-@pytest.mark.parametrize("spoil", ["gone", "empty", "cut", "other SQL"])
+@pytest.mark.parametrize("spoil", ["gone", "empty", "cut", "a bit turned", "other SQL"])
 def test_rows_that_lie_at_hand_are_only_a_shortcut(tmp_path: Path, spoil: str) -> None:
     """Without the file of known rows, or with one that cannot be used, the documents say the same."""
     copy_of(publish_twice, tmp_path)
     before = etl("drift", "--root", tmp_path, "--history", "--json").json
     project = Project.at(tmp_path)
     file = project.known_receipts
-    content = {"empty": b"", "cut": file.read_bytes()[:2000], "other SQL": file.read_bytes()}
+    whole = file.read_bytes()
+    turned = whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:]
+    content = {"empty": b"", "cut": whole[:2000], "a bit turned": turned, "other SQL": whole}
     if spoil == "gone":
         file.unlink()
     else:
@@ -278,5 +281,72 @@ def test_rows_that_lie_at_hand_are_only_a_shortcut(tmp_path: Path, spoil: str) -
         if spoil == "other SQL":
             (tmp_path / "sql" / "9_mine").mkdir(parents=True)
             (tmp_path / "sql" / "9_mine" / "view.sql").write_text("-- Mine.\nselect 1 as one\n", encoding="utf-8")
-        write_stamps(project.published_stamps, read_stamps(project.published_stamps) | {RECEIPTS: stamp_of(file)})
+        stamps = read_stamps(project.published_stamps) | {RECEIPTS: stamp_of(file)}
+        write_stamps(project.published_stamps, stamps, read_run(project.published_stamps))
     assert etl("drift", "--root", tmp_path, "--history", "--json").json == before != []
+
+
+def newest(root: Path) -> Path:
+    """Return the folder of the newest run."""
+    return max(path for path in (root / "reports/distillation").iterdir() if path.is_dir())
+
+
+def test_an_older_run_does_not_stand_for_newer_exports(tmp_path: Path) -> None:
+    """Where the receipts of the run that published are gone, and all else that knew it, everything runs again."""
+    copy_of(publish_twice, tmp_path)
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:2]})
+    etl("run-all", "--root", tmp_path)
+    run_id = newest(tmp_path).name
+    shutil.rmtree(newest(tmp_path))
+    (tmp_path / "warehouse/.etl/receipts.arrow").unlink()
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    why = f"the receipts of run {run_id}, which published what is there, are damaged or gone."
+    steps = etl("plan", "--include-partial", "--root", tmp_path, "--json").json["steps"]
+    assert {(step["action"], step["reason"]) for step in steps} == {("run", why)}
+    summary = etl("run-all", "--include-partial", "--root", tmp_path, "--json").json
+    assert summary["seq"] == 4
+    assert etl("verify", summary["run_id"], "--root", tmp_path).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("summary.json", b'"started_at": "20', b'"started_at": "2026-13-27T00:00:00.000000Z", "was": "'),
+        ("summary.json", b"T", b"T99:"),
+        ("score.json", b'"stage": "score"', b'"stage": "collect"'),
+        ("score.json", b'"record_count": ', b'"record_count": 99999999999999999999'),
+    ],
+)
+def test_a_damaged_document_stops_no_other_command(tmp_path: Path, name: str, old: bytes, new: bytes) -> None:
+    """What the documents of one run cannot mean is left out; verify says so, and the next run does not mind."""
+    copy_of(publish_twice, tmp_path)
+    etl("run-all", "--include-partial", "--root", tmp_path)
+    file = newest(tmp_path) / name
+    content = file.read_bytes()
+    assert old in content
+    file.write_bytes(content.replace(old, new, 1))
+    assert etl("verify", newest(tmp_path).name, "--root", tmp_path).exit_code == 1
+    assert etl("drift", "--root", tmp_path).exit_code in {0, 3}
+    again = etl("run-all", "--include-partial", "--root", tmp_path, "--json")
+    assert again.json["seq"] == 4
+    with PublishedWarehouse.open(tmp_path / "warehouse" / "etl.duckdb") as published:
+        doubled = published.execute("select run_id, stage from receipts.stage group by all having count(*) > 1")
+    assert doubled == []
+
+
+def test_a_run_that_the_warehouse_does_not_know_is_compared_only_if_it_changed_nothing(tmp_path: Path) -> None:
+    """Beside a warehouse that was put back from an older copy, nothing is said of the runs after it."""
+    copy_of(publish_twice, tmp_path)
+    first, second = sorted(path.name for path in (tmp_path / "reports/distillation").iterdir() if path.is_dir())
+    older = (tmp_path / "warehouse/etl.duckdb").read_bytes()
+    unchanged = etl("run-all", "--include-partial", "--root", tmp_path, "--json").json["run_id"]
+    same = etl("diff", second, unchanged, "--root", tmp_path, "--json").json
+    assert (same["counts"], etl("diff", first, unchanged, "--root", tmp_path, "--json").json["counts"] != []) == (
+        [],
+        True,
+    )
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:2]})
+    changed = etl("run-all", "--root", tmp_path, "--json").json["run_id"]
+    (tmp_path / "warehouse/etl.duckdb").write_bytes(older)
+    refused = etl("diff", second, changed, "--root", tmp_path)
+    assert (refused.exit_code, f"Run {changed} did not publish" in refused.stderr) == (2, True)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from etl.errors import SqlError
@@ -35,11 +36,11 @@ def views_of(warehouse: Warehouse) -> list[tuple[str, str]]:
 def test_it_is_made_once(own_cache: Path, sql: Sql, tmp_path: Path) -> None:
     """The second warehouse copies the file that the first one made; so does one in a file."""
     Warehouse.create(sql, Settings()).close()
-    (file,) = own_cache.iterdir()
+    (file,) = own_cache.glob("*.duckdb")
     made = file.stat().st_ino
     Warehouse.create(sql, Settings()).close()
     Warehouse.create(sql, Settings(), tmp_path / "etl.duckdb").close()
-    assert [(found, found.stat().st_ino) for found in own_cache.iterdir()] == [(file, made)]
+    assert [(found, found.stat().st_ino) for found in own_cache.glob("*.duckdb")] == [(file, made)]
 
 
 def test_it_has_every_view_with_its_comment(own_cache: Path, sql: Sql, tmp_path: Path) -> None:
@@ -55,17 +56,34 @@ def test_other_sql_has_another_template(own_cache: Path, sql: Sql) -> None:
     warehouse = Warehouse.create(with_view(sql, "select 7 as x"), Settings())
     assert warehouse.one("from policy.extra") == 7
     warehouse.close()
-    assert len(list(own_cache.iterdir())) == 2
+    assert len(list(own_cache.glob("*.duckdb"))) == 2
 
 
 def test_a_spoiled_one_is_made_again(own_cache: Path, sql: Sql, tmp_path: Path) -> None:
-    """What a machine that lost its power left of a template is replaced, not believed."""
+    """What a machine that lost its power left of a template is replaced, not believed; nor is another database."""
+    with duckdb.connect(str(tmp_path / "other.duckdb")) as other:
+        other.execute("create table x (i integer)")
     Warehouse.create(sql, Settings()).close()
-    (file,) = own_cache.iterdir()
-    for content, place in ((b"", None), (b"no database", None), (b"\x00" * 100_000, tmp_path / "etl.duckdb")):
+    (file,) = own_cache.glob("*.duckdb")
+    contents = (b"", b"no database", (tmp_path / "other.duckdb").read_bytes())
+    for content, place in zip(contents, (None, tmp_path / "etl.duckdb", None), strict=True):
         file.write_bytes(content)
-        Warehouse.create(sql, Settings(), place).close()
-        assert len(file.read_bytes()) > 100_000
+        warehouse = Warehouse.create(sql, Settings(), place)
+        assert warehouse.one("select count(*) from policy.verdict") > 0
+        warehouse.close()
+        assert file.read_bytes() not in contents
+
+
+def test_what_lies_in_its_place_is_done_without(own_cache: Path, sql: Sql) -> None:
+    """A folder where the template should be, or no home at all: the process keeps its template elsewhere."""
+    Warehouse.create(sql, Settings()).close()
+    (file,) = own_cache.glob("*.duckdb")
+    file.unlink()
+    file.mkdir()
+    warehouse = Warehouse.create(sql, Settings())
+    assert warehouse.one("select count(*) from policy.verdict") > 0
+    warehouse.close()
+    assert file.is_dir()
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(
@@ -96,7 +114,7 @@ def test_the_oldest_are_removed(own_cache: Path, sql: Sql, monkeypatch: pytest.M
         (own_cache / f"{age}.duckdb").touch()
         os.utime(own_cache / f"{age}.duckdb", (1_700_000_000 - age, 1_700_000_000 - age))
     Warehouse.create(sql, Settings()).close()
-    left = {file.name for file in own_cache.iterdir()}
+    left = {file.name for file in own_cache.glob("*.duckdb")}
     assert {"10.duckdb", "20.duckdb"} < left
     assert len(left) == 3
 

@@ -36,7 +36,7 @@ def explain(
     ],
     root: Root = Path(),
 ) -> Answer:
-    """Show an id's way from file and line through rule, category and fate in each dataset, with its text."""
+    """Show an id's way from file and line through rule and category to what each dataset decides, with its text."""
     from etl.console import show_way
     from etl.explain import explain as way_of
     from etl.warehouse.published import PublishedWarehouse

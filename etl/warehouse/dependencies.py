@@ -7,46 +7,64 @@ from typing import Any
 import duckdb
 
 from etl.errors import SqlError
-from etl.views import View
+from etl.views import Sql, View
 
 SETTING = "policy.setting"
 
-#: Any column of policy.setting may be read.
-ANY = "*"
-
-#: A relation of which nothing is known.
+#: A relation of which nothing is known: one that no view names, or whose rows may be others each time it is asked.
 UNKNOWN = "unknown"
 
+#: The view in which a dataset has rows of its own that name settings, and the one that takes only those of each dataset.
+ADMISSION, DECISION = "policy.admission", "datasets.decision"
+
 #: What no statement of the sql folder says: which relations collect fills, and from what; what the manifest of known paths is.
-_FILLED = (
-    *(("evidence.record", "evidence.incoming"), ("evidence.skipped", "evidence.incoming")),
-    ("evidence.file", "evidence.skipped"),
-)
+FILLED = ("evidence.record", "evidence.skipped")
 _KNOWN_PATHS = ("policy.known_path", SETTING, "known_paths_sha256")
 
 #: Table functions that read nothing but their arguments.
 _OF_ARGUMENTS = {"unnest", "range", "generate_series", "json_each", "json_tree", "repeat"}
+
+#: What SQL lets stand without brackets, though it is asked of a clock.
+_CLOCKS = {"current_timestamp", "current_date", "current_time", "localtime", "localtimestamp"}
 
 Row = tuple[str, str | None, str | None]
 
 
 def dependencies(connection: duckdb.DuckDBPyConnection, views: tuple[View, ...]) -> list[Row]:
     """Return the rows of policy.dependency, sorted: which relation reads which other, and which settings. Raises SqlError."""
-    definitions = {view.qualified: view.body for view in views}
-    settings = [str(row[0]) for row in connection.execute(f"describe {SETTING}").fetchall()]
-    macros = _macros(connection)
-    found: set[Row] = {_KNOWN_PATHS, *((relation, reads, None) for relation, reads in _FILLED)}
-    for name, text in {**macros, **definitions}.items():
+    settings = {str(row[0]) for row in connection.execute(f"describe {SETTING}").fetchall()}
+    texts = [*_macros(connection), *((view.qualified, view.body) for view in views)]
+    macros = {name for name, _ in _macros(connection)}
+    changing = _changing_functions(connection)
+    found: set[Row] = {_KNOWN_PATHS, *((relation, "evidence.incoming", None) for relation in FILLED)}
+    for name, text in texts:
         tree = _parsed(connection, text, name)
-        reads = set(_relations(tree)) | (set(_functions(tree)) & macros.keys())
+        called = set(_functions(tree))
+        reads = set(_relations(tree)) | (called & macros)
+        if {function.removeprefix("main.") for function in called} & changing or _CLOCKS & set(_columns(tree)):
+            reads.add(UNKNOWN)
         found |= {(name, relation, None) for relation in reads - {SETTING}}
         if not reads:
             found.add((name, None, None))
         if SETTING in reads:
-            named = {ANY} if _may_read_any(tree) else set(_columns(tree)) & set(settings)
-            found |= {(name, SETTING, setting) for setting in named or {ANY}}
+            named = settings & set(_columns(tree))
+            found |= {(name, SETTING, setting) for setting in (settings if _may_read_any(tree) or not named else named)}
     found |= {("raw.mapped", view.qualified, None) for view in views if view.schema == "sources"}
+    found |= _of_all_datasets(found, views)
     return sorted(found, key=lambda row: tuple(part or "" for part in row))
+
+
+def _of_all_datasets(found: set[Row], views: Iterable[View]) -> set[Row]:
+    """Return rows that give all settings of the admission to views that may ask for any dataset's rows of it.
+
+    Those of the package ask for one dataset's; what others do is not known.
+    """
+    packaged = {view.qualified for view in views if Sql.packaged().files.get(view.path) == view.body}
+    if ADMISSION not in packaged:
+        packaged = set()  # what its rows say of settings is not known either
+    asking = {relation for relation, reads, _ in found if reads in {ADMISSION, DECISION}} - packaged
+    switches = {setting for relation, reads, setting in found if relation == ADMISSION and reads == SETTING}
+    return {(relation, SETTING, setting) for relation in asking for setting in switches}
 
 
 def readers(rows: Iterable[Row], relations: Iterable[str]) -> set[str]:
@@ -63,13 +81,19 @@ def readers(rows: Iterable[Row], relations: Iterable[str]) -> set[str]:
     return found
 
 
-def _macros(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Return the definitions of macros by their names, each as a SELECT."""
+def _macros(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Return the names and definitions of macros, each as a SELECT; one that has several forms stands there several times."""
     rows = connection.execute(
-        "select schema_name || '.' || function_name, function_type, macro_definition from duckdb_functions() "
+        "select lower(schema_name || '.' || function_name), function_type, macro_definition from duckdb_functions() "
         "where not internal and function_type in ('macro', 'table_macro')"
     ).fetchall()
-    return {name: definition if kind == "table_macro" else f"select {definition}" for name, kind, definition in rows}
+    return [(name, definition if kind == "table_macro" else f"select {definition}") for name, kind, definition in rows]
+
+
+def _changing_functions(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return the names of functions that may give another value each time: of a clock, of chance, of the session."""
+    rows = connection.execute("select function_name from duckdb_functions() where stability <> 'CONSISTENT'").fetchall()
+    return {str(name).lower() for (name,) in rows}
 
 
 def _parsed(connection: duckdb.DuckDBPyConnection, text: str, name: str) -> Any:
@@ -90,52 +114,78 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             yield from _nodes(part)
 
 
-def _relations(tree: Any) -> Iterator[str]:
-    """Yield the relations that a parse tree reads; a step of its own is none."""
-    steps = {entry["key"] for node in _nodes(tree) for entry in node.get("cte_map", {}).get("map", ())}
-    for node in _nodes(tree):
-        if node.get("type") == "BASE_TABLE" and (node["schema_name"] or node["table_name"] not in steps):
-            yield _named(node["schema_name"], node["table_name"])
-        elif node.get("type") == "TABLE_FUNCTION" and node["function"]["function_name"] not in _OF_ARGUMENTS:
+def _relations(tree: Any, steps: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield the relations that a parse tree reads; a step that is known there is none."""
+    if isinstance(tree, dict):
+        steps |= {entry["key"].lower() for entry in tree.get("cte_map", {}).get("map", ())}
+        if tree.get("type") == "BASE_TABLE" and (tree["schema_name"] or tree["table_name"].lower() not in steps):
+            yield _named(tree["catalog_name"], tree["schema_name"], tree["table_name"])
+        elif tree.get("type") == "TABLE_FUNCTION" and tree["function"]["function_name"] not in _OF_ARGUMENTS:
             yield UNKNOWN
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for part in tree:
+            yield from _relations(part, steps)
 
 
-def _named(schema: str, table: str) -> str:
-    return View(schema, table, "", "").qualified if schema else UNKNOWN
+def _named(catalog: str, schema: str, table: str) -> str:
+    """Return the name of a relation as policy.dependency has it; SQL does not care for upper and lower case."""
+    return UNKNOWN if catalog or not schema else View(schema.lower(), table.lower(), "", "").qualified
 
 
 def _functions(tree: Any) -> Iterator[str]:
     for node in _nodes(tree):
         if node.get("class") == "FUNCTION":
-            yield f"{node['schema']}.{node['function_name']}"
+            yield f"{node['schema'] or 'main'}.{node['function_name']}".lower()
 
 
 def _columns(tree: Any) -> Iterator[str]:
     """Yield every name by which a column is asked for, whatever it is a column of."""
     for node in _nodes(tree):
         if node.get("class") == "COLUMN_REF":
-            yield from node["column_names"]
+            yield from (name.lower() for name in node["column_names"])
 
 
 def _may_read_any(tree: Any) -> bool:
-    """Tell whether policy.setting is read by a star, or as one value, or where its columns are turned into rows."""
+    """Tell whether a column of policy.setting may be read in another way than by its name.
+
+    That is by a star, as one value with the others, by its place, under another name, as what two relations share, or in a
+    pivot. Where it is not certain that it is not, it is.
+    """
+    tables = [node for node in _nodes(tree) if _is_setting(node)]
+    names = [*((table["alias"] or table["table_name"]).lower() for table in tables)]
     for node in _nodes(tree):
-        aliases = {table["alias"] or table["table_name"] for table in _joined(node.get("from_table"))}
-        inner = {key: part for key, part in node.items() if key not in {"from_table", "cte_map"}}
-        for part in _nodes(inner) if aliases else ():
-            if part.get("class") == "STAR" and part["relation_name"] in {"", *aliases}:
-                return True
-            if part.get("class") == "COLUMN_REF" and part["column_names"][-1] in aliases:
-                return True
-    return False
+        kind = str(node.get("type"))
+        shares_columns = kind == "JOIN" and (node["using_columns"] or node["ref_type"] == "NATURAL")
+        if kind in {"PIVOT", "POSITIONAL_REFERENCE"} or shares_columns:
+            return True
+        if node.get("class") == "STAR" and node["relation_name"].lower() in names:
+            return True
+        if node.get("class") == "COLUMN_REF" and [name.lower() for name in node["column_names"]] in (
+            *([name] for name in names),
+            SETTING.split("."),
+        ):
+            return True
+        if any(map(_is_setting, _joined(node.get("from_table")))) and _has_bare_star(node):
+            return True
+    return any(table["column_name_alias"] for table in tables)
+
+
+def _is_setting(node: Any) -> bool:
+    is_table = isinstance(node, dict) and node.get("type") == "BASE_TABLE"
+    return is_table and _named("", node["schema_name"], node["table_name"]) == SETTING
+
+
+def _has_bare_star(node: dict[str, Any]) -> bool:
+    """Tell whether a SELECT has a star of its own that names no relation; those of its steps are theirs."""
+    own = {key: part for key, part in node.items() if key != "cte_map"}
+    return any(part.get("class") == "STAR" and not part["relation_name"] for part in _nodes(own))
 
 
 def _joined(table: Any) -> Iterator[dict[str, Any]]:
-    """Yield where policy.setting stands in a FROM clause: by itself, in a join or in a pivot, but not in a subquery."""
+    """Yield the relations of a FROM clause: the only one, or those that it joins."""
     if isinstance(table, dict):
-        if table.get("type") == "BASE_TABLE" and (table["schema_name"], table["table_name"]) == tuple(
-            SETTING.split(".")
-        ):
+        if table.get("type") != "JOIN":
             yield table
-        for part in ("left", "right", "source"):
+        for part in ("left", "right"):
             yield from _joined(table.get(part))

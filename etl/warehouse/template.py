@@ -13,14 +13,15 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from pathlib import Path
+from time import time
 from typing import TypeVar
 
 import duckdb
 
 from etl.errors import SqlError
-from etl.files import sync_file
+from etl.files import sha256_of, sync_file
 from etl.views import Sql, View, bundle_hash
-from etl.warehouse.dependencies import Row, dependencies, readers
+from etl.warehouse.dependencies import FILLED, Row, dependencies, readers
 from etl.warehouse.failures import OF_THE_MACHINE, failure_of, sentence_of
 
 #: The storage version of every file that is written: the oldest engine that opens it.
@@ -35,6 +36,11 @@ CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": 
 #: Templates that the cache keeps: an overlay has one of its own, and so has every version of the program.
 KEPT = 16
 
+#: Seconds after which what somebody began to make is left behind by one who was killed.
+ABANDONED = 3600
+
+_ASIDE = ".new-"
+
 T = TypeVar("T")
 
 
@@ -44,15 +50,12 @@ def from_template(sql: Sql, use: Callable[[Path], T]) -> T:
     A file that the engine cannot read is made again. Raises SqlError where a file of the sql folder does not work.
     """
     name = f"{_hash(sql)}.duckdb"
-    for folder in (_cache_folder(), _process_folder()):
-        try:
-            file = _found(folder / name) or _made(sql, folder / name)
-        except OSError:
-            continue  # nobody may write to this folder, or it has no room
-        try:
-            return use(file)
-        except duckdb.Error:
-            return use(_made(sql, file))
+    for folder in _folders():
+        with suppress(OSError):  # nobody may write to this folder, or it has no room, or something else lies there
+            try:
+                return use(_found(folder / name) or _made(sql, folder / name))
+            except duckdb.Error:
+                return use(_made(sql, folder / name))
     raise OSError(f"{_process_folder()}: no template of the warehouse can be written there")
 
 
@@ -95,12 +98,31 @@ def _in_order(views: Iterable[View], rows: Iterable[Row]) -> Iterator[View]:
         ) from None
 
 
+def _require_pure_mappings(sql: Sql, rows: list[Row]) -> None:
+    """Raise SqlError where a mapping reads what mappings make: what it would find there depends on what came before."""
+    of_records = readers(rows, FILLED) | set(FILLED)
+    for view in sql.views:
+        read = {reads for relation, reads, _ in rows if relation == view.qualified and reads in of_records}
+        if view.schema == "sources" and read:
+            raise SqlError(
+                f"{view.path}: a mapping cannot read {', '.join(sorted(map(str, read)))}; it reads raw.line."
+            )
+
+
 def _found(file: Path) -> Path | None:
+    """Return a template that is there and is what was written, by the hash that lies beside it."""
     try:
+        if _hash_file(file).read_text(encoding="ascii") != sha256_of(file):
+            return None
+    except (OSError, ValueError):
+        return None
+    with suppress(OSError):
         os.utime(file)  # when it was last used: the oldest ones are removed
-    except OSError:
-        return file if file.is_file() else None
     return file
+
+
+def _hash_file(file: Path) -> Path:
+    return file.with_suffix(".sha256")
 
 
 def _made(sql: Sql, file: Path) -> Path:
@@ -114,7 +136,10 @@ def _made(sql: Sql, file: Path) -> Path:
         with duckdb.connect(str(aside), config={**CLOSED, "storage_compatibility_version": STORAGE_VERSION}) as new:
             _fill(new, sql, changed)
         sync_file(aside)
+        beside = aside.with_suffix(".new")
+        beside.write_text(sha256_of(aside), encoding="ascii")
         aside.replace(file)
+        beside.replace(_hash_file(file))
     _forget_oldest(file.parent)
     return file
 
@@ -143,6 +168,7 @@ def _fill(new: duckdb.DuckDBPyConnection, sql: Sql, changed: set[str] | None) ->
         if changed is None or view.qualified in changed:
             _require_one_select(new, view)
     rows = dependencies(new, sql.views)
+    _require_pure_mappings(sql, rows)
     new.execute("delete from policy.dependency")
     new.executemany("insert into policy.dependency values (?, ?, ?)", rows)
     wanted = None if changed is None else changed | readers(rows, changed)
@@ -153,7 +179,7 @@ def _fill(new: duckdb.DuckDBPyConnection, sql: Sql, changed: set[str] | None) ->
 
 @contextmanager
 def _scratch(parent: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=parent) as folder:
         yield Path(folder)
 
 
@@ -162,6 +188,10 @@ def _forget_oldest(folder: Path) -> None:
         files = sorted(folder.glob("*.duckdb"), key=lambda file: file.stat().st_mtime, reverse=True)
         for file in files[KEPT:]:
             file.unlink(missing_ok=True)
+            _hash_file(file).unlink(missing_ok=True)
+        for left in folder.glob(f"{_ASIDE}*"):  # by a process that was killed
+            if left.stat().st_mtime < time() - ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _hash(sql: Sql) -> str:
@@ -170,10 +200,12 @@ def _hash(sql: Sql) -> str:
     return sha256(f"{duckdb.__version__} {sql.sha256} {bundle_hash(code)}".encode()).hexdigest()
 
 
-def _cache_folder() -> Path:
-    """Return the folder of the user's cache, as the XDG Base Directory Specification places it."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path("~/.cache").expanduser()) / "evidence-etl"
+def _folders() -> Iterator[Path]:
+    """Yield where a template may lie: in the user's cache, as the XDG Base Directory Specification places it, or here alone."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    with suppress(RuntimeError):  # who has no home has no cache
+        yield (base if base.is_absolute() else Path("~/.cache").expanduser()) / "evidence-etl"
+    yield _process_folder()
 
 
 @cache

@@ -4,13 +4,13 @@
 with switch as (
     select
         'include_partial' as setting,
-        include_partial as is_on,
-    from policy.setting
+        chosen.include_partial as is_on,
+    from policy.setting as chosen
     union all
     select
         'include_review' as setting,
-        include_review as is_on,
-    from policy.setting
+        chosen.include_review as is_on,
+    from policy.setting as chosen
 ),
 
 rule as (
