@@ -42,7 +42,8 @@ def export(run: Run, dataset: Dataset) -> Proof:
     """
     if not run.warehouse.is_materialised(dataset.decisions):
         run.warehouse.materialise(dataset.decisions)
-    settings = Lineage.of(run.warehouse).settings_of(dataset.relations, dataset.name)
+    lineage = run.lineage or Lineage.of(run.warehouse)
+    settings = lineage.settings_of(dataset.relations, dataset.name)
     metadata = {"schema_version": SCHEMA_VERSION, "settings_hash": settings_hash(run.settings, settings)}
     halves = (
         _Half(

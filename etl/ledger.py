@@ -99,7 +99,13 @@ class Draft(Document):
 
 
 def new_header(
-    project: Project, sql: Sql, request: RunRequest, settings: Settings, history: Warehouse, clock: Clock
+    project: Project,
+    sql: Sql,
+    request: RunRequest,
+    settings: Settings,
+    history: Warehouse,
+    lineage: Lineage,
+    clock: Clock,
 ) -> RunHeader:
     """Return the header of the run that comes after all of ``history``."""
     last = history.execute("select seq, run_id from receipts.run order by seq desc limit 1")
@@ -114,7 +120,7 @@ def new_header(
         started_at=timestamp_of(clock),
         git_commit=_git_commit(project.root),
         code_hash=code_hash(sql),
-        settings_hashes=_settings_hashes(settings, Lineage.of(history)),
+        settings_hashes=_settings_hashes(settings, lineage),
         engine=Engine(etl=__version__, duckdb=duckdb_version(), python=platform.python_version()),
         request=request,
         materials=_materials(sql),

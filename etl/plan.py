@@ -49,6 +49,7 @@ def make_plan(
     project: Project,
     header: RunHeader,
     history: Warehouse,
+    lineage: Lineage,
     evidence: Sequence[EvidenceFile],
     forced: Collection[Stage] = (),
     rehash: bool = False,
@@ -65,7 +66,6 @@ def make_plan(
     look = _Look(project, evidence, collected, rehash)
     other = next(_differences(header, collected, summary), None)
     changed = next(look.changes(), None)
-    lineage = Lineage.of(history)
     steps: list[Step] = []
     for stage in STAGES:
         receipt = receipts[stage.name]

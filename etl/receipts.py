@@ -48,6 +48,7 @@ class Recorder:
     header: RunHeader
     history: Warehouse
     sql: Sql
+    lineage: Lineage
     clock: Clock
     carried: frozenset[str] = frozenset()
     fail_fast: bool = False
@@ -115,7 +116,7 @@ class Recorder:
     @cached_property
     def _of_books(self) -> list[View]:
         """The relations that tell whether the books balance; the others wait until the run's documents are composed."""
-        above = Lineage.of(self.history).above(["receipts.unbalanced"])
+        above = self.lineage.above(["receipts.unbalanced"])
         return [view for view in self.sql.kept if view.qualified in above]
 
     def _take_in(self, *receipts: StageReceipt) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic
 
 from etl.evidence import EvidenceFile
+from etl.lineage import Lineage
 from etl.project import Project
 from etl.settings import Settings
 from etl.views import Sql
@@ -28,7 +29,8 @@ class Run:
     """The inputs of a run, and the warehouse and folder that it builds aside.
 
     ``evidence`` are the files of the evidence folder, where they have been looked for already. Those named in
-    ``untouched`` are in the warehouse, which is a copy of the published one, as they are on disk.
+    ``untouched`` are in the warehouse, which is a copy of the published one, as they are on disk. ``lineage`` is that of
+    the warehouse's views, where it is known.
     """
 
     project: Project
@@ -39,6 +41,7 @@ class Run:
     progress: Progress = silent
     evidence: tuple[EvidenceFile, ...] | None = None
     untouched: frozenset[str] = frozenset()
+    lineage: Lineage | None = None
 
     def beside(self) -> "Run":
         """Return the same run for another thread: it sees the same warehouse through a cursor of its own."""

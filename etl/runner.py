@@ -18,6 +18,7 @@ from etl.errors import EtlError, UsageError
 from etl.evidence import EvidenceFile, find_evidence
 from etl.history import copy_receipts, last_published, load_history, require_pin, write_known_rows
 from etl.ledger import Draft, new_header, timestamp_of
+from etl.lineage import Lineage
 from etl.pipeline import STAGES, Stage, run_all
 from etl.plan import Published, make_plan
 from etl.project import Project
@@ -89,9 +90,10 @@ def _held_run(
     request: Request, sql: Sql, workshop: Workshop, history: Warehouse, evidence: Sequence[EvidenceFile]
 ) -> Outcome:
     project, clock = request.project, request.clock
-    header = new_header(project, sql, _request(request), request.settings, history, clock)
+    lineage = Lineage.of(history)
+    header = new_header(project, sql, _request(request), request.settings, history, lineage, clock)
     forced = request.stages if request.force else ()
-    plan, published = make_plan(project, header, history, evidence, forced, request.rehash)
+    plan, published = make_plan(project, header, history, lineage, evidence, forced, request.rehash)
     stages = _stages_to_run(plan, request.stages)
     base = published if published and published.is_base else None
     if not base and project.warehouse.is_file():
@@ -102,7 +104,7 @@ def _held_run(
         workshop.note({"state": "building", "draft": draft.model_dump(mode="json", by_alias=True)})
 
     carried = base.carried if base else frozenset()
-    recorder = Recorder(header, history, sql, clock, carried, request.fail_fast, note)
+    recorder = Recorder(header, history, sql, lineage, clock, carried, request.fail_fast, note)
     recorder.begin((*stages, *STAGES)[0].name)
     try:
         reused = [published.receipts[stage.name] for stage in STAGES if stage not in stages] if published else []
@@ -152,7 +154,17 @@ class _Build:
             exports.mkdir()
             _link_exports(project, reused, self.workshop.build)
             untouched = self.base.untouched if self.base else frozenset()
-            run = Run(project, settings, self.sql, warehouse, exports, self.request.progress, self.evidence, untouched)
+            run = Run(
+                project,
+                settings,
+                self.sql,
+                warehouse,
+                exports,
+                self.request.progress,
+                self.evidence,
+                untouched,
+                self.recorder.lineage,
+            )
             keep = partial(
                 _keep_rows,
                 project,
@@ -215,10 +227,11 @@ def plan_of(request: Request) -> Plan:
     """Return which stages would run, and why. Raises NotFoundError where there is no evidence folder."""
     project, sql = request.project, Sql.of(request.project.overlay)
     with interruptible(), closing(load_history(project, sql, request.settings)) as history:
-        header = new_header(project, sql, _request(request), request.settings, history, request.clock)
+        lineage = Lineage.of(history)
+        header = new_header(project, sql, _request(request), request.settings, history, lineage, request.clock)
         evidence = find_evidence(project.evidence, request.settings.follow_links)
         forced = request.stages if request.force else ()
-        return make_plan(project, header, history, evidence, forced, request.rehash)[0]
+        return make_plan(project, header, history, lineage, evidence, forced, request.rehash)[0]
 
 
 def foresee(request: Request) -> list[Book]:
