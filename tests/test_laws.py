@@ -333,7 +333,7 @@ def by_record(warehouse: Warehouse, view: str, *columns: str) -> dict[Key, tuple
 # The views say what the specification says.
 
 
-@settings(PROFILE, max_examples=80)
+@settings(PROFILE, max_examples=60)
 @given(world=worlds())
 def test_the_views_say_what_the_specification_says(ground: Warehouse, world: World) -> None:
     """Scores, pairs, outcomes, decisions and books of a world are those that the specification demands, and no others."""

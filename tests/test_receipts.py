@@ -264,7 +264,10 @@ def publish_twice(root: Path) -> None:
         etl("run-all", "--root", root, *flags)
 
 
-@pytest.mark.parametrize("spoil", ["gone", "empty", "cut", "a bit turned", "other SQL"])
+@pytest.mark.parametrize(
+    "spoil",
+    ["a bit turned", "other SQL", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gone", "empty", "cut"))],
+)
 def test_rows_that_lie_at_hand_are_only_a_shortcut(tmp_path: Path, spoil: str) -> None:
     """Without the file of known rows, or with one that cannot be used, the documents say the same."""
     copy_of(publish_twice, tmp_path)
@@ -312,9 +315,11 @@ def test_an_older_run_does_not_stand_for_newer_exports(tmp_path: Path) -> None:
     ("name", "old", "new"),
     [
         ("summary.json", b'"started_at": "20', b'"started_at": "2026-13-27T00:00:00.000000Z", "was": "'),
-        ("summary.json", b"T", b"T99:"),
-        ("score.json", b'"stage": "score"', b'"stage": "collect"'),
-        ("score.json", b'"record_count": ', b'"record_count": 99999999999999999999'),
+        pytest.param("summary.json", b"T", b"T99:", marks=pytest.mark.slow),
+        pytest.param("score.json", b'"stage": "score"', b'"stage": "collect"', marks=pytest.mark.slow),
+        pytest.param(
+            "score.json", b'"record_count": ', b'"record_count": 99999999999999999999', marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_damaged_document_stops_no_other_command(tmp_path: Path, name: str, old: bytes, new: bytes) -> None:
