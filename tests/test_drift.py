@@ -66,6 +66,7 @@ def test_unchanged_second_run_says_nothing(run: Callable[..., Result]) -> None:
     assert all(stage["delta_records_in"] == 0 and stage["notes"] == [] for stage in report["stages"])
 
 
+@pytest.mark.slow
 def test_small_change_is_ok(run: Callable[..., Result]) -> None:
     """A change within the threshold raises no flag, and changed evidence is no deterministic violation."""
     run(verdicts(accept=100))
@@ -92,6 +93,7 @@ def test_category_that_swings_warns(run: Callable[..., Result]) -> None:
     assert next(stage for stage in report.json["stages"] if stage["stage"] == "score")["notes"] == [flag]
 
 
+@pytest.mark.slow
 def test_from_zero_always_warns(run: Callable[..., Result]) -> None:
     """A category that was never there warns, however high the threshold."""
     run(verdicts(accept=100))
@@ -112,6 +114,7 @@ def test_new_reason_class_warns(run: Callable[..., Result]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_new_skip_class_warns(run: Callable[..., Result]) -> None:
     """A kind of bad line that the prior run never had warns, and so does one that is gone."""
     run([*verdicts(accept=100), "not json"])

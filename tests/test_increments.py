@@ -211,6 +211,7 @@ def test_a_mapping_over_all_lines_gets_all_lines(tmp_path: Path) -> None:
     assert scores == [*[("notes/one.jsonl", 0.33)] * 3, ("notes/two.jsonl", 1.0)]
 
 
+@pytest.mark.slow
 def test_a_lost_file_of_a_mapping_over_all_lines(tmp_path: Path) -> None:
     """Where a mapping looks at other lines, a file that is gone changes the records of those that stay."""
     overlay = tmp_path / "sql" / "2_sources"
