@@ -17,12 +17,12 @@ CHILD = """
 import os, sys
 from pathlib import Path
 from time import perf_counter
-from etl import collect
-from etl.project import Project
-from etl.run import Run
-from etl.settings import Settings
-from etl.views import Sql
-from etl.warehouse import Warehouse
+from etl.ingest import collect
+from etl.base.project import Project
+from etl.context import Run
+from etl.base.settings import Settings
+from etl.warehouse.sql_files import Sql
+from etl.warehouse.connection import Warehouse
 
 kind, evidence, out = sys.argv[1:]
 if kind == "trusting":

@@ -1,18 +1,47 @@
 """Writes the reference pages from what the product itself says: comments in the warehouse, fields of settings and documents."""
 
+import json
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from etl.schemas import DOCUMENTS, file_of, schema_text
-from etl.settings import Settings
-from etl.views import Sql
-from etl.warehouse import Warehouse
-from etl.warehouse.published import PublishedWarehouse
+from etl.base.settings import Settings
+from etl.inspect.diff import Diff
+from etl.pipeline.plan import Plan
+from etl.pipeline.replay import Replay
+from etl.pipeline.run import StageCount
+from etl.pipeline.selftest import Acceptance
+from etl.receipts.attestation.signing import Envelope, KeyPair
+from etl.receipts.attestation.statement import Statement
+from etl.receipts.models import Check, Document, DriftReport, Head, Pin, RunSummary, StageReceipt
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.read_only import PublishedWarehouse
+from etl.warehouse.sql_files import Sql
 
 HERE = Path(__file__).parent
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+#: The JSON documents that the product writes, by name.
+DOCUMENTS: dict[str, type[Document]] = {
+    "acceptance": Acceptance,
+    "book": StageCount,
+    "check": Check,
+    "diff": Diff,
+    "drift-report": DriftReport,
+    "envelope": Envelope,
+    "head": Head,
+    "key-pair": KeyPair,
+    "pin": Pin,
+    "plan": Plan,
+    "replay": Replay,
+    "run-summary": RunSummary,
+    "stage-receipt": StageReceipt,
+    "statement": Statement,
+}
 
 _SCHEMAS = {
     "policy": "What is decided: settings, words, admissions. Change a rule here.",
@@ -25,6 +54,22 @@ _SCHEMAS = {
     "receipts": "What was recorded of each run, and the books as they are now.",
     "drift": "Each run against its prior; docs/drift.md tells how it is judged.",
 }
+
+
+def file_of(name: str) -> str:
+    """Return the name of the file with a document's schema."""
+    return f"{name}.schema.json"
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of a document as it is written."""
+    schema = DOCUMENTS[name].model_json_schema(by_alias=True, mode="serialization")
+    return {"$schema": DIALECT, "$id": file_of(name), "title": DOCUMENTS[name].__name__} | schema
+
+
+def schema_text(name: str) -> str:
+    """Return the text of the file with a document's schema."""
+    return json.dumps(schema_of(name), ensure_ascii=False, indent=2) + "\n"
 
 
 def data_dictionary() -> str:

@@ -1,5 +1,5 @@
 """``python -m etl``."""
 
-from etl.cli import app
+from etl.cli.app import app
 
 app()

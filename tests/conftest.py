@@ -18,14 +18,14 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from etl.cli import app
-from etl.pipeline import STAGES, run_all
-from etl.project import Project
-from etl.run import Run
-from etl.settings import Settings
-from etl.signals import SIGNALS
-from etl.views import Sql
-from etl.warehouse import Warehouse
+from etl.base.project import Project
+from etl.base.settings import Settings
+from etl.base.signals import SIGNALS
+from etl.cli.app import app
+from etl.context import Run
+from etl.pipeline.stages import STAGES, run_all
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import Sql
 
 REPOSITORY = Path(__file__).parent.parent
 SAMPLE = REPOSITORY / "evidence"

@@ -5,21 +5,22 @@ from pathlib import Path
 import pytest
 from conftest import etl
 from jsonschema import Draft202012Validator
+from make_reference import schema_of
 
-from etl import accept, receipts
-from etl.schemas import schema_of
-from etl.warehouse import Warehouse
+from etl.pipeline import selftest
+from etl.receipts import recorder
+from etl.warehouse.connection import Warehouse
 
 
 def gates() -> dict[str, tuple[bool, str]]:
     """Return whether each gate is open, and what was seen."""
-    return {gate.name: (gate.passed, gate.detail) for gate in accept.accept().gates}
+    return {gate.name: (gate.passed, gate.detail) for gate in selftest.accept().gates}
 
 
 def test_every_gate_is_open() -> None:
     """This version keeps every promise, and the command says so with exit code 0."""
     result = etl("accept", "--json")
-    assert (result.exit_code, result.json["fixture_sha256"]) == (0, accept.FIXTURE_SHA256)
+    assert (result.exit_code, result.json["fixture_sha256"]) == (0, selftest.FIXTURE_SHA256)
     assert [gate["name"] for gate in result.json["gates"] if not gate["passed"]] == []
     assert len(result.json["gates"]) == 13
     assert [error.message for error in Draft202012Validator(schema_of("acceptance")).iter_errors(result.json)] == []
@@ -28,14 +29,14 @@ def test_every_gate_is_open() -> None:
 @pytest.mark.slow
 def test_an_edited_fixture_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One byte of the fixture more: its own gate is shut, and so is the one that counts."""
-    for file in accept.FIXTURE.rglob("*"):
+    for file in selftest.FIXTURE.rglob("*"):
         if file.is_file():
-            copy = tmp_path / file.relative_to(accept.FIXTURE)
+            copy = tmp_path / file.relative_to(selftest.FIXTURE)
             copy.parent.mkdir(exist_ok=True)
             copy.write_bytes(file.read_bytes())
     with (tmp_path / "evidence" / "outcomes.jsonl").open("a", encoding="utf-8") as lines:
         lines.write("{}\n")
-    monkeypatch.setattr(accept, "FIXTURE", tmp_path)
+    monkeypatch.setattr(selftest, "FIXTURE", tmp_path)
     found = gates()
     assert found["the fixture is the one that was bundled"][0] is False
     assert "'skipped': 4" in found["a run counts what the fixture's author counted"][1]
@@ -44,7 +45,7 @@ def test_an_edited_fixture_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path:
 @pytest.mark.slow
 def test_a_shut_gate_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gate that is shut is named with what was seen, and the command ends in exit code 1."""
-    monkeypatch.setattr(accept, "EXPECTED", accept.EXPECTED | {"rag": 28})
+    monkeypatch.setattr(selftest, "EXPECTED", selftest.EXPECTED | {"rag": 28})
     result = etl("accept")
     assert result.exit_code == 1
     assert "'rag': 27" in result.stdout
@@ -54,13 +55,13 @@ def test_a_shut_gate_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unstable_bytes_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where two runs give other hashes, that gate and drift's are shut."""
     calls = iter(range(10_000))
-    read = receipts._read
+    read = recorder._read
 
     def unstable(file: Path, counts_lines: bool) -> tuple[str, int, int]:
         sha256, *counts = read(file, counts_lines)
         return (f"{next(calls):064x}" if file.name == "rag.jsonl" else sha256, *counts)
 
-    monkeypatch.setattr(receipts, "_read", unstable)
+    monkeypatch.setattr(recorder, "_read", unstable)
     found = gates()
     assert found["hashes are stable"] == (False, "a second run gave other bytes: exports/quarantine/rag.jsonl")
     assert found["drift is quiet where nothing changed"][1].startswith("alert: export-rag: deterministic_violation")
@@ -69,8 +70,8 @@ def test_unstable_bytes_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_a_firewall_without_its_other_layers_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where neither the schemas nor the re-read refuse, the broken admission leaks, and its gate is shut."""
-    monkeypatch.setattr("etl.export.audit", lambda *_: None)
-    monkeypatch.setattr("etl.export._validate", lambda *_: None)
+    monkeypatch.setattr("etl.export.export.audit", lambda *_: None)
+    monkeypatch.setattr("etl.export.export._validate", lambda *_: None)
     passed, detail = gates()["the firewall holds where its first layer is broken"]
     assert (passed, detail) == (False, "a run whose admission lets rejected records through was published")
 

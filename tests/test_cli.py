@@ -12,7 +12,7 @@ import pytest
 from conftest import etl, evidence_line, jsonl, write_evidence
 
 from etl.console.parts import short_count
-from etl.pipeline import STAGES
+from etl.pipeline.stages import STAGES
 
 EVIDENCE = [
     evidence_line("a", verdict="accept", run_id="1"),
@@ -503,7 +503,7 @@ def test_unforeseen_errors_are_a_sentence(root: Path, monkeypatch: pytest.Monkey
     def fail(*_: object) -> None:
         raise ZeroDivisionError("division by\nzero")
 
-    monkeypatch.setattr("etl.drift.drift_of", fail)
+    monkeypatch.setattr("etl.receipts.drift.drift_of", fail)
     result = etl("drift", "--root", root, "--json")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert "ZeroDivisionError: division by zero" in result.json["error"]

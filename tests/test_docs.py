@@ -1,15 +1,11 @@
 """The documents are true: the reference pages follow the code, and the README's examples run."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, copy_of, etl, publish_sample, write_evidence
 from cryptography.exceptions import InvalidSignature
-
-sys.path.append(str(REPOSITORY / "docs"))
-
 from make_reference import PAGES
 
 

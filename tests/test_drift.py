@@ -12,8 +12,8 @@ import pytest
 from conftest import Result, copy_of, etl, evidence_line, insert_runs, set_settings, write_evidence
 
 from etl.console.drift import sparkline
-from etl.drift import drift_of
-from etl.warehouse import Warehouse
+from etl.receipts.drift import drift_of
+from etl.warehouse.connection import Warehouse
 
 
 def verdicts(**counts: int) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 from conftest import insert_runs
 
-from etl.warehouse import Warehouse
+from etl.warehouse.connection import Warehouse
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, SAMPLE, copy_of, etl, publish_sample
 
-from etl.project import Project
-from etl.warehouse.published import PublishedWarehouse
+from etl.base.project import Project
+from etl.warehouse.read_only import PublishedWarehouse
 
 OLDEST = REPOSITORY / ".venv-oldest" / "bin" / "python"
 

@@ -12,11 +12,12 @@ import pytest
 from backports import zstd
 from conftest import evidence_line, write_evidence
 
-from etl import reading
-from etl.errors import NotFoundError
-from etl.evidence import EvidenceFile, find_evidence
-from etl.reading import Limits, LineReader, LongLine, Tail
-from etl.warehouse import Warehouse
+from etl.ingest import reader
+from etl.base.errors import NotFoundError
+from etl.context import EvidenceFile
+from etl.ingest.files import find_evidence
+from etl.ingest.reader import Limits, LineReader, LongLine, Tail
+from etl.warehouse.connection import Warehouse
 
 Collect = Callable[..., Warehouse]
 
@@ -82,7 +83,7 @@ def test_lines_end_at_line_feeds_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, lines: list[bytes], ending: str, chunk: int
 ) -> None:
     """A line ends at LF or with the file, however it is packed, and wherever the reader's chunks end."""
-    monkeypatch.setattr(reading, "CHUNK", chunk)
+    monkeypatch.setattr(reader, "CHUNK", chunk)
     path = tmp_path / f"evidence.jsonl{ending}"
     path.write_bytes(PACK[ending](content))
     assert read(path) == lines
@@ -92,7 +93,7 @@ def test_lines_end_at_line_feeds_only(
 @pytest.mark.parametrize("end", [b"", b"\n"])
 def test_a_long_line_passes_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: bytes, chunk: int) -> None:
     """A line over the limit is known by offset, length and hash; one of exactly the limit is a line like others."""
-    monkeypatch.setattr(reading, "CHUNK", chunk)
+    monkeypatch.setattr(reader, "CHUNK", chunk)
     path = tmp_path / "evidence.jsonl"
     path.write_bytes(b"ab\n12345\n123456\ncd\n1234567" + end)
     long = [LongLine(9, 6, sha256(b"123456").hexdigest()), LongLine(19, 7, sha256(b"1234567").hexdigest())]

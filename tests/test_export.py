@@ -14,15 +14,16 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import etl, evidence_line, jsonl, write_evidence
 
-from etl import export, files
+from etl.export import export
+from etl.base import files
+from etl.base.datasets import DATASETS
 from etl.checks import columns_of, contract_of, quarantine_of
 from etl.checks.quarantine import REASON
-from etl.datasets import DATASETS
-from etl.pipeline import STAGES
-from etl.row_history import TABLE
-from etl.views import Sql
-from etl.warehouse import Warehouse
-from etl.writer import ROWS_PER_GROUP, fixed_batches
+from etl.export.writer import ROWS_PER_GROUP, fixed_batches
+from etl.pipeline.stages import STAGES
+from etl.receipts.row_history import TABLE
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import Sql
 
 STEMS = [stem for dataset in DATASETS for stem in (dataset.stem, dataset.quarantine_stem)]
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from conftest import KEPT_OF_WAREHOUSE, copy_of, etl, evidence_line, write_evidence
 
-from etl import publish
-from etl.project import Project
-from etl.publish import Workshop
+from etl.pipeline import publish
+from etl.base.project import Project
+from etl.pipeline.publish import Workshop
 
 pytestmark = pytest.mark.torture
 
@@ -49,7 +49,7 @@ FILLING = (
 # on: so the calls are counted from there, and nothing before it is slowed down. Exit code 77: strace may not do that.
 DRIVER = """
 import ctypes, os, pkgutil, shutil, subprocess, sys, threading
-from etl.cli import app
+from etl.cli.app import app
 
 place, trace, root, *options = sys.argv[1:]
 kind, name = pkgutil.resolve_name(place.rpartition(".")[0]), place.rpartition(".")[2]
@@ -217,7 +217,7 @@ def traced(root: Path, place: str, inject: str | None = None) -> Traced:
     return Traced(done.returncode, done.stderr, calls, injected, built.read_bytes() if built.is_file() else b"")
 
 
-PUBLISH_STEP = "etl.publish:Workshop.prepare"
+PUBLISH_STEP = "etl.pipeline.publish:Workshop.prepare"
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,7 @@ def test_a_failing_call_leaves_one_version_whole(publication: Publication, tmp_p
 def test_a_failed_fsync_is_never_tried_again(root: Path, which: int) -> None:
     """A file whose fsync failed is not synced a second time, which would pass though its bytes are lost: the run ends."""
     before = version(root)
-    run = traced(root, "etl.writer:Written.sync", f"fsync:error=EIO:when={which}")
+    run = traced(root, "etl.export.writer:Written.sync", f"fsync:error=EIO:when={which}")
     synced = [call.text for call in run.calls if call.name in {"fsync", "fdatasync"} and "build/exports/" in call.text]
     assert len(synced) == which
     assert synced[-1].endswith("(INJECTED)")
@@ -309,7 +309,7 @@ def test_a_failed_fsync_is_never_tried_again(root: Path, which: int) -> None:
 
 def test_a_failed_fsync_is_told_with_the_file_it_hit(root: Path) -> None:
     """The error names the file that could not be made durable, as every error names its file."""
-    run = traced(root, "etl.writer:Written.sync", "fsync:error=EIO:when=1")
+    run = traced(root, "etl.export.writer:Written.sync", "fsync:error=EIO:when=1")
     (failed,) = (call.text for call in run.calls if call.text.endswith("(INJECTED)"))
     (file,) = re.findall(r"build/(exports/[^>]+)>", failed)
     assert_one_sentence(run.stderr, file)

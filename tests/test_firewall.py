@@ -9,17 +9,17 @@ import pytest
 from conftest import etl as command
 from conftest import evidence_line, jsonl, write_evidence
 
-from etl import export
+from etl.export import export
+from etl.base.datasets import DATASETS
+from etl.base.errors import AuditError, ContractError, FirewallError
+from etl.base.project import Project
+from etl.base.settings import Settings
 from etl.checks import contract_of
-from etl.datasets import DATASETS
-from etl.errors import AuditError, ContractError, FirewallError
-from etl.pipeline import STAGES, run_all
-from etl.project import Project
-from etl.run import Run
-from etl.settings import Settings
-from etl.views import Sql
-from etl.warehouse import Warehouse
-from etl.writer import Written
+from etl.context import Run
+from etl.export.writer import Written
+from etl.pipeline.stages import STAGES, run_all
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import Sql
 
 #: One record of each category, a clean pair, and a pair of one run (a self-pair).
 EVIDENCE = [

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from conftest import INTERRUPTED, copy_of, etl, evidence_line, write_evidence
 
-from etl import collect, runner
-from etl.lines import is_blank
-from etl.project import Project
-from etl.reading import LineReader
-from etl.stamps import TICK_NS, Stamp, read_stamps, stamp_of, write_stamps
+from etl.ingest import collect
+from etl.pipeline import run as run_module
+from etl.base.file_stat import TICK_NS, Stamp, read_stamps, stamp_of, write_stamps
+from etl.base.project import Project
+from etl.ingest.reader import LineReader
+from etl.ingest.strict_json import is_blank
 
 REPORTS = "reports/distillation"
 
@@ -123,7 +124,7 @@ def test_nothing_changed_reads_nothing(root: Path, monkeypatch: pytest.MonkeyPat
         raise AssertionError("a file was read")
 
     monkeypatch.setattr(LineReader, "__iter__", forbidden)
-    monkeypatch.setattr("etl.plan._has_content", forbidden)
+    monkeypatch.setattr("etl.pipeline.plan._has_content", forbidden)
     receipt = run(root)
     assert receipt["status"] == "reused"
     assert carried(receipt) == {"evidence/one.jsonl": True, "evidence/two.jsonl": True}
@@ -262,7 +263,7 @@ def test_a_fresh_change_is_not_trusted(root: Path) -> None:
     file.write_bytes(file.read_bytes())
     later = file.stat().st_ctime_ns + TICK_NS // 2
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("etl.stamps.time_ns", lambda: later)
+        patch.setattr("etl.base.file_stat.time_ns", lambda: later)
         assert etl("run-all", "--root", root).exit_code in {0, 1}
     assert read_stamps(Project.at(root).evidence_stamps).keys() == {"evidence/two.jsonl"}
 
@@ -289,17 +290,17 @@ def test_a_run_that_writes_documents_alone_can_be_stopped(
     root: Path, monkeypatch: pytest.MonkeyPatch, error: Exception | None
 ) -> None:
     """A stop that a callback swallows, or the engine renames, ends that run too, with the sentence of a stop."""
-    compose = runner.compose
+    compose = run_module.compose
 
     def stopped(*values: Any, **named: Any) -> Any:
-        monkeypatch.setattr(runner, "compose", compose)
+        monkeypatch.setattr(run_module, "compose", compose)
         with suppress(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
         if error:
             raise error
         return compose(*values, **named)
 
-    monkeypatch.setattr(runner, "compose", stopped)
+    monkeypatch.setattr(run_module, "compose", stopped)
     before = (root / "warehouse/etl.duckdb").read_bytes(), exports(root)
     done = etl("run-all", "--root", root)
     assert (done.exit_code, done.stderr) == (1, INTERRUPTED)

@@ -22,9 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import ACCEPTED, PARTIAL, REJECTED, REVIEW, Candidate, Key, Oracle, key
 
-from etl.settings import Settings
-from etl.views import Sql, View
-from etl.warehouse import Warehouse
+from etl.base.settings import Settings
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import Sql, View
 
 Row = dict[str, Any]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.lines import depth_of, is_blank, judge, judge_all
+from etl.ingest.strict_json import depth_of, is_blank, judge, judge_all
 
 MAX_DEPTH = 64
 

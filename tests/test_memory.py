@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from etl import memory
-from etl.memory import KEPT_PART, OTHERS, engine_limit, machine_memory
-from etl.settings import Settings
-from etl.views import Sql
-from etl.warehouse import Warehouse
+from etl.base import memory
+from etl.base.memory import KEPT_PART, OTHERS, engine_limit, machine_memory
+from etl.base.settings import Settings
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import Sql
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_engine_is_told(sql: Sql) -> None:
 #: Touches as much memory as it is told, frees it, and says how many pages it took to do so once more.
 AGAIN = """
 import resource
-from etl.memory import keep_freed_memory
+from etl.base.memory import keep_freed_memory
 
 {keep}
 def touch():
@@ -78,7 +78,7 @@ def test_freed_memory_is_used_again() -> None:
 #: Says what the engine's allocator was told, where the engine has it built in.
 TOLD = """
 import ctypes
-from etl.memory import keep_freed_memory
+from etl.base.memory import keep_freed_memory
 
 keep_freed_memory()
 import _duckdb
@@ -102,7 +102,7 @@ def test_the_engine_hears_that_freed_memory_is_kept() -> None:
 #: Says for a command whether the engine was loaded before it was told.
 BEFORE = """
 import sys
-from etl import cli
+from etl.cli import app as cli
 
 cli.keep_freed_memory = lambda: print("_duckdb" in sys.modules)
 sys.argv = ["etl", "health", "--root", "/nowhere"]

@@ -36,7 +36,7 @@ EVIDENCE = [
 DRIVER = """
 import json, sys
 from typer.testing import CliRunner
-from etl.cli import app
+from etl.cli.app import app
 
 for line in sys.stdin:
     result = CliRunner().invoke(app, json.loads(line))

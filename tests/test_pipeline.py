@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from conftest import etl, evidence_line, write_evidence
 
-from etl import export
-from etl.datasets import Dataset
-from etl.errors import AuditError, StageError
-from etl.pipeline import Stage, run_all
-from etl.run import Run
-from etl.settings import Settings
-from etl.warehouse import Warehouse
+from etl.export import export
+from etl.base.datasets import Dataset
+from etl.base.errors import AuditError, StageError
+from etl.base.settings import Settings
+from etl.context import Run, Stage
+from etl.pipeline.stages import run_all
+from etl.warehouse.connection import Warehouse
 
 #: Stages of these tests look at nothing of the run; there is room for two at once, or there is not.
 NO_RUN: Any = SimpleNamespace(settings=Settings(memory_limit="4GB"))

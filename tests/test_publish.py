@@ -11,9 +11,9 @@ import pytest
 from conftest import KEPT_OF_WAREHOUSE, copy_of, etl, evidence_line, write_evidence
 from filelock import FileLock
 
-from etl import publish
-from etl.project import Project
-from etl.publish import Workshop
+from etl.pipeline import publish
+from etl.base.project import Project
+from etl.pipeline.publish import Workshop
 
 
 def lines(count: int) -> list[dict[str, object]]:
@@ -121,7 +121,7 @@ def test_killed_run_gets_its_receipts_from_the_next_command(root: Path) -> None:
     """A run that was killed while it built has its receipts written by the next command, from its journal."""
     before = version(root)
     code = (
-        "import os, sys; from etl import export; from etl.cli import app; "
+        "import os, sys; from etl.export import export; from etl.cli.app import app; "
         "export.audit = lambda *_: os._exit(9); sys.argv = ['etl', 'run-all', '--root', sys.argv[1]]; app()"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, check=False)

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from conftest import SAMPLE, copy_of, etl, evidence_line, publish_sample, write_evidence
 
-from etl.documents import DriftReport, FileEntry, RunSummary, StageReceipt, aggregate_hash
-from etl.errors import BooksError
-from etl.history import texts_of
-from etl.pipeline import STAGES, run_all
-from etl.project import Project
-from etl.run import Run
-from etl.settings import Settings
-from etl.stamps import RECEIPTS, read_run, read_stamps, stamp_of, write_stamps
-from etl.views import Sql
-from etl.warehouse import Warehouse
-from etl.warehouse.published import PublishedWarehouse
+from etl.base.errors import BooksError
+from etl.base.file_stat import RECEIPTS, read_run, read_stamps, stamp_of, write_stamps
+from etl.base.project import Project
+from etl.base.settings import Settings
+from etl.context import Run
+from etl.pipeline.stages import STAGES, run_all
+from etl.receipts.models import DriftReport, FileEntry, RunSummary, StageReceipt, aggregate_hash
+from etl.receipts.store import texts_of
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.read_only import PublishedWarehouse
+from etl.warehouse.sql_files import Sql
 
 EVIDENCE = [
     evidence_line("a", verdict="accept", run_id="1"),

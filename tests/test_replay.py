@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import Line, copy_of, etl, evidence_line, write_evidence
 
-from etl.writer import DatasetWriter
+from etl.export.writer import DatasetWriter
 
 LINES: list[Line] = [
     evidence_line("a", verdict="accept", run_id="1", response="Good.", cited_paths=["known.py"]),
@@ -159,7 +159,7 @@ def test_the_first_differing_row(root: Path, monkeypatch: pytest.MonkeyPatch) ->
         write(self, rows.take([1, 0, *range(2, len(rows))]) if len(rows) > 1 else rows)  # type: ignore[attr-defined, arg-type]
 
     monkeypatch.setattr(DatasetWriter, "write", swapped)
-    monkeypatch.setattr("etl.export.audit", lambda *_: None)
+    monkeypatch.setattr("etl.export.export.audit", lambda *_: None)
     found = etl("replay", "--root", root, "--json")
     assert found.exit_code == 1
     differences = {output["path"]: output["difference"] for output in found.json["outputs"] if not output["is_equal"]}

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from etl.pipeline import STAGES
-from etl.views import Sql
+from etl.pipeline.stages import STAGES
+from etl.warehouse.sql_files import Sql
 
 STAGE_NAMES = [stage.name for stage in STAGES]
 EXPORTS = STAGE_NAMES[2:]

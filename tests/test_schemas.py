@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from conftest import REPOSITORY, SAMPLE, etl, evidence_line, write_evidence
 from jsonschema import Draft202012Validator
+from make_reference import DIALECT, DOCUMENTS, file_of
 
-from etl.documents import Document
-from etl.schemas import DIALECT, DOCUMENTS, file_of
-from etl.signing import make_keys
+from etl.receipts.attestation.signing import make_keys
+from etl.receipts.models import Document
 
 FOLDER = REPOSITORY / "docs" / "schemas"
 

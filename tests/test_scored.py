@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 from conftest import insert_records, set_settings
 
-from etl.settings import Settings
-from etl.views import Sql
-from etl.warehouse import Warehouse
+from etl.base.settings import Settings
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import Sql
 
 Record = Mapping[str, Any]
 

@@ -14,9 +14,9 @@ import duckdb
 import pytest
 from conftest import INTERRUPTED, etl, evidence_line, write_evidence
 
-from etl.signals import SIGNALS, interruptible, stop_if_told, stoppable
-from etl.threads import Behind, ahead, in_order
-from etl.warehouse import Warehouse
+from etl.base.signals import SIGNALS, interruptible, stop_if_told, stoppable
+from etl.base.threads import Behind, ahead, in_order
+from etl.warehouse.connection import Warehouse
 
 #: A join that takes the engine minutes.
 LONG = "select count(*) from range(1000000) as a, range(1000000) as b where a.range * b.range % 7 = 3"

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from typer.testing import CliRunner
 
-from etl.cli import app
-from etl.errors import KeyFileError
-from etl.signing import (
+from etl.base.errors import KeyFileError
+from etl.cli.app import app
+from etl.receipts.attestation.signing import (
     PAYLOAD_TYPE,
     SignatureError,
     key_id,
@@ -242,7 +242,7 @@ def test_private_key_is_made_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         opens[Path(path).name] = (flags, mode)
         return real(path, flags, mode)
 
-    monkeypatch.setattr("etl.signing.os.open", recording)
+    monkeypatch.setattr("etl.receipts.attestation.signing.os.open", recording)
     make_keys(tmp_path / "key")
     flags, mode = opens["key"]
     assert mode == 0o600
@@ -272,7 +272,7 @@ def test_keygen_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     def failing(descriptor: int, path: Path) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("etl.signing.sync", failing)
+    monkeypatch.setattr("etl.receipts.attestation.signing.sync", failing)
     result = etl("keygen", tmp_path / "key")
     assert result.exit_code == 1
     assert "No space left on device" in result.stderr
@@ -382,7 +382,7 @@ def test_bad_usage_is_one_sentence(
 
 def test_only_who_signs_loads_the_library() -> None:
     """Etl --help -> answered without cryptography."""
-    program = "import sys, etl.cli, typer.testing; typer.testing.CliRunner().invoke(etl.cli.app, ['--help']); "
+    program = "import sys, etl.cli.app, typer.testing; typer.testing.CliRunner().invoke(etl.cli.app.app, ['--help']); "
     program += "print('cryptography' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", program]) == b"False\n"
 

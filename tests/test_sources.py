@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from conftest import SHARED_DATA
 
-from etl.collect import collect
-from etl.project import Project
-from etl.run import Run
-from etl.settings import Settings
-from etl.views import Sql
-from etl.warehouse import Warehouse
+from etl.base.project import Project
+from etl.base.settings import Settings
+from etl.context import Run
+from etl.ingest.collect import collect
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import Sql
 
 ABSENT = object()
 

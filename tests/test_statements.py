@@ -14,10 +14,10 @@ from in_toto_attestation.v1 import resource_descriptor_pb2, statement_pb2
 from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
 from in_toto_attestation.v1.statement import Statement as PublishedStatement
 
-from etl.documents import FileEntry, RunSummary, Side, StageReceipt
-from etl.history import read_documents
-from etl.statements import Statement, has_statement, statement_of
-from etl.views import Sql
+from etl.receipts.attestation.statement import Statement, has_statement, statement_of
+from etl.receipts.models import FileEntry, RunSummary, Side, StageReceipt
+from etl.receipts.store import read_documents
+from etl.warehouse.sql_files import Sql
 
 EVIDENCE = [
     evidence_line("a", verdict="accept", run_id="1"),

@@ -21,12 +21,12 @@ import verifier
 from conftest import SEEDS, etl, evidence_line, write_evidence
 from tampering import KINDS, REPORTS, Tree, rebind
 
-from etl import publish
-from etl.chain import check_chain
-from etl.project import Project
-from etl.publish import Workshop
-from etl.verify import verify_all
-from etl.views import Sql
+from etl.pipeline import publish
+from etl.base.project import Project
+from etl.pipeline.publish import Workshop
+from etl.receipts.chain import check_chain
+from etl.receipts.verify import verify_all
+from etl.warehouse.sql_files import Sql
 
 VERDICTS = ("accept", "reject", "partial", "escalate", None)
 BAD = ["not json", '{"prompt": 1}', '{"a": 1, "a": 2}', "[]"]
@@ -510,7 +510,7 @@ def cut_before_head(patch: pytest.MonkeyPatch, error: type[BaseException]) -> No
 def kill(root: Path, *options: str, method: str, when: str) -> subprocess.CompletedProcess[bytes]:
     """Run everything in another process, which dies where a method of Path is called under a condition."""
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom etl.cli import app\n"
+        "import os, sys\nfrom pathlib import Path\nfrom etl.cli.app import app\n"
         f"method = Path.{method}\n"
         f"def die(self, *more, **named):\n    if {when}:\n        os._exit(9)\n    return method(self, *more, **named)\n"
         f"Path.{method} = die\nsys.argv = ['etl', 'run-all', *sys.argv[1:]]\napp()\n"

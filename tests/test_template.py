@@ -6,10 +6,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from etl.errors import SqlError
-from etl.settings import Settings
-from etl.views import Sql
-from etl.warehouse import Warehouse, template
+from etl.base.errors import SqlError
+from etl.base.settings import Settings
+from etl.warehouse import template
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import Sql
 
 COMMENTS = "select schema_name || '.' || view_name, comment from duckdb_views() where not internal order by all"
 

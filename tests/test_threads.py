@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from etl.threads import Behind, ahead, at_once, in_order
+from etl.base.threads import Behind, ahead, at_once, in_order
 
 
 def failing_at(number: int) -> Iterator[int]:

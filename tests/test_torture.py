@@ -28,9 +28,9 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import INTERRUPTED, KEPT_OF_WAREHOUSE, etl
 
-from etl.pipeline import STAGES
-from etl.project import Project
-from etl.publish import Workshop
+from etl.base.project import Project
+from etl.pipeline.publish import Workshop
+from etl.pipeline.stages import STAGES
 
 KILLS = int(os.environ.get("ETL_KILLS", "30"))
 #: A run is told to stop at so many moments of each of its long stages, by each signal.
@@ -273,7 +273,7 @@ def test_killed_anywhere(root: Path, versions: dict[str, Version]) -> None:
 def test_killed_while_it_takes_up_a_cut_run(root: Path) -> None:
     """A command killed just after it wrote a cut run's receipts stops no later one: they are written once, and stay."""
     for cut in ("export.audit", "publish.Workshop.done"):
-        code = f"from etl import export, publish; import os; {cut} = lambda *_: os._exit(9); from etl.cli import app; app()"
+        code = f"from etl.export import export; from etl.pipeline import publish; import os; {cut} = lambda *_: os._exit(9); from etl.cli.app import app; app()"
         killed = subprocess.run([sys.executable, "-c", code, "run-all", "--force", "--root", root], check=False)
         assert killed.returncode == 9
         assert journal(root)["state"] == "building"

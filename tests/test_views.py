@@ -11,10 +11,10 @@ import duckdb
 import pytest
 from conftest import REPOSITORY, SAMPLE, copy_of, etl, publish_sample
 
-from etl.pipeline import SCORED
-from etl.settings import Settings
-from etl.views import Sql, packaged_sql
-from etl.warehouse import Warehouse
+from etl.base.settings import Settings
+from etl.pipeline.stages import SCORED
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import Sql, packaged_sql
 
 
 def test_views_work_in_a_plain_shell(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_built_wheel_works_from_any_folder(tmp_path: Path) -> None:
     root = tmp_path / "root"
     shutil.copytree(SAMPLE, root / "evidence")
     code = f"import sys; sys.path.insert(0, {str(target)!r}); import etl; assert etl.__file__.startswith({str(target)!r}); "
-    code += "from etl.cli import app; sys.argv = ['etl', 'run-all']; app()"
+    code += "from etl.cli.app import app; sys.argv = ['etl', 'run-all']; app()"
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (root / "exports/sft/instruction_response.parquet").is_file()

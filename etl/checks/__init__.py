@@ -6,8 +6,8 @@ the categories that may never ship: that is the second layer of the firewall.
 
 import pandera.polars as pa
 
+from etl.base.datasets import Dataset
 from etl.checks import preference, quarantine, rag, sft
-from etl.datasets import Dataset
 
 #: The contract of each dataset's rows, by its name.
 CONTRACTS: dict[str, type[pa.DataFrameModel]] = {

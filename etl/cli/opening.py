@@ -5,17 +5,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etl.errors import UsageError
+from etl.base.errors import UsageError
 
 if TYPE_CHECKING:
-    from etl.project import Project
-    from etl.settings import Settings
-    from etl.warehouse import Warehouse
+    from etl.base.project import Project
+    from etl.base.settings import Settings
+    from etl.warehouse.connection import Warehouse
 
 
 def project_at(root: Path, evidence: Path | None = None, may_be_new: bool = False) -> "Project":
     """Return the project of a root. Raises UsageError where there is no such folder, nor one in which a new one may be made."""
-    from etl.project import Project
+    from etl.base.project import Project
 
     if not root.is_dir() and not (may_be_new and not root.exists() and root.absolute().parent.is_dir()):
         where = "nor the folder that it would be made in" if may_be_new else "name the root with --root DIR"
@@ -25,18 +25,18 @@ def project_at(root: Path, evidence: Path | None = None, may_be_new: bool = Fals
 
 def settings_of(assignments: list[str] | None = None, threshold: float | None = None) -> "Settings":
     """Return the settings of a command that runs no stage. Raises SettingError."""
-    from etl.settings import parse_settings
+    from etl.base.settings import parse_settings
 
     return parse_settings(assignments or [], drift_threshold=threshold)
 
 
 def recovered(project: "Project") -> "Project":
     """Finish what a cut run left, as every command does first."""
-    from etl.publish import Workshop
+    from etl.pipeline.publish import Workshop
 
     workshop = Workshop(project)
     if workshop.journal.is_file():
-        from etl.runner import write_cut_run
+        from etl.pipeline.run import write_cut_run
 
         workshop.recover_if_cut(lambda entry: write_cut_run(project, entry))
     return project
@@ -45,8 +45,8 @@ def recovered(project: "Project") -> "Project":
 @contextmanager
 def opened_history(project: "Project", settings: "Settings | None" = None) -> "Iterator[Warehouse]":
     """Give the receipts of all runs, in memory, for a while; after what a cut run left is finished."""
-    from etl.history import load_history
-    from etl.views import Sql
+    from etl.receipts.store import load_history
+    from etl.warehouse.sql_files import Sql
 
     project = recovered(project)
     history = load_history(project, Sql.of(project.overlay), settings or settings_of())

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etl.base.errors import SettingError, UsageError
 from etl.cli.opening import project_at
-from etl.errors import SettingError, UsageError
 
 if TYPE_CHECKING:
-    from etl.pipeline import Stage
-    from etl.run import Progress
-    from etl.runner import Request
+    from etl.context import Progress, Stage
+    from etl.pipeline.run import Request
 
 Root = Annotated[Path, typer.Option("--root", help="Where warehouse/, exports/, reports/ and an overlay sql/ are.")]
 Evidence = Annotated[Path | None, typer.Option("--evidence", help="The evidence folder (default: ROOT/evidence).")]
@@ -67,9 +66,9 @@ class Inputs:
         self, stages: "tuple[Stage, ...] | None" = None, threshold: float | None = None, may_be_new: bool = False
     ) -> "Request":
         """Return the request for these stages, or all. Raises UsageError or SettingError where it makes no sense."""
-        from etl.pipeline import STAGES
-        from etl.runner import Request
-        from etl.settings import parse_settings, read_known_paths
+        from etl.base.settings import parse_settings, read_known_paths
+        from etl.pipeline.run import Request
+        from etl.pipeline.stages import STAGES
 
         paths = read_known_paths(self.known_paths) if self.known_paths else None
         settings = parse_settings(
@@ -96,7 +95,7 @@ class Manner:
 
     def request(self, inputs: Inputs, stages: list[str], progress: "Progress") -> "Request":
         """Return the request for stages by their names. Raises UsageError or SettingError where it makes no sense."""
-        from etl.run import Clock
+        from etl.context import Clock
 
         asked = inputs.request(_stages(stages), self.threshold, may_be_new=True)
         clock = Clock(_time(self.recorded_at))
@@ -112,7 +111,7 @@ def require_one_of(flags: dict[str, object]) -> None:
 
 def _stages(names: list[str]) -> "tuple[Stage, ...]":
     """Return the named stages in their order, all where none is named."""
-    from etl.pipeline import STAGES
+    from etl.pipeline.stages import STAGES
 
     exports = {stage.name for stage in STAGES if stage.exports}
     chosen: set[str] = set()

@@ -6,7 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from etl.console.parts import STYLES, new_table, open_console, safe, say, show, yes_or_no
-from etl.documents import DriftReport
+from etl.receipts.models import DriftReport
 
 #: A sparkline's levels, lowest first.
 _BARS = "▁▂▃▄▅▆▇█"

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from etl.markdown import harmless
+from etl.receipts.markdown import harmless
 
 #: Columns of a table that goes to a pipe or a file.
 PIPE_WIDTH = 240

@@ -6,8 +6,8 @@ from typing import Any
 
 import duckdb
 
-from etl.errors import SqlError
-from etl.views import Sql, View
+from etl.base.errors import SqlError
+from etl.warehouse.sql_files import Sql, View
 
 SETTING = "policy.setting"
 

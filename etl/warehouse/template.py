@@ -18,11 +18,11 @@ from typing import TypeVar
 
 import duckdb
 
-from etl.errors import SqlError
-from etl.files import sha256_of, sync_file
-from etl.views import Sql, View, bundle_hash
+from etl.base.errors import SqlError
+from etl.base.files import sha256_of, sync_file
 from etl.warehouse.dependencies import FILLED, Row, dependencies, readers
-from etl.warehouse.failures import OF_THE_MACHINE, failure_of, sentence_of
+from etl.warehouse.errors import OF_THE_MACHINE, failure_of, sentence_of
+from etl.warehouse.sql_files import Sql, View, bundle_hash
 
 #: The storage version of every file that is written: the oldest engine that opens it.
 STORAGE_VERSION = "v1.5.0"

@@ -1,6 +1,6 @@
 -- One row per dataset of records and category: may such a record enter it? always; opt_in (while a setting is on); never (nothing
 -- admits it). is_admitted says whether it enters under the settings of this warehouse, reason why it does not.
--- The first layer of the firewall. The schemas in etl/checks and the re-read in etl/firewall.py each hold the word never on their own.
+-- The first layer of the firewall. The schemas in etl/checks and the re-read in etl/export/firewall.py each hold the word never on their own.
 with switch as (
     select
         'include_partial' as setting,

@@ -1,0 +1,76 @@
+"""Where everything of one root lies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+#: The folder of the package.
+PACKAGE = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The folders of one root. ``evidence`` may lie elsewhere; all else is under ``root``."""
+
+    root: Path
+    evidence: Path
+
+    @classmethod
+    def at(cls, root: Path, evidence: Path | None = None) -> "Project":
+        """Return the project at ``root``; a given ``evidence`` folder is relative to the current folder."""
+        root = root.absolute()
+        return cls(root=root, evidence=evidence.absolute() if evidence else root / "evidence")
+
+    @property
+    def overlay(self) -> Path:
+        """Optional folder of SQL files that add to, or replace, those of the package."""
+        return self.root / "sql"
+
+    @property
+    def warehouse(self) -> Path:
+        """The published warehouse file."""
+        return self.root / "warehouse" / "etl.duckdb"
+
+    @property
+    def write_ahead_log(self) -> Path:
+        """What somebody wrote to the warehouse and did not put into its file yet; a published one has none."""
+        return self.warehouse.with_name("etl.duckdb.wal")
+
+    @property
+    def exports(self) -> Path:
+        """The published datasets and quarantine; changes as one directory."""
+        return self.root / "exports"
+
+    @property
+    def reports(self) -> Path:
+        """One folder of receipts per run, and latest.md."""
+        return self.root / "reports" / "distillation"
+
+    @property
+    def pin(self) -> Path:
+        """Names the run that drift compares with; absent unless one is pinned."""
+        return self.reports / "pin.json"
+
+    @property
+    def workshop(self) -> Path:
+        """Where runs build aside: the lock, the journal, and what is not published yet."""
+        return self.root / "warehouse" / ".etl"
+
+    @property
+    def published_stamps(self) -> Path:
+        """The stamps of what was published: of the warehouse, the exports and the rows of the receipts."""
+        return self.workshop / "published.json"
+
+    @property
+    def evidence_stamps(self) -> Path:
+        """The stamps of the evidence files, as they were when the published version read them."""
+        return self.workshop / "evidence.json"
+
+    @property
+    def known_receipts(self) -> Path:
+        """The rows of the receipts that the published version knew: what they say stands in the documents too."""
+        return self.workshop / "receipts.arrow"
+
+    def relative(self, path: Path) -> str:
+        """Return a path as documents tell it: relative to the root where it lies under it, else absolute."""
+        absolute = path.absolute()
+        return absolute.relative_to(self.root).as_posix() if absolute.is_relative_to(self.root) else str(absolute)

@@ -1,0 +1,115 @@
+"""Several things at once: side by side, or in order: threads work ahead of a consumer, or one behind a producer.
+
+Everything heavy here (the engine, compression, parsing, hashing of large blocks) lets other threads run meanwhile. Threads end
+with their ``with`` blocks, also those of a run that is told to stop, which ends at their next step.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from etl.base.signals import stop_if_told
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+_END: Any = object()
+
+
+def at_once(job: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
+    """Do a job with each set of arguments, some few of them, at the same time, and return what it returns, in their order.
+
+    When all have ended, the first error in that order is raised.
+    """
+    with ThreadPoolExecutor(thread_name_prefix="at_once") as pool:
+        return list(pool.map(job, *arguments))
+
+
+@contextmanager
+def ahead(items: Iterable[T], depth: int = 2) -> Iterator[Iterator[T]]:
+    """Give the items, of which a thread has up to ``depth`` ready before they are asked for.
+
+    What the items raise is raised where they are asked for, in its turn.
+    """
+    reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
+    iterator = iter(items)
+
+    def ready_items() -> Iterator[T]:
+        ready = deque(reader.submit(next, iterator, _END) for _ in range(depth))
+        while (item := ready.popleft().result()) is not _END:
+            stop_if_told()
+            ready.append(reader.submit(next, iterator, _END))
+            yield item
+
+    try:
+        yield ready_items()
+    finally:
+        reader.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def in_order(job: Callable[[S], T], items: Iterable[S]) -> Iterator[Iterator[T]]:
+    """Give what a job makes of each item, in their order, while two threads do the next ones; four are taken ahead at most.
+
+    What a job raises is raised where its result is asked for; what the items raise, as soon as they do.
+    """
+    pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="in_order")
+    left = iter(items)
+
+    def results() -> Iterator[T]:
+        under_way = deque(pool.submit(job, item) for item in islice(left, 4))
+        while under_way:
+            result = under_way.popleft().result()
+            stop_if_told()
+            under_way.extend(pool.submit(job, item) for item in islice(left, 1))
+            yield result
+
+    try:
+        yield results()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class Behind:
+    """A thread that does what it is given, in that order; who gives waits while more than ``depth`` jobs are undone.
+
+    What a job raises is raised by a later ``give``, or at the end of the ``with`` block; also where the block fails too, for
+    the job was given before. Only what nobody has begun by then is not done.
+    """
+
+    def __init__(self, depth: int = 2) -> None:
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="behind")
+        self._undone: deque[Future[None]] = deque()
+        self._depth = depth
+
+    def give(self, job: Callable[..., None], *arguments: Any) -> None:
+        """Have ``job(*arguments)`` done after all that was given before."""
+        stop_if_told()
+        while len(self._undone) >= self._depth:
+            self._undone.popleft().result()
+        self._undone.append(self._worker.submit(job, *arguments))
+
+    def wait(self) -> None:
+        """Wait until all that was given is done."""
+        while self._undone:
+            self._undone.popleft().result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for job in [*self._undone][1:] if error else ():  # the first is under way, or soon would be
+            job.cancel()
+        self._worker.shutdown()
+        if isinstance(error, KeyboardInterrupt):
+            return
+        for job in self._undone:
+            failure = None if job.cancelled() else job.exception()
+            if failure:
+                raise failure from error

@@ -1,0 +1,84 @@
+"""The commands that run stages, or say what a run would do: run-all, run, plan, replay, accept."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etl.cli.opening import opened_history, project_at, recovered
+from etl.cli.options import Evidence, Inputs, Manner, Root, RunId
+from etl.cli.result import Answer
+
+if TYPE_CHECKING:
+    from etl.pipeline.run import Outcome
+
+
+def run_all(inputs: Inputs, manner: Manner) -> Answer:
+    """Run what is not as it was, and publish: collect, score, export-rag, export-sft, export-preference."""
+    return _run([], inputs, manner)
+
+
+def run(
+    stages: Annotated[list[str], typer.Argument(metavar="STAGE…", help="Stages; export-all names the three exports.")],
+    inputs: Inputs,
+    manner: Manner,
+) -> Answer:
+    """Run some stages where they are not as they were, and publish; the others are carried over."""
+    return _run(stages, inputs, manner)
+
+
+def _run(stages: list[str], inputs: Inputs, manner: Manner) -> Answer:
+    from etl.console.show import progress_bars, show_books, show_outcome
+    from etl.pipeline.run import execute, foresee
+
+    with progress_bars() as progress:
+        request = manner.request(inputs, stages, progress)
+        if manner.dry_run:
+            books = foresee(request)
+            return Answer(books, partial(show_books, books, request.project))
+        outcome = execute(request)
+    return Answer(outcome.summary, partial(show_outcome, outcome, request.project), _exit_code(outcome), outcome.error)
+
+
+def _exit_code(outcome: "Outcome") -> int:
+    if not outcome.summary.overall_passed:
+        return 1
+    return 3 if outcome.dossier.drift.severity == "alert" else 0
+
+
+def plan(
+    inputs: Inputs,
+    check: Annotated[bool, typer.Option("--check", help="Exit code 1 if a stage must run.")] = False,
+) -> Answer:
+    """Say which stages a run would run, and why, and which it would reuse; with the options of run-all."""
+    from etl.console.show import show_plan
+    from etl.pipeline.run import plan_of
+
+    request = inputs.request()
+    recovered(request.project)
+    found = plan_of(request)
+    return Answer(found, partial(show_plan, found), 1 if check and found.stale else 0)
+
+
+def replay(run_id: RunId = None, root: Root = Path(), evidence: Evidence = None) -> Answer:
+    """Run an earlier run again in a scratch root, and compare every byte; exit code 1 if one differs."""
+    from etl.console.show import progress_bars, show_replay
+    from etl.pipeline.replay import replay as replay_of
+    from etl.receipts.store import require_run
+
+    project = project_at(root)
+    with opened_history(project) as history:
+        wanted = require_run(history, run_id)
+    with progress_bars() as progress:
+        found = replay_of(project, wanted, evidence, progress)
+    return Answer(found, partial(show_replay, found), 0 if found.is_equal else 1)
+
+
+def accept() -> Answer:
+    """Try every promise of the product on a bundled fixture, in a scratch root; exit code 1 if one is not kept."""
+    from etl.console.show import show_gates
+    from etl.pipeline.selftest import accept as gates_of
+
+    found = gates_of()
+    return Answer(found, partial(show_gates, found), 0 if found.passed else 1)

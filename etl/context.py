@@ -1,0 +1,118 @@
+"""What one run works on: handed from stage to stage, changed by none."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+from etl.base.datasets import Dataset
+from etl.base.file_stat import Stamp
+from etl.base.project import Project
+from etl.base.settings import Settings
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.lineage import Lineage
+from etl.warehouse.sql_files import Sql
+
+#: Makes durable what a stage wrote, reads it back, and audits it. Raises FirewallError or AuditError where the bytes are wrong.
+Proof = Callable[[], object]
+
+#: Called with the name of what goes on, how much of it is done, and how much there is (bytes or rows).
+Progress = Callable[[str, int, int], None]
+
+
+def silent(_what: str, _done: int, _total: int) -> None:
+    """Show no progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFile:
+    """A file of evidence; ``source_path`` is relative to the evidence folder, its first part names the ``source``.
+
+    ``problem`` says why it must not be read, if so. ``stamp`` is null where the next change might not show in it.
+    """
+
+    path: Path
+    source: str
+    source_path: str
+    size: int
+    problem: str | None = None
+    stamp: Stamp | None = None
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is compressed."""
+        return self.source_path.endswith((".gz", ".zst"))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The inputs of a run, and the warehouse and folder that it builds aside.
+
+    ``evidence`` are the files of the evidence folder, where they have been looked for already. Those named in
+    ``untouched`` are in the warehouse, which is a copy of the published one, as they are on disk. ``lineage`` is that of
+    the warehouse's views, where it is known.
+    """
+
+    project: Project
+    settings: Settings
+    sql: Sql
+    warehouse: Warehouse
+    exports: Path
+    progress: Progress = silent
+    evidence: tuple[EvidenceFile, ...] | None = None
+    untouched: frozenset[str] = frozenset()
+    lineage: Lineage | None = None
+
+    def beside(self) -> "Run":
+        """Return the same run for another thread: it sees the same warehouse through a cursor of its own."""
+        return replace(self, warehouse=self.warehouse.cursor())
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The receipts' clock; pinned, it stands still, and so durations are zero."""
+
+    pinned: datetime | None = None
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+        return self.pinned or datetime.now(UTC)
+
+    def seconds(self) -> float:
+        """Return a reading to take durations between."""
+        return 0.0 if self.pinned else monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step: what it does, which relations it reads and writes, and which dataset it exports, if one.
+
+    ``reads`` and ``writes`` are the relations that its receipt hashes, ``counts`` the one that tells what became of the rows;
+    ``uses`` are others that its body asks for.
+    Whether the stage is stale follows from these relations, the settings that they name, and its files, and from nothing
+    else. What writes files returns what reads them back.
+    """
+
+    name: str
+    body: Callable[[Run], Proof | None]
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    counts: str = ""
+    dataset: Dataset | None = None
+
+    @property
+    def relations(self) -> tuple[str, ...]:
+        """All relations that decide what the stage makes."""
+        return (*self.reads, *self.writes, *self.uses, *filter(None, [self.counts]))
+
+    @property
+    def exports(self) -> tuple[str, ...]:
+        """The stems of the files that it writes under exports/."""
+        return (self.dataset.stem, self.dataset.quarantine_stem) if self.dataset else ()
+
+
+#: Called with the stage around its body and its proof.
+Observer = Callable[[Stage], AbstractContextManager[None]]

@@ -1,0 +1,1 @@
+"""Rows of a relation become files, which are read back and judged."""

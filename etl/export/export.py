@@ -1,0 +1,146 @@
+"""The export stages: one relation becomes a dataset and its quarantine, validated batch by batch as it is written."""
+
+from collections.abc import Iterator
+from itertools import chain, islice
+from math import ceil
+from typing import NamedTuple
+
+import pandera.polars as pa_polars
+import polars as pl
+import pyarrow as pa
+from pandera.errors import SchemaErrors
+
+from etl.base.datasets import Dataset
+from etl.base.errors import ContractError
+from etl.base.threads import Behind, ahead, at_once
+from etl.checks import columns_of, contract_of, quarantine_of
+from etl.context import Proof, Run
+from etl.export.firewall import audit
+from etl.export.writer import DatasetWriter, Written, fixed_batches, utc
+from etl.warehouse.lineage import Lineage, settings_hash
+
+#: The version of the datasets' columns, written into every Parquet file.
+SCHEMA_VERSION = "1"
+
+REFUSED = "quarantine_reason is not null"
+
+ORDER = "id, source_path, line_number"
+
+#: Rows that are sorted at once: what is sorted in parts, by ranges of ids, needs the memory of a part. Each part reads past all
+#: records, so there are few; what is refused holds no text, and so its parts can be larger.
+ROWS_PER_SORT = 300_000
+REFUSED_PER_SORT = 1_000_000
+
+#: Tables that are validated at once: half of what a table takes is the validation's own, however few its rows.
+TABLES_PER_CHECK = 4
+
+
+def export(run: Run, dataset: Dataset) -> Proof:
+    """Write a dataset and its quarantine, both at once, and return what reads them back.
+
+    Raises ContractError where a batch breaks its schema.
+    """
+    if not run.warehouse.is_materialised(dataset.decisions):
+        run.warehouse.materialise(dataset.decisions)
+    lineage = run.lineage or Lineage.of(run.warehouse)
+    settings = lineage.settings_of(dataset.relations, dataset.name)
+    metadata = {"schema_version": SCHEMA_VERSION, "settings_hash": settings_hash(run.settings, settings)}
+    halves = (
+        _Half(
+            dataset,
+            dataset.ships,
+            dataset.stem,
+            contract_of(dataset),
+            ROWS_PER_SORT,
+            {"dataset": dataset.name, **metadata},
+        ),
+        _Half(
+            dataset,
+            REFUSED,
+            dataset.quarantine_stem,
+            quarantine_of(dataset),
+            REFUSED_PER_SORT,
+            {"dataset": dataset.quarantine_stem, **metadata},
+        ),
+    )
+    written = at_once(lambda half: _write(run.beside(), half), halves)
+
+    def prove(half: _Half, files: Written) -> None:
+        mine = run.beside()
+        with Behind() as behind:
+            behind.give(files.sync)
+            audit(mine, files, lambda: half.rows(mine, half.count(mine)), dataset if half.ships else None)
+
+    return lambda: at_once(prove, halves, written)
+
+
+class _Half(NamedTuple):
+    """The rows of a dataset that ship, or those that are refused: under which condition, and into which files.
+
+    So many of them are sorted at once; the Parquet file has this ``metadata``.
+    """
+
+    dataset: Dataset
+    where: str
+    stem: str
+    contract: type[pa_polars.DataFrameModel]
+    sorted_at_once: int
+    metadata: dict[str, str]
+
+    @property
+    def ships(self) -> bool:
+        """Whether these are the rows that ship."""
+        return self.stem == self.dataset.stem
+
+    def count(self, run: Run) -> int:
+        """Return how many rows there are."""
+        decisions = f"{self.dataset.decisions} where dataset = $dataset and {self.where}"
+        return int(run.warehouse.one(f"select count(*) from {decisions}", {"dataset": self.dataset.name}))
+
+    def rows(self, run: Run, count: int) -> Iterator[pa.RecordBatch]:
+        """Stream the rows, which are so many, in the order in which they are written; where there are none, an empty batch."""
+        columns = columns_of(self.contract)
+        for ids in _ranges(ceil(count / self.sorted_at_once) or 1):
+            with run.warehouse.batches(self.dataset.relation, columns, f"({self.where}) and {ids}", ORDER) as rows:
+                yield from rows if count else [pa.RecordBatch.from_pylist([], rows.schema)]
+
+
+def _ranges(parts: int) -> list[str]:
+    """Return conditions that part the rows by their ids, which are hex digests, into about equal parts, in order."""
+    bounds = [f"'{0x10000 * part // parts:04x}'" for part in range(1, parts)]
+    begins = ["true", *(f"coalesce(id >= {bound}, true)" for bound in bounds)]
+    ends = [*(f"id < {bound}" for bound in bounds), "true"]
+    return [f"{begin} and {end}" for begin, end in zip(begins, ends, strict=True)]
+
+
+def _write(run: Run, half: _Half) -> Written:
+    done, total = 0, half.count(run)
+    batches = half.rows(run, total)
+    first = next(batches)
+    schema = utc(first.schema)
+    with (
+        DatasetWriter(run.exports / half.stem, schema, half.metadata) as writer,
+        ahead(fixed_batches(chain([first], batches))) as tables,
+    ):
+        while some := [table.cast(schema) for table in islice(tables, TABLES_PER_CHECK)]:
+            _validate(pa.concat_tables(some), half.contract, half.stem)
+            for table in some:
+                writer.write(table)
+                done += table.num_rows
+                run.progress(f"write {half.stem}", done, total)
+    return writer.written
+
+
+def _validate(batch: pa.Table, contract: type[pa_polars.DataFrameModel], stem: str) -> None:
+    frame = pl.from_arrow(batch)
+    assert isinstance(frame, pl.DataFrame)
+    try:
+        contract.validate(frame, lazy=True)
+    except SchemaErrors as error:
+        case = error.failure_cases.to_dicts()[0]
+        row = case["index"]
+        where = f" in the row {frame['id'][row]}" if row is not None and "id" in frame.columns else ""
+        raise ContractError(
+            f"exports/{stem}: the schema {contract.__name__} refuses {case['column']}{where}: {case['check']}; "
+            "the views under sql/6_datasets should have quarantined it."
+        ) from None

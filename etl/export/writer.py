@@ -1,0 +1,150 @@
+"""Rows become files: the JSONL and the Parquet file of a dataset, with the same rows, in batches of a fixed length."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from etl.base.files import sync_file
+from etl.base.threads import Behind
+
+#: Rows in a Parquet row group, and in a batch that is validated and written: five of the engine's vectors, so that its
+#: batches are seldom cut and joined. Part of the bytes: a change is a new version.
+ROWS_PER_GROUP = 10_240
+
+#: Rows that become text at once: few enough that their text stays in the caches until it is written.
+ROWS_PER_TEXT = 2_048
+
+#: Level of the Parquet files' zstd compression. Part of the bytes too.
+ZSTD_LEVEL = 3
+
+#: Columns of few distinct values: a dictionary makes them small; for all others it is wasted effort. Part of the bytes.
+REPETITIVE = (
+    *("source", "source_category", "quality_score", "category", "chosen_category", "rejected_category"),
+    *("model", "reason", "quarantine_reason", "quarantine_reasons.list.element"),
+    *("provenance.source_path", "provenance.chosen.source_path", "provenance.rejected.source_path"),
+)
+
+#: How a time is written in JSONL: always UTC, always six digits of a second.
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
+
+
+def fixed_batches(batches: Iterable[pa.RecordBatch], rows: int = ROWS_PER_GROUP) -> Iterator[pa.Table]:
+    """Cut a stream of batches of any length into tables of exactly ``rows`` rows in one chunk, the last one shorter.
+
+    One chunk, because Parquet's pages end where chunks end: with the engine's own chunks the bytes would depend on its
+    threads.
+    """
+    waiting: list[pa.RecordBatch] = []
+    held = 0
+    for batch in batches:
+        start = 0
+        while held + batch.num_rows - start >= rows:
+            cut = rows - held
+            yield _in_one_chunk([*waiting, batch.slice(start, cut)])
+            start += cut
+            waiting, held = [], 0
+        if start < batch.num_rows:
+            waiting.append(batch.slice(start))
+            held += batch.num_rows - start
+    if held:
+        yield _in_one_chunk(waiting)
+
+
+def _in_one_chunk(batches: list[pa.RecordBatch]) -> pa.Table:
+    """Join batches; the rest of one is copied too, for it begins at an offset, below which the engine reads no struct."""
+    is_whole = len(batches) == 1 and batches[0].column(0).offset == 0
+    return pa.Table.from_batches([batches[0] if is_whole else pa.concat_batches(batches)])
+
+
+def digest_of(rows: pa.Table) -> bytes:
+    """Return the sha256 over polars' hash of each row (64 bits): tables of one process can be told apart by it, not files."""
+    frame = pl.from_arrow(rows)
+    assert isinstance(frame, pl.DataFrame)
+    return hashlib.sha256(frame.hash_rows().to_arrow().buffers()[1]).digest()
+
+
+def utc(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with its times marked as UTC."""
+    return pa.schema(
+        [
+            field.with_type(pa.timestamp("us", tz="UTC")) if pa.types.is_timestamp(field.type) else field
+            for field in schema
+        ]
+    )
+
+
+class Written(NamedTuple):
+    """A dataset's two files, their columns, and the digest of each table in them as it was handed to the writers."""
+
+    jsonl: Path
+    parquet: Path
+    schema: pa.Schema
+    digests: list[bytes]
+
+    def sync(self) -> None:
+        """Make both files durable. Raises OSError that names the one that cannot be."""
+        for file in (self.jsonl, self.parquet):
+            sync_file(file)
+
+
+class DatasetWriter:
+    """Writes the same rows as JSONL and as Parquet, each in a thread of its own.
+
+    Every key stands in every JSON row; times are text in ``TIME_FORMAT``. The Parquet row groups are the tables as they
+    are given, so give tables of ``ROWS_PER_GROUP`` rows. The files are durable when what is ``written`` has been synced.
+    """
+
+    def __init__(self, stem: Path, schema: pa.Schema, metadata: dict[str, str]) -> None:
+        """``stem`` is the path without ``.jsonl`` or ``.parquet``; ``schema`` that of the tables to come."""
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        self.jsonl = stem.with_suffix(".jsonl")
+        self.parquet = stem.with_suffix(".parquet")
+        # Carried-over files may be hard links to published ones: never write into them.
+        self.jsonl.unlink(missing_ok=True)
+        self.parquet.unlink(missing_ok=True)
+        self.written = Written(self.jsonl, self.parquet, schema, [])
+        self._schema = schema.with_metadata(metadata)
+        self._lines = self.jsonl.open("wb")
+        self._groups = pq.ParquetWriter(
+            self.parquet,
+            self._schema,
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+            use_dictionary=list(REPETITIVE),
+        )
+        self._threads = ExitStack()
+        self._for_lines, self._for_groups = (self._threads.enter_context(Behind()) for _ in range(2))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._threads.__exit__(kind, error, trace)
+        finally:
+            self._groups.close()
+            self._lines.close()
+
+    def write(self, rows: pa.Table) -> None:
+        """Append rows, a table of one chunk, to both files."""
+        self.written.digests.append(digest_of(rows))
+        self._for_lines.give(self._write_lines, rows)
+        self._for_groups.give(self._write_group, rows)
+
+    def _write_group(self, rows: pa.Table) -> None:
+        self._groups.write_table(rows.cast(self._schema), row_group_size=ROWS_PER_GROUP)
+
+    def _write_lines(self, rows: pa.Table) -> None:
+        frame = pl.from_arrow(rows)
+        assert isinstance(frame, pl.DataFrame)
+        for part in frame.iter_slices(ROWS_PER_TEXT):
+            part.with_columns(pl.selectors.datetime().dt.strftime(TIME_FORMAT)).write_ndjson(self._lines)

@@ -1,0 +1,1 @@
+"""Bytes of evidence become records, or skipped lines with their reason."""

@@ -1,0 +1,137 @@
+"""From lines to records: a source's mapping (sql/2_sources) over a portion of its lines, and the checks on what it gives."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.base.errors import MachineError, SqlError, StageError
+from etl.context import Run
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import View
+
+#: The columns of raw.line.
+LINE = pa.schema(
+    [
+        ("source", pa.string()),
+        ("source_path", pa.string()),
+        ("line_number", pa.int64()),
+        ("line_sha256", pa.string()),
+        ("json", pa.string()),
+    ]
+)
+
+#: The steps of a plan that gives row for row what it reads, in that order.
+_ROW_BY_ROW = {"PROJECTION", "SEQ_SCAN"}
+
+_REFUSED = """
+select
+    bad.source,
+    bad.source_path,
+    bad.line_number,
+    bad.line_sha256,
+    bad.problem as reason,
+    encode(line.json) as raw,
+from bad_lines as bad
+inner join raw.line as line on bad.source_path = line.source_path and bad.line_number = line.line_number
+"""
+
+
+@contextmanager
+def mapping_room(warehouse: Warehouse) -> Iterator[None]:
+    """Make room for mappers: within, raw.line and raw.mapped are views over what a mapper has at hand, and no tables."""
+    for name in ("line", "mapped"):
+        warehouse.execute(f"alter table raw.main.{name} rename to {name}_shape")
+    yield
+    for name in ("line", "mapped"):
+        warehouse.execute(f"drop view if exists raw.main.{name}")
+        warehouse.execute(f"alter table raw.main.{name}_shape rename to {name}")
+
+
+@dataclass(frozen=True)
+class Mapper:
+    """One source's mapping at work; ``warehouse`` is a cursor for the thread that maps.
+
+    ``relation`` is the mapping's full name, ``columns`` the columns that it names, cast to their types in raw.mapped.
+
+    A mapping that goes row by row (``is_row_wise``) can map any portion of the lines on its own; another one, say with a
+    window over the lines, needs all lines of its source at once.
+    """
+
+    warehouse: Warehouse
+    mapping: View
+    is_row_wise: bool
+    names_its_lines: bool
+    relation: str
+    columns: str
+
+    @classmethod
+    def of(cls, run: Run, warehouse: Warehouse, source: str) -> "Mapper":
+        """Return the mapper of a source. Raises SqlError where its mapping names what it must not."""
+        mapping = run.sql.source(source)
+        columns = set(warehouse.columns(mapping.qualified))
+        types = dict(warehouse.execute("select column_name, column_type from (describe raw.mapped)"))
+        unknown = sorted(columns - types.keys())
+        if unknown:
+            raise SqlError(f"{mapping.path}: a mapping cannot give {', '.join(unknown)}; rename or remove it.")
+        is_row_wise = warehouse.steps(mapping.qualified) <= _ROW_BY_ROW
+        key = {"source_path", "line_number"} & columns
+        if len(key) != 2 and (key or not is_row_wise):
+            raise _no_key(mapping)
+        relation = f'"{warehouse.one("select current_database()")}".{mapping.qualified}'
+        cast = ", ".join(f"{name}::{kind} as {name}" for name, kind in types.items() if name in columns)
+        return cls(warehouse, mapping, is_row_wise, bool(key), relation, cast)
+
+    def map(self, lines: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """Return the records that the lines become, and the rows of evidence.skipped for the others.
+
+        Raises SqlError where the mapping fails, or gives other than one row per line.
+        """
+        with self.warehouse.lent("lines", lines):
+            try:
+                self.warehouse.execute("create or replace view raw.main.line as from lines")
+                self.warehouse.execute(f"create or replace view raw.main.mapped as {self._mapped}")
+                incoming = self.warehouse.arrow("from evidence.incoming")
+                self._require_one_row_per_line(lines, incoming)
+            except (MachineError, SqlError):
+                raise
+            except StageError as error:
+                raise SqlError(f"{self.mapping.path}: {error}") from error
+            is_good = pc.is_null(incoming["problem"])
+            with self.warehouse.lent("bad_lines", incoming.filter(pc.invert(is_good))):
+                refused = self.warehouse.arrow(_REFUSED)
+        return incoming.filter(is_good).drop_columns(["problem"]), refused
+
+    @property
+    def _mapped(self) -> str:
+        """What raw.mapped is while this mapping works: its columns, in their types, and null where it names none."""
+        if self.names_its_lines:
+            return f"from raw.main.mapped_shape union all by name select {self.columns} from {self.relation}"
+        return (
+            f"from raw.main.mapped_shape union all by name select line.source_path, line.line_number, {self.columns} "
+            f"from raw.main.line as line positional join {self.relation}"
+        )
+
+    def _require_one_row_per_line(self, lines: pa.Table, incoming: pa.Table) -> None:
+        keys = pl.from_arrow(incoming.select(["source_path", "line_number"]))
+        assert isinstance(keys, pl.DataFrame)
+        if not self.names_its_lines and self._mapped_rows() != lines.num_rows:
+            raise _no_key(self.mapping)
+        is_one_each = lines.num_rows == incoming.num_rows == keys.n_unique()
+        if is_one_each and (self.is_row_wise or self._mapped_rows() == lines.num_rows):
+            return
+        missing = lines.num_rows - keys.n_unique()
+        raise SqlError(
+            f"{self.mapping.path}: {lines.num_rows} lines gave {self._mapped_rows()} rows, and {missing} lines have none; "
+            "a mapping must give exactly one row for each line of raw.line, with its source_path and line_number."
+        )
+
+    def _mapped_rows(self) -> int:
+        return int(self.warehouse.one("select count(*) from query_table(?)", [self.mapping.qualified]))
+
+
+def _no_key(mapping: View) -> SqlError:
+    return SqlError(f"{mapping.path}: select source_path and line_number too, so that each row names its line.")

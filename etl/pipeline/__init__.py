@@ -1,0 +1,1 @@
+"""The stages, and a run of them from plan to publication."""

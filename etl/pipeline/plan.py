@@ -1,0 +1,242 @@
+"""Which stages must run, and why; the others keep what the published run made.
+
+A stage is reused where the evidence, the code, the settings and the engine are those that made it, and what it made is
+still there, byte for byte. The evidence counts as an input of every stage: line numbers reach the datasets.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from etl.base.errors import NotFoundError
+from etl.base.file_stat import read_run, read_stamps, stamp_of
+from etl.base.files import sha256_of
+from etl.base.project import Project
+from etl.context import EvidenceFile, Stage
+from etl.pipeline.stages import STAGES
+from etl.receipts.models import Document, FileEntry, RunSummary, StageReceipt
+from etl.receipts.partial_run import RunHeader
+from etl.receipts.store import is_as_published, is_known, newest, read_documents, summary_hash
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.lineage import Lineage
+
+COLLECT = STAGES[0]
+
+
+class Step(Document):
+    """What would become of one stage, and why; ``made_by`` is the run whose output would be reused."""
+
+    stage: str
+    action: Literal["run", "reuse"]
+    reason: str
+    made_by: str | None = None
+
+
+class Plan(Document):
+    """What a run would do now. ``published_run_id`` is null where no published run can be reused."""
+
+    schema_version: Literal[1] = 1
+    published_run_id: str | None
+    steps: list[Step]
+
+    @property
+    def stale(self) -> list[Step]:
+        """The stages that must run."""
+        return [step for step in self.steps if step.action == "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The published run, and what a new one can take over from it.
+
+    ``untouched`` are the paths of evidence files whose bytes are as they were; ``carried`` those paths, of evidence and of
+    exports (``exports/…``), for which only the file system says so. Where ``is_base``, the evidence in the published
+    warehouse is what this run would collect of the untouched files.
+    """
+
+    summary: RunSummary
+    receipts: dict[str, StageReceipt]
+    untouched: frozenset[str]
+    carried: frozenset[str]
+    is_base: bool
+
+
+class _UnusableError(Exception):
+    """Why nothing published can be reused."""
+
+
+def make_plan(
+    project: Project,
+    header: RunHeader,
+    history: Warehouse,
+    lineage: Lineage,
+    evidence: Sequence[EvidenceFile],
+    forced: Collection[Stage] = (),
+    rehash: bool = False,
+) -> tuple[Plan, Published | None]:
+    """Return what a run with this header would do, and the published run that it would reuse, if there is one.
+
+    A file is not read where its stamp is as it was, unless ``rehash``.
+    """
+    try:
+        summary, receipts = _published(project, history)
+    except _UnusableError as error:
+        return Plan(published_run_id=None, steps=[_step(stage, str(error)) for stage in STAGES]), None
+    collected = receipts[COLLECT.name]
+    look = _Look(project, evidence, collected, rehash)
+    other = next(_differences(header, collected, summary), None)
+    changed = next(look.changes(), None)
+    steps: list[Step] = []
+    for stage in STAGES:
+        receipt = receipts[stage.name]
+        why = (
+            other
+            or changed
+            or _changed_settings(stage, receipt, header, summary, lineage)
+            or _unprovable(stage, lineage)
+            or _spoiled(look, stage, receipt)
+            or ("--force was given" if stage in forced else None)
+        )
+        steps.append(_step(stage, why, receipt))
+    is_base = (
+        not other
+        and COLLECT not in forced
+        and not _changed_settings(COLLECT, collected, header, summary, lineage)
+        and not _unprovable(COLLECT, lineage)
+    )
+    untouched = frozenset(look.untouched)
+    published = Published(summary, receipts, untouched, frozenset(look.carried), is_base)
+    return Plan(published_run_id=summary.run_id, steps=steps), published
+
+
+def _step(stage: Stage, why: str | None, receipt: StageReceipt | None = None) -> Step:
+    if why:
+        return Step(stage=stage.name, action="run", reason=f"{why}.")
+    made_by = (receipt.made_by or receipt.run_id) if receipt else None
+    return Step(stage=stage.name, action="reuse", reason=f"nothing changed since run {made_by}.", made_by=made_by)
+
+
+def _published(project: Project, history: Warehouse) -> tuple[RunSummary, dict[str, StageReceipt]]:
+    """Return the published run. Raises _UnusableError where there is none, or it is not as it was left."""
+    try:
+        run_id = newest(history, published=True)
+    except NotFoundError:
+        raise _UnusableError("nothing is published yet") from None
+    if not is_as_published(project):
+        raise _UnusableError("the warehouse is not as it was published")
+    folder = project.reports / run_id
+    try:
+        summary, receipts = read_documents(folder)
+        known = summary_hash(project, history, run_id)
+        are_whole = sha256((folder / "summary.json").read_bytes()).hexdigest() == known and all(
+            sha256_of(folder / document.path) == document.sha256 for document in summary.documents
+        )
+    except (OSError, ValueError):
+        are_whole = False
+    if not are_whole:
+        raise _UnusableError(f"the receipts of the published run {run_id} are damaged")
+    made_by = read_run(project.published_stamps)
+    is_unchanged = {stage.status for stage in summary.stages} == {"reused"}
+    if run_id != made_by and not (is_unchanged and is_known(history, made_by)):
+        raise _UnusableError(f"the receipts of run {made_by}, which published what is there, are damaged or gone")
+    return summary, {receipt.stage: receipt for receipt in receipts}
+
+
+def _differences(header: RunHeader, collected: StageReceipt, summary: RunSummary) -> Iterator[str]:
+    """Yield what is not as it was when the published run was made, and concerns every stage."""
+    if collected.code_hash != header.code_hash:
+        yield f"the code or the SQL is not that of run {summary.run_id}"
+    before, now = collected.engine.model_dump(), header.engine.model_dump()
+    for name in now:
+        if before[name] != now[name]:
+            yield f"{name} is {now[name]}, and was {before[name]}"
+
+
+def _changed_settings(
+    stage: Stage, receipt: StageReceipt, header: RunHeader, summary: RunSummary, lineage: Lineage
+) -> str | None:
+    """Return the settings that can change what a stage writes and are not as they were, if there are any."""
+    if receipt.settings_hash == header.settings_hashes[stage.name]:
+        return None
+    before, now = summary.request.settings, header.request.settings
+    mine = lineage.settings_of(stage.relations, stage.dataset.name if stage.dataset else None)
+    changes = [
+        f"{name} is {now[name]}, and was {before.get(name)}"
+        for name in now
+        if name in mine and before.get(name) != now[name]
+    ]
+    return "settings changed: " + (", ".join(changes) or "another version made the published run")
+
+
+def _unprovable(stage: Stage, lineage: Lineage) -> str | None:
+    """Return what the stage reads that may be another in each run, if it reads such."""
+    relations = lineage.unprovable(stage.relations)
+    return f"it reads {', '.join(relations)}, which can be another in each run" if relations else None
+
+
+class _Look:
+    """A look at files: which are as they were; their stamps are compared first, as they cost nothing."""
+
+    def __init__(
+        self, project: Project, evidence: Sequence[EvidenceFile], collected: StageReceipt, rehash: bool
+    ) -> None:
+        self._project = project
+        self._found = {file.source_path: file for file in evidence}
+        self._known = {entry.path: entry for entry in collected.inputs.files}
+        self._evidence_stamps = {} if rehash else read_stamps(project.evidence_stamps)
+        self._published_stamps = {} if rehash else read_stamps(project.published_stamps)
+        self.carried: set[str] = set()
+        self.untouched = {path for path in self._found if path in self._known and self._is_untouched(path)}
+
+    def changes(self) -> Iterator[str]:
+        """Yield each file of evidence that is new, gone or another than it was."""
+        yield from (f"{path} is new evidence" for path in self._found if path not in self._known)
+        yield from (f"{path} is gone from the evidence" for path in self._known if path not in self._found)
+        for path in sorted(self._found.keys() & self._known.keys() - self.untouched):
+            file, entry = self._found[path], self._known[path]
+            if entry.sha256 is None or file.problem is not None:
+                yield f"{path} could not be read"
+            elif file.size != entry.bytes:
+                yield f"{path} has {file.size:,} bytes, and had {entry.bytes or 0:,}"
+            else:
+                yield f"{path} has other bytes than it had"
+
+    def is_as_exported(self, entry: FileEntry) -> bool:
+        """Tell whether an exported file is what its receipt says."""
+        file = self._project.root / entry.path
+        before = self._published_stamps.get(entry.path)
+        is_carried = before is not None and before.size == entry.bytes and stamp_of(file) == before
+        return self._is_same(entry, file, is_carried)
+
+    def _is_untouched(self, path: str) -> bool:
+        file = self._found[path]
+        entry = self._known[path]
+        is_carried = (
+            file.stamp is not None and file.size == entry.bytes and self._evidence_stamps.get(path) == file.stamp
+        )
+        return file.problem is None and self._is_same(entry, file.path, is_carried)
+
+    def _is_same(self, entry: FileEntry, file: Path, is_carried: bool) -> bool:
+        if entry.sha256 is None:
+            return False
+        if is_carried:
+            self.carried.add(entry.path)
+        return is_carried or _has_content(file, entry)
+
+
+def _spoiled(look: _Look, stage: Stage, receipt: StageReceipt) -> str | None:
+    """Return which of the stage's files is not what the receipt says, if one is."""
+    if stage.exports:
+        for entry in receipt.outputs.files:
+            if not look.is_as_exported(entry):
+                return f"{entry.path} is gone, or is not what was published"
+    return None
+
+
+def _has_content(file: Path, entry: FileEntry) -> bool:
+    try:
+        return file.stat().st_size == entry.bytes and sha256_of(file) == entry.sha256
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""What is recorded of runs, and what follows from it: chain, verification, drift."""

@@ -1,0 +1,1 @@
+"""Receipts in the standard form: in-toto statements in signed DSSE envelopes."""

@@ -1,0 +1,65 @@
+"""Reads the drift views: what changed since the prior run, how bad it is, and why; and keeps the run that is pinned."""
+
+from typing import Any
+
+from etl.base.errors import UsageError
+from etl.base.files import write_text
+from etl.base.project import Project
+from etl.receipts.models import DriftReport, DriftStage, Pin
+from etl.receipts.store import require_published, set_baseline
+from etl.warehouse.connection import Warehouse
+
+#: In which order people want to see what is compared.
+_KINDS = "list_position(['source', 'volume', 'pairs', 'category', 'reason', 'accepted'], kind)"
+
+
+def drift_of(history: Warehouse, run_id: str) -> DriftReport:
+    """Return the drift report of a run, under the settings that ``history`` was opened with."""
+    report = history.dicts("select prior_run_id, severity, flags from drift.report where run_id = ?", [run_id])[0]
+    stages = history.dicts(
+        "select * exclude (run_id, position, differs_from) from drift.stage_delta where run_id = ? order by position",
+        [run_id],
+    )
+    return DriftReport(
+        run_id=run_id,
+        prior_run_id=report["prior_run_id"],
+        severity=report["severity"],
+        flags=[flag["flag"] for flag in report["flags"]],
+        stages=[
+            DriftStage(**stage, notes=[flag["flag"] for flag in report["flags"] if flag["stage"] == stage["stage"]])
+            for stage in stages
+        ],
+    )
+
+
+def comparisons_of(history: Warehouse, run_id: str) -> list[dict[str, Any]]:
+    """Return every comparison of a run with its prior one, and what each condition said of it."""
+    return history.dicts(
+        "select * exclude (run_id, position) from drift.comparison where run_id = ? order by "
+        f"position, {_KINDS}, stat, counter",
+        [run_id],
+    )
+
+
+def courses(history: Warehouse) -> list[dict[str, Any]]:
+    """Return the course of each counter over all runs, as rows of drift.history: counter by counter, oldest run first."""
+    return history.dicts(f"from drift.history order by position, {_KINDS}, stat, counter, seq")
+
+
+def compare_against(history: Warehouse, run_id: str, prior_run_id: str) -> None:
+    """Let drift compare a run with this one. Raises UsageError where it did not publish, or is no earlier one."""
+    require_published(history, prior_run_id)
+    set_baseline(history, prior_run_id)
+    if history.one("select prior_run_id from drift.baseline where run_id = ?", [run_id]) != prior_run_id:
+        raise UsageError(f"--against {prior_run_id}: it is no earlier run than {run_id!r}; name an earlier one.")
+
+
+def pin(project: Project, history: Warehouse, run_id: str) -> None:
+    """Let later runs be compared with this one from now on. Raises UsageError where it is unknown or did not publish."""
+    require_published(history, run_id)
+    write_text(project.pin, Pin(run_id=run_id).to_json())
+
+
+def unpin(project: Project) -> None:
+    """Let each run be compared with the one before it again."""
+    project.pin.unlink(missing_ok=True)

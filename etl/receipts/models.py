@@ -1,0 +1,306 @@
+"""The documents that a run leaves: their fields, types and meaning, each defined here and validated before it is written."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _is_real(time: str) -> str:
+    try:
+        datetime.fromisoformat(time)
+    except ValueError:
+        raise PydanticCustomError("time", "there is no such time") from None
+    return time
+
+
+Time = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$"), AfterValidator(_is_real)]
+Count = Annotated[int, Field(ge=0)]
+Status = Literal["ok", "reused", "failed", "not_run"]
+Severity = Literal["ok", "warn", "alert"]
+
+
+class Document(BaseModel):
+    """A frozen document with no field beyond those it names."""
+
+    # a document is written with every field, so a schema may promise them all
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, json_schema_serialization_defaults_required=True
+    )
+
+    def to_json(self) -> str:
+        """Return the document as it is written: validated once more, indented, ending in a line feed."""
+        written = self.model_dump_json(by_alias=True, indent=2)
+        type(self).model_validate_json(written)
+        return written + "\n"
+
+    def to_line(self) -> str:
+        """Return the document as one line of JSON Lines, validated once more, without the line feed.
+
+        It is ASCII, so that whatever splits lines or shows them sees the same line.
+        """
+        return json.dumps(json.loads(self.to_json()), separators=(",", ":"))
+
+
+class FileEntry(Document):
+    """A file or relation that a stage read or wrote.
+
+    ``path`` is relative to the evidence folder (inputs) or the root (outputs), or the name of a relation, which has no
+    ``bytes``. ``sha256`` is null for a file that could not be read. ``columns`` are the names and types in a Parquet file
+    (``id: string``), null for all others. ``carried`` says that the hash is an earlier run's: the file was not read again,
+    as nothing that the file system says of it has changed.
+    """
+
+    path: str
+    sha256: Sha256 | None
+    bytes: Count | None
+    record_count: Count
+    columns: list[str] | None = None
+    carried: bool = False
+
+
+class Side(Document):
+    """What went in, or came out: entries, how many records pass here, and the hash over the entries."""
+
+    files: list[FileEntry]
+    record_count: Count
+    hash: Sha256
+
+    @classmethod
+    def of(cls, files: Iterable[FileEntry], record_count: int) -> "Side":
+        """Return the side with its entries sorted by path, and their aggregate hash."""
+        entries = sorted(files, key=lambda entry: entry.path)
+        return cls(files=entries, record_count=record_count, hash=aggregate_hash(entries))
+
+
+class Stats(Document):
+    """Where the records went; together they are the records in."""
+
+    accepted: Count = 0
+    rejected: Count = 0
+    quarantined: Count = 0
+    skipped: Count = 0
+
+
+class CountsByReason(Document):
+    """How many records each first reason set aside; each map sums to its stat."""
+
+    rejected: dict[str, Count] = Field(default_factory=dict)
+    quarantined: dict[str, Count] = Field(default_factory=dict)
+    skipped: dict[str, Count] = Field(default_factory=dict)
+
+
+class Records(Document):
+    """The second book of a stage that exports pairs: every scored record, by its outcome at the pairing."""
+
+    in_: Count = Field(alias="in")
+    by_outcome: dict[str, Count]
+
+
+class Validation(Document):
+    """Whether the stage did all it should, and what is to be said about it."""
+
+    passed: bool
+    errors: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+
+
+class Engine(Document):
+    """The versions that computed it."""
+
+    etl: str
+    duckdb: str
+    python: str
+
+
+class StageReceipt(Document):
+    """StageReceipt v1: one stage of one run."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    stage: str
+    status: Status
+    timestamp: Time
+    git_commit: str | None
+    inputs: Side
+    outputs: Side
+    stats: Stats
+    counts_by_reason: CountsByReason
+    blank: Count = 0
+    records: Records | None = None
+    validation: Validation
+    duration_ms: Count
+    code_hash: Sha256
+    settings_hash: Sha256
+    engine: Engine
+    made_by: str | None = None
+
+
+class StageSummary(Document):
+    """One stage in the summary of its run."""
+
+    name: str
+    status: Status
+    records_in: Count
+    records_out: Count
+    stats: Stats
+    inputs_hash: Sha256
+    outputs_hash: Sha256
+    passed: bool
+
+    @classmethod
+    def of(cls, receipt: StageReceipt) -> "StageSummary":
+        """Return what the summary says of a receipt."""
+        return cls(
+            name=receipt.stage,
+            status=receipt.status,
+            records_in=receipt.inputs.record_count,
+            records_out=receipt.outputs.record_count,
+            stats=receipt.stats,
+            inputs_hash=receipt.inputs.hash,
+            outputs_hash=receipt.outputs.hash,
+            passed=receipt.validation.passed,
+        )
+
+
+class RunRequest(Document):
+    """What a run was asked for: enough to ask for it again.
+
+    ``evidence`` and ``known_paths`` are relative to the root where they lie under it. ``settings`` are all of them, as
+    they were in force.
+    """
+
+    stages: list[str]
+    evidence: str
+    known_paths: str | None
+    settings: dict[str, bool | int | float | str | None]
+    fail_fast: bool
+    force: bool
+    rehash: bool = False
+
+
+class Named(Document):
+    """A file, or a bundle of files, by its name and the sha256 of its bytes."""
+
+    path: str
+    sha256: Sha256
+
+
+class RunSummary(Document):
+    """RunSummary v1: one run. The totals are sums over its stages, ``datasets`` the rows shipped in each dataset.
+
+    ``previous`` is the sha256 of the summary.json of the run before it, and ``documents`` binds every other file in the
+    run's folder: whoever knows the newest summary's hash can tell whether any document of any run was changed.
+    ``materials`` are what the run was computed by: the SQL bundle, and the lock file where it is known.
+    """
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    seq: Annotated[int, Field(ge=1)]
+    previous: Sha256 | None
+    started_at: Time
+    published: bool
+    stages: list[StageSummary]
+    datasets: dict[str, Count]
+    total_records_in: Count
+    total_records_out: Count
+    total_accepted: Count
+    total_rejected: Count
+    total_quarantined: Count
+    total_skipped: Count
+    overall_passed: bool
+    run_hash: Sha256
+    request: RunRequest
+    materials: list[Named]
+    documents: list[Named]
+
+
+class Head(Document):
+    """The newest run of a root: all that must be known to check the whole chain."""
+
+    schema_version: Literal[1] = 1
+    seq: Annotated[int, Field(ge=1)]
+    run_id: str
+    sha256: Sha256
+
+
+class DriftStage(Document):
+    """How a stage differs from the prior run; null where there is nothing to compare with."""
+
+    stage: str
+    delta_records_in: int | None
+    delta_records_out: int | None
+    delta_accepted: int | None
+    delta_quarantined: int | None
+    pct_change_out: float | None
+    input_hash_match: bool | None
+    output_hash_match: bool | None
+    deterministic_violation: bool
+    notes: list[str]
+
+
+class DriftReport(Document):
+    """DriftReport v1: one run against the prior one that published."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    prior_run_id: str | None
+    severity: Severity
+    flags: list[str]
+    stages: list[DriftStage]
+
+
+class Pin(Document):
+    """The pinned run: drift compares later runs with it, and not each with the one before."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+
+
+class Check(Document):
+    """One thing that was looked at, how it is, and what to do if it is not well.
+
+    ``unchecked`` is no failure: a file is gone or grew since, or was replaced by a newer run.
+    """
+
+    what: str
+    status: Literal["ok", "warn", "failed", "unchecked"]
+    detail: str
+
+    def __init__(self, what: str, status: str, detail: str) -> None:
+        fields: dict[str, Any] = {"what": what, "status": status, "detail": detail}
+        super().__init__(**fields)
+
+
+def aggregate_hash(entries: Iterable[FileEntry]) -> str:
+    """Return the sha256 hex over entries sorted by path: each path and each digest after its length as 8 bytes, big-endian.
+
+    The lengths keep apart what plain joining would confuse. A missing digest counts as empty.
+    """
+    digest = hashlib.sha256()
+    for entry in sorted(entries, key=lambda entry: entry.path):
+        _take(digest, entry.path)
+        _take(digest, entry.sha256 or "")
+    return digest.hexdigest()
+
+
+def run_hash(stages: Iterable[StageReceipt]) -> str:
+    """Return the sha256 hex over stage, inputs.hash and outputs.hash of each stage in order, each after its length."""
+    digest = hashlib.sha256()
+    for stage in stages:
+        _take(digest, stage.stage)
+        _take(digest, stage.inputs.hash)
+        _take(digest, stage.outputs.hash)
+    return digest.hexdigest()
+
+
+def _take(digest: "hashlib._Hash", text: str) -> None:
+    encoded = text.encode()
+    digest.update(len(encoded).to_bytes(8, "big"))
+    digest.update(encoded)

@@ -1,0 +1,275 @@
+"""The recorder: an observer that watches stages from outside and writes down what went in, what came out, and why.
+
+Its facts come from row counts of relations and from the bytes on disk, never from the stage that made them.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from etl.base.errors import BooksError, StageError
+from etl.base.signals import stop_if_told
+from etl.base.threads import at_once
+from etl.context import Clock, Observer, Run, Stage
+from etl.receipts.models import CountsByReason, FileEntry, Records, Side, StageReceipt, Stats, Validation
+from etl.receipts.partial_run import Draft, RunHeader, timestamp_of
+from etl.receipts.store import path_of, take_in
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.lineage import Lineage
+from etl.warehouse.sql_files import Sql, View
+
+KEY = "source_path, line_number"
+
+#: What is hashed of a relation, and in which order: the columns that make a row what it is.
+RELATIONS = {
+    "evidence.record": (("evidence_id",), KEY),
+    "scored.run": (("evidence_id", "category", "rule"), KEY),
+    "pairs.candidate": (
+        ("chosen_evidence_id", "rejected_evidence_id", "chosen_category", "rejected_category", "outcome"),
+        "chosen_evidence_id, rejected_evidence_id",
+    ),
+}
+
+
+@dataclass
+class Recorder:
+    """Writes one run down; :meth:`watching` gives the observer of its stages, of which two may be under way at once.
+
+    ``carried`` are the paths of files whose hashes are an earlier run's, as nobody touched them.
+    """
+
+    header: RunHeader
+    history: Warehouse
+    sql: Sql
+    lineage: Lineage
+    clock: Clock
+    carried: frozenset[str] = frozenset()
+    fail_fast: bool = False
+    note: Callable[[Draft], None] = lambda _draft: None
+    receipts: dict[str, StageReceipt] = field(default_factory=dict)
+    _begun: list[str] = field(default_factory=list)
+    _ended: set[str] = field(default_factory=set)
+    _noting: Lock = field(default_factory=Lock)
+
+    @property
+    def draft(self) -> Draft:
+        """What is recorded so far; a failure is that of the first stage which has begun and not ended, or of the last one."""
+        under_way = [stage for stage in self._begun if stage not in self._ended]
+        started = next(iter(under_way or self._begun[-1:]), None)
+        return Draft(header=self.header, started=started, receipts=dict(self.receipts))
+
+    def begin(self, stage: str) -> None:
+        """Write down that a stage begins."""
+        with self._noting:
+            self._begun.append(stage)
+            self.note(self.draft)
+
+    def end(self, stage: str) -> None:
+        """Write down that a stage has ended well; it may end after the next one began."""
+        with self._noting:
+            self._ended.add(stage)
+            self.note(self.draft)
+
+    def carry_over(self, published: Sequence[StageReceipt]) -> None:
+        """Give stages that need not run the receipts of the published run; they come before the others."""
+        for made in published:
+            # in place of the first that will run, which has not begun yet: a failure is of this one
+            self._begun = [made.stage]
+            self.receipts[made.stage] = self._reused(made)
+            self._require_passed(self.receipts[made.stage])
+            self._ended.add(made.stage)
+        take_in(
+            self.history, self.sql.kept, {path_of(receipt): receipt.to_json() for receipt in self.receipts.values()}
+        )
+        self.note(self.draft)
+
+    def watching(self, run: Run) -> Observer:
+        """Return the observer that records a run's stages; it raises BooksError where a stage's books do not balance."""
+        witness = Witness(self.header, run.beside(), self.carried)
+
+        @contextmanager
+        def observe(stage: Stage) -> Iterator[None]:
+            self.begin(stage.name)
+            begin = self.clock.seconds()
+            yield
+            # until it is proven, which is while the next stage runs: the durations of a run add up to more than it takes
+            duration_ms = int((self.clock.seconds() - begin) * 1000)
+            receipt = witness.receipt(stage, timestamp_of(self.clock), duration_ms)
+            self._keep(receipt)
+            self._require_balance()
+            self._require_passed(receipt)
+            self.end(stage.name)
+
+        return observe
+
+    def _keep(self, receipt: StageReceipt) -> None:
+        self.receipts[receipt.stage] = receipt
+        self._take_in(receipt)
+
+    @cached_property
+    def _of_books(self) -> list[View]:
+        """The relations that tell whether the books balance; the others wait until the run's documents are composed."""
+        above = self.lineage.above(["receipts.unbalanced"])
+        return [view for view in self.sql.kept if view.qualified in above]
+
+    def _take_in(self, *receipts: StageReceipt) -> None:
+        take_in(self.history, self._of_books, {path_of(receipt): receipt.to_json() for receipt in receipts})
+
+    def _reused(self, made: StageReceipt) -> StageReceipt:
+        carried = {
+            name: side.model_copy(update={"files": [self._carried(entry) for entry in side.files]})
+            for name, side in (("inputs", made.inputs), ("outputs", made.outputs))
+        }
+        return made.model_copy(
+            update={
+                "run_id": self.header.run_id,
+                "status": "reused",
+                "timestamp": timestamp_of(self.clock),
+                "duration_ms": 0,
+                "made_by": made.made_by or made.run_id,
+                **carried,
+            }
+        )
+
+    def _carried(self, entry: FileEntry) -> FileEntry:
+        return entry.model_copy(update={"carried": entry.path in self.carried})
+
+    def _require_passed(self, receipt: StageReceipt) -> None:
+        if self.fail_fast and not receipt.validation.passed:
+            raise StageError(
+                f"{receipt.stage}: lines were skipped, and --fail-fast stops there; etl receipts tells which."
+            )
+
+    def _require_balance(self) -> None:
+        broken = self.history.execute(
+            "select stage, problem from receipts.unbalanced where run_id = ? order by stage, problem",
+            [self.header.run_id],
+        )
+        if broken:
+            raise BooksError("The books do not balance: " + " ".join(problem for _, problem in broken))
+
+
+@dataclass
+class Witness:
+    """Sees what a stage read and made: counts relations, and hashes them and the files on disk."""
+
+    header: RunHeader
+    run: Run
+    carried: frozenset[str]
+    _relations: dict[str, FileEntry] = field(default_factory=dict)
+
+    def receipt(self, stage: Stage, timestamp: str, duration_ms: int) -> StageReceipt:
+        """Return the receipt of a stage that is through."""
+        counts = self._counts(stage)
+        by_reason = {stat: counts.get(stat, {}) for stat in ("rejected", "quarantined", "skipped")}
+        total = {stat: sum(reasons.values()) for stat, reasons in counts.items()}
+        outputs = [*map(self._relation, stage.writes), *self._files(stage.exports)]
+        shipped = outputs[0].record_count if stage.exports else total.get("accepted", 0)
+        stats = Stats(accepted=shipped, **{stat: sum(reasons.values()) for stat, reasons in by_reason.items()})
+        inputs = [*map(self._relation, stage.reads)] if stage.reads else self._evidence_files()
+        return self.header.receipt(
+            stage.name,
+            "ok",
+            timestamp,
+            inputs=Side.of(inputs, total["in"]),
+            outputs=Side.of(outputs, total["in"] if stage.name == "score" else shipped),
+            stats=stats,
+            counts_by_reason=CountsByReason(**by_reason),
+            blank=total.get("blank", 0),
+            records=self._outcomes(stage),
+            validation=self._skipped() if stage.name == "collect" else Validation(passed=True),
+            duration_ms=duration_ms,
+        )
+
+    def _counts(self, stage: Stage) -> dict[str, dict[str, int]]:
+        """Return how many rows went in and what became of them: by stat, and by reason, where a stat has reasons."""
+        statement = f"select stat, coalesce(reason, ''), records from {stage.counts} where stage = $stage order by all"
+        counts: dict[str, dict[str, int]] = {}
+        for stat, reason, records in self.run.warehouse.execute(statement, {"stage": stage.name}):
+            counts.setdefault(stat, {})[reason] = records
+        if "in" not in counts:
+            raise BooksError(f"{stage.name}: {stage.counts} does not count it; policy.dataset must name each dataset.")
+        return counts
+
+    def _outcomes(self, stage: Stage) -> Records | None:
+        """Return the second book of a stage that exports pairs."""
+        if not stage.dataset or stage.dataset.grain == "record":
+            return None
+        outcomes = "select outcome, records from receipts.outcome_count where stage = $stage order by outcome"
+        by_outcome = dict(self.run.warehouse.execute(outcomes, {"stage": stage.name}))
+        scored = self.run.warehouse.one("select count(*) from scored.run")
+        return Records.model_validate({"in": scored, "by_outcome": by_outcome})
+
+    def _relation(self, name: str) -> FileEntry:
+        """Return a relation's entry; it is hashed once, for no stage changes what an earlier one made."""
+        if name not in self._relations:
+            columns, order = RELATIONS[name]
+            digest = hashlib.sha256()
+            records = 0
+            for batch in self.run.warehouse.batches(name, columns, order=order):
+                digest.update(_lines(batch))
+                records += batch.num_rows
+            self._relations[name] = FileEntry(path=name, sha256=digest.hexdigest(), bytes=None, record_count=records)
+        return self._relations[name]
+
+    def _files(self, stems: Sequence[str]) -> list[FileEntry]:
+        names = [f"{stem}{suffix}" for stem in stems for suffix in (".jsonl", ".parquet")]
+        return at_once(self._file, names)
+
+    def _file(self, name: str) -> FileEntry:
+        file = self.run.exports / name
+        is_parquet = file.suffix == ".parquet"
+        digest, size, lines = _read(file, counts_lines=not is_parquet)
+        return FileEntry(
+            path=f"exports/{name}",
+            sha256=digest,
+            bytes=size,
+            record_count=pq.read_metadata(file).num_rows if is_parquet else lines,
+            columns=[f"{column.name}: {column.type}" for column in pq.read_schema(file)] if is_parquet else None,
+        )
+
+    def _evidence_files(self) -> list[FileEntry]:
+        rows = self.run.warehouse.dicts(
+            "select source_path as path, sha256, bytes, record_count from evidence.file order by source_path"
+        )
+        return [FileEntry.model_validate(row | {"carried": row["path"] in self.carried}) for row in rows]
+
+    def _skipped(self) -> Validation:
+        """Return collect's validation: a skipped line is a failure that is loud, and nothing is lost by it."""
+        rows = self.run.warehouse.execute(
+            "select source, reason, lines, first_at from evidence.skipped_summary order by source, reason"
+        )
+        errors = [
+            f"{source}: {lines} skipped as {reason}, the first is {first_at}."
+            for source, reason, lines, first_at in rows
+        ]
+        return Validation(passed=not errors, errors=errors)
+
+
+def _lines(rows: pa.RecordBatch) -> pa.Buffer:
+    """Return one line of text per row, ending in a line feed: its cells, of which a null is empty, joined by 0x1F."""
+    cells = pc.binary_join_element_wise(*rows.columns, "\x1f", null_handling="replace", null_replacement="")
+    ended = pc.binary_join_element_wise(cells, "\n", "")
+    whole = pa.ListArray.from_arrays(pa.array([0, len(ended)], pa.int32()), ended)
+    return pc.binary_join(whole, "")[0].as_buffer()
+
+
+def _read(file: Path, counts_lines: bool) -> tuple[str, int, int]:
+    """Return the sha256 hex of a file's bytes, how many they are, and how many of them are line feeds, if that is asked."""
+    digest = hashlib.sha256()
+    size = lines = 0
+    with file.open("rb", buffering=0) as stream:
+        while chunk := stream.read(1 << 20):
+            stop_if_told()
+            digest.update(chunk)
+            size += len(chunk)
+            lines += chunk.count(b"\n") if counts_lines else 0
+    return digest.hexdigest(), size, lines

@@ -1,0 +1,215 @@
+"""The warehouse: the only package that knows duckdb.
+
+SQL text comes from the sql folder or is constant here; values are bound; a name that becomes an identifier is the name
+of a view, which :mod:`etl.warehouse.sql_files` has held to ``[a-z][a-z0-9_]*``.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+from weakref import ref
+
+import duckdb
+import pyarrow as pa
+
+from etl.base.errors import StageError
+from etl.base.memory import KEPT_PART, engine_limit
+from etl.base.settings import Settings
+from etl.warehouse.errors import named_errors, sentence_of
+from etl.warehouse.sql_files import Sql
+from etl.warehouse.template import CLOSED, define, from_template
+
+#: Rows of a batch that is streamed, five vectors: enough to be worth the call, few enough to be held several times.
+ROWS_PER_BATCH = 10_240
+
+
+class Warehouse:
+    """One open warehouse, in a file or in memory."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, cursors: "list[ref[duckdb.DuckDBPyConnection]] | None" = None
+    ) -> None:
+        self._connection = connection
+        self._materialised: list[str] = []
+        #: All cursors on the warehouse, whoever opened them: to interrupt one is to interrupt all. A list, because one thread
+        #: may add to it while another reads it.
+        self._cursors: list[ref[duckdb.DuckDBPyConnection]] = [] if cursors is None else cursors
+
+    @classmethod
+    def create(cls, sql: Sql, settings: Settings, file: Path | None = None) -> "Warehouse":
+        """Create a warehouse in ``file``, or in memory, with its tables, macros and views.
+
+        Raises SqlError where a file of the sql folder does not work.
+        """
+        with named_errors():
+            warehouse = cls(from_template(sql, partial(_copied, settings, file)))
+        warehouse._prepare(sql, settings)
+        return warehouse
+
+    @classmethod
+    def take_over(cls, sql: Sql, settings: Settings, file: Path) -> "Warehouse":
+        """Open a warehouse that this very SQL made, to work on it."""
+        with named_errors():
+            warehouse = cls(_connect(settings, file))
+        warehouse._prepare(sql, settings)
+        return warehouse
+
+    def _prepare(self, sql: Sql, settings: Settings) -> None:
+        """Give it the relations of a run, in memory, and the settings; and shut it to everything outside."""
+        self.execute("set timezone = 'UTC'")
+        self.execute("drop schema if exists raw cascade")
+        self.execute("attach ':memory:' as raw")
+        self.execute("set enable_external_access = false")
+        self.execute("set lock_configuration = true")
+        define(self._connection, sql["raw"], "sql/raw.sql")
+        self.replace("policy.setting", pa.Table.from_pylist([settings.row()]))
+
+    def cursor(self) -> "Warehouse":
+        """Return the same warehouse for another thread."""
+        with named_errors():
+            cursor = self._connection.cursor()
+        self._cursors.append(ref(cursor))
+        return Warehouse(cursor, self._cursors)
+
+    def materialise(self, view: str, columns: Sequence[str] = ("*",)) -> None:
+        """Compute ``columns`` of ``view`` once; until ``finish`` its name stands for them. The rows have no order."""
+        schema, name = view.split(".")
+        self.execute(f'create table raw.main."{view}" as select {", ".join(columns)} from {view}')
+        # the definition steps aside under another name: to create it again would cost what binding it costs
+        self.execute(f'alter view {view} rename to "{name} as defined"')
+        self.execute(f'create view {schema}.{name} as from raw.main."{view}"')
+        self._materialised.append(view)
+
+    def is_materialised(self, view: str) -> bool:
+        """Tell whether the name of ``view`` stands for rows that were computed once."""
+        return view in self._materialised
+
+    def finish(self, sql: Sql) -> None:
+        """Leave the run's relations behind, empty; put back the definitions of what was materialised; write down, close."""
+        for view in self._materialised:
+            schema, name = view.split(".")
+            self.execute(f"drop view {view}")
+            self.execute(f'alter view {schema}."{name} as defined" rename to {name}')
+        self.execute("detach raw")
+        self.execute("create schema if not exists raw")
+        define(self._connection, sql["raw"], "sql/raw.sql")
+        self.execute("checkpoint")
+        self.close()
+
+    def interrupt(self) -> None:
+        """Stop what another thread computes here, if anything; it raises StageError."""
+        for connection in (self._connection, *(cursor() for cursor in tuple(self._cursors))):
+            with suppress(duckdb.Error):
+                if connection is not None:
+                    connection.interrupt()
+
+    def close(self) -> None:
+        """Close it; closing twice is fine."""
+        with named_errors():
+            self._connection.close()
+
+    def execute(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement with bound values and return its rows. Raises StageError with DuckDB's word on it."""
+        with named_errors():
+            return self._connection.execute(statement, values or None).fetchall()
+
+    def one(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
+        """Return the first column of the only row."""
+        return self.execute(statement, values)[0][0]
+
+    def dicts(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
+        """Return the rows as dictionaries by column name."""
+        rows = self.execute(statement, values)
+        names = [str(column[0]) for column in self._connection.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def arrow(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
+        """Return the rows as an Arrow table."""
+        with named_errors():
+            return self._connection.sql(statement, params=values or None).to_arrow_table()
+
+    def batches(
+        self, relation: str, columns: Sequence[str], where: str | None = None, order: str | None = None
+    ) -> pa.RecordBatchReader:
+        """Stream ``columns`` of a relation; the lengths of the batches depend on the machine, their rows do not."""
+        statement = f"select {', '.join(columns)} from {relation}"
+        statement += f" where {where}" if where is not None else ""
+        statement += f" order by {order}" if order is not None else ""
+        # A cursor of its own: DuckDB refuses another statement while a result of the connection is unread.
+        try:
+            cursor = self._connection.cursor()
+            self._cursors.append(ref(cursor))
+            return cursor.sql(statement).to_arrow_reader(ROWS_PER_BATCH)
+        except duckdb.Error as error:
+            raise StageError(f"{relation}: {sentence_of(error)}") from error
+
+    def columns(self, relation: str) -> list[str]:
+        """Return the names of the columns of a relation."""
+        return [str(row[0]) for row in self.execute(f"describe {relation}")]
+
+    def steps(self, relation: str) -> set[str]:
+        """Return the names of the operators in the plan that computes a relation."""
+        plan = json.loads(self.execute(f"explain (format json) from {relation}")[0][1])
+        found: set[str] = set()
+        while plan:
+            found |= {step["name"].strip() for step in plan}
+            plan = [child for step in plan for child in step["children"]]
+        return found
+
+    def insert(self, table: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Append rows to a table, column by column name."""
+        with self.lent("incoming_rows", rows):
+            self.execute(f"insert into {table} by name from incoming_rows")
+
+    def replace(self, table: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Put rows in place of what a table holds."""
+        self.execute(f"delete from {table}")
+        self.insert(table, rows)
+
+    @contextmanager
+    def lent(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> Iterator[None]:
+        """Let statements read an Arrow table under ``name`` for a while; or one statement a stream of rows."""
+        with named_errors():
+            self._connection.register(name, rows)
+        try:
+            yield
+        finally:
+            with named_errors():
+                self._connection.unregister(name)
+
+
+def _connect(settings: Settings, file: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a connection to a file, or to a database in memory, within the limits of these settings."""
+    config: dict[str, str | bool | int | float | list[str]] = dict(CLOSED)
+    if settings.threads is not None:
+        config["threads"] = settings.threads
+    memory = engine_limit(settings.memory_limit)
+    config["memory_limit"] = f"{memory}B"
+    config["block_allocator_memory"] = f"{memory // KEPT_PART}B"
+    config["fsync_mode"] = "NONE"  # what is built aside is made durable once, when it is whole
+    spill = file.parent / "spill" if file else Path(tempfile.gettempdir()) / f"etl-spill-{os.getpid()}"
+    config["temp_directory"] = str(spill)
+    return duckdb.connect(str(file) if file else ":memory:", config=config)
+
+
+def _copied(settings: Settings, file: Path | None, template: Path) -> duckdb.DuckDBPyConnection:
+    """Return a connection to a copy of the template: ``file``, or a database in memory. Raises duckdb.Error."""
+    if file:
+        return _connect(settings, Path(shutil.copyfile(template, file)))
+    connection = _connect(settings)
+    place = str(template).replace("'", "''")
+    connection.execute(f"attach '{place}' as template (read_only)")
+    connection.execute("copy from database template to memory")
+    connection.execute("detach template")
+    return connection
+
+
+def duckdb_version() -> str:
+    """Return the version of the engine."""
+    return str(duckdb.__version__)

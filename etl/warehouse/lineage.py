@@ -1,0 +1,95 @@
+"""Which settings can change what a stage makes, and whether what it reads can be known to be unchanged.
+
+Nothing of this is a list to keep up to date: policy.dependency has what each view reads, as the engine parses it. A setting of
+which nothing is known changes every stage; a relation of which nothing is known is never known to be unchanged.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from etl.base.settings import NOT_READ_BY_STAGES, Settings
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.dependencies import ADMISSION, SETTING, UNKNOWN
+
+#: Tables that follow from the evidence and the settings alone. What any other table holds may change from run to run.
+PROVABLE = frozenset(
+    {
+        *("evidence.record", "evidence.skipped", "evidence.file", "raw.line", "raw.mapped"),
+        *("policy.setting", "policy.known_path", "policy.dependency", "policy.warehouse_format"),
+    }
+)
+
+#: Of these it is told who reads them: what they are says little.
+NAMELESS = frozenset({"raw.document", UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What every relation reads, and which settings it names; ``switches`` are those that a dataset's admission names."""
+
+    reads: Mapping[str, frozenset[str]]
+    settings: Mapping[str, frozenset[str]]
+    switches: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of(cls, warehouse: Warehouse) -> "Lineage":
+        """Read the lineage of a warehouse's views."""
+        rows = warehouse.execute("select relation, reads, setting from policy.dependency")
+        switches = warehouse.execute(f"select dataset, setting from {ADMISSION} where setting is not null")
+        return cls(
+            reads={
+                **dict.fromkeys((row[0] for row in rows), frozenset()),
+                **_grouped(row[:2] for row in rows if row[1]),
+            },
+            settings=_grouped((relation, setting) for relation, reads, setting in rows if reads == SETTING),
+            switches=_grouped(switches),
+        )
+
+    def above(self, relations: Iterable[str]) -> frozenset[str]:
+        """Return the relations and all that they read, directly or by others."""
+        found: set[str] = set()
+        waiting = list(relations)
+        while waiting:
+            relation = waiting.pop()
+            if relation not in found:
+                found.add(relation)
+                waiting += self.reads.get(relation, ())
+        return frozenset(found)
+
+    def settings_of(self, relations: Iterable[str], dataset: str | None) -> frozenset[str]:
+        """Return the names of the settings that can change what a stage makes of these relations, for a dataset or for none."""
+        relations = tuple(relations)
+        named = set(Settings.model_fields) - NOT_READ_BY_STAGES
+        if self.unprovable(relations):
+            named |= Settings().row().keys()  # who knows what is read there
+        for relation in self.above(relations):
+            mine = self.settings.get(relation, frozenset())
+            named |= mine - self._of_others(dataset) if relation == ADMISSION else mine
+        return frozenset(named)
+
+    def unprovable(self, relations: Iterable[str]) -> list[str]:
+        """Return the relations above these of which it is not known that they follow from evidence and settings, sorted."""
+        above = self.above(relations)
+        unknown = {relation for relation in above if relation not in PROVABLE and relation not in self.reads}
+        nameless = {relation for relation in above if self.reads.get(relation, frozenset()) & NAMELESS}
+        return sorted(nameless | (unknown - NAMELESS))
+
+    def _of_others(self, dataset: str | None) -> frozenset[str]:
+        of_others: frozenset[str] = frozenset().union(*self.switches.values())
+        return of_others - self.switches.get(dataset or "", frozenset())
+
+
+def settings_hash(settings: Settings, names: Collection[str]) -> str:
+    """Return the sha256 hex over the named settings and their values, as JSON with sorted keys."""
+    values = {name: value for name, value in settings.model_dump().items() if name in names}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _grouped(pairs: Iterable[Any]) -> dict[str, frozenset[str]]:
+    grouped: dict[str, set[str]] = {}
+    for key, value in pairs:
+        grouped.setdefault(key, set()).add(value)
+    return {key: frozenset(values) for key, values in grouped.items()}

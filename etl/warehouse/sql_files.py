@@ -1,0 +1,162 @@
+"""The sql folder as Python sees it: statements that make tables and macros, and one view per file."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+from etl.base.errors import SqlError
+from etl.base.project import PACKAGE
+
+_FOLDER = re.compile(r"^[0-9]+_([a-z][a-z0-9_]*)$")
+_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+#: A source is named by its evidence, so it may be called anything that can stand between double quotes.
+_SOURCE = re.compile(r"^[^\"\x00-\x1f]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One file of the sql folder: ``sql/4_scored/run.sql`` is the view ``run`` in the schema ``scored``."""
+
+    schema: str
+    name: str
+    body: str
+    path: str
+
+    @property
+    def qualified(self) -> str:
+        """The name by which SQL knows it; the schema is a plain identifier, a source's name is quoted unless it is one."""
+        return f"{self.schema}.{self.name}" if _NAME.match(self.name) else f'{self.schema}."{self.name}"'
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its rows are kept in a table when a document arrives: it reads ``raw.document``."""
+        return any("raw.document" in line.split("--")[0] for line in self.body.splitlines())
+
+    @property
+    def comment(self) -> str:
+        """The header comment of the file: what a row is, and why the view exists."""
+        header = []
+        for line in self.body.splitlines():
+            if not line.startswith("--"):
+                break
+            header.append(line.removeprefix("--").strip())
+        return " ".join(header)
+
+
+@dataclass(frozen=True)
+class Sql:
+    """All SQL of one root: the package's files, with those of the overlay added or put in their place."""
+
+    files: dict[str, str]
+    has_overlay: bool = False
+
+    @classmethod
+    def of(cls, overlay: Path) -> "Sql":
+        """Read the package's sql folder, then the overlay's. Raises SqlError for a file that is misplaced or unreadable."""
+        files = dict(cls.packaged().files)
+        has_overlay = False
+        if overlay.is_dir() and overlay.resolve() != packaged_sql().resolve():
+            added = _read(overlay)
+            for path in sorted(added.keys() - files.keys()):
+                if path.count("/") == 1:
+                    raise SqlError(
+                        f"{overlay.parent / path}: only tables.sql, raw.sql and macros.sql lie there; move it."
+                    )
+            has_overlay = any(files.get(path) != text for path, text in added.items())
+            files |= added
+        spelled: dict[str, str] = {}
+        for path in sorted(files):
+            if spelled.setdefault(path.lower(), path) != path:
+                raise SqlError(f"{path} and {spelled[path.lower()]} are one name to DuckDB; rename one of them.")
+        return cls(files, has_overlay)
+
+    @classmethod
+    @cache
+    def packaged(cls) -> "Sql":
+        """Return the SQL of the package, without an overlay."""
+        return cls(_read(packaged_sql()))
+
+    @cached_property
+    def views(self) -> tuple[View, ...]:
+        """The views, by folder number, then by name."""
+        views = []
+        for path, text in self.files.items():
+            folder, _, file = path.removeprefix("sql/").rpartition("/")
+            if folder:
+                match = _FOLDER.match(folder)
+                assert match
+                views.append(View(match[1], file.removesuffix(".sql"), text, path))
+        return tuple(sorted(views, key=lambda view: (int(view.path.split("/")[1].split("_")[0]), view.path)))
+
+    @property
+    def kept(self) -> tuple[View, ...]:
+        """Those whose rows are kept when a document arrives."""
+        return tuple(view for view in self.views if view.is_kept)
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The names of the sources that have a mapping."""
+        return frozenset(view.name for view in self.views if view.schema == "sources")
+
+    @cached_property
+    def sha256(self) -> str:
+        """The sha256 hex over all files, see ``bundle_hash``."""
+        return bundle_hash({path: text.encode() for path, text in self.files.items()})
+
+    def view(self, qualified: str) -> View:
+        """Return a view by its name with its schema."""
+        return next(view for view in self.views if view.qualified == qualified)
+
+    def source(self, name: str) -> View:
+        """Return the mapping of a source."""
+        return next(view for view in self.views if (view.schema, view.name) == ("sources", name))
+
+    def __getitem__(self, name: str) -> str:
+        """Return the text of a file at the top of the sql folder, such as ``tables``."""
+        return self.files[f"sql/{name}.sql"]
+
+
+def bundle_hash(files: Mapping[str, bytes]) -> str:
+    """Return the sha256 hex over paths and contents in the order of the paths, each after its length (8 bytes, big-endian)."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        for part in (path.encode(), files[path]):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def packaged_sql() -> Path:
+    """Return the sql folder of this installation: inside the package in a wheel, beside it in a checkout."""
+    inside = PACKAGE / "sql"
+    return inside if inside.is_dir() else PACKAGE.parent / "sql"
+
+
+def lock_file() -> Path | None:
+    """Return the lock file of this installation, which names the exact packages that it was tested with, if it is there."""
+    for place in (packaged_sql().parent / "requirements.lock", PACKAGE / "requirements.lock"):
+        if place.is_file():
+            return place
+    return None
+
+
+def _read(folder: Path) -> dict[str, str]:
+    files = {}
+    for file in sorted(folder.rglob("*.sql")):
+        path = f"sql/{file.relative_to(folder).as_posix()}"
+        parts = path.removesuffix(".sql").split("/")[1:]
+        folder_name = _FOLDER.match(parts[0]) if len(parts) == 2 else None
+        may_be_called = _SOURCE if folder_name and folder_name[1] == "sources" else _NAME
+        well_placed = may_be_called.match(parts[-1]) and (folder_name or len(parts) == 1)
+        if not well_placed:
+            raise SqlError(
+                f"{file}: a view is named sql/<number>_<schema>/<name>.sql, in lower case, digits and underscores; rename it."
+            )
+        try:
+            files[path] = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SqlError(f"{file}: it cannot be read as UTF-8 text: {error}.") from None
+    return files
