@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from etl.base.datasets import Dataset
-from etl.base.file_stat import Stamp
+from etl.base.file_stat import FileStat
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.warehouse.connection import Warehouse
@@ -22,7 +22,7 @@ Proof = Callable[[], object]
 Progress = Callable[[str, int, int], None]
 
 
-def silent(_what: str, _done: int, _total: int) -> None:
+def show_nothing(_what: str, _done: int, _total: int) -> None:
     """Show no progress."""
 
 
@@ -30,7 +30,7 @@ def silent(_what: str, _done: int, _total: int) -> None:
 class EvidenceFile:
     """A file of evidence; ``source_path`` is relative to the evidence folder, its first part names the ``source``.
 
-    ``problem`` says why it must not be read, if so. ``stamp`` is null where the next change might not show in it.
+    ``problem`` says why it must not be read, if so. ``file_stat`` is null where the next change might not show in it.
     """
 
     path: Path
@@ -38,7 +38,7 @@ class EvidenceFile:
     source_path: str
     size: int
     problem: str | None = None
-    stamp: Stamp | None = None
+    file_stat: FileStat | None = None
 
     @property
     def is_packed(self) -> bool:
@@ -60,7 +60,7 @@ class Run:
     sql: Sql
     warehouse: Warehouse
     exports: Path
-    progress: Progress = silent
+    progress: Progress = show_nothing
     evidence: tuple[EvidenceFile, ...] | None = None
     untouched: frozenset[str] = frozenset()
     lineage: Lineage | None = None

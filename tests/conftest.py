@@ -36,7 +36,7 @@ SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 #: How many seeds each of the slow random tests tries (``make test-slow SEEDS=4``: fewer).
 SEEDS = int(os.environ.get("ETL_SEEDS", "12"))
 
-#: All that stands in the warehouse's folder when no run is under way: what is published, its stamps, and the lock.
+#: All that stands in the warehouse's folder when no run is under way: what is published, its file stats, and the lock.
 KEPT_OF_WAREHOUSE = {"etl.duckdb", ".etl", "lock", "published.json", "evidence.json", "receipts.arrow"}
 
 #: What a command that is told to stop says.

@@ -12,9 +12,9 @@ import pytest
 from backports import zstd
 from conftest import evidence_line, write_evidence
 
-from etl.ingest import reader
 from etl.base.errors import NotFoundError
 from etl.context import EvidenceFile
+from etl.ingest import reader
 from etl.ingest.files import find_evidence
 from etl.ingest.reader import Limits, LineReader, LongLine, Tail
 from etl.warehouse.connection import Warehouse

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import etl, evidence_line, jsonl, write_evidence
 
-from etl.export import export
 from etl.base import files
 from etl.base.datasets import DATASETS
 from etl.checks import columns_of, contract_of, quarantine_of
 from etl.checks.quarantine import REASON
+from etl.export import export
 from etl.export.writer import ROWS_PER_GROUP, fixed_batches
 from etl.pipeline.stages import STAGES
 from etl.receipts.row_history import TABLE
@@ -210,13 +210,13 @@ def test_the_engine_reads_batches_of_any_length(warehouse: Warehouse, lengths: l
     assert read == values
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 3])
+@pytest.mark.parametrize("rows", [1, 2, 3])
 def test_rows_sorted_in_parts_are_the_same_bytes(
-    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     """However few rows are sorted at once, the files are those of all rows sorted at once."""
-    monkeypatch.setattr(export, "ROWS_PER_SORT", at_once)
-    monkeypatch.setattr(export, "REFUSED_PER_SORT", at_once)
+    monkeypatch.setattr(export, "ROWS_PER_SORT", rows)
+    monkeypatch.setattr(export, "REFUSED_PER_SORT", rows)
     known = exported / "known.txt"
     assert (
         etl("run-all", "--root", tmp_path, "--evidence", exported / "evidence", "--known-paths", known).exit_code == 0

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from conftest import KEPT_OF_WAREHOUSE, copy_of, etl, evidence_line, write_evidence
 
-from etl.pipeline import publish
 from etl.base.project import Project
-from etl.pipeline.publish import Workshop
+from etl.pipeline import publish
+from etl.pipeline.publish import Staging
 
 pytestmark = pytest.mark.torture
 
@@ -217,7 +217,7 @@ def traced(root: Path, place: str, inject: str | None = None) -> Traced:
     return Traced(done.returncode, done.stderr, calls, injected, built.read_bytes() if built.is_file() else b"")
 
 
-PUBLISH_STEP = "etl.pipeline.publish:Workshop.prepare"
+PUBLISH_STEP = "etl.pipeline.publish:Staging.prepare"
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ def assert_whole_after(root: Path, publication: Publication, injection: Injectio
     assert run.injected == 1, "the call was not made to fail"
     new = publication.new | {"warehouse/etl.duckdb": run.built}
     seen = version(root)
-    journal = Workshop(Project.at(root)).journal
+    journal = Staging(Project.at(root)).journal
     assert exports(seen) in (exports(publication.old), exports(new)), "exports/ is neither version"
     assert seen["warehouse/etl.duckdb"] in (publication.old["warehouse/etl.duckdb"], run.built), "no whole warehouse"
     if run.exit_code == 0:
@@ -329,7 +329,7 @@ def test_all_is_durable_before_the_journal_says_publishing(root: Path) -> None:
     assert done.returncode == 0
     calls = "".join(file.read_text(encoding="utf-8") for file in root.parent.glob("trace.*"))
     synced = set(re.findall(r"sync\(\d+<(.+)>\) = 0", calls))
-    build = Workshop(Project.at(root)).build
+    build = Staging(Project.at(root)).build
     files = {str(build / name.removeprefix("warehouse/")) for name in version(root)} - {str(build / "exports/.gitkeep")}
     assert files - synced == set()
 

@@ -9,13 +9,13 @@ import pytest
 from conftest import etl as command
 from conftest import evidence_line, jsonl, write_evidence
 
-from etl.export import export
 from etl.base.datasets import DATASETS
 from etl.base.errors import AuditError, ContractError, FirewallError
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.checks import contract_of
 from etl.context import Run
+from etl.export import export
 from etl.export.writer import Written
 from etl.pipeline.stages import STAGES, run_all
 from etl.warehouse.connection import Warehouse

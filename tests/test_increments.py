@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from conftest import INTERRUPTED, copy_of, etl, evidence_line, write_evidence
 
-from etl.ingest import collect
-from etl.pipeline import run as run_module
-from etl.base.file_stat import TICK_NS, Stamp, read_stamps, stamp_of, write_stamps
+from etl.base.file_stat import TICK_NS, FileStat, read_stats, stat_of, write_stats
 from etl.base.project import Project
+from etl.ingest import collect
 from etl.ingest.reader import LineReader
 from etl.ingest.strict_json import is_blank
+from etl.pipeline import run as run_module
 
 REPORTS = "reports/distillation"
 
@@ -41,11 +41,11 @@ def line(task_id: str, **fields: Any) -> bytes:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Give a root with two settled files of evidence that was run once, and whose stamps are trusted."""
+    """Give a root with two settled files of evidence that was run once, and whose file stats are trusted."""
     copy_of(publish_two_files, tmp_path)
     files = (tmp_path / "evidence").rglob("*.jsonl")
-    stamps = {file.relative_to(tmp_path / "evidence").as_posix(): stamp_of(file) for file in files}
-    write_stamps(Project.at(tmp_path).evidence_stamps, stamps)
+    stats_by_name = {file.relative_to(tmp_path / "evidence").as_posix(): stat_of(file) for file in files}
+    write_stats(Project.at(tmp_path).evidence_stats, stats_by_name)
     return tmp_path
 
 
@@ -244,9 +244,9 @@ def test_rehash_distrusts_the_file_system(root: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b"The answer", b"An  answer"))
     settle(root / "evidence")
     project = Project.at(root)
-    stamp = file.stat()
-    forged = Stamp(stamp.st_size, stamp.st_mtime_ns, stamp.st_ctime_ns, stamp.st_ino)
-    write_stamps(project.evidence_stamps, read_stamps(project.evidence_stamps) | {"evidence/two.jsonl": forged})
+    stat = file.stat()
+    forged = FileStat(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    write_stats(project.evidence_stats, read_stats(project.evidence_stats) | {"evidence/two.jsonl": forged})
     assert run(root)["status"] == "reused"
     plan = etl("plan", "--root", root, "--rehash", "--json").json
     assert plan["steps"][0]["reason"] == "evidence/two.jsonl has other bytes than it had."
@@ -265,7 +265,7 @@ def test_a_fresh_change_is_not_trusted(root: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("etl.base.file_stat.time_ns", lambda: later)
         assert etl("run-all", "--root", root).exit_code in {0, 1}
-    assert read_stamps(Project.at(root).evidence_stamps).keys() == {"evidence/two.jsonl"}
+    assert read_stats(Project.at(root).evidence_stats).keys() == {"evidence/two.jsonl"}
 
 
 def test_where_nothing_changed_documents_alone_are_written(root: Path) -> None:
@@ -290,17 +290,17 @@ def test_a_run_that_writes_documents_alone_can_be_stopped(
     root: Path, monkeypatch: pytest.MonkeyPatch, error: Exception | None
 ) -> None:
     """A stop that a callback swallows, or the engine renames, ends that run too, with the sentence of a stop."""
-    compose = run_module.compose
+    compose_report = run_module.compose_report
 
     def stopped(*values: Any, **named: Any) -> Any:
-        monkeypatch.setattr(run_module, "compose", compose)
+        monkeypatch.setattr(run_module, "compose_report", compose_report)
         with suppress(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
         if error:
             raise error
-        return compose(*values, **named)
+        return compose_report(*values, **named)
 
-    monkeypatch.setattr(run_module, "compose", stopped)
+    monkeypatch.setattr(run_module, "compose_report", stopped)
     before = (root / "warehouse/etl.duckdb").read_bytes(), exports(root)
     done = etl("run-all", "--root", root)
     assert (done.exit_code, done.stderr) == (1, INTERRUPTED)
@@ -313,7 +313,7 @@ def test_a_run_that_writes_documents_alone_can_be_stopped(
 def test_what_the_workshop_keeps_is_only_a_shortcut(
     root: Path, tmp_path: Path, name: str, content: bytes | None
 ) -> None:
-    """Without the stamps and the rows of the receipts, or with damaged ones, a run does what it does with them, more slowly."""
+    """Without these files, or with damaged ones, a run does the same, more slowly."""
     file = root / "warehouse/.etl" / name
     if content is None:
         file.unlink()

@@ -10,8 +10,10 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from oracle import ACCEPTED, PARTIAL, REJECTED, REVIEW, Candidate, Key, Oracle, 
 
 from etl.base.settings import Settings
 from etl.warehouse.connection import Warehouse
+from etl.warehouse.lineage import Lineage
 from etl.warehouse.sql_files import Sql, View
 
 Row = dict[str, Any]
@@ -60,7 +63,6 @@ FILE = pa.schema(
 )
 
 PROGRAM = Sql.of(Path("/nonexistent"))
-VIEWS = [view for view in PROGRAM.views if view.schema in {"scored", "pairs", "datasets"}]
 
 STATS = ("accepted", "rejected", "quarantined", "skipped")
 UNDECIDED = {PARTIAL, REVIEW}
@@ -259,6 +261,15 @@ def pure() -> Iterator[Warehouse]:
     opened.close()
 
 
+@cache
+def views() -> list[View]:
+    """Return the views that label records or pairs, each after those that it reads."""
+    with closing(Warehouse.create(PROGRAM, Settings())) as warehouse:
+        lineage = Lineage.of(warehouse)
+    labelling = [view for view in PROGRAM.views if view.schema in {"scored", "pairs", "datasets"}]
+    return sorted(labelling, key=lambda view: len(lineage.above([view.qualified])))
+
+
 @pytest.fixture(scope="module")
 def ground() -> Iterator[Warehouse]:
     """Such a warehouse where each view is computed once a world, from its definition, and held for those after it.
@@ -268,7 +279,7 @@ def ground() -> Iterator[Warehouse]:
     opened = Warehouse.create(PROGRAM, Settings(threads=1))
     opened.execute("create schema definition")
     opened.execute("create schema held")
-    for view in VIEWS:
+    for view in views():
         opened.execute(f'create view definition."{view.qualified}" as\n{view.body}')
         hold(opened, view)
         opened.execute(f'create or replace view {view.qualified} as from held."{view.qualified}"')
@@ -291,7 +302,7 @@ def put(warehouse: Warehouse, world: World) -> None:
 def settle(ground: Warehouse, world: World, *names: str) -> None:
     """Put a world in the place of the last and hold the views, or schemas, of these names; none named: all views."""
     put(ground, world)
-    for view in VIEWS:
+    for view in views():
         if not names or view.schema in names or view.qualified in names:
             hold(ground, view)
 
@@ -319,7 +330,7 @@ def rows_of(warehouse: Warehouse, view: str) -> list[str]:
 
 def contents(warehouse: Warehouse) -> dict[str, list[str]]:
     """Return the rows of every view that labels records or pairs."""
-    return {view.qualified: rows_of(warehouse, view.qualified) for view in VIEWS}
+    return {view.qualified: rows_of(warehouse, view.qualified) for view in views()}
 
 
 def by_record(warehouse: Warehouse, view: str, *columns: str) -> dict[Key, tuple[Any, ...]]:
@@ -523,7 +534,7 @@ def assert_partitions_add_up(ground: Warehouse, world: World, parts: list[int]) 
     settle(ground, world)
     whole = contents(ground)
     part_of = dict(zip(TASKS, parts, strict=True))
-    together: dict[str, list[str]] = {view.qualified: [] for view in VIEWS}
+    together: dict[str, list[str]] = {view.qualified: [] for view in views()}
     for part in range(4):
         settle(ground, replace(world, records=[row for row in world.records if part_of[row["task_id"]] == part]))
         for view, rows in contents(ground).items():

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from conftest import etl, evidence_line, write_evidence
 
-from etl.export import export
 from etl.base.datasets import Dataset
 from etl.base.errors import AuditError, StageError
 from etl.base.settings import Settings
 from etl.context import Run, Stage
+from etl.export import export
 from etl.pipeline.stages import run_all
 from etl.warehouse.connection import Warehouse
 
@@ -214,5 +214,5 @@ def test_scores_that_are_carried_over_are_at_hand(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Warehouse, "materialise", watch)
     result = etl("run", stage, "--root", tmp_path, "--force", "--json")
     assert {entry["name"]: entry["status"] for entry in result.json["stages"]}["score"] == "reused"
-    assert held[:2] == ["scored.run", "scored.defect"]
+    assert held[:2] == ["scored.run", "scored.eligibility"]
     assert len(held) == len(set(held))

@@ -11,9 +11,9 @@ import pytest
 from conftest import KEPT_OF_WAREHOUSE, copy_of, etl, evidence_line, write_evidence
 from filelock import FileLock
 
-from etl.pipeline import publish
 from etl.base.project import Project
-from etl.pipeline.publish import Workshop
+from etl.pipeline import publish
+from etl.pipeline.publish import Staging
 
 
 def lines(count: int) -> list[dict[str, object]]:
@@ -83,13 +83,13 @@ def test_cut_publish_step_is_rolled_forward(root: Path, monkeypatch: pytest.Monk
         if step == "move_reports":
             patch.setattr(publish, step, die)
         else:
-            patch.setattr(Workshop, step, die)
+            patch.setattr(Staging, step, die)
         with pytest.raises(Cut):
             etl("run-all", "--root", root)
     assert etl("drift", "--root", root).exit_code == 0
     assert records(root) == 5
     assert len(version(root)["exports/sft/instruction_response.jsonl"].splitlines()) == 5
-    assert not Workshop(Project.at(root)).journal.exists()
+    assert not Staging(Project.at(root)).journal.exists()
     assert etl("verify", "--root", root).exit_code == 0
     assert etl("receipts", "--root", root, "--json").json["summary"]["seq"] == 2
 
@@ -108,7 +108,7 @@ def test_failed_run_keeps_the_old_version(root: Path, monkeypatch: pytest.Monkey
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device", "somewhere")
 
-    monkeypatch.setattr(Workshop, "prepare", fail)
+    monkeypatch.setattr(Staging, "prepare", fail)
     result = etl("run-all", "--root", root)
     assert result.exit_code == 1
     assert result.stderr == "etl: somewhere: No space left on device.\n"
@@ -126,7 +126,7 @@ def test_killed_run_gets_its_receipts_from_the_next_command(root: Path) -> None:
     )
     killed = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, check=False)
     assert killed.returncode == 9
-    assert Workshop(Project.at(root)).journal.is_file()
+    assert Staging(Project.at(root)).journal.is_file()
     assert version(root) == before
     summary = etl("receipts", "--root", root, "--json").json["summary"]
     assert [stage["status"] for stage in summary["stages"]] == ["ok", "ok", "failed", "not_run", "not_run"]
@@ -138,9 +138,9 @@ def test_killed_run_gets_its_receipts_from_the_next_command(root: Path) -> None:
 
 def test_one_run_at_a_time(root: Path) -> None:
     """While a run holds the root, a second gets one sentence that names the holder, and exit code 4."""
-    workshop = root / "warehouse" / ".etl"
-    with FileLock(workshop / "lock"):
-        (workshop / "holder.json").write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
+    staging = root / "warehouse" / ".etl"
+    with FileLock(staging / "lock"):
+        (staging / "holder.json").write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
         result = etl("run-all", "--root", root)
     assert result.exit_code == 4
     assert f"another run (process {os.getpid()}) is under way here" in result.stderr

@@ -9,7 +9,7 @@ import pytest
 from conftest import SAMPLE, copy_of, etl, evidence_line, publish_sample, write_evidence
 
 from etl.base.errors import BooksError
-from etl.base.file_stat import RECEIPTS, read_run, read_stamps, stamp_of, write_stamps
+from etl.base.file_stat import RECEIPTS, read_run, read_stats, stat_of, write_stats
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.context import Run
@@ -284,8 +284,8 @@ def test_rows_that_lie_at_hand_are_only_a_shortcut(tmp_path: Path, spoil: str) -
         if spoil == "other SQL":
             (tmp_path / "sql" / "9_mine").mkdir(parents=True)
             (tmp_path / "sql" / "9_mine" / "view.sql").write_text("-- Mine.\nselect 1 as one\n", encoding="utf-8")
-        stamps = read_stamps(project.published_stamps) | {RECEIPTS: stamp_of(file)}
-        write_stamps(project.published_stamps, stamps, read_run(project.published_stamps))
+        stats_by_name = read_stats(project.published_stats) | {RECEIPTS: stat_of(file)}
+        write_stats(project.published_stats, stats_by_name, read_run(project.published_stats))
     assert etl("drift", "--root", tmp_path, "--history", "--json").json == before != []
 
 

@@ -337,7 +337,7 @@ def test_only_extractions_have_parents(warehouse: Warehouse, source_class: str) 
 
 
 def test_parent_has_one_row_per_task_with_verdicts(warehouse: Warehouse) -> None:
-    """scored.parent: what a task's verdicts have in common, null where they disagree, and how many there are."""
+    """scored.task_verdict: what a task's verdicts have in common, null where they disagree, and how many there are."""
     insert_records(
         warehouse,
         {"task_id": "a", "verdict": "accept"},
@@ -348,7 +348,7 @@ def test_parent_has_one_row_per_task_with_verdicts(warehouse: Warehouse) -> None
         {"task_id": "d", "source_class": "telemetry", "verdict": "accept"},
         {"task_id": "e", "source_class": "extraction"},
     )
-    assert warehouse.execute("select task_id, category, verdicts from scored.parent order by task_id") == [
+    assert warehouse.execute("select task_id, category, verdicts from scored.task_verdict order by task_id") == [
         ("a", ACCEPTED, 2),
         ("b", None, 2),
         ("c", REVIEW, 1),
@@ -356,7 +356,7 @@ def test_parent_has_one_row_per_task_with_verdicts(warehouse: Warehouse) -> None
 
 
 def test_grade_says_what_each_rule_would_say(warehouse: Warehouse) -> None:
-    """scored.grade: for each record and rule the category that it would give, null where it has nothing to say."""
+    """scored.signal: for each record and rule the category that it would give, null where it has nothing to say."""
     insert_records(
         warehouse,
         ALL_SIGNALS,
@@ -365,7 +365,7 @@ def test_grade_says_what_each_rule_would_say(warehouse: Warehouse) -> None:
         {},
     )
     rules = "by_override, by_verdict, by_score, by_grounded_fraction, by_markers"
-    assert warehouse.execute(f"select {rules} from scored.grade order by line_number") == [
+    assert warehouse.execute(f"select {rules} from scored.signal order by line_number") == [
         (REJECTED, ACCEPTED, ACCEPTED, REJECTED, PARTIAL),
         (None, REVIEW, PARTIAL, None, REJECTED),
         (None, None, None, REVIEW, None),
@@ -386,7 +386,7 @@ def test_every_record_is_scored_once(warehouse: Warehouse) -> None:
         ]
     ]
     insert_records(warehouse, *({"evidence_id": "same", "run_id": "same"} | record for record in records))
-    for view in ("scored.grade", "scored.run"):
+    for view in ("scored.signal", "scored.run"):
         keys = warehouse.execute(f"select source_path, line_number from {view} order by all")
         assert keys == [(str(number), 1) for number in range(1, 6)]
     kept = (
@@ -408,7 +408,9 @@ def defects(warehouse: Warehouse) -> list[dict[str, str]]:
         key: {}
         for (key,) in warehouse.execute("select record_key from evidence.record order by source_path, line_number")
     }
-    for key, defect, detail in warehouse.execute("select record_key, defect, detail from scored.defect order by all"):
+    for key, defect, detail in warehouse.execute(
+        "select record_key, defect, detail from scored.eligibility order by all"
+    ):
         assert defect not in found[key], f"{defect} is told twice"
         found[key][defect] = detail
     return list(found.values())
@@ -542,7 +544,7 @@ def test_all_copies_but_the_first_are_duplicates(warehouse: Warehouse) -> None:
         ),
     )
     found = (
-        "select source_path, line_number, detail from scored.defect inner join evidence.record using (record_key) "
+        "select source_path, line_number, detail from scored.eligibility inner join evidence.record using (record_key) "
         "where defect = 'repeated_evidence' order by all"
     )
     assert warehouse.execute(found) == [

@@ -15,7 +15,7 @@ import pytest
 from conftest import INTERRUPTED, etl, evidence_line, write_evidence
 
 from etl.base.signals import SIGNALS, interruptible, stop_if_told, stoppable
-from etl.base.threads import Behind, ahead, in_order
+from etl.base.threads import Background, map_ahead, read_ahead
 from etl.warehouse.connection import Warehouse
 
 #: A join that takes the engine minutes.
@@ -58,7 +58,7 @@ def test_so_is_what_another_thread_has_it_compute(warehouse: Warehouse) -> None:
     """All cursors are interrupted, and the thread that used one has ended when the block has; the warehouse can be closed."""
     told_later()
     threads = threading.active_count()
-    with pytest.raises(KeyboardInterrupt), stoppable(warehouse.interrupt), Behind() as behind:
+    with pytest.raises(KeyboardInterrupt), stoppable(warehouse.interrupt), Background() as behind:
         behind.give(warehouse.cursor().execute, LONG)
     assert threading.active_count() <= threads
     warehouse.close()
@@ -83,14 +83,14 @@ def test_a_block_that_never_looks_is_stopped_at_its_end() -> None:
 
 def test_threads_stop_at_their_next_step() -> None:
     """Who gives to a thread, or takes from one, is stopped by the next item."""
-    with pytest.raises(KeyboardInterrupt), stoppable(lambda: None), ahead(range(10)) as items:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), stoppable(lambda: None), read_ahead(range(10)) as items:  # noqa: PT012
         assert next(items) == 0
         told()
         next(items)
-    with pytest.raises(KeyboardInterrupt), stoppable(lambda: None), Behind() as behind:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), stoppable(lambda: None), Background() as behind:  # noqa: PT012
         told()
         behind.give(print)
-    with pytest.raises(KeyboardInterrupt), stoppable(lambda: None), in_order(abs, range(10)) as results:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), stoppable(lambda: None), map_ahead(abs, range(10)) as results:  # noqa: PT012
         assert next(results) == 0
         told()
         next(results)

@@ -21,9 +21,9 @@ import verifier
 from conftest import SEEDS, etl, evidence_line, write_evidence
 from tampering import KINDS, REPORTS, Tree, rebind
 
-from etl.pipeline import publish
 from etl.base.project import Project
-from etl.pipeline.publish import Workshop
+from etl.pipeline import publish
+from etl.pipeline.publish import Staging
 from etl.receipts.chain import check_chain
 from etl.receipts.verify import verify_all
 from etl.warehouse.sql_files import Sql
@@ -534,7 +534,7 @@ def test_the_next_command_repairs_a_cut_publish_step(
         if step == "head":
             cut_before_head(patch, Cut)
         else:
-            patch.setattr(publish if step == "move_reports" else Workshop, step, die)
+            patch.setattr(publish if step == "move_reports" else Staging, step, die)
         with pytest.raises(Cut):
             etl("run-all", "--root", root)
     assert bool(verifier.check(root)) == files_failed(root) == (step != "done")
@@ -586,4 +586,4 @@ def test_the_next_command_repairs_head_that_the_system_refused(
         assert etl("run-all", "--fail-fast", "--root", root).exit_code == 1
     assert etl("verify", "--all", "--root", root).exit_code == 0
     assert verifier.check(root) == []
-    assert not Workshop(Project.at(root)).build.exists()
+    assert not Staging(Project.at(root)).build.exists()

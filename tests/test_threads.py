@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from etl.base.threads import Behind, ahead, at_once, in_order
+from etl.base.threads import Background, map_ahead, read_ahead, run_together
 
 
 def failing_at(number: int) -> Iterator[int]:
@@ -17,7 +17,7 @@ def failing_at(number: int) -> Iterator[int]:
 def test_jobs_at_once_meet() -> None:
     """Two jobs that wait for each other both come to their end, and give what they return in the order they were named."""
     meeting = threading.Barrier(2, timeout=20)
-    assert at_once(lambda number, name: (meeting.wait() in (0, 1), number, name), (1, 2), "ab") == [
+    assert run_together(lambda number, name: (meeting.wait() in (0, 1), number, name), (1, 2), "ab") == [
         (True, 1, "a"),
         (True, 2, "b"),
     ]
@@ -27,20 +27,20 @@ def test_the_first_error_of_jobs_at_once_is_raised() -> None:
     """It is raised when all have ended, so that nothing runs on."""
     before = threading.active_count()
     with pytest.raises(ZeroDivisionError):
-        at_once(lambda number: 1 / number, (1, 0, 2))
+        run_together(lambda number: 1 / number, (1, 0, 2))
     assert threading.active_count() == before
 
 
 def test_items_come_in_their_order() -> None:
     """What is read ahead comes out as it went in, also where there is nothing."""
     for items in (list(range(100)), [], [None, None]):
-        with ahead(items) as ready:
+        with read_ahead(items) as ready:
             assert list(ready) == items
 
 
 def test_an_error_of_the_items_comes_in_its_turn() -> None:
     """The items before the one that fails are given; then the error is raised."""
-    with ahead(failing_at(3)) as ready:
+    with read_ahead(failing_at(3)) as ready:
         assert [next(ready), next(ready), next(ready)] == [0, 1, 2]
         with pytest.raises(ValueError, match="no more"):
             next(ready)
@@ -49,7 +49,7 @@ def test_an_error_of_the_items_comes_in_its_turn() -> None:
 def test_who_stops_early_leaves_no_thread() -> None:
     """A consumer that stops leaves nothing running."""
     before = threading.active_count()
-    with ahead(range(1000)) as ready:
+    with read_ahead(range(1000)) as ready:
         assert next(ready) == 0
     assert threading.active_count() == before
 
@@ -57,7 +57,7 @@ def test_who_stops_early_leaves_no_thread() -> None:
 def test_who_fails_leaves_no_thread() -> None:
     """A consumer that fails leaves nothing running either, though its error still holds on to what it had at hand."""
     before = threading.active_count()
-    with pytest.raises(KeyError) as failure, ahead(range(1000)) as ready:  # noqa: PT012 - the block is what is tested
+    with pytest.raises(KeyError) as failure, read_ahead(range(1000)) as ready:  # noqa: PT012 - the block is what is tested
         next(ready)
         raise KeyError
     assert failure.traceback
@@ -72,16 +72,16 @@ def test_results_come_in_the_order_of_the_items() -> None:
         meeting.wait()
         return item * item
 
-    with in_order(job, range(100)) as results:
+    with map_ahead(job, range(100)) as results:
         assert list(results) == [item * item for item in range(100)]
-    with in_order(job, []) as results:
+    with map_ahead(job, []) as results:
         assert list(results) == []
 
 
 def test_an_error_of_a_result_comes_in_its_turn() -> None:
     """The results before the one that fails are given; then the error is raised, and no thread is left."""
     before = threading.active_count()
-    with in_order(lambda item: 6 // item, (3, 2, 1, 0, 1)) as results:
+    with map_ahead(lambda item: 6 // item, (3, 2, 1, 0, 1)) as results:
         assert [next(results), next(results), next(results)] == [2, 3, 6]
         with pytest.raises(ZeroDivisionError):
             next(results)
@@ -91,7 +91,7 @@ def test_an_error_of_a_result_comes_in_its_turn() -> None:
 def test_who_stops_asking_leaves_no_thread() -> None:
     """A consumer of results that stops, though there are more, leaves nothing running."""
     before = threading.active_count()
-    with in_order(abs, range(1000)) as results:
+    with map_ahead(abs, range(1000)) as results:
         assert next(results) == 0
     assert threading.active_count() == before
 
@@ -99,7 +99,7 @@ def test_who_stops_asking_leaves_no_thread() -> None:
 def test_jobs_are_done_in_their_order() -> None:
     """All that was given is done at the end of the block, in the order in which it was given."""
     done: list[int] = []
-    with Behind() as behind:
+    with Background() as behind:
         for number in range(50):
             behind.give(done.append, number)
     assert done == list(range(50))
@@ -111,7 +111,7 @@ def test_an_error_of_a_job_reaches_who_gave_it() -> None:
     def fail() -> None:
         raise ValueError("broken")
 
-    with pytest.raises(ValueError, match="broken"), Behind() as behind:
+    with pytest.raises(ValueError, match="broken"), Background() as behind:
         behind.give(fail)
 
 
@@ -123,7 +123,7 @@ def test_of_two_errors_the_one_of_the_job_is_raised() -> None:
         assert failing.wait(20)
         raise ValueError("broken")
 
-    with pytest.raises(ValueError, match="broken") as failure, Behind() as behind:  # noqa: PT012 - the block is tested
+    with pytest.raises(ValueError, match="broken") as failure, Background() as behind:  # noqa: PT012 - the block is tested
         behind.give(fail)
         failing.set()
         raise KeyError
@@ -134,7 +134,7 @@ def test_an_error_of_the_giver_cancels_what_waits() -> None:
     """Where the block itself fails, its own error is raised, and jobs that have not begun are not done."""
     gate = threading.Event()
     done: list[int] = []
-    with pytest.raises(KeyError), Behind(depth=3) as behind:  # noqa: PT012 - the block is what is tested
+    with pytest.raises(KeyError), Background(depth=3) as behind:  # noqa: PT012 - the block is what is tested
         behind.give(gate.wait)
         behind.give(done.append, 1)
         gate_opener = threading.Timer(0.05, gate.set)

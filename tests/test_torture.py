@@ -29,7 +29,7 @@ import pytest
 from conftest import INTERRUPTED, KEPT_OF_WAREHOUSE, etl
 
 from etl.base.project import Project
-from etl.pipeline.publish import Workshop
+from etl.pipeline.publish import Staging
 from etl.pipeline.stages import STAGES
 
 KILLS = int(os.environ.get("ETL_KILLS", "30"))
@@ -144,7 +144,7 @@ def start(root: Path) -> "subprocess.Popen[str]":
 def journal(root: Path) -> dict[str, Any]:
     """Return the journal, or an empty one where there is none."""
     try:
-        entry: dict[str, Any] = json.loads(Workshop(Project.at(root)).journal.read_text(encoding="utf-8"))
+        entry: dict[str, Any] = json.loads(Staging(Project.at(root)).journal.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     return entry
@@ -272,8 +272,11 @@ def test_killed_anywhere(root: Path, versions: dict[str, Version]) -> None:
 
 def test_killed_while_it_takes_up_a_cut_run(root: Path) -> None:
     """A command killed just after it wrote a cut run's receipts stops no later one: they are written once, and stay."""
-    for cut in ("export.audit", "publish.Workshop.done"):
-        code = f"from etl.export import export; from etl.pipeline import publish; import os; {cut} = lambda *_: os._exit(9); from etl.cli.app import app; app()"
+    for cut in ("export.audit", "publish.Staging.done"):
+        imports = (
+            "import os; from etl.cli.app import app; from etl.export import export; from etl.pipeline import publish"
+        )
+        code = f"{imports}; {cut} = lambda *_: os._exit(9); app()"
         killed = subprocess.run([sys.executable, "-c", code, "run-all", "--force", "--root", root], check=False)
         assert killed.returncode == 9
         assert journal(root)["state"] == "building"
@@ -401,7 +404,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def is_in(root: Path, stage: str) -> bool:
     """Tell whether the run under way has begun a stage."""
-    return bool(journal(root).get("draft", {}).get("started") == stage)
+    return bool(journal(root).get("partial_run", {}).get("started") == stage)
 
 
 @pytest.mark.parametrize("stage", ["collect", "export-rag", "export-sft", "export-preference"])

@@ -16,7 +16,7 @@ TICK_NS = 50_000_000
 WAREHOUSE, RECEIPTS = "warehouse", "receipts"
 
 
-class Stamp(NamedTuple):
+class FileStat(NamedTuple):
     """Size in bytes, times of the last change of content and of anything in nanoseconds, and the inode."""
 
     size: int
@@ -25,37 +25,37 @@ class Stamp(NamedTuple):
     inode: int
 
 
-def stamp_of(path: Path) -> Stamp | None:
+def stat_of(path: Path) -> FileStat | None:
     """Return the stamp of a file, or of what a link leads to; None where there is none."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    return FileStat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
-def settled_stamp_of(path: Path) -> Stamp | None:
+def settled_stat_of(path: Path) -> FileStat | None:
     """Return a file's stamp, if it is sure to change when the file does; None where it is not, or there is no file."""
-    stamp = stamp_of(path)
-    return stamp if stamp and stamp.ctime_ns < time_ns() - TICK_NS else None
+    stat = stat_of(path)
+    return stat if stat and stat.ctime_ns < time_ns() - TICK_NS else None
 
 
-def write_stamps(file: Path, stamps: Mapping[str, Stamp | None], run_id: str | None = None) -> None:
-    """Write stamps down by name, and the run that made what they are of; a name without one is left out."""
-    known = {name: stamp for name, stamp in stamps.items() if stamp}
-    write_text(file, json.dumps({"run_id": run_id, "stamps": known}) + "\n")
+def write_stats(file: Path, file_stats: Mapping[str, FileStat | None], run_id: str | None = None) -> None:
+    """Write file stats down by name, and the run that made what they are of; a name without one is left out."""
+    known = {name: stat for name, stat in file_stats.items() if stat}
+    write_text(file, json.dumps({"run_id": run_id, "file_stats": known}) + "\n")
 
 
-def read_stamps(file: Path) -> dict[str, Stamp]:
-    """Return the stamps in a file; none where it is not there or is damaged, as nothing is then known to be untouched."""
+def read_stats(file: Path) -> dict[str, FileStat]:
+    """Return the file stats in a file; none where it is not there or is damaged, as nothing is then known to be untouched."""
     try:
-        return {name: Stamp(*stamp) for name, stamp in json.loads(file.read_bytes())["stamps"].items()}
+        return {name: FileStat(*stat) for name, stat in json.loads(file.read_bytes())["file_stats"].items()}
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return {}
 
 
 def read_run(file: Path) -> str | None:
-    """Return the run that made what the stamps in a file are of, if it is known."""
+    """Return the run that made what the file stats in a file are of, if it is known."""
     try:
         return str(json.loads(file.read_bytes())["run_id"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError):

@@ -51,24 +51,24 @@ class Project:
         return self.reports / "pin.json"
 
     @property
-    def workshop(self) -> Path:
+    def staging(self) -> Path:
         """Where runs build aside: the lock, the journal, and what is not published yet."""
         return self.root / "warehouse" / ".etl"
 
     @property
-    def published_stamps(self) -> Path:
-        """The stamps of what was published: of the warehouse, the exports and the rows of the receipts."""
-        return self.workshop / "published.json"
+    def published_stats(self) -> Path:
+        """The file stats of what was published: of the warehouse, the exports and the rows of the receipts."""
+        return self.staging / "published.json"
 
     @property
-    def evidence_stamps(self) -> Path:
-        """The stamps of the evidence files, as they were when the published version read them."""
-        return self.workshop / "evidence.json"
+    def evidence_stats(self) -> Path:
+        """The file stats of the evidence files, as they were when the published version read them."""
+        return self.staging / "evidence.json"
 
     @property
     def known_receipts(self) -> Path:
         """The rows of the receipts that the published version knew: what they say stands in the documents too."""
-        return self.workshop / "receipts.arrow"
+        return self.staging / "receipts.arrow"
 
     def relative(self, path: Path) -> str:
         """Return a path as documents tell it: relative to the root where it lies under it, else absolute."""

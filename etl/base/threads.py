@@ -20,22 +20,22 @@ T = TypeVar("T")
 _END: Any = object()
 
 
-def at_once(job: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
+def run_together(job: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
     """Do a job with each set of arguments, some few of them, at the same time, and return what it returns, in their order.
 
     When all have ended, the first error in that order is raised.
     """
-    with ThreadPoolExecutor(thread_name_prefix="at_once") as pool:
+    with ThreadPoolExecutor(thread_name_prefix="run_together") as pool:
         return list(pool.map(job, *arguments))
 
 
 @contextmanager
-def ahead(items: Iterable[T], depth: int = 2) -> Iterator[Iterator[T]]:
+def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[Iterator[T]]:
     """Give the items, of which a thread has up to ``depth`` ready before they are asked for.
 
     What the items raise is raised where they are asked for, in its turn.
     """
-    reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
+    reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read_ahead")
     iterator = iter(items)
 
     def ready_items() -> Iterator[T]:
@@ -52,12 +52,12 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[Iterator[T]]:
 
 
 @contextmanager
-def in_order(job: Callable[[S], T], items: Iterable[S]) -> Iterator[Iterator[T]]:
+def map_ahead(job: Callable[[S], T], items: Iterable[S]) -> Iterator[Iterator[T]]:
     """Give what a job makes of each item, in their order, while two threads do the next ones; four are taken ahead at most.
 
     What a job raises is raised where its result is asked for; what the items raise, as soon as they do.
     """
-    pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="in_order")
+    pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="map_ahead")
     left = iter(items)
 
     def results() -> Iterator[T]:
@@ -74,7 +74,7 @@ def in_order(job: Callable[[S], T], items: Iterable[S]) -> Iterator[Iterator[T]]
         pool.shutdown(cancel_futures=True)
 
 
-class Behind:
+class Background:
     """A thread that does what it is given, in that order; who gives waits while more than ``depth`` jobs are undone.
 
     What a job raises is raised by a later ``give``, or at the end of the ``with`` block; also where the block fails too, for

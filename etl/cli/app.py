@@ -12,7 +12,7 @@ import typer
 from etl.base.memory import keep_freed_memory
 from etl.cli.drift import drift
 from etl.cli.inspect import diff, explain, health, sql
-from etl.cli.result import answered
+from etl.cli.result import as_command
 from etl.cli.run import accept, plan, replay, run, run_all
 from etl.cli.verify import keygen, receipts, verify
 
@@ -42,4 +42,4 @@ def main(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 
 for _command in COMMANDS:
-    app.command(_command.__name__.replace("_", "-"))(answered(_command))
+    app.command(_command.__name__.replace("_", "-"))(as_command(_command))

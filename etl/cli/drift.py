@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.base.errors import SettingError, UsageError
-from etl.cli.opening import opened_history, project_at, settings_of
+from etl.cli.opening import open_history, project_at, settings_of
 from etl.cli.options import (
     Against,
     Assignments,
@@ -49,7 +49,7 @@ def drift(
     if pin or unpin:
         return _pinned(project, settings, pin)
     if history:
-        return _courses(project, settings)
+        return _history(project, settings)
     return _drift(project, settings, run_id, against, explain, {"alert"} if fail_on == "alert" else {"alert", "warn"})
 
 
@@ -60,18 +60,18 @@ def _pinned(project: "Project", settings: "Settings", run_id: str | None) -> Ans
     if run_id is None:
         unpin(project)
     else:
-        with opened_history(project, settings) as history:
+        with open_history(project, settings) as history:
             pin(project, history, run_id)
     return Answer({"pinned": run_id}, partial(show_pin, run_id))
 
 
-def _courses(project: "Project", settings: "Settings") -> Answer:
-    from etl.console.show import show_courses
-    from etl.receipts.drift import courses
+def _history(project: "Project", settings: "Settings") -> Answer:
+    from etl.console.show import show_history
+    from etl.receipts.drift import counter_history
 
-    with opened_history(project, settings) as history:
-        rows = courses(history)
-    return Answer(rows, partial(show_courses, rows))
+    with open_history(project, settings) as history:
+        rows = counter_history(history)
+    return Answer(rows, partial(show_history, rows))
 
 
 def _drift(
@@ -81,7 +81,7 @@ def _drift(
     from etl.receipts.drift import compare_against, comparisons_of, drift_of
     from etl.receipts.store import require_pin, require_run
 
-    with opened_history(project, settings) as history:
+    with open_history(project, settings) as history:
         run_id = require_run(history, run_id)
         if against is None:
             require_pin(project, history)

@@ -37,13 +37,13 @@ def explain(
     root: Root = Path(),
 ) -> Answer:
     """Show an id's way from file and line through rule and category to what each dataset decides, with its text."""
-    from etl.console.show import show_way
+    from etl.console.show import show_explanation
     from etl.inspect.explain import explain as way_of
     from etl.warehouse.read_only import PublishedWarehouse
 
     with PublishedWarehouse.open(recovered(project_at(root)).warehouse) as warehouse:
         found = way_of(warehouse, wanted)
-    return Answer(found, partial(show_way, found))
+    return Answer(found, partial(show_explanation, found))
 
 
 def sql(

@@ -32,18 +32,18 @@ def settings_of(assignments: list[str] | None = None, threshold: float | None = 
 
 def recovered(project: "Project") -> "Project":
     """Finish what a cut run left, as every command does first."""
-    from etl.pipeline.publish import Workshop
+    from etl.pipeline.publish import Staging
 
-    workshop = Workshop(project)
-    if workshop.journal.is_file():
+    staging = Staging(project)
+    if staging.journal.is_file():
         from etl.pipeline.run import write_cut_run
 
-        workshop.recover_if_cut(lambda entry: write_cut_run(project, entry))
+        staging.recover_if_cut(lambda entry: write_cut_run(project, entry))
     return project
 
 
 @contextmanager
-def opened_history(project: "Project", settings: "Settings | None" = None) -> "Iterator[Warehouse]":
+def open_history(project: "Project", settings: "Settings | None" = None) -> "Iterator[Warehouse]":
     """Give the receipts of all runs, in memory, for a while; after what a cut run left is finished."""
     from etl.receipts.store import load_history
     from etl.warehouse.sql_files import Sql

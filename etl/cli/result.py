@@ -35,7 +35,7 @@ def checked(title: str, checks: "list[Check]") -> Answer:
     return Answer(checks, partial(show_checks, title, checks), 0 if is_well else 1)
 
 
-def answered(command: Callable[..., Answer]) -> Callable[..., None]:
+def as_command(command: Callable[..., Answer]) -> Callable[..., None]:
     """Make a command of a function that answers: with --json and --debug, and errors that are for people.
 
     A parameter that is a dataclass (a group of options) becomes the options that it holds. A command that asks for

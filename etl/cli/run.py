@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.opening import opened_history, project_at, recovered
+from etl.cli.opening import open_history, project_at, recovered
 from etl.cli.options import Evidence, Inputs, Manner, Root, RunId
 from etl.cli.result import Answer
 
@@ -30,12 +30,12 @@ def run(
 
 def _run(stages: list[str], inputs: Inputs, manner: Manner) -> Answer:
     from etl.console.show import progress_bars, show_books, show_outcome
-    from etl.pipeline.run import execute, foresee
+    from etl.pipeline.run import dry_run, execute
 
     with progress_bars() as progress:
         request = manner.request(inputs, stages, progress)
         if manner.dry_run:
-            books = foresee(request)
+            books = dry_run(request)
             return Answer(books, partial(show_books, books, request.project))
         outcome = execute(request)
     return Answer(outcome.summary, partial(show_outcome, outcome, request.project), _exit_code(outcome), outcome.error)
@@ -44,7 +44,7 @@ def _run(stages: list[str], inputs: Inputs, manner: Manner) -> Answer:
 def _exit_code(outcome: "Outcome") -> int:
     if not outcome.summary.overall_passed:
         return 1
-    return 3 if outcome.dossier.drift.severity == "alert" else 0
+    return 3 if outcome.report.drift.severity == "alert" else 0
 
 
 def plan(
@@ -68,7 +68,7 @@ def replay(run_id: RunId = None, root: Root = Path(), evidence: Evidence = None)
     from etl.receipts.store import require_run
 
     project = project_at(root)
-    with opened_history(project) as history:
+    with open_history(project) as history:
         wanted = require_run(history, run_id)
     with progress_bars() as progress:
         found = replay_of(project, wanted, evidence, progress)

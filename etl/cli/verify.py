@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl.base.errors import NotFoundError, UsageError
-from etl.cli.opening import opened_history, project_at, recovered
+from etl.cli.opening import open_history, project_at, recovered
 from etl.cli.options import AsJson, Evidence, Root, RunId
 from etl.cli.result import Answer, checked
 
@@ -39,19 +39,19 @@ def receipts(
     from etl.receipts.store import require_documents, require_run
 
     project = project_at(root)
-    with opened_history(project) as history:
+    with open_history(project) as history:
         summary, documents = require_documents(project.reports / require_run(history, run_id))
     return Answer({"summary": summary, "receipts": documents}, partial(show_receipts, summary, documents))
 
 
 def _statements(run_id: str | None, project: "Project", key_file: Path | None) -> Answer:
-    from etl.receipts.attestation.check import stated_by
+    from etl.receipts.attestation.check import statements_of
     from etl.receipts.attestation.signing import read_private_key, sign
     from etl.receipts.markdown import harmless
 
     key = read_private_key(key_file) if key_file else None
-    with opened_history(project) as history:
-        stated = stated_by(project, history, run_id)
+    with open_history(project) as history:
+        stated = statements_of(project, history, run_id)
     for receipt in stated.left_out:
         typer.echo(
             harmless(f"etl: {receipt.stage} is left out: it is {receipt.status}, and has no output that stands."),
@@ -102,7 +102,7 @@ def verify(
         from etl.receipts.verify import verify as checks_of
         from etl.warehouse.sql_files import Sql
 
-        with opened_history(project) as history:
+        with open_history(project) as history:
             checks = checks_of(project, Sql.of(project.overlay), history, run_id, evidence)
     return checked("verify", checks)
 
@@ -119,7 +119,7 @@ def _envelope_checks(
         raise UsageError("--envelopes: they say themselves which run they are about; name no run.")
     key = read_public_key(key_file)
     text = sys.stdin.buffer.read() if str(envelopes) == "-" else _bytes_of(envelopes)
-    with opened_history(project) as history:
+    with open_history(project) as history:
         return check_envelopes(project, history, text, str(envelopes), key)
 
 

@@ -61,7 +61,7 @@ def _show_comparisons(comparisons: Sequence[dict[str, Any]]) -> None:
     show(table)
 
 
-def show_courses(rows: Sequence[dict[str, Any]]) -> None:
+def show_history(rows: Sequence[dict[str, Any]]) -> None:
     """Show a sparkline per stage and counter: as many of the newest runs as fit, the newest at the right.
 
     Each is drawn from its lowest to its highest value. A run that did not do the stage is a dot.

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etl.base.project import Project
-from etl.console.drift import show_courses, show_drift, show_pin
+from etl.console.drift import show_drift, show_history, show_pin
 from etl.console.parts import STYLES, new_table, open_console, safe, say, short_count, short_id, show, yes_or_no
 from etl.context import Progress as Report
 from etl.inspect.diff import Diff
@@ -21,7 +21,7 @@ from etl.pipeline.selftest import Acceptance
 from etl.receipts.markdown import harmless
 from etl.receipts.models import Check, RunSummary, StageReceipt
 
-__all__ = ["show_courses", "show_drift", "show_pin"]
+__all__ = ["show_drift", "show_history", "show_pin"]
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def progress_bars() -> Iterator[Report]:
 def show_outcome(outcome: Outcome, project: Project) -> None:
     """Show a finished run: a row per stage, the funnel, drift, and where the outputs are."""
     summary = outcome.summary
-    seconds = sum(receipt.duration_ms for receipt in outcome.dossier.receipts) / 1000
+    seconds = sum(receipt.duration_ms for receipt in outcome.report.receipts) / 1000
     show(_stages_table(f"run {summary.run_id}: {seconds:.1f} s in its stages", summary))
     if summary.published:
         scored = next(stage for stage in summary.stages if stage.name == "score").records_in
@@ -66,11 +66,11 @@ def show_outcome(outcome: Outcome, project: Project) -> None:
         say(f"datasets  {project.exports}")
         say(f"warehouse {project.warehouse}")
     say(f"receipts  {project.reports / summary.run_id}")
-    for receipt in outcome.dossier.receipts:
+    for receipt in outcome.report.receipts:
         for error in receipt.validation.errors:
             say(f"{receipt.stage}: {error}", "red")
-    for flag in outcome.dossier.drift.flags:
-        say(f"drift: {flag}", STYLES[outcome.dossier.drift.severity])
+    for flag in outcome.report.drift.flags:
+        say(f"drift: {flag}", STYLES[outcome.report.drift.severity])
 
 
 def show_books(books: Sequence[StageCount], project: Project) -> None:
@@ -172,7 +172,7 @@ def show_replay(replay: Replay) -> None:
         )
 
 
-def show_way(found: dict[str, Any]) -> None:
+def show_explanation(found: dict[str, Any]) -> None:
     """Show where an id comes from, and what became of it."""
     for pair in found["pairs"]:
         say(f"pair {pair['id']}", "bold")

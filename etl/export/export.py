@@ -12,7 +12,7 @@ from pandera.errors import SchemaErrors
 
 from etl.base.datasets import Dataset
 from etl.base.errors import ContractError
-from etl.base.threads import Behind, ahead, at_once
+from etl.base.threads import Background, read_ahead, run_together
 from etl.checks import columns_of, contract_of, quarantine_of
 from etl.context import Proof, Run
 from etl.export.firewall import audit
@@ -63,15 +63,15 @@ def export(run: Run, dataset: Dataset) -> Proof:
             {"dataset": dataset.quarantine_stem, **metadata},
         ),
     )
-    written = at_once(lambda half: _write(run.beside(), half), halves)
+    written = run_together(lambda half: _write(run.beside(), half), halves)
 
     def prove(half: _Half, files: Written) -> None:
         mine = run.beside()
-        with Behind() as behind:
+        with Background() as behind:
             behind.give(files.sync)
             audit(mine, files, lambda: half.rows(mine, half.count(mine)), dataset if half.ships else None)
 
-    return lambda: at_once(prove, halves, written)
+    return lambda: run_together(prove, halves, written)
 
 
 class _Half(NamedTuple):
@@ -120,7 +120,7 @@ def _write(run: Run, half: _Half) -> Written:
     schema = utc(first.schema)
     with (
         DatasetWriter(run.exports / half.stem, schema, half.metadata) as writer,
-        ahead(fixed_batches(chain([first], batches))) as tables,
+        read_ahead(fixed_batches(chain([first], batches))) as tables,
     ):
         while some := [table.cast(schema) for table in islice(tables, TABLES_PER_CHECK)]:
             _validate(pa.concat_tables(some), half.contract, half.stem)

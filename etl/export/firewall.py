@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from etl.base.datasets import Dataset
 from etl.base.errors import AuditError, FirewallError
-from etl.base.threads import ahead, in_order
+from etl.base.threads import map_ahead, read_ahead
 from etl.context import Run
 from etl.export.writer import ROWS_PER_GROUP, Written, digest_of, fixed_batches
 
@@ -149,8 +149,8 @@ def audit(
     is_compared = is_noted = False
     columns = _parquet(written.parquet, written.schema)
     with (
-        ahead(columns) as from_parquet,
-        in_order(partial(_parsed, schema=written.schema), _blocks(written.jsonl)) as from_jsonl,
+        read_ahead(columns) as from_parquet,
+        map_ahead(partial(_parsed, schema=written.schema), _blocks(written.jsonl)) as from_jsonl,
     ):
         for columnar, text, digest in zip_longest(from_parquet, _regrouped(from_jsonl), written.digests):
             is_same = columnar is not None and columnar.equals(text) and digest_of(columnar) == digest

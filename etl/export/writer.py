@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl.base.files import sync_file
-from etl.base.threads import Behind
+from etl.base.threads import Background
 
 #: Rows in a Parquet row group, and in a batch that is validated and written: five of the engine's vectors, so that its
 #: batches are seldom cut and joined. Part of the bytes: a change is a new version.
@@ -120,7 +120,7 @@ class DatasetWriter:
             use_dictionary=list(REPETITIVE),
         )
         self._threads = ExitStack()
-        self._for_lines, self._for_groups = (self._threads.enter_context(Behind()) for _ in range(2))
+        self._for_lines, self._for_groups = (self._threads.enter_context(Background()) for _ in range(2))
 
     def __enter__(self) -> Self:
         return self

@@ -12,10 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.base.threads import Behind
+from etl.base.threads import Background
 from etl.context import EvidenceFile, Run
 from etl.ingest.files import find_evidence, source_of
-from etl.ingest.loader import Shelf
+from etl.ingest.loader import Loader
 from etl.ingest.mapping import LINE, Mapper, mapping_room
 from etl.ingest.reader import Known, Limits, LineReader, LongLine
 from etl.ingest.strict_json import Refusal, is_blank, judge_all
@@ -70,21 +70,21 @@ def collect(run: Run) -> None:
     whole = {source for source, mapper in mappers.items() if not mapper.is_row_wise}
     read = [file for file in evidence if file.source_path not in run.untouched or file.source in whole]
     read.sort(key=lambda file: (file.source, file.source_path))
-    shelf = Shelf(run.warehouse.cursor())
-    shelf.forget(gone)
+    loader = Loader(run.warehouse.cursor())
+    loader.forget(gone)
     total, done = sum(file.size for file in read), 0
     notes: list[dict[str, Any]] = []
-    with mapping_room(cursor), Behind(PORTIONS_AHEAD) as shelving, Behind() as mapping:
+    with mapping_room(cursor), Background(PORTIONS_AHEAD) as loading, Background() as mapping:
         for source, files in groupby(read, key=lambda file: file.source):
-            portion = _Portion(source, mappers.get(source), shelf, mapping, shelving)
+            portion = _Portion(source, mappers.get(source), loader, mapping, loading)
             for file in files:
                 run.progress(f"collect {file.source_path}", done, total)
                 before = known.get(file.source_path) if source not in whole else None
                 notes.append(_load(run, file, portion, file.source_path in known, before))
                 done += file.size
             portion.hand_over()
-    shelf.finish()
-    shelf.note(pa.Table.from_pylist(notes, schema=_FILE), gone)
+    loader.finish()
+    loader.note(pa.Table.from_pylist(notes, schema=_FILE), gone)
     run.progress("collect", total, total)
 
 
@@ -108,9 +108,9 @@ class _Portion:
 
     source: str
     mapper: Mapper | None
-    shelf: Shelf
-    mapping: Behind
-    shelving: Behind
+    loader: Loader
+    mapping: Background
+    loading: Background
     path: str = ""
     numbers: list[int] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
@@ -143,7 +143,7 @@ class _Portion:
 
     def forget(self, path: str, after_line: int) -> None:
         """Have what is known of a file taken out, before its new lines come."""
-        self.mapping.give(self.shelving.give, self.shelf.forget, [path], after_line)
+        self.mapping.give(self.loading.give, self.loader.forget, [path], after_line)
 
     def hand_over(self) -> None:
         """Have the lines so far mapped and put into the tables, and begin anew."""
@@ -161,7 +161,7 @@ class _Portion:
         if lines is not None and self.mapper:
             records, refused = self.mapper.map(lines)
             skipped = pa.concat_tables([skipped, refused], promote_options="default")
-        self.shelving.give(self.shelf.put, records, skipped)
+        self.loading.give(self.loader.put, records, skipped)
 
     def _hold(self, size: int) -> None:
         self.held += size

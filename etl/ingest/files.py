@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from etl.base.errors import NotFoundError
-from etl.base.file_stat import settled_stamp_of
+from etl.base.file_stat import settled_stat_of
 from etl.context import EvidenceFile
 
 #: How Python holds a byte of a file name that is no UTF-8.
@@ -73,7 +73,7 @@ def _described(path: Path, folder: Path, is_outside: bool) -> EvidenceFile:
         size = path.stat().st_size
     except OSError:
         size = 0
-    return EvidenceFile(path, source_of(source_path), source_path, size, problem, settled_stamp_of(path))
+    return EvidenceFile(path, source_of(source_path), source_path, size, problem, settled_stat_of(path))
 
 
 def source_of(source_path: str) -> str:

@@ -12,7 +12,7 @@ ROWS_PER_INSERT = 122_880
 BYTES_PER_INSERT = 256 << 20
 
 
-class Shelf:
+class Loader:
     """Puts rows into evidence.* and takes them out; ``warehouse`` is a cursor for the thread that does."""
 
     def __init__(self, warehouse: Warehouse) -> None:

@@ -12,7 +12,7 @@ from etl.base.errors import EtlError
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.ingest.files import find_evidence
-from etl.pipeline.publish import Workshop
+from etl.pipeline.publish import Staging
 from etl.receipts.models import Check
 from etl.receipts.store import load_history
 from etl.warehouse.connection import Warehouse, duckdb_version
@@ -75,7 +75,7 @@ def _evidence(project: Project) -> Iterator[Check]:
 
 
 def _state(project: Project) -> Iterator[Check]:
-    lock = project.workshop / "lock"
+    lock = project.staging / "lock"
     if lock.is_file():
         try:
             with FileLock(lock, timeout=0):
@@ -84,7 +84,7 @@ def _state(project: Project) -> Iterator[Check]:
             yield Check("lock", "warn", "a run is under way; wait for it to end")
             return
     yield Check("lock", "ok", "no run is under way")
-    if Workshop(project).journal.is_file():
+    if Staging(project).journal.is_file():
         yield Check("journal", "warn", "a run was cut off; the next command finishes or clears what it left")
     else:
         yield Check("journal", "ok", "no run was cut off")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from etl.base.errors import NotFoundError
-from etl.base.file_stat import read_run, read_stamps, stamp_of
+from etl.base.file_stat import read_run, read_stats, stat_of
 from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.context import EvidenceFile, Stage
@@ -137,7 +137,7 @@ def _published(project: Project, history: Warehouse) -> tuple[RunSummary, dict[s
         are_whole = False
     if not are_whole:
         raise _UnusableError(f"the receipts of the published run {run_id} are damaged")
-    made_by = read_run(project.published_stamps)
+    made_by = read_run(project.published_stats)
     is_unchanged = {stage.status for stage in summary.stages} == {"reused"}
     if run_id != made_by and not (is_unchanged and is_known(history, made_by)):
         raise _UnusableError(f"the receipts of run {made_by}, which published what is there, are damaged or gone")
@@ -177,7 +177,7 @@ def _unprovable(stage: Stage, lineage: Lineage) -> str | None:
 
 
 class _Look:
-    """A look at files: which are as they were; their stamps are compared first, as they cost nothing."""
+    """A look at files: which are as they were; their file stats are compared first, as they cost nothing."""
 
     def __init__(
         self, project: Project, evidence: Sequence[EvidenceFile], collected: StageReceipt, rehash: bool
@@ -185,8 +185,8 @@ class _Look:
         self._project = project
         self._found = {file.source_path: file for file in evidence}
         self._known = {entry.path: entry for entry in collected.inputs.files}
-        self._evidence_stamps = {} if rehash else read_stamps(project.evidence_stamps)
-        self._published_stamps = {} if rehash else read_stamps(project.published_stamps)
+        self._evidence_stats = {} if rehash else read_stats(project.evidence_stats)
+        self._published_stats = {} if rehash else read_stats(project.published_stats)
         self.carried: set[str] = set()
         self.untouched = {path for path in self._found if path in self._known and self._is_untouched(path)}
 
@@ -206,15 +206,15 @@ class _Look:
     def is_as_exported(self, entry: FileEntry) -> bool:
         """Tell whether an exported file is what its receipt says."""
         file = self._project.root / entry.path
-        before = self._published_stamps.get(entry.path)
-        is_carried = before is not None and before.size == entry.bytes and stamp_of(file) == before
+        before = self._published_stats.get(entry.path)
+        is_carried = before is not None and before.size == entry.bytes and stat_of(file) == before
         return self._is_same(entry, file, is_carried)
 
     def _is_untouched(self, path: str) -> bool:
         file = self._found[path]
         entry = self._known[path]
         is_carried = (
-            file.stamp is not None and file.size == entry.bytes and self._evidence_stamps.get(path) == file.stamp
+            file.file_stat is not None and file.size == entry.bytes and self._evidence_stats.get(path) == file.file_stat
         )
         return file.problem is None and self._is_same(entry, file.path, is_carried)
 

@@ -1,6 +1,6 @@
 """Old until new is whole: a run builds aside, and what it built takes the old version's place in one journaled step.
 
-The workshop (``warehouse/.etl/``) holds the lock, the journal and the build. The journal says how far a run is: while it
+The staging folder (``warehouse/.etl/``) holds the lock, the journal and the build. The journal says how far a run is: while it
 builds, a cut run is undone; once it publishes, a cut run is rolled forward. Every move below can be made twice.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from etl.base.errors import LockedError, UsageError
-from etl.base.file_stat import RECEIPTS, WAREHOUSE, Stamp, settled_stamp_of, stamp_of, write_stamps
+from etl.base.file_stat import RECEIPTS, WAREHOUSE, FileStat, settled_stat_of, stat_of, write_stats
 from etl.base.files import sync_file, sync_folder, write_text
 from etl.base.project import Project
 
@@ -31,7 +31,7 @@ _PROBE = ".etl-probe"
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class Staging:
     """The folder where one root's runs build aside."""
 
     project: Project
@@ -39,12 +39,12 @@ class Workshop:
     @property
     def journal(self) -> Path:
         """Says which run is under way, and how far it is; gone when none is."""
-        return self.project.workshop / "journal.json"
+        return self.project.staging / "journal.json"
 
     @property
     def build(self) -> Path:
         """What the run under way has made so far."""
-        return self.project.workshop / "build"
+        return self.project.staging / "build"
 
     @property
     def _new_exports(self) -> Path:
@@ -54,9 +54,9 @@ class Workshop:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the root: one run at a time. Raises LockedError, naming the holder, where another run holds it."""
-        self.project.workshop.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.project.workshop / "lock")
-        holder = self.project.workshop / "holder.json"
+        self.project.staging.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.project.staging / "lock")
+        holder = self.project.staging / "holder.json"
         self._acquire(lock, holder)
         try:
             write_text(holder, json.dumps({"pid": os.getpid()}) + "\n")
@@ -147,19 +147,19 @@ class Workshop:
         self._move(self.build / "etl.duckdb", self.project.warehouse)
         self.project.write_ahead_log.unlink(missing_ok=True)
         self._move(self.build / "receipts.arrow", self.project.known_receipts)
-        self._move(self.build / "evidence.json", self.project.evidence_stamps)
+        self._move(self.build / "evidence.json", self.project.evidence_stats)
         move_reports(self.build / "reports", self.project.reports, entry["run_id"])
         # Only now: what is removed here may have been a second name of an exported file, and so part of its stamp.
         shutil.rmtree(self.build, ignore_errors=True)
         if entry["exports"] is not None:  # a run in which nothing changed leaves documents alone
-            write_stamps(self.project.published_stamps, self._published_stamps(), entry["run_id"])
+            write_stats(self.project.published_stats, self._published_stats(), entry["run_id"])
         self.done()
 
-    def _published_stamps(self) -> dict[str, Stamp | None]:
+    def _published_stats(self) -> dict[str, FileStat | None]:
         project = self.project
         exported = [file for file in project.exports.glob("*/*") if file.is_file()]
-        stamps = {file.relative_to(project.root).as_posix(): settled_stamp_of(file) for file in exported}
-        return stamps | {WAREHOUSE: stamp_of(project.warehouse), RECEIPTS: stamp_of(project.known_receipts)}
+        file_stats = {file.relative_to(project.root).as_posix(): settled_stat_of(file) for file in exported}
+        return file_stats | {WAREHOUSE: stat_of(project.warehouse), RECEIPTS: stat_of(project.known_receipts)}
 
     def recover(self, on_cut: Callable[[dict[str, Any]], None]) -> None:
         """Finish what a cut run began: roll its publish step forward, or hand its journal to ``on_cut`` and clear up.

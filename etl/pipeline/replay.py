@@ -16,7 +16,7 @@ from etl.base.errors import SettingError, UsageError
 from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.base.settings import Manifest, Settings, read_known_paths
-from etl.context import Progress, silent
+from etl.context import Progress, show_nothing
 from etl.ingest.reader import CHUNK
 from etl.pipeline.run import Outcome, Request, execute
 from etl.receipts.models import Document, FileEntry, RunSummary, StageReceipt
@@ -51,7 +51,7 @@ class Replay(Document):
         return all(output.is_equal for output in self.outputs)
 
 
-def replay(project: Project, run_id: str, evidence: Path | None = None, progress: Progress = silent) -> Replay:
+def replay(project: Project, run_id: str, evidence: Path | None = None, progress: Progress = show_nothing) -> Replay:
     """Run again what ``run_id`` ran and compare each output with its receipt.
 
     ``evidence`` is where its inputs are now, if not where they were. A file of evidence that has only grown is read as far
@@ -77,7 +77,7 @@ def replay(project: Project, run_id: str, evidence: Path | None = None, progress
         return Replay(
             run_id=run_id,
             same_code=collected.code_hash == code_hash(Sql.of(project.overlay)),
-            same_engine=collected.engine == outcome.dossier.receipts[0].engine,
+            same_engine=collected.engine == outcome.report.receipts[0].engine,
             outputs=list(_comparisons(project, scratch, receipts, outcome)),
         )
 
@@ -141,7 +141,7 @@ def _manifest(project: Project, summary: RunSummary) -> Manifest | None:
 def _comparisons(
     project: Project, scratch: Project, receipts: list[StageReceipt], outcome: Outcome
 ) -> Iterator[Comparison]:
-    again = {entry.path: entry for receipt in outcome.dossier.receipts for entry in receipt.outputs.files}
+    again = {entry.path: entry for receipt in outcome.report.receipts for entry in receipt.outputs.files}
     for receipt in receipts:
         for entry in receipt.outputs.files:
             if again[entry.path].sha256 == entry.sha256:

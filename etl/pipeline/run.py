@@ -12,19 +12,19 @@ from typing import Any
 import pyarrow as pa
 
 from etl.base.errors import EtlError, UsageError
-from etl.base.file_stat import read_stamps, write_stamps
+from etl.base.file_stat import read_stats, write_stats
 from etl.base.project import Project
 from etl.base.settings import Manifest, Settings
 from etl.base.signals import ignore, interruptible, stoppable
-from etl.context import Clock, EvidenceFile, Progress, Run, Stage, silent
+from etl.context import Clock, EvidenceFile, Progress, Run, Stage, show_nothing
 from etl.ingest.files import find_evidence
 from etl.pipeline.plan import Plan, Published, make_plan
-from etl.pipeline.publish import Workshop, move_reports
+from etl.pipeline.publish import Staging, move_reports
 from etl.pipeline.stages import STAGES, run_all
 from etl.receipts.models import Count, Document, RunRequest, RunSummary, StageReceipt
-from etl.receipts.partial_run import Draft, new_header, timestamp_of
+from etl.receipts.partial_run import PartialRun, new_header, timestamp_of
 from etl.receipts.recorder import Recorder
-from etl.receipts.report import Dossier, compose, write
+from etl.receipts.report import RunReport, compose_report, write
 from etl.receipts.row_history import carry_row_history, forget_row_history, keep_row_history
 from etl.receipts.store import copy_receipts, last_published, load_history, require_pin, write_known_rows
 from etl.warehouse.connection import Warehouse
@@ -57,7 +57,7 @@ class Request:
     known_paths: Manifest | None = None
     stages: tuple[Stage, ...] = STAGES
     clock: Clock = Clock()  # noqa: RUF009 - immutable
-    progress: Progress = silent
+    progress: Progress = show_nothing
     fail_fast: bool = False
     force: bool = False
     rehash: bool = False
@@ -67,13 +67,13 @@ class Request:
 class Outcome:
     """What a run left: its documents, and the error that stopped it, if one did."""
 
-    dossier: Dossier
+    report: RunReport
     error: BaseException | None = None
 
     @property
     def summary(self) -> RunSummary:
         """The summary of the run."""
-        return self.dossier.summary
+        return self.report.summary
 
 
 def execute(request: Request) -> Outcome:
@@ -85,20 +85,20 @@ def execute(request: Request) -> Outcome:
     project = request.project
     sql = Sql.of(project.overlay)
     evidence = find_evidence(project.evidence, request.settings.follow_links)
-    workshop = Workshop(project)
-    with interruptible(), workshop.held():
-        workshop.recover(lambda entry: write_cut_run(project, entry))
+    staging = Staging(project)
+    with interruptible(), staging.held():
+        staging.recover(lambda entry: write_cut_run(project, entry))
         try:
-            workshop.clear()
+            staging.clear()
             with closing(load_history(project, sql, request.settings)) as history:
                 require_pin(project, history)
-                return _held_run(request, sql, workshop, history, evidence)
+                return _held_run(request, sql, staging, history, evidence)
         finally:
-            workshop.abandon()
+            staging.abandon()
 
 
 def _held_run(
-    request: Request, sql: Sql, workshop: Workshop, history: Warehouse, evidence: Sequence[EvidenceFile]
+    request: Request, sql: Sql, staging: Staging, history: Warehouse, evidence: Sequence[EvidenceFile]
 ) -> Outcome:
     project, clock = request.project, request.clock
     lineage = Lineage.of(history)
@@ -108,32 +108,32 @@ def _held_run(
     stages = _stages_to_run(plan, request.stages)
     base = published if published and published.is_base else None
     if not base and project.warehouse.is_file():
-        with PublishedWarehouse.open(project.warehouse, workshop.build):
+        with PublishedWarehouse.open(project.warehouse, staging.build):
             pass  # a file that is none of ours must not be replaced: better said before anything is built
 
-    def note(draft: Draft) -> None:
-        workshop.note({"state": "building", "draft": draft.model_dump(mode="json", by_alias=True)})
+    def note(partial_run: PartialRun) -> None:
+        staging.note({"state": "building", "partial_run": partial_run.model_dump(mode="json", by_alias=True)})
 
     carried = base.carried if base else frozenset()
     recorder = Recorder(header, history, sql, lineage, clock, carried, request.fail_fast, note)
     recorder.begin((*stages, *STAGES)[0].name)
     try:
         reused = [published.receipts[stage.name] for stage in STAGES if stage not in stages] if published else []
-        build = _Build(request, sql, workshop, history, tuple(evidence), recorder, base)
-        dossier = build.version(stages, reused) if stages else build.documents(reused)
+        build = _Build(request, sql, staging, history, tuple(evidence), recorder, base)
+        report = build.version(stages, reused) if stages else build.documents(reused)
         ignore()  # too late: the run tells what it has published
-        workshop.decide(header.run_id)
+        staging.decide(header.run_id)
     except BaseException as error:
         ignore()
-        if workshop.is_decided:
+        if staging.is_decided:
             raise  # the next command finishes it
         try:
-            failed = _write_failed(project, sql, history, recorder.draft, _message(error), timestamp_of(clock))
+            failed = _write_failed(project, sql, history, recorder.partial_run, _message(error), timestamp_of(clock))
         except OSError:
             raise error from None  # where not even receipts can be written, the first error is the one to tell
         return Outcome(failed, error)
-    workshop.roll_forward()
-    return Outcome(dossier)
+    staging.roll_forward()
+    return Outcome(report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,28 +142,28 @@ class _Build:
 
     request: Request
     sql: Sql
-    workshop: Workshop
+    staging: Staging
     history: Warehouse
     evidence: tuple[EvidenceFile, ...]
     recorder: Recorder
     base: Published | None
 
-    def documents(self, reused: Sequence[StageReceipt]) -> Dossier:
+    def documents(self, reused: Sequence[StageReceipt]) -> RunReport:
         """Write the documents of a run in which nothing changed; what is published stays."""
         with interruptible():
             self.recorder.carry_over(reused)
             return self._written()
 
-    def version(self, stages: tuple[Stage, ...], reused: Sequence[StageReceipt]) -> Dossier:
+    def version(self, stages: tuple[Stage, ...], reused: Sequence[StageReceipt]) -> RunReport:
         """Run the stages, link what the others made, and write warehouse and documents."""
         project, settings, history = self.request.project, self.request.settings, self.history
         with interruptible():  # the engine would make an error of its own of a signal
-            warehouse = _begun_warehouse(self.request, self.sql, self.workshop, self.base)
+            warehouse = _begun_warehouse(self.request, self.sql, self.staging, self.base)
         with closing(warehouse), stoppable(warehouse.interrupt):
             self.recorder.carry_over(reused)
-            exports = self.workshop.build / "exports"
+            exports = self.staging.build / "exports"
             exports.mkdir()
-            _link_exports(project, reused, self.workshop.build)
+            _link_exports(project, reused, self.staging.build)
             untouched = self.base.untouched if self.base else frozenset()
             run = Run(
                 project,
@@ -179,7 +179,7 @@ class _Build:
             keep = partial(
                 _keep_rows,
                 project,
-                self.workshop,
+                self.staging,
                 warehouse,
                 self.recorder.header.seq,
                 last_published(history),
@@ -188,29 +188,29 @@ class _Build:
             run_all(run, stages, self.recorder.watching(run), at_last=keep)
             return self._written(warehouse)
 
-    def _written(self, warehouse: Warehouse | None = None) -> Dossier:
+    def _written(self, warehouse: Warehouse | None = None) -> RunReport:
         """Write what is left to write, and make all of it durable: the last moment at which a run can still fail."""
-        history, sql, build = self.history, self.sql, self.workshop.build
+        history, sql, build = self.history, self.sql, self.staging.build
         timestamp = timestamp_of(self.request.clock)
-        dossier = compose(
-            history, sql, self.recorder.header, self.recorder.draft.closed(None, timestamp), published=True
+        report = compose_report(
+            history, sql, self.recorder.header, self.recorder.partial_run.closed(None, timestamp), published=True
         )
         if warehouse:
             copy_receipts(history, warehouse, sql)
             forget_row_history(warehouse, self.request.settings.history_runs)
             warehouse.finish(sql)
             write_known_rows(history, sql, build / "receipts.arrow")
-        write(dossier, build / "reports", history)
-        stamps = {file.source_path: file.stamp for file in self.evidence if file.stamp}
-        if warehouse or stamps != read_stamps(self.request.project.evidence_stamps):
-            write_stamps(build / "evidence.json", stamps)
-        self.workshop.prepare()
-        return dossier
+        write(report, build / "reports", history)
+        file_stats = {file.source_path: file.file_stat for file in self.evidence if file.file_stat}
+        if warehouse or file_stats != read_stats(self.request.project.evidence_stats):
+            write_stats(build / "evidence.json", file_stats)
+        self.staging.prepare()
+        return report
 
 
-def _begun_warehouse(request: Request, sql: Sql, workshop: Workshop, base: Published | None) -> Warehouse:
+def _begun_warehouse(request: Request, sql: Sql, staging: Staging, base: Published | None) -> Warehouse:
     """Return the warehouse that the run builds: a new one, or a copy of the published one, which has these very views."""
-    file = workshop.build / "etl.duckdb"
+    file = staging.build / "etl.duckdb"
     if base:
         shutil.copyfile(request.project.warehouse, file)
     begin = Warehouse.take_over if base else Warehouse.create
@@ -245,7 +245,7 @@ def plan_of(request: Request) -> Plan:
         return make_plan(project, header, history, lineage, evidence, forced, request.rehash)[0]
 
 
-def foresee(request: Request) -> list[StageCount]:
+def dry_run(request: Request) -> list[StageCount]:
     """Return the books that the stages would have, computed in memory; nothing is written."""
     sql = Sql.of(request.project.overlay)
     find_evidence(request.project.evidence, request.settings.follow_links)
@@ -263,29 +263,29 @@ def foresee(request: Request) -> list[StageCount]:
 
 def write_cut_run(project: Project, entry: dict[str, Any]) -> None:
     """Write the receipts of a run that was killed while it built, from its journal."""
-    draft = Draft.model_validate(entry["draft"])
-    if (project.reports / draft.header.run_id / "summary.json").is_file():
+    partial_run = PartialRun.model_validate(entry["partial_run"])
+    if (project.reports / partial_run.header.run_id / "summary.json").is_file():
         # The folder comes whole; what belongs beside it was perhaps not moved in time, nor the journal removed.
-        move_reports(Workshop(project).build / "failed", project.reports, draft.header.run_id)
+        move_reports(Staging(project).build / "failed", project.reports, partial_run.header.run_id)
         return
     sql = Sql.of(project.overlay)
     history = load_history(project, sql, Settings())
     try:
         message = "The run was cut off before its end: its process was killed, or the machine stopped."
-        _write_failed(project, sql, history, draft, message, timestamp_of(Clock()))
+        _write_failed(project, sql, history, partial_run, message, timestamp_of(Clock()))
     finally:
         history.close()
 
 
 def _write_failed(
-    project: Project, sql: Sql, history: Warehouse, draft: Draft, message: str, timestamp: str
-) -> Dossier:
-    dossier = compose(history, sql, draft.header, draft.closed(message, timestamp), published=False)
-    built = Workshop(project).build / "failed"
+    project: Project, sql: Sql, history: Warehouse, partial_run: PartialRun, message: str, timestamp: str
+) -> RunReport:
+    report = compose_report(history, sql, partial_run.header, partial_run.closed(message, timestamp), published=False)
+    built = Staging(project).build / "failed"
     shutil.rmtree(built, ignore_errors=True)
-    write(dossier, built, history)
-    move_reports(built, project.reports, draft.header.run_id)
-    return dossier
+    write(report, built, history)
+    move_reports(built, project.reports, partial_run.header.run_id)
+    return report
 
 
 def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
@@ -300,14 +300,14 @@ def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
 
 
 def _keep_rows(
-    project: Project, workshop: Workshop, warehouse: Warehouse, seq: int, before: int | None, base: Published | None
+    project: Project, staging: Staging, warehouse: Warehouse, seq: int, before: int | None, base: Published | None
 ) -> None:
     """Write down the state of each row, after those that the published warehouse knows.
 
     Where no earlier run is known, its states have lost what their numbers mean, and are not taken over.
     """
     if not base and before is not None and project.warehouse.is_file():
-        with PublishedWarehouse.open(project.warehouse, workshop.build, CARRYING) as published:
+        with PublishedWarehouse.open(project.warehouse, staging.build, CARRYING) as published:
             carry_row_history(published, warehouse)
     keep_row_history(warehouse, seq, before)
 

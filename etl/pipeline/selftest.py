@@ -28,7 +28,7 @@ FIXTURE_SHA256 = "3cc4bf5dee7ccdfaea5bb798e9130e87ca5c13c4c831f43839aa5eac83a5db
 
 #: What the fixture's author counted: records collected and skipped, and rows shipped in each dataset.
 EXPECTED = {"collected": 54, "skipped": 3, "rag": 27, "sft": 19, "preference": 16}
-EXPECTED_LOSS = ("bad_score", "duplicate_key", "malformed_json")
+EXPECTED_SKIPS = ("bad_score", "duplicate_key", "malformed_json")
 
 #: The categories that may be in each dataset without an opt-in.
 ADMITTED = {"rag": {"accepted", "partially_accepted"}, "sft": {"accepted"}}
@@ -87,7 +87,7 @@ class _Trial:
     def outputs(self) -> list[list[FileEntry]]:
         """The outputs of each run, stage after stage."""
         return [
-            [entry for receipt in outcome.dossier.receipts for entry in receipt.outputs.files]
+            [entry for receipt in outcome.report.receipts for entry in receipt.outputs.files]
             for outcome in self.outcomes
         ]
 
@@ -136,7 +136,7 @@ def _runs_and_counts(trial: _Trial) -> str:
     outcome = trial.run()
     if outcome.error is not None:
         raise outcome.error
-    collect = outcome.dossier.receipts[0]
+    collect = outcome.report.receipts[0]
     found = {
         "collected": collect.stats.accepted,
         "skipped": collect.stats.skipped,
@@ -161,8 +161,8 @@ def _books_balance(trial: _Trial) -> str:
 def _failures_are_visible(trial: _Trial) -> str:
     outcome = trial.outcomes[0]
     _require(not outcome.summary.overall_passed, "three lines were skipped, and the run says that it passed")
-    reasons = tuple(sorted(outcome.dossier.receipts[0].counts_by_reason.skipped))
-    _require(reasons == EXPECTED_LOSS, f"the receipt of collect names {reasons}, not {EXPECTED_LOSS}")
+    reasons = tuple(sorted(outcome.report.receipts[0].counts_by_reason.skipped))
+    _require(reasons == EXPECTED_SKIPS, f"the receipt of collect names {reasons}, not {EXPECTED_SKIPS}")
     return f"the run did not pass, for {', '.join(reasons)}"
 
 
@@ -190,7 +190,7 @@ def _firewall_holds(trial: _Trial) -> str:
     trial.project.overlay.rmdir()
     trial.outcomes.pop()
     _require(outcome.error is not None, "a run whose admission lets rejected records through was published")
-    statuses = [receipt.status for receipt in outcome.dossier.receipts]
+    statuses = [receipt.status for receipt in outcome.report.receipts]
     _require(statuses == ["ok", "ok", "failed", "not_run", "not_run"], f"its receipts say {statuses}")
     _require(_published_bytes(trial.project) == before, "the published version is not as it was")
     return "an admission that lets rejected records through fails the run, and the old version stays"
@@ -220,7 +220,7 @@ def _hashes_are_stable(trial: _Trial) -> str:
 
 
 def _drift_is_quiet(trial: _Trial) -> str:
-    drift = trial.outcomes[-1].dossier.drift
+    drift = trial.outcomes[-1].report.drift
     _require(drift.severity == "ok", f"{drift.severity}: {' '.join(drift.flags)}")
     return "the second run is ok against the first"
 
@@ -242,7 +242,7 @@ def _drift_is_loud(trial: _Trial) -> str:
 def _unchanged_is_reused(trial: _Trial) -> str:
     before = _published_bytes(trial.project)
     outcome = trial.run(force=False)
-    statuses = {receipt.status for receipt in outcome.dossier.receipts}
+    statuses = {receipt.status for receipt in outcome.report.receipts}
     _require(statuses == {"reused"}, f"nothing changed, and the stages are {sorted(statuses)}")
     _require(_published_bytes(trial.project) == before, "the exports are others")
     return "no stage runs again where nothing changed"

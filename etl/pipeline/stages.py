@@ -8,7 +8,7 @@ from contextlib import ExitStack, nullcontext
 
 from etl.base.datasets import DATASETS, Dataset
 from etl.base.memory import ROOM_FOR_TWO, process_limit
-from etl.base.threads import Behind
+from etl.base.threads import Background
 from etl.context import Observer, Proof, Run, Stage
 
 #: The columns of scored.run that are asked for later: by views, by the firewall, and by the recorder, whom an overlay does not
@@ -31,7 +31,7 @@ def score(run: Run) -> None:
     # an overlay's views may ask for any column
     run.warehouse.materialise("scored.run", ("*",) if run.sql.has_overlay else SCORED)
     run.progress("score", 1, 2)
-    run.warehouse.materialise("scored.defect")
+    run.warehouse.materialise("scored.eligibility")
     run.progress("score", 2, 2)
 
 
@@ -45,7 +45,7 @@ def _with_scores(run: Run) -> Run:
 def _compute_pairs(run: Run) -> None:
     """Compute the pairs once."""
     if not run.warehouse.is_materialised("pairs.candidate"):
-        run.warehouse.materialise("pairs.best")
+        run.warehouse.materialise("pairs.ranked")
         run.warehouse.materialise("pairs.candidate")
 
 
@@ -90,7 +90,7 @@ def run_all(
     raised: the next one, or what comes at last, may have begun by then, and failed too.
     """
     has_room = process_limit(run.settings.memory_limit) >= ROOM_FOR_TWO
-    with Behind(depth=1) as behind:
+    with Background(depth=1) as behind:
         for stage in stages:
             with ExitStack() as watched:
                 watched.enter_context(observe(stage))

@@ -41,7 +41,7 @@ def comparisons_of(history: Warehouse, run_id: str) -> list[dict[str, Any]]:
     )
 
 
-def courses(history: Warehouse) -> list[dict[str, Any]]:
+def counter_history(history: Warehouse) -> list[dict[str, Any]]:
     """Return the course of each counter over all runs, as rows of drift.history: counter by counter, oldest run first."""
     return history.dicts(f"from drift.history order by position, {_KINDS}, stat, counter, seq")
 

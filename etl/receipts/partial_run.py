@@ -55,7 +55,7 @@ class RunHeader(Document):
         return StageReceipt.model_validate(mine | facts)
 
 
-class Draft(Document):
+class PartialRun(Document):
     """What a run has recorded so far: enough to write its receipts if it is cut."""
 
     header: RunHeader

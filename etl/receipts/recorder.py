@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 
 from etl.base.errors import BooksError, StageError
 from etl.base.signals import stop_if_told
-from etl.base.threads import at_once
+from etl.base.threads import run_together
 from etl.context import Clock, Observer, Run, Stage
 from etl.receipts.models import CountsByReason, FileEntry, Records, Side, StageReceipt, Stats, Validation
-from etl.receipts.partial_run import Draft, RunHeader, timestamp_of
+from etl.receipts.partial_run import PartialRun, RunHeader, timestamp_of
 from etl.receipts.store import path_of, take_in
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage
@@ -53,30 +53,30 @@ class Recorder:
     clock: Clock
     carried: frozenset[str] = frozenset()
     fail_fast: bool = False
-    note: Callable[[Draft], None] = lambda _draft: None
+    note: Callable[[PartialRun], None] = lambda _partial_run: None
     receipts: dict[str, StageReceipt] = field(default_factory=dict)
     _begun: list[str] = field(default_factory=list)
     _ended: set[str] = field(default_factory=set)
     _noting: Lock = field(default_factory=Lock)
 
     @property
-    def draft(self) -> Draft:
+    def partial_run(self) -> PartialRun:
         """What is recorded so far; a failure is that of the first stage which has begun and not ended, or of the last one."""
         under_way = [stage for stage in self._begun if stage not in self._ended]
         started = next(iter(under_way or self._begun[-1:]), None)
-        return Draft(header=self.header, started=started, receipts=dict(self.receipts))
+        return PartialRun(header=self.header, started=started, receipts=dict(self.receipts))
 
     def begin(self, stage: str) -> None:
         """Write down that a stage begins."""
         with self._noting:
             self._begun.append(stage)
-            self.note(self.draft)
+            self.note(self.partial_run)
 
     def end(self, stage: str) -> None:
         """Write down that a stage has ended well; it may end after the next one began."""
         with self._noting:
             self._ended.add(stage)
-            self.note(self.draft)
+            self.note(self.partial_run)
 
     def carry_over(self, published: Sequence[StageReceipt]) -> None:
         """Give stages that need not run the receipts of the published run; they come before the others."""
@@ -89,11 +89,11 @@ class Recorder:
         take_in(
             self.history, self.sql.kept, {path_of(receipt): receipt.to_json() for receipt in self.receipts.values()}
         )
-        self.note(self.draft)
+        self.note(self.partial_run)
 
     def watching(self, run: Run) -> Observer:
         """Return the observer that records a run's stages; it raises BooksError where a stage's books do not balance."""
-        witness = Witness(self.header, run.beside(), self.carried)
+        meter = StageMeter(self.header, run.beside(), self.carried)
 
         @contextmanager
         def observe(stage: Stage) -> Iterator[None]:
@@ -102,7 +102,7 @@ class Recorder:
             yield
             # until it is proven, which is while the next stage runs: the durations of a run add up to more than it takes
             duration_ms = int((self.clock.seconds() - begin) * 1000)
-            receipt = witness.receipt(stage, timestamp_of(self.clock), duration_ms)
+            receipt = meter.receipt(stage, timestamp_of(self.clock), duration_ms)
             self._keep(receipt)
             self._require_balance()
             self._require_passed(receipt)
@@ -158,7 +158,7 @@ class Recorder:
 
 
 @dataclass
-class Witness:
+class StageMeter:
     """Sees what a stage read and made: counts relations, and hashes them and the files on disk."""
 
     header: RunHeader
@@ -222,7 +222,7 @@ class Witness:
 
     def _files(self, stems: Sequence[str]) -> list[FileEntry]:
         names = [f"{stem}{suffix}" for stem in stems for suffix in (".jsonl", ".parquet")]
-        return at_once(self._file, names)
+        return run_together(self._file, names)
 
     def _file(self, name: str) -> FileEntry:
         file = self.run.exports / name

@@ -16,7 +16,7 @@ from etl.warehouse.sql_files import Sql
 
 
 @dataclass(frozen=True, slots=True)
-class Dossier:
+class RunReport:
     """A run's documents, and the same as the texts of its files by name."""
 
     summary: RunSummary
@@ -31,7 +31,9 @@ class Dossier:
         return Head(seq=self.summary.seq, run_id=self.summary.run_id, sha256=sha256)
 
 
-def compose(history: Warehouse, sql: Sql, header: RunHeader, receipts: list[StageReceipt], published: bool) -> Dossier:
+def compose_report(
+    history: Warehouse, sql: Sql, header: RunHeader, receipts: list[StageReceipt], published: bool
+) -> RunReport:
     """Return the documents of a run, and have ``history`` know them.
 
     Drift is computed there, before the summary can bind it: so a provisional summary goes first, and is replaced once.
@@ -49,17 +51,17 @@ def compose(history: Warehouse, sql: Sql, header: RunHeader, receipts: list[Stag
     texts[SUMMARY] = summary.to_json()
     history.execute("delete from receipts.run where run_id = ?", [header.run_id])
     take_in(history, [sql.view("receipts.run")], {path_of(summary): texts[SUMMARY]})
-    return Dossier(summary, receipts, drift, texts)
+    return RunReport(summary, receipts, drift, texts)
 
 
-def write(dossier: Dossier, reports: Path, history: Warehouse) -> None:
+def write(report: RunReport, reports: Path, history: Warehouse) -> None:
     """Write a run's folder below ``reports``, and beside it latest.md and the head of the chain."""
-    folder = reports / dossier.summary.run_id
+    folder = reports / report.summary.run_id
     folder.mkdir(parents=True)
-    for name, text in dossier.texts.items():
+    for name, text in report.texts.items():
         write_text(folder / name, text)
     write_text(reports / "latest.md", latest_page(history))
-    write_text(reports / "head", dossier.head.to_json())
+    write_text(reports / "head", report.head.to_json())
 
 
 def _sha256(text: str) -> str:

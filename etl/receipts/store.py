@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from etl.base.errors import NotFoundError, StageError, UsageError
-from etl.base.file_stat import RECEIPTS, WAREHOUSE, Stamp, read_stamps, stamp_of
+from etl.base.file_stat import RECEIPTS, WAREHOUSE, FileStat, read_stats, stat_of
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.receipts.models import Head, Pin, RunSummary, StageReceipt
@@ -78,13 +78,13 @@ def path_of(document: RunSummary | StageReceipt) -> str:
 
 def is_as_published(project: Project) -> bool:
     """Tell whether nobody has written to the warehouse since it was published, as far as its size and time tell."""
-    is_same = _is_as_before(project.warehouse, read_stamps(project.published_stamps).get(WAREHOUSE))
+    is_same = _is_as_before(project.warehouse, read_stats(project.published_stats).get(WAREHOUSE))
     return is_same and not project.write_ahead_log.exists()
 
 
-def _is_as_before(file: Path, before: Stamp | None) -> bool:
+def _is_as_before(file: Path, before: FileStat | None) -> bool:
     """Tell whether a file has the size and the time that it had; a copy of the whole root has them too."""
-    now = stamp_of(file)
+    now = stat_of(file)
     return before is not None and now is not None and now[:2] == before[:2]
 
 
@@ -107,7 +107,7 @@ def _known_rows(project: Project, sql: Sql) -> dict[str, pa.Table]:
 
     Rows that other SQL made are not taken either: a relation may have another column now.
     """
-    if not _is_as_before(project.known_receipts, read_stamps(project.published_stamps).get(RECEIPTS)):
+    if not _is_as_before(project.known_receipts, read_stats(project.published_stats).get(RECEIPTS)):
         return {}
     try:
         content = project.known_receipts.read_bytes()

@@ -21,7 +21,7 @@ import pyarrow as pa
 from etl.base.errors import StageError
 from etl.base.memory import KEPT_PART, engine_limit
 from etl.base.settings import Settings
-from etl.warehouse.errors import named_errors, sentence_of
+from etl.warehouse.errors import naming_errors, sentence_of
 from etl.warehouse.sql_files import Sql
 from etl.warehouse.template import CLOSED, define, from_template
 
@@ -47,7 +47,7 @@ class Warehouse:
 
         Raises SqlError where a file of the sql folder does not work.
         """
-        with named_errors():
+        with naming_errors():
             warehouse = cls(from_template(sql, partial(_copied, settings, file)))
         warehouse._prepare(sql, settings)
         return warehouse
@@ -55,7 +55,7 @@ class Warehouse:
     @classmethod
     def take_over(cls, sql: Sql, settings: Settings, file: Path) -> "Warehouse":
         """Open a warehouse that this very SQL made, to work on it."""
-        with named_errors():
+        with naming_errors():
             warehouse = cls(_connect(settings, file))
         warehouse._prepare(sql, settings)
         return warehouse
@@ -72,7 +72,7 @@ class Warehouse:
 
     def cursor(self) -> "Warehouse":
         """Return the same warehouse for another thread."""
-        with named_errors():
+        with naming_errors():
             cursor = self._connection.cursor()
         self._cursors.append(ref(cursor))
         return Warehouse(cursor, self._cursors)
@@ -111,12 +111,12 @@ class Warehouse:
 
     def close(self) -> None:
         """Close it; closing twice is fine."""
-        with named_errors():
+        with naming_errors():
             self._connection.close()
 
     def execute(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement with bound values and return its rows. Raises StageError with DuckDB's word on it."""
-        with named_errors():
+        with naming_errors():
             return self._connection.execute(statement, values or None).fetchall()
 
     def one(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
@@ -131,7 +131,7 @@ class Warehouse:
 
     def arrow(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
         """Return the rows as an Arrow table."""
-        with named_errors():
+        with naming_errors():
             return self._connection.sql(statement, params=values or None).to_arrow_table()
 
     def batches(
@@ -175,12 +175,12 @@ class Warehouse:
     @contextmanager
     def lent(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> Iterator[None]:
         """Let statements read an Arrow table under ``name`` for a while; or one statement a stream of rows."""
-        with named_errors():
+        with naming_errors():
             self._connection.register(name, rows)
         try:
             yield
         finally:
-            with named_errors():
+            with naming_errors():
                 self._connection.unregister(name)
 
 

@@ -12,7 +12,7 @@ OF_THE_MACHINE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.Transa
 
 
 @contextmanager
-def named_errors() -> Iterator[None]:
+def naming_errors() -> Iterator[None]:
     """Turn an error of DuckDB into one for people."""
     try:
         yield

@@ -20,8 +20,8 @@ with pair as (
         chosen.run_id = rejected.run_id as is_one_run,
         chosen.response_hash = rejected.response_hash as may_have_one_text,
         policy.is_blank(chosen.prompt) as has_no_prompt,
-    from pairs.best as chosen
-    inner join pairs.best as rejected
+    from pairs.ranked as chosen
+    inner join pairs.ranked as rejected
         on chosen.task_id = rejected.task_id and chosen.prompt is not distinct from rejected.prompt
     cross join policy.setting as setting
     where

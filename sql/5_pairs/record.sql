@@ -5,31 +5,31 @@ with of_task as (
         task_id,
         count(*) filter (where side = 'chosen') as chosen,
         count(*) filter (where side = 'rejected') as rejected,
-    from pairs.best
+    from pairs.ranked
     group by task_id
 ),
 
 -- Only where a side has more records than the window takes can a record have counterparts, and yet stand in no pair.
 of_crowded_prompt as (
     select
-        best.task_id,
-        best.prompt,
-        count(*) filter (where best.side = 'chosen') as chosen,
-        count(*) filter (where best.side = 'rejected') as rejected,
-    from pairs.best as best
-    group by best.task_id, best.prompt
-    having max(best.rank) > (select max_pairs_per_task from policy.setting)
+        ranked.task_id,
+        ranked.prompt,
+        count(*) filter (where ranked.side = 'chosen') as chosen,
+        count(*) filter (where ranked.side = 'rejected') as rejected,
+    from pairs.ranked as ranked
+    group by ranked.task_id, ranked.prompt
+    having max(ranked.rank) > (select max_pairs_per_task from policy.setting)
 ),
 
 counted as (
     select
-        best.record_key,
-        case when best.side = 'chosen' then of_task.rejected else of_task.chosen end as counterparts_of_task,
-        case when best.side = 'chosen' then crowded.rejected else crowded.chosen end as counterparts_in_crowd,
-    from pairs.best as best
-    inner join of_task on best.task_id = of_task.task_id
+        ranked.record_key,
+        case when ranked.side = 'chosen' then of_task.rejected else of_task.chosen end as counterparts_of_task,
+        case when ranked.side = 'chosen' then crowded.rejected else crowded.chosen end as counterparts_in_crowd,
+    from pairs.ranked as ranked
+    inner join of_task on ranked.task_id = of_task.task_id
     left join of_crowded_prompt as crowded
-        on best.task_id = crowded.task_id and best.prompt is not distinct from crowded.prompt
+        on ranked.task_id = crowded.task_id and ranked.prompt is not distinct from crowded.prompt
 ),
 
 stood as (
@@ -54,9 +54,9 @@ of_pairs as (
 ),
 
 ineligible as (
-    select distinct defect.record_key
-    from scored.defect as defect
-    inner join policy.requirement as requirement on defect.defect = requirement.defect
+    select distinct eligibility.record_key
+    from scored.eligibility as eligibility
+    inner join policy.requirement as requirement on eligibility.defect = requirement.defect
     inner join policy.dataset as dataset on requirement.dataset = dataset.dataset
     where dataset.grain = 'pair'
 )

@@ -4,14 +4,14 @@
 with refusal as (
     select
         requirement.dataset,
-        defect.record_key,
+        eligibility.record_key,
         reason.precedence,
         requirement.reason,
-        string_agg(defect.detail, ', ' order by requirement.position) as detail,
-    from scored.defect as defect
-    inner join policy.requirement as requirement on defect.defect = requirement.defect
+        string_agg(eligibility.detail, ', ' order by requirement.position) as detail,
+    from scored.eligibility as eligibility
+    inner join policy.requirement as requirement on eligibility.defect = requirement.defect
     left join policy.reason as reason on requirement.reason = reason.name
-    group by requirement.dataset, defect.record_key, reason.precedence, requirement.reason
+    group by requirement.dataset, eligibility.record_key, reason.precedence, requirement.reason
 ),
 
 -- Few records have a defect, so that the lists of most are those of their category.

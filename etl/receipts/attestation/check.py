@@ -21,7 +21,7 @@ class Stated:
     left_out: list[StageReceipt]
 
 
-def stated_by(project: Project, history: Warehouse, run_id: str | None) -> Stated:
+def statements_of(project: Project, history: Warehouse, run_id: str | None) -> Stated:
     """Return the statements of a run, the newest unless one is named.
 
     Raises UsageError where its documents cannot be read, or are not those that it wrote: what was changed since must not
@@ -78,7 +78,7 @@ class _Stated:
         """Return what the run of a statement states of the same stage. Raises UsageError where it states nothing."""
         run_id, stage = statement.predicate.etl_run_id, statement.predicate.etl_stage
         if run_id not in self._known:
-            found = stated_by(self._project, self._history, run_id).statements
+            found = statements_of(self._project, self._history, run_id).statements
             self._known[run_id] = {mine.predicate.etl_stage: mine.to_line().encode() for mine in found}
         return self._known[run_id].get(stage)
 

@@ -18,10 +18,10 @@ with eligible as not materialized (
     inner join scored.run as run on record.record_key = run.record_key
     where not exists (
         select 1
-        from scored.defect as defect
-        inner join policy.requirement as requirement on defect.defect = requirement.defect
+        from scored.eligibility as eligibility
+        inner join policy.requirement as requirement on eligibility.defect = requirement.defect
         inner join policy.dataset as dataset on requirement.dataset = dataset.dataset
-        where record.record_key = defect.record_key and dataset.grain = 'pair'
+        where record.record_key = eligibility.record_key and dataset.grain = 'pair'
     )
 ),
 

@@ -1,0 +1,74 @@
+-- One row per record: the category that each scoring rule would give it on its own (null: the rule has nothing to say).
+-- Who the record is stands beside it, so that scored.run need not join the two.
+-- The extraction rule (parent) is not here: it asks other records of the task, see scored.task_verdict and scored.run.
+with normalised as (
+    select
+        record.record_key,
+        record.source_path,
+        record.line_number,
+        record.line_sha256,
+        record.evidence_id,
+        record.source,
+        record.source_class,
+        record.run_id,
+        record.task_id,
+        record.created_at,
+        record.model,
+        record.human_override,
+        case when not policy.is_blank(record.verdict) then lower(policy.trimmed(record.verdict)) end as verdict,
+        record.score,
+        record.grounded_fraction,
+        coalesce(record.success_markers, []) as success_markers,
+        coalesce(record.failure_markers, []) as failure_markers,
+    from evidence.record as record
+)
+
+select
+    normalised.record_key,
+    normalised.source_path,
+    normalised.line_number,
+    normalised.line_sha256,
+    normalised.evidence_id,
+    normalised.source,
+    normalised.source_class,
+    normalised.run_id,
+    normalised.task_id,
+    normalised.created_at,
+    normalised.model,
+    normalised.human_override as by_override,
+    case when normalised.verdict is not null then coalesce(word.category, 'needs_human_review') end as by_verdict,
+    case
+        when normalised.score is null then null
+        when normalised.score not between 0 and 1 then 'needs_human_review'
+        when normalised.score >= setting.accept_at then 'accepted'
+        when normalised.score >= setting.partial_at then 'partially_accepted'
+        else 'rejected'
+    end as by_score,
+    case
+        when normalised.grounded_fraction is null then null
+        when normalised.grounded_fraction not between 0 and 1 then 'needs_human_review'
+        when normalised.grounded_fraction >= setting.grounded_accept_at then 'accepted'
+        when normalised.grounded_fraction >= setting.grounded_partial_at then 'partially_accepted'
+        else 'rejected'
+    end as by_grounded_fraction,
+    case
+        when len(normalised.success_markers) > 0 and len(normalised.failure_markers) > 0 then 'partially_accepted'
+        when len(normalised.success_markers) > 0 then 'accepted'
+        when len(normalised.failure_markers) > 0 then 'rejected'
+    end as by_markers,
+    list_concat(
+        list_filter(
+            [
+                'human_override: ' || normalised.human_override,
+                'verdict: ' || normalised.verdict,
+                'score: ' || normalised.score,
+                'grounded_fraction: ' || normalised.grounded_fraction
+            ],
+            lambda reason: reason is not null
+        ),
+        list_transform(normalised.success_markers, lambda marker: 'success: ' || marker),
+        list_transform(normalised.failure_markers, lambda marker: 'failure: ' || marker)
+    ) as reasons,
+from normalised
+cross join policy.setting as setting
+left join policy.verdict as word on normalised.verdict = word.verdict
