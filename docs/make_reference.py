@@ -10,9 +10,9 @@ from typing import Any
 
 from etl.base.settings import Settings
 from etl.inspect.diff import Diff
+from etl.pipeline.dry_run import StageCount
 from etl.pipeline.plan import Plan
 from etl.pipeline.replay import Replay
-from etl.pipeline.run import StageCount
 from etl.pipeline.selftest import Acceptance
 from etl.receipts.attestation.signing import Envelope, KeyPair
 from etl.receipts.attestation.statement import Statement

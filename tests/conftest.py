@@ -23,7 +23,7 @@ from etl.base.settings import Settings
 from etl.base.signals import SIGNALS
 from etl.cli.app import app
 from etl.context import Run
-from etl.pipeline.stages import STAGES, run_all
+from etl.pipeline.stages import STAGES, run_stages
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql
 
@@ -40,7 +40,7 @@ SEEDS = int(os.environ.get("ETL_SEEDS", "12"))
 KEPT_OF_WAREHOUSE = {"etl.duckdb", ".etl", "lock", "published.json", "evidence.json", "receipts.arrow"}
 
 #: What a command that is told to stop says.
-INTERRUPTED = "etl: The command was interrupted; the published version is as it was.\n"
+INTERRUPTED = "etl: The command was interrupted; the published version is unchanged.\n"
 
 Line = Mapping[str, Any] | str | bytes
 
@@ -143,7 +143,7 @@ def collected(tmp_path: Path, sql: Sql) -> Iterator[Callable[..., Warehouse]]:
         if known_paths:
             warehouse.insert("policy.known_path", pa.table({"path": list(known_paths)}))
         run = Run(Project.at(tmp_path, folder), chosen, sql, warehouse, tmp_path / "exports")
-        run_all(run, tuple(stage for stage in STAGES if not stage.exports))
+        run_stages(run, tuple(stage for stage in STAGES if not stage.exports))
         return warehouse
 
     yield collect

@@ -302,15 +302,13 @@ def rebind(tree: Tree, run: str) -> None:
 
 
 def add_to_exports(rng: random.Random, tree: Tree) -> None:
-    """Add a file, or a link to a folder, to the published ones."""
+    """Add what would be taken for a part of a dataset to the published files: a file, or a link to a folder."""
     names = [
         "more.jsonl",
         "sft/more.jsonl",
-        ".hidden",
-        "rag/README.md",
-        "rag/.gitkeep",
-        "new/folder/more.parquet",
-        "README",
+        "rag/MORE.PARQUET",
+        "quarantine/.more.jsonl",
+        "preference/new/more.parquet",
     ]
     name = f"exports/{rng.choice(names)}"
     tree.write(name, rng.choice([b"", b"{}\n"]))

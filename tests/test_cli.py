@@ -307,7 +307,7 @@ class TestSomeStages:
         write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE[:2]})
         result = etl("run", "collect", "--root", root)
         assert result.exit_code == 2
-        assert result.stderr.startswith("etl: score cannot be carried over: evidence.jsonl has ")
+        assert result.stderr.startswith("etl: score cannot be reused: evidence.jsonl has ")
         assert "Run it too, or use etl run-all." in result.stderr
         assert (root / "exports/sft/instruction_response.jsonl").read_bytes() == before
 
@@ -320,7 +320,7 @@ class TestSomeStages:
         assert etl("run-all", "--root", root, "--known-paths", root / "a.txt").exit_code == 0
         result = etl("run", "export-rag", "--root", root, "--known-paths", root / "b.txt")
         assert result.exit_code == 2
-        assert "export-sft cannot be carried over: settings changed: known_paths_sha256 is " in result.stderr
+        assert "export-sft cannot be reused: settings changed: known_paths_sha256 is " in result.stderr
         assert [row["task_id"] for row in jsonl(root / "exports/rag/playbooks.jsonl")] == ["a"]
 
     def test_nothing_to_carry_over(self, tmp_path_factory: pytest.TempPathFactory) -> None:

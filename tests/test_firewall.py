@@ -17,7 +17,7 @@ from etl.checks import contract_of
 from etl.context import Run
 from etl.export import export
 from etl.export.writer import Written
-from etl.pipeline.stages import STAGES, run_all
+from etl.pipeline.stages import STAGES, run_stages
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql
 
@@ -50,14 +50,14 @@ def open_sql(sql: Sql) -> Sql:
     return Sql(sql.files | {"sql/1_policy/admission.sql": OPEN_ADMISSION, "sql/5_pairs/candidate.sql": opened})
 
 
-def run_stages(tmp_path: Path, sql: Sql, only: str) -> None:
+def export_planted(tmp_path: Path, sql: Sql, only: str) -> None:
     """Run collect, score and one export over the planted evidence."""
     evidence = write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     settings = Settings(include_partial=True, include_review=True)
     warehouse = Warehouse.create(sql, settings)
     try:
         run = Run(Project.at(tmp_path, evidence), settings, sql, warehouse, tmp_path / "exports")
-        run_all(run, tuple(stage for stage in STAGES if not stage.exports or stage.name == only))
+        run_stages(run, tuple(stage for stage in STAGES if not stage.exports or stage.name == only))
     finally:
         warehouse.close()
 
@@ -80,7 +80,7 @@ EXPORTS = ("export-rag", "export-sft", "export-preference")
 def test_views_alone_refuse(tmp_path: Path, sql: Sql, no_schema: None, no_reread: None) -> None:
     """With no schema and no re-read, the views still keep rejected, unsure and self-paired rows out."""
     for name in EXPORTS:
-        run_stages(tmp_path, sql, name)
+        export_planted(tmp_path, sql, name)
     rag = {row["source_category"] for row in jsonl(tmp_path / "exports/rag/playbooks.jsonl")}
     sft = {row["quality_score"] for row in jsonl(tmp_path / "exports/sft/instruction_response.jsonl")}
     pairs = jsonl(tmp_path / "exports/preference/chosen_rejected.jsonl")
@@ -93,20 +93,20 @@ def test_views_alone_refuse(tmp_path: Path, sql: Sql, no_schema: None, no_reread
 def test_schemas_alone_refuse(tmp_path: Path, sql: Sql, no_reread: None, name: str) -> None:
     """With open views and no re-read, the schema of each dataset still refuses the batch."""
     with pytest.raises(ContractError, match="refuses"):
-        run_stages(tmp_path, open_sql(sql), name)
+        export_planted(tmp_path, open_sql(sql), name)
 
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_reread_alone_refuses(tmp_path: Path, sql: Sql, no_schema: None, name: str) -> None:
     """With open views and no schema, the re-read of the written bytes still refuses each dataset."""
     with pytest.raises(FirewallError):
-        run_stages(tmp_path, open_sql(sql), name)
+        export_planted(tmp_path, open_sql(sql), name)
 
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_all_layers_away_let_it_through(tmp_path: Path, sql: Sql, no_schema: None, no_reread: None, name: str) -> None:
     """With all three layers away the planted rows do get through: so the tests above measure the layers."""
-    run_stages(tmp_path, open_sql(sql), name)
+    export_planted(tmp_path, open_sql(sql), name)
     stem = next(dataset.stem for dataset in DATASETS if f"export-{dataset.name}" == name)
     rows = jsonl((tmp_path / "exports" / stem).with_suffix(".jsonl"))
     if name == "export-preference":
@@ -123,14 +123,14 @@ def test_reread_does_not_trust_a_row_label(tmp_path: Path, sql: Sql, no_schema: 
     )
     files = open_sql(sql).files | {"sql/6_datasets/sft.sql": lying}
     with pytest.raises(FirewallError, match="may never enter sft"):
-        run_stages(tmp_path, Sql(files), "export-sft")
+        export_planted(tmp_path, Sql(files), "export-sft")
 
 
 def test_reread_refuses_a_row_that_is_no_record(tmp_path: Path, sql: Sql, no_schema: None) -> None:
     """An id that no scored record has is refused, whatever its row says."""
     forged = sql.files["sql/6_datasets/decision.sql"].replace("sha256(concat(dataset", "sha256(concat(dataset, 'x'")
     with pytest.raises(FirewallError, match="no record"):
-        run_stages(tmp_path, Sql(sql.files | {"sql/6_datasets/decision.sql": forged}), "export-rag")
+        export_planted(tmp_path, Sql(sql.files | {"sql/6_datasets/decision.sql": forged}), "export-rag")
 
 
 def spoil_jsonl(file: Path) -> None:
@@ -152,7 +152,7 @@ def test_reread_refuses_a_stolen_identity(tmp_path: Path, sql: Sql, no_schema: N
         stolen = stolen.replace(f"        run.{column},\n", f"        {value} as {column},\n")
     files = open_sql(sql).files | {"sql/6_datasets/decision.sql": stolen}
     with pytest.raises(FirewallError):
-        run_stages(tmp_path, Sql(files), "export-sft")
+        export_planted(tmp_path, Sql(files), "export-sft")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_reread_refuses_borrowed_text(tmp_path: Path, sql: Sql, name: str, path:
     assert old in original
     files = sql.files | {f"sql/6_datasets/{path}.sql": original.replace(old, new)}
     with pytest.raises(FirewallError, match="has not the text or the run"):
-        run_stages(tmp_path, Sql(files), name)
+        export_planted(tmp_path, Sql(files), name)
 
 
 @pytest.mark.parametrize("spoil", [spoil_jsonl, spoil_parquet])
@@ -188,7 +188,7 @@ def test_reread_reads_the_bytes(
 
     monkeypatch.setattr(export, "_write", write_then_spoil)
     with pytest.raises(AuditError):
-        run_stages(tmp_path, sql, "export-rag")
+        export_planted(tmp_path, sql, "export-rag")
 
 
 def test_no_flag_opens_the_firewall(tmp_path: Path) -> None:

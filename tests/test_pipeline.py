@@ -17,7 +17,7 @@ from etl.base.errors import AuditError, StageError
 from etl.base.settings import Settings
 from etl.context import Run, Stage
 from etl.export import export
-from etl.pipeline.stages import run_all
+from etl.pipeline.stages import run_stages
 from etl.warehouse.connection import Warehouse
 
 #: Stages of these tests look at nothing of the run; there is room for two at once, or there is not.
@@ -61,7 +61,7 @@ def test_a_stage_is_proven_while_the_next_one_runs() -> None:
         assert proven.wait(PATIENCE)
 
     watch = Watch()
-    run_all(NO_RUN, (Stage("first", lambda _: prove), Stage("second", second)), watch)
+    run_stages(NO_RUN, (Stage("first", lambda _: prove), Stage("second", second)), watch)
     assert watch.seen[:2] == ["first begins", "second begins"]
     assert watch.seen.index("first ends") < watch.seen.index("second ends")
 
@@ -81,7 +81,7 @@ def test_what_comes_at_last_runs_beside_the_last_proof(run: Run) -> None:
         at_last.set()
         seen.append("at last")
 
-    run_all(run, (Stage("only", lambda _: prove),), at_last=do_at_last)
+    run_stages(run, (Stage("only", lambda _: prove),), at_last=do_at_last)
     assert sorted(seen) == ["at last", "proven"]
     assert run is NO_RUN or seen == ["proven", "at last"]
 
@@ -93,7 +93,7 @@ def test_nothing_comes_at_last_after_a_failure(run: Run) -> None:
     fails, proves_badly = (Stage("a", lambda _: fail()), Stage("b", lambda _: fail))
     for stages in ((fails,), (proves_badly, Stage("c", lambda _: None), Stage("d", lambda _: None))):
         with pytest.raises(StageError):
-            run_all(run, stages, at_last=lambda: begun.append("at last"))
+            run_stages(run, stages, at_last=lambda: begun.append("at last"))
     assert begun == []
 
 
@@ -117,7 +117,7 @@ def test_a_failure_at_last_waits_for_the_proof() -> None:
     for proof, error in ((prove, AuditError), (prove_badly, StageError)):
         failing.clear()
         with pytest.raises(error):
-            run_all(NO_RUN, (Stage("only", lambda _, proof=proof: proof),), at_last=fail_at_last)
+            run_stages(NO_RUN, (Stage("only", lambda _, proof=proof: proof),), at_last=fail_at_last)
     assert seen == ["proven", "proven"]
 
 
@@ -126,7 +126,7 @@ def test_no_stage_is_two_ahead_of_a_proof() -> None:
     watch = Watch()
     names = [str(number) for number in range(5)]
     proof = partial(time.sleep, 0.05)  # so long that a stage which did not wait for it would begin before its end
-    run_all(NO_RUN, tuple(Stage(name, lambda _: proof) for name in names), watch)
+    run_stages(NO_RUN, tuple(Stage(name, lambda _: proof) for name in names), watch)
     for name, later in zip(names, names[2:], strict=False):
         assert watch.seen.index(f"{name} ends") < watch.seen.index(f"{later} begins")
     assert [seen for seen in watch.seen if seen.endswith("ends")] == [f"{name} ends" for name in names]
@@ -135,7 +135,7 @@ def test_no_stage_is_two_ahead_of_a_proof() -> None:
 def test_where_memory_is_small_stages_do_not_overlap() -> None:
     """Under a small limit a stage has ended before the next one begins."""
     watch = Watch()
-    run_all(SMALL_RUN, (Stage("first", lambda _: nothing), Stage("second", lambda _: None)), watch)
+    run_stages(SMALL_RUN, (Stage("first", lambda _: nothing), Stage("second", lambda _: None)), watch)
     assert watch.seen == ["first begins", "first ends", "second begins", "second ends"]
 
 
@@ -156,7 +156,7 @@ def test_the_first_that_fails_stops_the_stages(place: str) -> None:
         Stage("last", body),
     )
     with pytest.raises(StageError, match="wrong"):
-        run_all(NO_RUN, stages, watch)
+        run_stages(NO_RUN, stages, watch)
     assert [seen for seen in watch.seen if seen.endswith("ends")] == ["good ends"]
     assert "last begins" not in watch.seen
 
@@ -174,7 +174,7 @@ def test_of_two_that_fail_the_first_is_told() -> None:
         raise StageError("the second")
 
     with pytest.raises(StageError, match="the first"):
-        run_all(NO_RUN, (Stage("first", lambda _: prove), Stage("second", second)))
+        run_stages(NO_RUN, (Stage("first", lambda _: prove), Stage("second", second)))
 
 
 @pytest.mark.parametrize("stage", ["export-rag", "export-preference"])

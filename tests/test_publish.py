@@ -12,8 +12,8 @@ from conftest import KEPT_OF_WAREHOUSE, copy_of, etl, evidence_line, write_evide
 from filelock import FileLock
 
 from etl.base.project import Project
-from etl.pipeline import publish
-from etl.pipeline.publish import Staging
+from etl.pipeline import publish, run
+from etl.pipeline.staging import Staging
 
 
 def lines(count: int) -> list[dict[str, object]]:
@@ -66,32 +66,110 @@ def test_no_litter(root: Path) -> None:
     assert {file.name for file in (root / "reports").iterdir()} == {"distillation"}
 
 
-STEPS = ["_swap_exports", "_move", "move_reports", "done"]
+class Cut(BaseException):
+    """The process dies here."""
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_cut_publish_step_is_rolled_forward(root: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    """Wherever the publish step is cut, the next command finishes it: the new version, whole, with its receipts."""
-
-    class Cut(BaseException):
-        """The process dies here."""
+def cut_at(root: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Run everything, and cut the run before a step of its publish."""
 
     def die(*_: object) -> None:
         raise Cut
 
     with monkeypatch.context() as patch:
-        if step == "move_reports":
-            patch.setattr(publish, step, die)
+        if step == 0:
+            patch.setattr(publish, "_exchange_folders", die)
         else:
-            patch.setattr(Staging, step, die)
+            patch.setattr(publish, "STEPS", (*publish.STEPS[:step], die))
         with pytest.raises(Cut):
             etl("run-all", "--root", root)
-    assert etl("drift", "--root", root).exit_code == 0
+
+
+def contents(root: Path) -> dict[str, tuple[bytes, int]]:
+    """Return the bytes and the time of the last change of every file of a root."""
+    return {
+        str(file): (file.read_bytes(), file.stat().st_mtime_ns) for file in sorted(root.rglob("*")) if file.is_file()
+    }
+
+
+LOOKING = (
+    *("verify", "verify --all", "receipts", "drift", "drift --history", "explain 0123456789abcdef", "diff a b", "plan"),
+    *("health", "sql from(receipts.run)"),
+)
+
+
+@pytest.mark.parametrize("step", range(len(publish.STEPS)))
+@pytest.mark.parametrize("finish", ["recover", "run-all"])
+def test_cut_publish_is_finished(root: Path, monkeypatch: pytest.MonkeyPatch, step: int, finish: str) -> None:
+    """Wherever the publish is cut, the next run or etl recover finishes it: the new version, whole, with its receipts."""
+    cut_at(root, monkeypatch, step)
+    assert etl(finish, "--root", root).exit_code == 0
     assert records(root) == 5
     assert len(version(root)["exports/sft/instruction_response.jsonl"].splitlines()) == 5
     assert not Staging(Project.at(root)).journal.exists()
-    assert etl("verify", "--root", root).exit_code == 0
-    assert etl("receipts", "--root", root, "--json").json["summary"]["seq"] == 2
+    assert etl("verify", "--all", "--root", root).exit_code == 0
+    seq = etl("receipts", "--root", root, "--json").json["summary"]["seq"]
+    assert seq == (2 if finish == "recover" else 3)
+
+
+@pytest.mark.parametrize("state", ["built", "published"])
+def test_commands_that_look_change_nothing(root: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    """After a cut they say so on stderr, answer, and leave every byte of the root alone."""
+    if state == "published":
+        cut_at(root, monkeypatch, 2)
+    else:
+        kill_while_building(root)
+    before = contents(root)
+    for command in LOOKING:
+        result = etl(*command.split(), "--root", root)
+        assert f"was cut while it {state}" in result.stderr, command
+        assert "did not foresee" not in result.stderr
+    assert contents(root) == before
+
+
+def test_a_run_under_way_is_not_called_cut(root: Path) -> None:
+    """While a run holds the root, its journal is no news."""
+    staging = Staging(Project.at(root))
+    staging.note(publish.Publishing(run_id="20260131T120000Z-0009", exports=None))
+    assert "was cut" in etl("receipts", "--root", root).stderr
+    with FileLock(staging.project.staging / "lock"):
+        assert etl("receipts", "--root", root).stderr == ""
+
+
+def test_recover_says_what_it_did(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence: nothing to do, a publish that is finished, or receipts that are written."""
+    assert etl("recover", "--root", root).stdout == "No run was cut; there is nothing to finish.\n"
+    cut_at(root, monkeypatch, 3)
+    assert "was cut while it published: the rest is published now" in etl("recover", "--root", root).stdout
+    kill_while_building(root)
+    assert "was cut while it built: its receipts are written" in etl("recover", "--root", root).stdout
+    assert etl("recover", "--root", root).stdout == "No run was cut; there is nothing to finish.\n"
+
+
+JOURNALS = [
+    "", "{", "[]", "null", '{"state": "publishing"}', '{"state": "ended", "run_id": "20260131T120000Z-0002", "exports": null}',
+    '{"state": "publishing", "run_id": "../../../../victim", "exports": null}',
+    '{"state": "building", "partial_run": {"header": {"run_id": "../../x"}}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("journal", JOURNALS)
+def test_a_journal_of_somebody_else_is_not_believed(root: Path, journal: str) -> None:
+    """It moves nothing; a run and recover refuse with a sentence (exit code 2), and commands that look still work."""
+    victim = root.parent / "victim"
+    write_evidence(victim, {"keep.txt": ["mine"]})
+    file = Staging(Project.at(root)).journal
+    (file.parent / "build/reports").mkdir(parents=True)
+    file.write_text(journal, encoding="utf-8")
+    before = contents(root.parent)
+    for command in ("recover", "run-all"):
+        result = etl(command, "--root", root)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith(f"etl: {file}: this journal is damaged")
+    for command in ("verify --all", "receipts", "health"):
+        assert etl(*command.split(), "--root", root).exit_code == 0
+    before |= {name: state for name, state in contents(root.parent).items() if name.endswith("/lock")}
+    assert contents(root.parent) == before
 
 
 def test_swap_without_exchange(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +186,7 @@ def test_failed_run_keeps_the_old_version(root: Path, monkeypatch: pytest.Monkey
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device", "somewhere")
 
-    monkeypatch.setattr(Staging, "prepare", fail)
+    monkeypatch.setattr(run, "make_durable", fail)
     result = etl("run-all", "--root", root)
     assert result.exit_code == 1
     assert result.stderr == "etl: somewhere: No space left on device.\n"
@@ -117,17 +195,23 @@ def test_failed_run_keeps_the_old_version(root: Path, monkeypatch: pytest.Monkey
     assert etl("receipts", "--root", root, "--json").json["summary"]["published"] is False
 
 
-def test_killed_run_gets_its_receipts_from_the_next_command(root: Path) -> None:
-    """A run that was killed while it built has its receipts written by the next command, from its journal."""
-    before = version(root)
+def kill_while_building(root: Path) -> None:
+    """Start a run that is killed while it proves what its first export wrote."""
     code = (
         "import os, sys; from etl.export import export; from etl.cli.app import app; "
-        "export.audit = lambda *_: os._exit(9); sys.argv = ['etl', 'run-all', '--root', sys.argv[1]]; app()"
+        "export.audit = lambda *_: os._exit(9); sys.argv = ['etl', 'run-all', '--force', '--root', sys.argv[1]]; app()"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, check=False)
     assert killed.returncode == 9
+
+
+def test_killed_run_gets_its_receipts_from_the_next_run(root: Path) -> None:
+    """A run that was killed while it built has its receipts written by the next run, from its journal."""
+    before = version(root)
+    kill_while_building(root)
     assert Staging(Project.at(root)).journal.is_file()
     assert version(root) == before
+    assert etl("recover", "--root", root).exit_code == 0
     summary = etl("receipts", "--root", root, "--json").json["summary"]
     assert [stage["status"] for stage in summary["stages"]] == ["ok", "ok", "failed", "not_run", "not_run"]
     assert (summary["seq"], summary["published"]) == (2, False)

@@ -13,7 +13,7 @@ from etl.base.file_stat import RECEIPTS, read_run, read_stats, stat_of, write_st
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.context import Run
-from etl.pipeline.stages import STAGES, run_all
+from etl.pipeline.stages import STAGES, run_stages
 from etl.receipts.models import DriftReport, FileEntry, RunSummary, StageReceipt, aggregate_hash
 from etl.receipts.store import texts_of
 from etl.warehouse.connection import Warehouse
@@ -133,7 +133,7 @@ def test_taking_the_recorder_out_changes_no_byte(tmp_path: Path, sql: Sql) -> No
     recorded = copy_of(publish_sample, tmp_path / "recorded")
     settings = Settings()
     warehouse = Warehouse.create(sql, settings, tmp_path / "plain.duckdb")
-    run_all(Run(Project.at(tmp_path, SAMPLE), settings, sql, warehouse, tmp_path / "plain"))
+    run_stages(Run(Project.at(tmp_path, SAMPLE), settings, sql, warehouse, tmp_path / "plain"))
     warehouse.close()
     files = [file for file in (recorded / "exports").rglob("*.*") if file.suffix in {".jsonl", ".parquet"}]
     assert len(files) == 12

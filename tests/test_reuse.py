@@ -190,7 +190,7 @@ class Root(RuleBasedStateMachine):
             self.is_edited = False
         else:
             assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-            assert " cannot be carried over: " in result.stderr
+            assert " cannot be reused: " in result.stderr
             assert (exports(self.root), (self.root / REPORTS / "head").read_bytes()) == (before, head)
 
     def assert_published(self, result: Result, steps: list[dict[str, Any]], expected: set[str]) -> None:
@@ -597,7 +597,7 @@ def test_a_damaged_version_is_not_reused(root: Path, change: Callable[[Path, Pat
     assert reasons(root) == every(why)
     result = etl("run", "export-all", "--root", root)
     assert (result.exit_code, result.stderr) == (
-        2, f"etl: collect cannot be carried over: {why} Run it too, or use etl run-all.\n",
+        2, f"etl: collect cannot be reused: {why} Run it too, or use etl run-all.\n",
     )  # fmt: skip
 
 

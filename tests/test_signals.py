@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from conftest import INTERRUPTED, etl, evidence_line, write_evidence
 
-from etl.base.signals import SIGNALS, interruptible, stop_if_told, stoppable
+from etl.base.signals import SIGNALS, ignore_signals, interrupting, run_stoppable, stop_if_told
 from etl.base.threads import Background, map_ahead, read_ahead
 from etl.warehouse.connection import Warehouse
 
@@ -34,127 +34,181 @@ def _heard_as_before() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def told(number: signal.Signals = signal.SIGTERM) -> None:
-    """Send this process a signal."""
+def tell(number: signal.Signals = signal.SIGTERM) -> None:
+    """Send this process a signal, and wait until its main thread has heard it."""
     os.kill(os.getpid(), number)
+    time.sleep(0.2)
 
 
-def told_later(number: signal.Signals = signal.SIGTERM) -> None:
+def tell_later(number: signal.Signals = signal.SIGTERM) -> None:
     """Send this process a signal in a moment."""
-    threading.Timer(0.3, told, [number]).start()
+    threading.Timer(0.3, tell, [number]).start()
+
+
+def running(block: Callable[[], object], interrupt: Callable[[], None] = lambda: None) -> Callable[[], object]:
+    """Return a job whose block is interrupted by a signal."""
+
+    def job() -> object:
+        with interrupting(interrupt):
+            return block()
+
+    return job
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_engine_is_interrupted(warehouse: Warehouse, number: signal.Signals) -> None:
     """A statement that would take minutes ends, as KeyboardInterrupt and not as the engine's error."""
     begin = time.monotonic()
-    told_later(number)
-    with pytest.raises(KeyboardInterrupt), stoppable(warehouse.interrupt):
-        warehouse.execute(LONG)
+    tell_later(number)
+    with pytest.raises(KeyboardInterrupt):
+        run_stoppable(running(lambda: warehouse.execute(LONG), warehouse.interrupt))
     assert time.monotonic() - begin < SOON
 
 
 def test_so_is_what_another_thread_has_it_compute(warehouse: Warehouse) -> None:
-    """All cursors are interrupted, and the thread that used one has ended when the block has; the warehouse can be closed."""
-    told_later()
+    """All cursors are interrupted, and the thread that used one has ended when the job has; the warehouse can be closed."""
+
+    def compute() -> None:
+        with Background() as background:
+            background.give(warehouse.cursor().execute, LONG)
+
+    tell_later()
     threads = threading.active_count()
-    with pytest.raises(KeyboardInterrupt), stoppable(warehouse.interrupt), Background() as behind:
-        behind.give(warehouse.cursor().execute, LONG)
+    with pytest.raises(KeyboardInterrupt):
+        run_stoppable(running(compute, warehouse.interrupt))
     assert threading.active_count() <= threads
     warehouse.close()
 
 
+def test_a_row_of_short_statements_is_stopped() -> None:
+    """A signal ends the job in whichever of many short statements it comes."""
+
+    def compute() -> None:
+        with duckdb.connect() as connection, interrupting(connection.interrupt):
+            while True:
+                connection.execute("select count(*) from range(1000)")
+                stop_if_told()
+
+    tell_later()
+    with pytest.raises(KeyboardInterrupt):
+        run_stoppable(compute)
+
+
 def test_no_step_is_cut_that_python_takes_itself() -> None:
-    """What is under way is done to its end, where the engine does not raise; the block ends where it looks whether to stop."""
+    """What is under way is done to its end; the job ends where it looks whether to stop."""
     done = []
-    with pytest.raises(KeyboardInterrupt), stoppable(lambda: None):  # noqa: PT012 - the block is what is tested
-        told()
+
+    def job() -> None:
+        tell()
         done.append("this")
         stop_if_told()
         done.append("not that")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stoppable(job)
     assert done == ["this"]
 
 
-def test_a_block_that_never_looks_is_stopped_at_its_end() -> None:
-    """Whoever told a block to stop is heard at the latest when it ends."""
-    with pytest.raises(KeyboardInterrupt), stoppable(lambda: None):
-        told()
+def test_a_job_that_never_looks_is_stopped_at_its_end() -> None:
+    """A signal counts even where the job comes to its end."""
+    with pytest.raises(KeyboardInterrupt):
+        run_stoppable(tell)
+
+
+def test_a_stop_that_was_swallowed_counts() -> None:
+    """Where something swallows the KeyboardInterrupt, the next block and the end of the job raise it again."""
+    begun = []
+
+    def job() -> None:
+        tell()
+        with suppress(KeyboardInterrupt):
+            stop_if_told()
+        running(lambda: begun.append("more"))()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stoppable(job)
+    assert not begun
 
 
 def test_threads_stop_at_their_next_step() -> None:
     """Who gives to a thread, or takes from one, is stopped by the next item."""
-    with pytest.raises(KeyboardInterrupt), stoppable(lambda: None), read_ahead(range(10)) as items:  # noqa: PT012
-        assert next(items) == 0
-        told()
-        next(items)
-    with pytest.raises(KeyboardInterrupt), stoppable(lambda: None), Background() as behind:  # noqa: PT012
-        told()
-        behind.give(print)
-    with pytest.raises(KeyboardInterrupt), stoppable(lambda: None), map_ahead(abs, range(10)) as results:  # noqa: PT012
-        assert next(results) == 0
-        told()
-        next(results)
+
+    def take_ahead() -> None:
+        with read_ahead(range(10)) as items:
+            assert next(items) == 0
+            tell()
+            next(items)
+
+    def give() -> None:
+        with Background() as background:
+            tell()
+            background.give(print)
+
+    def take_results() -> None:
+        with map_ahead(abs, range(10)) as results:
+            assert next(results) == 0
+            tell()
+            next(results)
+
+    for job in (take_ahead, give, take_results):
+        with pytest.raises(KeyboardInterrupt):
+            run_stoppable(job)
 
 
 def test_an_error_without_a_signal_stays_itself() -> None:
     """Only what a signal has caused becomes KeyboardInterrupt."""
-    with pytest.raises(ValueError, match="of its own"), stoppable(lambda: None):
+
+    def fail() -> None:
         raise ValueError("of its own")
+
+    with pytest.raises(ValueError, match="of its own"):
+        run_stoppable(running(fail))
 
 
 def test_afterwards_signals_are_heard_as_before() -> None:
-    """A block that was not told to stop leaves nothing behind: no handler, no thread, and nobody stopped later."""
+    """A job that was not told to stop leaves nothing behind: no handler, no thread, and nobody stopped later."""
     before = [signal.getsignal(number) for number in SIGNALS]
     threads = threading.active_count()
-    with interruptible(), stoppable(lambda: None):
-        assert [signal.getsignal(number) for number in SIGNALS] != before
+    during = run_stoppable(lambda: [signal.getsignal(number) for number in SIGNALS])
+    assert during != before
     assert [signal.getsignal(number) for number in SIGNALS] == before
     assert threading.active_count() == threads
     stop_if_told()
 
 
-def test_a_stop_that_was_swallowed_is_heeded_at_the_end() -> None:
-    """Where a callback cannot raise, Python drops what its handler raised; the block ends as it was told to all the same."""
-    with pytest.raises(KeyboardInterrupt), interruptible(), suppress(KeyboardInterrupt):
-        told()
-    stop_if_told()
+def test_what_must_not_be_cut_is_not() -> None:
+    """After ignore_signals a job goes on to its end, and signals stay ignored."""
 
+    def job() -> str:
+        ignore_signals()
+        tell()
+        stop_if_told()
+        return "published"
 
-def test_a_stop_that_was_swallowed_is_heeded_by_the_next_block() -> None:
-    """The long part of a run does not begin where its short part was told to stop."""
-    begun = False
-    with pytest.raises(KeyboardInterrupt), interruptible():  # noqa: PT012 - the block is what is tested
-        with suppress(KeyboardInterrupt):
-            told()
-        with stoppable(lambda: None):
-            begun = True
-    assert not begun
-
-
-def test_what_comes_of_a_stop_is_a_stop() -> None:
-    """The engine has an error of its own where a signal comes between its steps; people are told of an interruption."""
-    with pytest.raises(KeyboardInterrupt), interruptible():  # noqa: PT012 - the block is what is tested
-        with suppress(KeyboardInterrupt):
-            told()
-        raise RuntimeError("Query interrupted")
-
-
-def test_whatever_the_engine_is_doing() -> None:
-    """A signal ends a row of short statements, in whichever of them it comes."""
-    with pytest.raises(KeyboardInterrupt), interruptible(), duckdb.connect() as connection:  # noqa: PT012
-        told_later()
-        while True:
-            connection.execute("select count(*) from range(1000)")
+    assert run_stoppable(job) == "published"
+    assert [signal.getsignal(number) for number in SIGNALS] == [signal.SIG_IGN] * 2
 
 
 def test_a_second_signal_is_ignored() -> None:
     """An impatient second Ctrl-C does not cut the clearing up."""
-    for block in (interruptible(), stoppable(lambda: None)):
-        with pytest.raises(KeyboardInterrupt), block:  # noqa: PT012 - the block is what is tested
-            told(signal.SIGINT)
-            stop_if_told()
-        told(signal.SIGINT)
+
+    def job() -> None:
+        tell(signal.SIGINT)
+        stop_if_told()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stoppable(job)
+    tell(signal.SIGINT)
     assert [signal.getsignal(number) for number in SIGNALS] == [signal.SIG_IGN] * 2
+
+
+def test_another_thread_gets_no_signals() -> None:
+    """Outside the main thread a job is simply done."""
+    done: list[str] = []
+    thread = threading.Thread(target=lambda: done.append(run_stoppable(lambda: "done")))
+    thread.start()
+    thread.join()
+    assert done == ["done"]
 
 
 def test_a_query_can_be_stopped(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tampering import KINDS, REPORTS, Tree, rebind
 
 from etl.base.project import Project
 from etl.pipeline import publish
-from etl.pipeline.publish import Staging
+from etl.pipeline.staging import Staging
 from etl.receipts.chain import check_chain
 from etl.receipts.verify import verify_all
 from etl.warehouse.sql_files import Sql
@@ -279,9 +279,9 @@ EXAMPLES: dict[str, tuple[Callable[[Tree], Any], str, str]] = {
     "an output": (edit(SFT), SFT, "its bytes are not those of the receipt"),
     "a quarantine": (edit(QUARANTINE, b""), QUARANTINE, "its bytes are not those of the receipt"),
     "an output that is gone": (lambda tree: (tree.root / SFT).unlink(), SFT, "the file is gone"),
-    "a file in exports": (lambda tree: tree.write("exports/rag/README.md", b""), "exports/rag/README.md", "no receipt"),
+    "a file in exports": (lambda tree: tree.write("exports/rag/more.jsonl", b""), "exports/rag/more.jsonl", "no receipt"),
     "a link in exports": (
-        lambda tree: (tree.root / "exports" / "more").symlink_to(tree.root / "evidence"), "exports/more", "no receipt",
+        lambda tree: (tree.root / "exports/a.parquet").symlink_to(tree.root / "evidence"), "exports/a.parquet", "no receipt",
     ),
     "evidence": (
         lambda tree: tree.write("evidence/evidence.jsonl", tree.of("evidence/evidence.jsonl")[:-1]),
@@ -519,11 +519,11 @@ def kill(root: Path, *options: str, method: str, when: str) -> subprocess.Comple
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", ["_swap_exports", "_move", "move_reports", "head", "done"])
-def test_the_next_command_repairs_a_cut_publish_step(
-    two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+@pytest.mark.parametrize("step", [*range(1, len(publish.STEPS)), "head"])
+def test_recover_repairs_a_cut_publish_step(
+    two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int | str
 ) -> None:
-    """Wherever the publish step is cut: verify --all finishes it first, and finds all as recorded."""
+    """Wherever the publish is cut: etl recover finishes it, and verify --all finds everything as recorded."""
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
     write_evidence(root / "evidence", {"evidence.jsonl": [evidence_line("c", verdict="accept")]})
 
@@ -534,18 +534,19 @@ def test_the_next_command_repairs_a_cut_publish_step(
         if step == "head":
             cut_before_head(patch, Cut)
         else:
-            patch.setattr(publish if step == "move_reports" else Staging, step, die)
+            patch.setattr(publish, "STEPS", (*publish.STEPS[:step], die))
         with pytest.raises(Cut):
             etl("run-all", "--root", root)
-    assert bool(verifier.check(root)) == files_failed(root) == (step != "done")
+    assert bool(verifier.check(root)) == files_failed(root) == (step in {1, 2, 3, 4, "head"})
+    assert etl("recover", "--root", root).exit_code == 0
     assert etl("verify", "--all", "--root", root).exit_code == 0
     assert verifier.check(root) == []
     assert json.loads((root / HEAD).read_bytes())["seq"] == 3
 
 
 @pytest.mark.slow
-def test_the_next_command_repairs_head_of_a_failed_run(two_runs: Path, tmp_path: Path) -> None:
-    """A failed run that is killed between its folder and head: verify --all puts head there, and finds all as recorded."""
+def test_recover_repairs_head_of_a_failed_run(two_runs: Path, tmp_path: Path) -> None:
+    """A failed run that is killed between its folder and head: etl recover puts head there, and all is as recorded."""
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
     add_bad_line(root)
     killed = kill(
@@ -557,6 +558,7 @@ def test_the_next_command_repairs_head_of_a_failed_run(two_runs: Path, tmp_path:
     assert killed.returncode == 9
     assert len(verifier.check(root)) == 1
     assert files_failed(root)
+    assert etl("recover", "--root", root).exit_code == 0
     assert etl("verify", "--all", "--root", root).exit_code == 0
     assert verifier.check(root) == []
     summary = etl("receipts", "--root", root, "--json").json["summary"]
@@ -564,26 +566,16 @@ def test_the_next_command_repairs_head_of_a_failed_run(two_runs: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_the_next_command_removes_what_a_killed_run_tried_the_folders_with(two_runs: Path, tmp_path: Path) -> None:
-    """A run that is killed while it tries whether exports/ can be written: nothing of that is taken for tampering."""
-    root = Path(shutil.copytree(two_runs, tmp_path / "root"))
-    killed = kill(root, method="unlink", when="self.name == '.etl-probe' and self.parent.name == 'exports'")
-    assert killed.returncode == 9
-    assert verifier.check(root) == ["exports/.etl-probe: no receipt names it."]
-    assert etl("verify", "--all", "--root", root).exit_code == 0
-    assert verifier.check(root) == []
-
-
-@pytest.mark.slow
-def test_the_next_command_repairs_head_that_the_system_refused(
+def test_recover_repairs_head_that_the_system_refused(
     two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A failed run whose head the system did not take: the error is told, and the next command puts head there."""
+    """A failed run whose head the system did not take: the error is told, and etl recover puts head there."""
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
     add_bad_line(root)
     with monkeypatch.context() as patch:
         cut_before_head(patch, OSError)
         assert etl("run-all", "--fail-fast", "--root", root).exit_code == 1
+    assert etl("recover", "--root", root).exit_code == 0
     assert etl("verify", "--all", "--root", root).exit_code == 0
     assert verifier.check(root) == []
     assert not Staging(Project.at(root)).build.exists()

@@ -29,8 +29,8 @@ import pytest
 from conftest import INTERRUPTED, KEPT_OF_WAREHOUSE, etl
 
 from etl.base.project import Project
-from etl.pipeline.publish import Staging
 from etl.pipeline.stages import STAGES
+from etl.pipeline.staging import Staging
 
 KILLS = int(os.environ.get("ETL_KILLS", "30"))
 #: A run is told to stop at so many moments of each of its long stages, by each signal.
@@ -272,9 +272,9 @@ def test_killed_anywhere(root: Path, versions: dict[str, Version]) -> None:
 
 def test_killed_while_it_takes_up_a_cut_run(root: Path) -> None:
     """A command killed just after it wrote a cut run's receipts stops no later one: they are written once, and stay."""
-    for cut in ("export.audit", "publish.Staging.done"):
+    for cut in ("export.audit", "recover.publish_documents"):
         imports = (
-            "import os; from etl.cli.app import app; from etl.export import export; from etl.pipeline import publish"
+            "import os; from etl.cli.app import app; from etl.export import export; from etl.pipeline import recover"
         )
         code = f"{imports}; {cut} = lambda *_: os._exit(9); app()"
         killed = subprocess.run([sys.executable, "-c", code, "run-all", "--force", "--root", root], check=False)

@@ -117,9 +117,9 @@ def head(file: Path, newest: dict[str, Any] | None, digest: str) -> Iterator[str
 
 
 def files(root: Path, evidence: Path | None, summaries: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield what is wrong with the files that the newest published run names, and each file in exports/ that it does not."""
+    """Yield what is wrong with the files that the newest published run names, and what would be taken for another of them."""
     published = next((summary for summary in reversed(summaries) if summary["published"]), None)
-    named = {file for file in (root / "exports/README.md", root / "exports/.gitkeep") if file.is_file()}
+    named = set()
     for stage in published["stages"] if published else []:
         receipt, _ = read(root / "reports/distillation" / published["run_id"] / f"{stage['name']}.json", RECEIPT)
         if receipt is None:
@@ -134,8 +134,11 @@ def files(root: Path, evidence: Path | None, summaries: list[dict[str, Any]]) ->
             is_judged = entry["sha256"] is not None and entry["bytes"] is not None and file.is_file()
             if is_judged and file.stat().st_size <= entry["bytes"] and digest_of(file) != entry["sha256"]:
                 yield f"{entry['path']}: its bytes are not those that run {published['run_id']} collected."
-    for path in sorted((root / "exports").rglob("*")):
-        if (path.is_symlink() or not path.is_dir()) and path not in named:
+    exports = root / "exports"
+    for path in sorted(exports.rglob("*")):
+        is_data = path.name.lower().endswith((".jsonl", ".parquet"))
+        top = path.relative_to(exports).parts[0]
+        if is_data and top in {path.name, "rag", "sft", "preference", "quarantine"} and path not in named:
             yield f"{path.relative_to(root)}: no receipt names it."
 
 

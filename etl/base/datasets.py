@@ -79,3 +79,11 @@ DATASETS = (
     ),
     Dataset("preference", "preference/chosen_rejected", grain="pair"),
 )
+
+#: Every file that a run writes, by its path below exports/.
+EXPORTED_FILES = frozenset(
+    f"{stem}{ending}"
+    for dataset in DATASETS
+    for stem in (dataset.stem, dataset.quarantine_stem)
+    for ending in (".jsonl", ".parquet")
+)

@@ -13,11 +13,11 @@ from etl.base.memory import keep_freed_memory
 from etl.cli.drift import drift
 from etl.cli.inspect import diff, explain, health, sql
 from etl.cli.result import as_command
-from etl.cli.run import accept, plan, replay, run, run_all
+from etl.cli.run import accept, plan, recover, replay, run, run_all
 from etl.cli.verify import keygen, receipts, verify
 
 #: In the order in which the help lists them.
-COMMANDS = (run_all, run, plan, drift, receipts, keygen, verify, replay, diff, accept, explain, sql, health)
+COMMANDS = (run_all, run, plan, recover, drift, receipts, keygen, verify, replay, diff, accept, explain, sql, health)
 
 app = typer.Typer(
     help="Evidence of LLM agents in; clean RAG, SFT and preference datasets, and their receipts, out.",

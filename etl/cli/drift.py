@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.base.errors import SettingError, UsageError
-from etl.cli.opening import open_history, project_at, settings_of
+from etl.cli.opening import look_at, open_history, settings_of
 from etl.cli.options import (
     Against,
     Assignments,
@@ -45,7 +45,7 @@ def drift(
     if run_id and (pin or unpin or history):
         raise UsageError(f"{run_id}: --pin, --unpin and --history are about all runs; leave it out.")
     settings = settings_of(assignments, threshold)
-    project = project_at(root)
+    project = look_at(root)
     if pin or unpin:
         return _pinned(project, settings, pin)
     if history:

@@ -2,11 +2,11 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from etl.cli.opening import project_at, recovered, settings_of
+from etl.cli.opening import look_at, settings_of
 from etl.cli.options import Assignments, Evidence, Root
 from etl.cli.result import Answer, checked
 
@@ -24,7 +24,7 @@ def diff(
     from etl.warehouse.read_only import PublishedWarehouse
 
     settings = settings_of(assignments)
-    project = recovered(project_at(root))
+    project = look_at(root)
     with PublishedWarehouse.open(project.warehouse) as warehouse:
         found = diff_of(project, warehouse, from_run, to_run, sample, settings.history_runs)
     return Answer(found, partial(show_diff, found))
@@ -41,7 +41,7 @@ def explain(
     from etl.inspect.explain import explain as way_of
     from etl.warehouse.read_only import PublishedWarehouse
 
-    with PublishedWarehouse.open(recovered(project_at(root)).warehouse) as warehouse:
+    with PublishedWarehouse.open(look_at(root).warehouse) as warehouse:
         found = way_of(warehouse, wanted)
     return Answer(found, partial(show_explanation, found))
 
@@ -49,13 +49,17 @@ def explain(
 def sql(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="Any SQL that only reads.")], root: Root = Path()
 ) -> Answer:
-    """Query the published warehouse; nothing can be written, and no other file be read."""
-    from etl.base.signals import stoppable
+    """Query the published warehouse. A query cannot write, and cannot read any other file."""
+    from etl.base.signals import interrupting, run_stoppable
     from etl.console.show import show_rows
     from etl.warehouse.read_only import PublishedWarehouse
 
-    with PublishedWarehouse.open(recovered(project_at(root)).warehouse) as warehouse, stoppable(warehouse.interrupt):
-        names, rows = warehouse.query(query)
+    def ask() -> tuple[list[str], list[tuple[Any, ...]]]:
+        with PublishedWarehouse.open(project.warehouse) as warehouse, interrupting(warehouse.interrupt):
+            return warehouse.query(query)
+
+    project = look_at(root)
+    names, rows = run_stoppable(ask)
     return Answer([dict(zip(names, row, strict=True)) for row in rows], partial(show_rows, names, rows))
 
 
@@ -63,4 +67,4 @@ def health(root: Root = Path(), evidence: Evidence = None) -> Answer:
     """Tell whether this root is fit for a run, and what to do if it is not."""
     from etl.inspect.health import examine
 
-    return checked("health", examine(project_at(root, evidence), settings_of()))
+    return checked("health", examine(look_at(root, evidence), settings_of()))

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from etl.base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,25 +32,29 @@ def settings_of(assignments: list[str] | None = None, threshold: float | None = 
     return parse_settings(assignments or [], drift_threshold=threshold)
 
 
-def recovered(project: "Project") -> "Project":
-    """Finish what a cut run left, as every command does first."""
-    from etl.pipeline.publish import Staging
-
-    staging = Staging(project)
-    if staging.journal.is_file():
-        from etl.pipeline.run import write_cut_run
-
-        staging.recover_if_cut(lambda entry: write_cut_run(project, entry))
+def look_at(root: Path, evidence: Path | None = None) -> "Project":
+    """Return the project of a root for a command that only looks: it says where a run was cut, and changes nothing."""
+    project = project_at(root, evidence)
+    report_cut_run(project)
     return project
+
+
+def report_cut_run(project: "Project") -> None:
+    """Say on stderr that a run was cut, where one was."""
+    if (project.staging / "journal.json").exists():
+        from etl.pipeline.staging import Staging
+
+        cut = Staging(project).cut_run()
+        if cut:
+            typer.echo(f"etl: {cut}", err=True)
 
 
 @contextmanager
 def open_history(project: "Project", settings: "Settings | None" = None) -> "Iterator[Warehouse]":
-    """Give the receipts of all runs, in memory, for a while; after what a cut run left is finished."""
+    """Give the receipts of all runs, in memory, for a while."""
     from etl.receipts.store import load_history
     from etl.warehouse.sql_files import Sql
 
-    project = recovered(project)
     history = load_history(project, Sql.of(project.overlay), settings or settings_of())
     try:
         yield history

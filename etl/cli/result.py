@@ -101,7 +101,7 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, EtlError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
-        return "The command was interrupted; the published version is as it was."
+        return "The command was interrupted; the published version is unchanged."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the system'}: {error.strerror}."
     what = " ".join(f"{type(error).__name__}: {error}".split())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl.base.errors import NotFoundError, UsageError
-from etl.cli.opening import open_history, project_at, recovered
+from etl.cli.opening import look_at, open_history
 from etl.cli.options import AsJson, Evidence, Root, RunId
 from etl.cli.result import Answer, checked
 
@@ -32,13 +32,13 @@ def receipts(
     if form == "in-toto":
         if as_json:
             raise UsageError("--json prints one document, and --format in-toto a line for each stage; name one.")
-        return _statements(run_id, project_at(root), key)
+        return _statements(run_id, look_at(root), key)
     if key is not None:
         raise UsageError("--sign: only what --format in-toto prints can be signed; add it.")
     from etl.console.show import show_receipts
     from etl.receipts.store import require_documents, require_run
 
-    project = project_at(root)
+    project = look_at(root)
     with open_history(project) as history:
         summary, documents = require_documents(project.reports / require_run(history, run_id))
     return Answer({"summary": summary, "receipts": documents}, partial(show_receipts, summary, documents))
@@ -91,11 +91,11 @@ def verify(
     """Re-hash every file that a run's receipts name, or check all runs, or signed receipts; exit code 1 if one is wrong."""
     if (everything or head) and (run_id or key or envelopes):
         raise UsageError("verify: --all and --head check every run; leave out the run, --key and --envelopes.")
-    project = project_at(root)
+    project = look_at(root)
     if everything or head:
         from etl.receipts.verify import verify_all
 
-        checks = verify_all(recovered(project), head, evidence)
+        checks = verify_all(project, head, evidence)
     elif key is not None or envelopes is not None:
         checks = _envelope_checks(run_id, project, key, envelopes)
     else:

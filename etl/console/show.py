@@ -14,9 +14,10 @@ from etl.console.drift import show_drift, show_history, show_pin
 from etl.console.parts import STYLES, new_table, open_console, safe, say, short_count, short_id, show, yes_or_no
 from etl.context import Progress as Report
 from etl.inspect.diff import Diff
+from etl.pipeline.dry_run import StageCount
 from etl.pipeline.plan import Plan
 from etl.pipeline.replay import Replay
-from etl.pipeline.run import Outcome, StageCount
+from etl.pipeline.run import Outcome
 from etl.pipeline.selftest import Acceptance
 from etl.receipts.markdown import harmless
 from etl.receipts.models import Check, RunSummary, StageReceipt
@@ -73,13 +74,13 @@ def show_outcome(outcome: Outcome, project: Project) -> None:
         say(f"drift: {flag}", STYLES[outcome.report.drift.severity])
 
 
-def show_books(books: Sequence[StageCount], project: Project) -> None:
+def show_counts(counts: Sequence[StageCount], project: Project) -> None:
     """Show what a run would do."""
     names = ("in", "accepted", "rejected", "quarantined", "skipped")
     table = new_table("dry run: nothing was written", "stage", *names)
-    for book in books:
-        cells = (book.records_in, book.accepted, book.rejected, book.quarantined, book.skipped)
-        table.add_row(book.stage, *(f"{cell:,}" for cell in cells))
+    for count in counts:
+        cells = (count.records_in, count.accepted, count.rejected, count.quarantined, count.skipped)
+        table.add_row(count.stage, *(f"{cell:,}" for cell in cells))
     show(table)
     say(f"A run would read {project.evidence} and publish to {project.exports} and {project.warehouse}.")
 

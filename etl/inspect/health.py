@@ -5,14 +5,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from etl import __version__
 from etl.base.errors import EtlError
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.ingest.files import find_evidence
-from etl.pipeline.publish import Staging
+from etl.pipeline.obstacles import obstacles
+from etl.pipeline.staging import Staging
 from etl.receipts.models import Check
 from etl.receipts.store import load_history
 from etl.warehouse.connection import Warehouse, duckdb_version
@@ -53,9 +52,11 @@ def _folders(project: Project) -> Iterator[Check]:
         if os.access(there, os.W_OK | os.X_OK):
             yield Check(name, "ok", f"{folder} can be written")
         else:
-            yield Check(
-                name, "failed", f"{there} cannot be written; give this user the right to, or choose another --root"
-            )
+            yield Check(name, "warn", f"{there} cannot be written: commands that only look work here, a run does not")
+    found = list(obstacles(project))
+    yield from (Check("publishing", "failed", sentence) for sentence in found)
+    if not found:
+        yield Check("publishing", "ok", "nothing is in the way")
 
 
 def _evidence(project: Project) -> Iterator[Check]:
@@ -75,19 +76,14 @@ def _evidence(project: Project) -> Iterator[Check]:
 
 
 def _state(project: Project) -> Iterator[Check]:
-    lock = project.staging / "lock"
-    if lock.is_file():
-        try:
-            with FileLock(lock, timeout=0):
-                pass
-        except Timeout:
-            yield Check("lock", "warn", "a run is under way; wait for it to end")
-            return
-    yield Check("lock", "ok", "no run is under way")
-    if Staging(project).journal.is_file():
-        yield Check("journal", "warn", "a run was cut off; the next command finishes or clears what it left")
+    staging = Staging(project)
+    cut = staging.cut_run()
+    if staging.is_held():
+        yield Check("lock", "warn", "a run is under way; wait for it to end")
+    elif cut:
+        yield Check("journal", "warn", cut)
     else:
-        yield Check("journal", "ok", "no run was cut off")
+        yield Check("lock", "ok", "no run is under way, and none was cut")
 
 
 def _warehouse(project: Project) -> Check:

@@ -1,258 +1,229 @@
-"""Old until new is whole: a run builds aside, and what it built takes the old version's place in one journaled step.
+"""What a run built takes the place of the published version, in one journaled step that can be finished after a cut.
 
-The staging folder (``warehouse/.etl/``) holds the lock, the journal and the build. The journal says how far a run is: while it
-builds, a cut run is undone; once it publishes, a cut run is rolled forward. Every move below can be made twice.
+Once the journal says ``publishing``, the steps of ``STEPS`` are done, each of which can be done twice. Everything in exports/
+that is not one of our files is somebody else's, and stays. docs/publishing.md has a page about it.
 """
 
-import contextlib
 import ctypes
-import json
+import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, sleep
-from typing import Any
 
-from filelock import FileLock, Timeout
-
-from etl.base.errors import LockedError, UsageError
-from etl.base.file_stat import RECEIPTS, WAREHOUSE, FileStat, settled_stat_of, stat_of, write_stats
-from etl.base.files import sync_file, sync_folder, write_text
-from etl.base.project import Project
-
-#: Seconds for which a lock may be held by a process that has not left its name.
-NAMELESS_SECONDS = 1.0
-
-_KEPT = ("README.md", ".gitkeep")
-_PROBE = ".etl-probe"
+from etl.base.datasets import EXPORTED_FILES
+from etl.base.errors import UsageError
+from etl.base.file_stat import RECEIPTS, WAREHOUSE, settled_stat_of, stat_of, write_stats
+from etl.base.files import sha256_of, sync_file, sync_folder
+from etl.pipeline.obstacles import copy_mode
+from etl.pipeline.staging import Publishing, Staging
 
 
-@dataclass(frozen=True, slots=True)
-class Staging:
-    """The folder where one root's runs build aside."""
+def make_exports(staging: Staging) -> None:
+    """Make the folder of the new exports, with the mode and the group of the published one. Raises UsageError."""
+    staging.exports.mkdir()
+    if staging.project.exports.is_dir():
+        copy_mode(staging.project.exports, staging.exports)
 
-    project: Project
 
-    @property
-    def journal(self) -> Path:
-        """Says which run is under way, and how far it is; gone when none is."""
-        return self.project.staging / "journal.json"
+def make_durable(staging: Staging) -> None:
+    """Take in what others put into exports/, and make all that was built durable: the last moment at which a run can fail."""
+    if staging.exports.is_dir() and staging.project.exports.is_dir():
+        _each_stranger(staging.project.exports, staging.exports, link_or_copy)
+    for file in (staging.build / "etl.duckdb", staging.build / "receipts.arrow"):
+        if file.is_file():
+            sync_file(file)
+    for folder, _, _ in os.walk(staging.build):
+        sync_folder(Path(folder))
 
-    @property
-    def build(self) -> Path:
-        """What the run under way has made so far."""
-        return self.project.staging / "build"
 
-    @property
-    def _new_exports(self) -> Path:
-        """The exports that were built; not there where the run leaves the published ones as they are."""
-        return self.build / "exports"
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name; or copy it, where the file system or its owner does not allow a second name."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+            raise
+        shutil.copy2(source, target, follow_symlinks=False)
+        if not target.is_symlink():
+            sync_file(target)
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the root: one run at a time. Raises LockedError, naming the holder, where another run holds it."""
-        self.project.staging.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.project.staging / "lock")
-        holder = self.project.staging / "holder.json"
-        self._acquire(lock, holder)
-        try:
-            write_text(holder, json.dumps({"pid": os.getpid()}) + "\n")
-            yield
-        finally:
-            with contextlib.suppress(OSError):  # it only names the holder; the lock is what holds
-                holder.unlink(missing_ok=True)
-            lock.release()
 
-    def _acquire(self, lock: FileLock, holder: Path) -> None:
-        """Take the lock, or say who has it; a process that has only just taken it may not have left its name yet."""
-        deadline = monotonic() + NAMELESS_SECONDS
-        while True:
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                process = _living(holder)
-                if process is not None or monotonic() > deadline:
-                    who = f"another run (process {process})" if process is not None else "another run"
-                    raise LockedError(f"{self.project.root}: {who} is under way here; wait for it to end.") from None
-                sleep(NAMELESS_SECONDS / 20)
-            else:
-                return
+def _each_stranger(old: Path, new: Path, take: Callable[[Path, Path], None]) -> None:
+    """Give ``new`` each folder of ``old``, and call ``take`` with the old and the new place of whatever is not ours."""
+    for folder, names, files in os.walk(old):
+        within = Path(folder).relative_to(old)
+        (new / within).mkdir(exist_ok=True)
+        copy_mode(Path(folder), new / within)
+        links = [name for name in names if Path(folder, name).is_symlink()]
+        for name in (*files, *links):
+            if (within / name).as_posix() not in EXPORTED_FILES:
+                take(Path(folder, name), new / within / name)
 
-    def clear(self) -> None:
-        """Make room for a new build."""
-        shutil.rmtree(self.build, ignore_errors=True)
-        self.build.mkdir(parents=True)
 
-    def note(self, entry: dict[str, Any]) -> None:
-        """Write down how far the run is."""
-        write_text(self.journal, json.dumps(entry, indent=2) + "\n")
+def publish(staging: Staging, entry: Publishing) -> None:
+    """Decide that what was built is published, and publish it. From the decision on a cut run is finished later.
 
-    def done(self) -> None:
-        """No run is under way any more."""
-        self.journal.unlink(missing_ok=True)
-        shutil.rmtree(self.build, ignore_errors=True)
-
-    def abandon(self) -> None:
-        """Leave no trace of a run that will not publish; what has begun to be moved is left for the next command."""
-        if not self.journal.is_file():
-            shutil.rmtree(self.build, ignore_errors=True)
-        elif self._entry()["state"] == "building" and not self._is_head_left:
-            self.done()
-
-    @property
-    def _is_head_left(self) -> bool:
-        """Whether a failed run's folder is among those of the other runs, and the head that names it is not."""
-        failed = self.build / "failed"
-        return (failed / "head").is_file() and not any(path.is_dir() for path in failed.iterdir())
-
-    def prepare(self) -> None:
-        """Make everything that was built durable: the last moment at which a run can still fail."""
-        self.project.reports.mkdir(parents=True, exist_ok=True)
-        for place in self._places:
-            _require_writable(place)
-        for name in _KEPT:
-            if self._new_exports.is_dir() and (self.project.exports / name).is_file():
-                sync_file(Path(shutil.copy2(self.project.exports / name, self._new_exports / name)))
-        for file in (self.build / "etl.duckdb", self.build / "receipts.arrow"):
-            if file.is_file():
-                sync_file(file)
-        for folder, _, _ in os.walk(self.build):
-            sync_folder(Path(folder))
-
-    @property
-    def _places(self) -> list[Path]:
-        """The folders in which names change when a run is published; exports/ only where it is there already."""
-        project = self.project
-        places = [project.root, project.warehouse.parent, project.reports.parent, project.reports]
-        return [*places, project.exports] if project.exports.is_dir() else places
-
-    def decide(self, run_id: str) -> None:
-        """Say in the journal that what was built is to be published: from here on a cut run is rolled forward."""
-        new = self._new_exports
-        self.note({"state": "publishing", "run_id": run_id, "exports": new.stat().st_ino if new.is_dir() else None})
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether the run under way is to be published, whatever happens to it."""
-        return self.journal.is_file() and self._entry()["state"] == "publishing"
-
-    def roll_forward(self) -> None:
-        """Do what is left of the journaled publish step."""
-        entry = self._entry()
-        if entry["exports"] is not None:
-            self._swap_exports(entry["exports"])
-        self._move(self.build / "etl.duckdb", self.project.warehouse)
-        self.project.write_ahead_log.unlink(missing_ok=True)
-        self._move(self.build / "receipts.arrow", self.project.known_receipts)
-        self._move(self.build / "evidence.json", self.project.evidence_stats)
-        move_reports(self.build / "reports", self.project.reports, entry["run_id"])
-        # Only now: what is removed here may have been a second name of an exported file, and so part of its stamp.
-        shutil.rmtree(self.build, ignore_errors=True)
-        if entry["exports"] is not None:  # a run in which nothing changed leaves documents alone
-            write_stats(self.project.published_stats, self._published_stats(), entry["run_id"])
-        self.done()
-
-    def _published_stats(self) -> dict[str, FileStat | None]:
-        project = self.project
-        exported = [file for file in project.exports.glob("*/*") if file.is_file()]
-        file_stats = {file.relative_to(project.root).as_posix(): settled_stat_of(file) for file in exported}
-        return file_stats | {WAREHOUSE: stat_of(project.warehouse), RECEIPTS: stat_of(project.known_receipts)}
-
-    def recover(self, on_cut: Callable[[dict[str, Any]], None]) -> None:
-        """Finish what a cut run began: roll its publish step forward, or hand its journal to ``on_cut`` and clear up.
-
-        Call it while the root is held.
-        """
-        if not self.journal.is_file():
-            return
-        entry = self._entry()
-        if entry["state"] == "publishing":
-            self.roll_forward()
+    Raises OSError. Where the first move fails nothing has changed, so the decision is taken back.
+    """
+    before = staging.entry()
+    staging.note(entry)
+    try:
+        if entry.exports is not None:
+            _exchange_folders(staging)
+    except OSError:
+        if before is None:
+            staging.journal.unlink()
         else:
-            on_cut(entry)
-            for place in self._places:
-                (place / _PROBE).unlink(missing_ok=True)
-            self.done()
+            staging.note(before)
+        raise
+    sync_folder(staging.project.root)
+    for step in STEPS[1:]:
+        step(staging, entry)
 
-    def recover_if_cut(self, on_cut: Callable[[dict[str, Any]], None]) -> None:
-        """Like ``recover``, for commands that only read: does nothing while a run is under way or where nothing was cut."""
-        if self.journal.is_file():
-            with contextlib.suppress(LockedError, PermissionError), self.held():
-                self.recover(on_cut)
 
-    def _entry(self) -> dict[str, Any]:
-        try:
-            entry: dict[str, Any] = json.loads(self.journal.read_text(encoding="utf-8"))
-        except ValueError:
+def finish(staging: Staging, entry: Publishing) -> None:
+    """Do the steps that are left of a publish that was cut; a step that was done before changes nothing.
+
+    Raises UsageError where what is there was not left by a run.
+    """
+    of_exports, of_reports = (staging.exports, staging.old_exports), (staging.reports, staging.reports / entry.run_id)
+    for folder in (staging.build, *of_exports, *of_reports):
+        if folder.is_symlink():
             raise UsageError(
-                f"{self.journal}: the journal is damaged, so a cut run cannot be finished; check exports/ and warehouse/ "
-                "with etl verify, then remove the file."
-            ) from None
-        return entry
+                f"{folder}: a run leaves a folder here, and this is a link; remove it and {staging.journal}."
+            )
+    for step in STEPS:
+        step(staging, entry)
 
-    def _swap_exports(self, new_inode: int) -> None:
-        exports, new = self.project.exports, self._new_exports
-        if exports.is_dir() and exports.stat().st_ino == new_inode:
-            pass  # done before the step was cut; what was not made durable then is now
-        elif not exports.exists():
-            new.rename(exports)
-        elif not _exchange(new, exports):
-            old = self.build / "exports.old"
-            shutil.rmtree(old, ignore_errors=True)
-            exports.rename(old)
-            new.rename(exports)
-        sync_folder(self.project.root)
 
-    @staticmethod
-    def _move(new: Path, place: Path) -> None:
-        if new.exists():
-            new.replace(place)
+def exchange_exports(staging: Staging, entry: Publishing) -> None:
+    """Let the new exports and the published ones change places, unless they have: the new ones are known by their content.
+
+    Raises UsageError where neither folder has that content.
+    """
+    exports, new = staging.project.exports, staging.exports
+    if entry.exports is None:
+        return
+    if not _has_content(exports, entry.exports):
+        if not _has_content(new, entry.exports):
+            raise UsageError(
+                f"{staging.journal}: run {entry.run_id} was cut while it published, and neither {exports} nor {new} holds what "
+                "it wrote; remove the journal, then run etl run-all --force, which makes everything anew."
+            )
+        _exchange_folders(staging)
+    sync_folder(staging.project.root)
+
+
+def _exchange_folders(staging: Staging) -> None:
+    """Put the new exports in the place of the old: in one system call where there is one, else by two renames."""
+    exports, new = staging.project.exports, staging.exports
+    if not exports.exists():
+        new.rename(exports)
+    elif not _exchange(new, exports):
+        exports.rename(staging.old_exports)
+        try:
+            new.rename(exports)
+        except OSError:
+            staging.old_exports.rename(exports)
+            raise
+
+
+def move_strangers(staging: Staging, _entry: Publishing) -> None:
+    """Move what others put into the old exports, or changed there until now, to the new ones; and remove the old ones."""
+    for old in (staging.exports, staging.old_exports):
+        if old.is_dir():
+            _each_stranger(old, staging.project.exports, _move_over)
+            for folder, _, _ in os.walk(staging.project.exports):
+                sync_folder(Path(folder))
+            _remove_ours(old)
+
+
+def _move_over(old: Path, new: Path) -> None:
+    old.replace(new)
+    old.unlink(missing_ok=True)  # a move between two names of one file leaves both
+
+
+def _remove_ours(old: Path) -> None:
+    """Remove our files and the folders; one that is not empty holds what somebody has just put there, and is an error."""
+    for path in EXPORTED_FILES:
+        (old / path).unlink(missing_ok=True)
+    for folder, _, _ in os.walk(old, topdown=False):
+        Path(folder).rmdir()
+
+
+def move_warehouse(staging: Staging, _entry: Publishing) -> None:
+    """Let the new warehouse take the place of the published one, and with it what somebody wrote to that one."""
+    new = staging.build / "etl.duckdb"
+    if new.is_file():
+        staging.project.write_ahead_log.unlink(missing_ok=True)
+        _move(new, staging.project.warehouse)
+
+
+def move_shortcuts(staging: Staging, _entry: Publishing) -> None:
+    """Move what saves later runs work: the rows of the receipts, and the file stats of the evidence."""
+    _move(staging.build / "receipts.arrow", staging.project.known_receipts)
+    _move(staging.build / "evidence.json", staging.project.evidence_stats)
+
+
+def move_reports(staging: Staging, entry: Publishing) -> None:
+    """Move the run's folder of documents, then latest.md, then the head of the chain, which names the run."""
+    built, reports = staging.reports, staging.project.reports
+    reports.mkdir(parents=True, exist_ok=True)
+    if (built / entry.run_id).is_dir() and not (reports / entry.run_id).exists():
+        (built / entry.run_id).rename(reports / entry.run_id)
+        sync_folder(reports)
+    for name in ("latest.md", "head"):
+        _move(built / name, reports / name)
+
+
+def note_file_stats(staging: Staging, entry: Publishing) -> None:
+    """Write down what the file system says of the published files, so that the next run need not read them."""
+    if entry.exports is None:
+        return
+    project = staging.project
+    exported = {f"exports/{path}": settled_stat_of(project.exports / path) for path in entry.exports}
+    others = {WAREHOUSE: stat_of(project.warehouse), RECEIPTS: stat_of(project.known_receipts)}
+    write_stats(project.published_stats, exported | others, entry.run_id)
+
+
+def end_publish(staging: Staging, _entry: Publishing) -> None:
+    """Remove the build, then the journal: the run has ended."""
+    shutil.rmtree(staging.build, ignore_errors=True)
+    staging.journal.unlink(missing_ok=True)
+
+
+Step = Callable[[Staging, Publishing], None]
+
+#: The steps of a publish in their order.
+STEPS: tuple[Step, ...] = (
+    exchange_exports,
+    move_strangers,
+    move_warehouse,
+    move_shortcuts,
+    move_reports,
+    note_file_stats,
+    end_publish,
+)
+
+
+def _has_content(exports: Path, content: dict[str, str]) -> bool:
+    """Return whether a folder holds our files with these hashes, and no other of ours."""
+    found = {path for path in EXPORTED_FILES if (exports / path).is_file()}
+    return found == content.keys() and all(sha256_of(exports / path) == content[path] for path in content)
+
+
+def _move(new: Path, place: Path) -> None:
+    if new.is_file():
+        new.replace(place)
         sync_folder(place.parent)
 
 
-def move_reports(built: Path, reports: Path, run_id: str) -> None:
-    """Put a run's folder of receipts among those of the other runs, and latest.md and the head of the chain beside them."""
-    reports.mkdir(parents=True, exist_ok=True)
-    if (built / run_id).is_dir() and not (reports / run_id).exists():
-        (built / run_id).replace(reports / run_id)
-    for name in ("latest.md", "head"):
-        if (built / name).is_file():
-            (built / name).replace(reports / name)
-    sync_folder(reports)
-
-
-def _require_writable(folder: Path) -> None:
-    """Raise OSError where names in a folder cannot be changed: better now than in the middle of the publish step."""
-    probe = folder / _PROBE
-    probe.touch()
-    try:
-        probe.unlink()
-    except OSError:
-        with contextlib.suppress(OSError):  # readers see this folder: do not leave it there if a second try can help
-            probe.unlink()
-        raise
-
-
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step, as Linux can; tell whether it could."""
+    """Swap two folders in one step, as Linux can; return whether it could."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError):
         return False
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
-
-
-def _living(holder: Path) -> int | None:
-    """Return the process that the file names, if it lives."""
-    try:
-        process = int(json.loads(holder.read_text(encoding="utf-8"))["pid"])
-        os.kill(process, 0)
-    except PermissionError:
-        return process
-    except (OSError, ValueError, KeyError):
-        return None
-    return process

@@ -1,13 +1,10 @@
-"""One run from lock to publication: the only place where stages, recorder, drift and publishing meet."""
+"""One run from lock to publication, in four phases: prepare, build, audit, publish. ``_run`` reads as their list."""
 
-import os
 import shutil
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -15,16 +12,19 @@ from etl.base.errors import EtlError, UsageError
 from etl.base.file_stat import read_stats, write_stats
 from etl.base.project import Project
 from etl.base.settings import Manifest, Settings
-from etl.base.signals import ignore, interruptible, stoppable
+from etl.base.signals import ignore_signals, interrupting, run_stoppable, stop_if_told
 from etl.context import Clock, EvidenceFile, Progress, Run, Stage, show_nothing
 from etl.ingest.files import find_evidence
+from etl.pipeline.obstacles import require_publishable
 from etl.pipeline.plan import Plan, Published, make_plan
-from etl.pipeline.publish import Staging, move_reports
-from etl.pipeline.stages import STAGES, run_all
-from etl.receipts.models import Count, Document, RunRequest, RunSummary, StageReceipt
+from etl.pipeline.publish import link_or_copy, make_durable, make_exports, publish
+from etl.pipeline.recover import finish_cut_run, publish_documents
+from etl.pipeline.stages import STAGES, run_stages
+from etl.pipeline.staging import Building, Publishing, Staging
+from etl.receipts.models import RunRequest, RunSummary, StageReceipt
 from etl.receipts.partial_run import PartialRun, new_header, timestamp_of
 from etl.receipts.recorder import Recorder
-from etl.receipts.report import RunReport, compose_report, write
+from etl.receipts.report import RunReport, compose_report, write_report
 from etl.receipts.row_history import carry_row_history, forget_row_history, keep_row_history
 from etl.receipts.store import copy_receipts, last_published, load_history, require_pin, write_known_rows
 from etl.warehouse.connection import Warehouse
@@ -32,20 +32,8 @@ from etl.warehouse.lineage import Lineage
 from etl.warehouse.read_only import PublishedWarehouse
 from etl.warehouse.sql_files import Sql
 
-#: What the engine may take that hands over the published warehouse's states, beside that of the run: it streams them.
-CARRYING = "256MB"
-
-
-class StageCount(Document):
-    """What a stage would take in, and what would become of it: a row of ``receipts.stage_count``."""
-
-    stage: str
-    records_in: Count
-    accepted: Count
-    rejected: Count
-    quarantined: Count
-    skipped: Count
-    blank: Count
+#: Memory of the engine that streams the published warehouse's row history, beside the run's own engine.
+_HISTORY_MEMORY = "256MB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +50,24 @@ class Request:
     force: bool = False
     rehash: bool = False
 
+    @property
+    def forced(self) -> tuple[Stage, ...]:
+        """The stages that run even where nothing changed."""
+        return self.stages if self.force else ()
+
+    def as_recorded(self) -> RunRequest:
+        """Return the request as receipts record it."""
+        project, known_paths = self.project, self.known_paths
+        return RunRequest(
+            stages=[stage.name for stage in self.stages],
+            evidence=project.relative(project.evidence),
+            known_paths=project.relative(known_paths.file) if known_paths else None,
+            settings=self.settings.model_dump(),
+            fail_fast=self.fail_fast,
+            force=self.force,
+            rehash=self.rehash,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -77,68 +83,48 @@ class Outcome:
 
 
 def execute(request: Request) -> Outcome:
-    """Run the stages aside, audit, and publish; a failed run leaves its receipts, and the previous version as it was.
+    """Run every stage whose inputs changed, audit what they wrote, and publish it as one version.
 
-    Raises UsageError before anything is touched; a later error is in the outcome. Once it is decided what is left behind,
-    SIGINT and SIGTERM are ignored for the rest of the process.
+    A run that fails leaves its receipts and publishes nothing. Raises UsageError before anything is built; a later error is
+    in the outcome. SIGINT and SIGTERM end the run at its next step; from the decision to publish on they are ignored.
     """
+    return run_stoppable(lambda: _run(request))
+
+
+def _run(request: Request) -> Outcome:
     project = request.project
-    sql = Sql.of(project.overlay)
     evidence = find_evidence(project.evidence, request.settings.follow_links)
     staging = Staging(project)
-    with interruptible(), staging.held():
-        staging.recover(lambda entry: write_cut_run(project, entry))
+    with staging.hold():
+        finish_cut_run(staging)
+        staging.clear()
         try:
-            staging.clear()
-            with closing(load_history(project, sql, request.settings)) as history:
-                require_pin(project, history)
-                return _held_run(request, sql, staging, history, evidence)
+            with closing(load_history(project, Sql.of(project.overlay), request.settings)) as history:
+                run = _prepare(request, staging, history, tuple(evidence))
+                try:
+                    with _build(run) as warehouse:
+                        report = _audit(run, warehouse)
+                    _publish(run, report)
+                except BaseException as error:
+                    if isinstance(staging.entry(), Publishing):
+                        raise  # the next run finishes it
+                    return Outcome(_write_failure(run, error), error)
+                return Outcome(report)
         finally:
-            staging.abandon()
+            if not isinstance(staging.entry(), Publishing):
+                shutil.rmtree(staging.build, ignore_errors=True)
 
 
-def _held_run(
-    request: Request, sql: Sql, staging: Staging, history: Warehouse, evidence: Sequence[EvidenceFile]
-) -> Outcome:
-    project, clock = request.project, request.clock
-    lineage = Lineage.of(history)
-    header = new_header(project, sql, _request(request), request.settings, history, lineage, clock, STAGES)
-    forced = request.stages if request.force else ()
-    plan, published = make_plan(project, header, history, lineage, evidence, forced, request.rehash)
-    stages = _stages_to_run(plan, request.stages)
-    base = published if published and published.is_base else None
-    if not base and project.warehouse.is_file():
-        with PublishedWarehouse.open(project.warehouse, staging.build):
-            pass  # a file that is none of ours must not be replaced: better said before anything is built
-
-    def note(partial_run: PartialRun) -> None:
-        staging.note({"state": "building", "partial_run": partial_run.model_dump(mode="json", by_alias=True)})
-
-    carried = base.carried if base else frozenset()
-    recorder = Recorder(header, history, sql, lineage, clock, carried, request.fail_fast, note)
-    recorder.begin((*stages, *STAGES)[0].name)
-    try:
-        reused = [published.receipts[stage.name] for stage in STAGES if stage not in stages] if published else []
-        build = _Build(request, sql, staging, history, tuple(evidence), recorder, base)
-        report = build.version(stages, reused) if stages else build.documents(reused)
-        ignore()  # too late: the run tells what it has published
-        staging.decide(header.run_id)
-    except BaseException as error:
-        ignore()
-        if staging.is_decided:
-            raise  # the next command finishes it
-        try:
-            failed = _write_failed(project, sql, history, recorder.partial_run, _message(error), timestamp_of(clock))
-        except OSError:
-            raise error from None  # where not even receipts can be written, the first error is the one to tell
-        return Outcome(failed, error)
-    staging.roll_forward()
-    return Outcome(report)
+# --- prepare -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Build:
-    """What a run builds aside: a version of everything, or, where nothing changed, its documents alone."""
+class _Prepared:
+    """What the phases work with.
+
+    ``stages`` are those that run; ``reused`` are the published receipts of the others; ``base`` is the published run where
+    its warehouse is built upon.
+    """
 
     request: Request
     sql: Sql
@@ -146,146 +132,34 @@ class _Build:
     history: Warehouse
     evidence: tuple[EvidenceFile, ...]
     recorder: Recorder
+    stages: tuple[Stage, ...]
+    reused: Sequence[StageReceipt]
     base: Published | None
 
-    def documents(self, reused: Sequence[StageReceipt]) -> RunReport:
-        """Write the documents of a run in which nothing changed; what is published stays."""
-        with interruptible():
-            self.recorder.carry_over(reused)
-            return self._written()
 
-    def version(self, stages: tuple[Stage, ...], reused: Sequence[StageReceipt]) -> RunReport:
-        """Run the stages, link what the others made, and write warehouse and documents."""
-        project, settings, history = self.request.project, self.request.settings, self.history
-        with interruptible():  # the engine would make an error of its own of a signal
-            warehouse = _begun_warehouse(self.request, self.sql, self.staging, self.base)
-        with closing(warehouse), stoppable(warehouse.interrupt):
-            self.recorder.carry_over(reused)
-            exports = self.staging.build / "exports"
-            exports.mkdir()
-            _link_exports(project, reused, self.staging.build)
-            untouched = self.base.untouched if self.base else frozenset()
-            run = Run(
-                project,
-                settings,
-                self.sql,
-                warehouse,
-                exports,
-                self.request.progress,
-                self.evidence,
-                untouched,
-                self.recorder.lineage,
-            )
-            keep = partial(
-                _keep_rows,
-                project,
-                self.staging,
-                warehouse,
-                self.recorder.header.seq,
-                last_published(history),
-                self.base,
-            )
-            run_all(run, stages, self.recorder.watching(run), at_last=keep)
-            return self._written(warehouse)
-
-    def _written(self, warehouse: Warehouse | None = None) -> RunReport:
-        """Write what is left to write, and make all of it durable: the last moment at which a run can still fail."""
-        history, sql, build = self.history, self.sql, self.staging.build
-        timestamp = timestamp_of(self.request.clock)
-        report = compose_report(
-            history, sql, self.recorder.header, self.recorder.partial_run.closed(None, timestamp), published=True
-        )
-        if warehouse:
-            copy_receipts(history, warehouse, sql)
-            forget_row_history(warehouse, self.request.settings.history_runs)
-            warehouse.finish(sql)
-            write_known_rows(history, sql, build / "receipts.arrow")
-        write(report, build / "reports", history)
-        file_stats = {file.source_path: file.file_stat for file in self.evidence if file.file_stat}
-        if warehouse or file_stats != read_stats(self.request.project.evidence_stats):
-            write_stats(build / "evidence.json", file_stats)
-        self.staging.prepare()
-        return report
-
-
-def _begun_warehouse(request: Request, sql: Sql, staging: Staging, base: Published | None) -> Warehouse:
-    """Return the warehouse that the run builds: a new one, or a copy of the published one, which has these very views."""
-    file = staging.build / "etl.duckdb"
-    if base:
-        shutil.copyfile(request.project.warehouse, file)
-    begin = Warehouse.take_over if base else Warehouse.create
-    warehouse = begin(sql, request.settings, file)
-    known_paths = request.known_paths.paths if request.known_paths else ()
-    warehouse.replace("policy.known_path", pa.table({"path": pa.array(known_paths, pa.string())}))
-    return warehouse
-
-
-def _request(request: Request) -> RunRequest:
-    """Return what was asked for as receipts tell it."""
-    project, known_paths = request.project, request.known_paths
-    return RunRequest(
-        stages=[stage.name for stage in request.stages],
-        evidence=project.relative(project.evidence),
-        known_paths=project.relative(known_paths.file) if known_paths else None,
-        settings=request.settings.model_dump(),
-        fail_fast=request.fail_fast,
-        force=request.force,
-        rehash=request.rehash,
-    )
-
-
-def plan_of(request: Request) -> Plan:
-    """Return which stages would run, and why. Raises NotFoundError where there is no evidence folder."""
-    project, sql = request.project, Sql.of(request.project.overlay)
-    with interruptible(), closing(load_history(project, sql, request.settings)) as history:
-        lineage = Lineage.of(history)
-        header = new_header(project, sql, _request(request), request.settings, history, lineage, request.clock, STAGES)
-        evidence = find_evidence(project.evidence, request.settings.follow_links)
-        forced = request.stages if request.force else ()
-        return make_plan(project, header, history, lineage, evidence, forced, request.rehash)[0]
-
-
-def dry_run(request: Request) -> list[StageCount]:
-    """Return the books that the stages would have, computed in memory; nothing is written."""
-    sql = Sql.of(request.project.overlay)
-    find_evidence(request.project.evidence, request.settings.follow_links)
-    with interruptible(), closing(Warehouse.create(sql, request.settings)) as warehouse:
-        if request.known_paths is not None:
-            warehouse.replace("policy.known_path", pa.table({"path": pa.array(request.known_paths.paths, pa.string())}))
-        run = Run(request.project, request.settings, sql, warehouse, Path(os.devnull), request.progress)
-        with stoppable(warehouse.interrupt):
-            run_all(run, tuple(stage for stage in STAGES if not stage.exports))
-        books = {
-            book["stage"]: StageCount.model_validate(book) for book in warehouse.dicts("from receipts.stage_count")
-        }
-        return [books[stage.name] for stage in request.stages]
-
-
-def write_cut_run(project: Project, entry: dict[str, Any]) -> None:
-    """Write the receipts of a run that was killed while it built, from its journal."""
-    partial_run = PartialRun.model_validate(entry["partial_run"])
-    if (project.reports / partial_run.header.run_id / "summary.json").is_file():
-        # The folder comes whole; what belongs beside it was perhaps not moved in time, nor the journal removed.
-        move_reports(Staging(project).build / "failed", project.reports, partial_run.header.run_id)
-        return
+def _prepare(request: Request, staging: Staging, history: Warehouse, evidence: tuple[EvidenceFile, ...]) -> _Prepared:
+    """Make sure that the run can be published, decide which stages run, and begin to record. Raises UsageError."""
+    project = request.project
     sql = Sql.of(project.overlay)
-    history = load_history(project, sql, Settings())
-    try:
-        message = "The run was cut off before its end: its process was killed, or the machine stopped."
-        _write_failed(project, sql, history, partial_run, message, timestamp_of(Clock()))
-    finally:
-        history.close()
+    require_pin(project, history)
+    require_publishable(staging)
+    lineage = Lineage.of(history)
+    header = new_header(project, sql, request.as_recorded(), request.settings, history, lineage, request.clock, STAGES)
+    plan, published = make_plan(project, header, history, lineage, evidence, request.forced, request.rehash)
+    stages = _stages_to_run(plan, request.stages)
+    base = published if published and published.is_base else None
+    if not base and project.warehouse.is_file():
+        with PublishedWarehouse.open(project.warehouse, staging.build):
+            pass  # a file that is not a warehouse of ours must not be replaced
+    reused = [published.receipts[stage.name] for stage in STAGES if stage not in stages] if published else []
+    carried = base.carried if base else frozenset()
 
+    def note(partial_run: PartialRun) -> None:
+        staging.note(Building(partial_run=partial_run))
 
-def _write_failed(
-    project: Project, sql: Sql, history: Warehouse, partial_run: PartialRun, message: str, timestamp: str
-) -> RunReport:
-    report = compose_report(history, sql, partial_run.header, partial_run.closed(message, timestamp), published=False)
-    built = Staging(project).build / "failed"
-    shutil.rmtree(built, ignore_errors=True)
-    write(report, built, history)
-    move_reports(built, project.reports, partial_run.header.run_id)
-    return report
+    recorder = Recorder(header, history, sql, lineage, request.clock, carried, request.fail_fast, note)
+    recorder.begin((*stages, *STAGES)[0].name)
+    return _Prepared(request, sql, staging, history, evidence, recorder, stages, reused, base)
 
 
 def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
@@ -294,36 +168,136 @@ def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
     for stage in STAGES:
         if stage.name in stale and stage not in wanted:
             raise UsageError(
-                f"{stage.name} cannot be carried over: {stale[stage.name].reason} Run it too, or use etl run-all."
+                f"{stage.name} cannot be reused: {stale[stage.name].reason} Run it too, or use etl run-all."
             )
     return tuple(stage for stage in STAGES if stage.name in stale)
 
 
-def _keep_rows(
-    project: Project, staging: Staging, warehouse: Warehouse, seq: int, before: int | None, base: Published | None
-) -> None:
-    """Write down the state of each row, after those that the published warehouse knows.
+# --- build -------------------------------------------------------------------------------------------------------------
 
-    Where no earlier run is known, its states have lost what their numbers mean, and are not taken over.
+
+@contextmanager
+def _build(run: _Prepared) -> Iterator[Warehouse | None]:
+    """Run the stages in a new warehouse and link the files of the reused ones; give the warehouse, which is still open.
+
+    Each stage's files are read back and audited while the next stage runs. Where nothing changed, nothing is built.
     """
-    if not base and before is not None and project.warehouse.is_file():
-        with PublishedWarehouse.open(project.warehouse, staging.build, CARRYING) as published:
-            carry_row_history(published, warehouse)
-    keep_row_history(warehouse, seq, before)
+    if not run.stages:
+        run.recorder.carry_over(run.reused)
+        yield None
+        return
+    request, staging = run.request, run.staging
+    warehouse = _open_warehouse(run)
+    with closing(warehouse), interrupting(warehouse.interrupt):
+        run.recorder.carry_over(run.reused)
+        make_exports(staging)
+        _link_exports(run)
+        context = Run(
+            request.project,
+            request.settings,
+            run.sql,
+            warehouse,
+            staging.exports,
+            request.progress,
+            run.evidence,
+            run.base.untouched if run.base else frozenset(),
+            run.recorder.lineage,
+        )
+        run_stages(context, run.stages, run.recorder.observer(context), at_last=partial(_keep_rows, run, warehouse))
+        yield warehouse
 
 
-def _link_exports(project: Project, reused: Sequence[StageReceipt], build: Path) -> None:
-    """Link the files of reused stages into the build."""
-    for receipt in reused:
+def _open_warehouse(run: _Prepared) -> Warehouse:
+    """Open the warehouse that the run builds: a new one, or a copy of the published one, which has these very views."""
+    request, file = run.request, run.staging.build / "etl.duckdb"
+    if run.base:
+        shutil.copyfile(request.project.warehouse, file)
+    begin = Warehouse.take_over if run.base else Warehouse.create
+    warehouse = begin(run.sql, request.settings, file)
+    fill_known_paths(warehouse, request.known_paths)
+    return warehouse
+
+
+def fill_known_paths(warehouse: Warehouse, manifest: Manifest | None) -> None:
+    """Put the paths of a manifest in place of what the warehouse knows; no manifest: none."""
+    paths = manifest.paths if manifest else ()
+    warehouse.replace("policy.known_path", pa.table({"path": pa.array(paths, pa.string())}))
+
+
+def _link_exports(run: _Prepared) -> None:
+    """Give the files of reused stages a second name in the build."""
+    for receipt in run.reused:
         for entry in receipt.outputs.files:
             if entry.bytes is not None:
-                (build / entry.path).parent.mkdir(parents=True, exist_ok=True)
-                os.link(project.root / entry.path, build / entry.path)
+                target = run.staging.build / entry.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                link_or_copy(run.request.project.root / entry.path, target)
 
 
-def _message(error: BaseException) -> str:
+def _keep_rows(run: _Prepared, warehouse: Warehouse) -> None:
+    """Write down the state of each row, after those that the published warehouse knows.
+
+    Where no earlier run is known, the numbers in its row history mean nothing any more, so that it is left behind.
+    """
+    before, published = last_published(run.history), run.request.project.warehouse
+    if not run.base and before is not None and published.is_file():
+        with PublishedWarehouse.open(published, run.staging.build, _HISTORY_MEMORY) as old:
+            carry_row_history(old, warehouse)
+    keep_row_history(warehouse, run.recorder.header.seq, before)
+
+
+# --- audit -------------------------------------------------------------------------------------------------------------
+
+
+def _audit(run: _Prepared, warehouse: Warehouse | None) -> RunReport:
+    """Hold the receipts against each other, compute drift, write all documents, and make everything durable.
+
+    It is the last moment at which a run can fail.
+    """
+    history, staging, settings = run.history, run.staging, run.request.settings
+    receipts = run.recorder.partial_run.closed(None, timestamp_of(run.request.clock))
+    report = compose_report(history, run.sql, run.recorder.header, receipts, published=True)
+    if warehouse:
+        copy_receipts(history, warehouse, run.sql)
+        forget_row_history(warehouse, settings.history_runs)
+        warehouse.finish(run.sql)
+        write_known_rows(history, run.sql, staging.build / "receipts.arrow")
+    write_report(report, staging.reports, history)
+    file_stats = {file.source_path: file.file_stat for file in run.evidence if file.file_stat}
+    if warehouse or file_stats != read_stats(run.request.project.evidence_stats):
+        write_stats(staging.build / "evidence.json", file_stats)
+    make_durable(staging)
+    stop_if_told()
+    return report
+
+
+# --- publish -----------------------------------------------------------------------------------------------------------
+
+
+def _publish(run: _Prepared, report: RunReport) -> None:
+    """Publish what was built; where nothing changed, documents alone."""
+    ignore_signals()  # too late: the run says what it published
+    exports = {
+        entry.path.removeprefix("exports/"): entry.sha256
+        for receipt in report.receipts
+        for entry in receipt.outputs.files
+        if entry.bytes is not None and entry.sha256 is not None
+    }
+    publish(run.staging, Publishing(run_id=report.summary.run_id, exports=exports if run.stages else None))
+
+
+def _write_failure(run: _Prepared, error: BaseException) -> RunReport:
+    """Publish the documents of a run that failed. Raises the error itself where not even they can be written."""
+    ignore_signals()
+    try:
+        return publish_documents(
+            run.staging, run.sql, run.history, run.recorder.partial_run, _sentence(error), run.request.clock
+        )
+    except OSError:
+        raise error from None
+
+
+def _sentence(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "The run was interrupted."
-    if isinstance(error, EtlError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, EtlError) else f"{type(error).__name__}: {error}"

@@ -78,7 +78,7 @@ STAGES = (
 )
 
 
-def run_all(
+def run_stages(
     run: Run,
     stages: tuple[Stage, ...] = STAGES,
     observe: Observer = lambda _stage: nullcontext(),

@@ -4,18 +4,22 @@ Each summary names the hash of the one before it and binds every other document 
 outputs; ``head`` names the newest summary. What is changed, removed, added or exchanged breaks a link.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from etl.base.datasets import EXPORTED_FILES
 from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.receipts.models import Check, FileEntry, Head, RunSummary, StageReceipt
 
-#: What may lie beside the runs' folders, and in exports/ beside what receipts name.
-BESIDE_RUNS = frozenset({"head", "latest.md", "pin.json"})
-KEPT = frozenset({"README.md", ".gitkeep"})
+#: What may lie beside the runs' folders.
+BESIDE_RUNS = frozenset({"head", "latest.md", "pin.json", "README.md", ".gitkeep"})
+
+#: The folders of the datasets below exports/, and the endings by which whoever trains takes a file there for a part of one.
+DATASET_FOLDERS = frozenset(path.split("/")[0] for path in EXPORTED_FILES)
+DATA_ENDINGS = (".jsonl", ".parquet")
 
 
 def passed_or(what: str, is_good: bool, otherwise: str) -> Check:
@@ -78,7 +82,7 @@ def _links(reports: Path) -> tuple[list[Link], list[Check]]:
     """Return the runs whose summary can be read, in their order, and a failed check for everything else that lies there."""
     links, checks = [], []
     for path in sorted(reports.iterdir()) if reports.is_dir() else []:
-        if path.name in BESIDE_RUNS | KEPT and path.is_file():
+        if path.name in BESIDE_RUNS and path.is_file():
             continue
         try:
             content = (path / "summary.json").read_bytes()
@@ -155,7 +159,7 @@ def _pin(pinned: str, links: list[Link]) -> Check:
 def _files(project: Project, links: list[Link], evidence: Path | None) -> Iterator[Check]:
     """Yield whether the published files, and the evidence that they were made from, are as the published run names them."""
     published = next((link for link in reversed(links) if link.summary.published), None)
-    named = {project.relative(project.exports / name) for name in KEPT if (project.exports / name).is_file()}
+    named = set()
     for receipt in _receipts(project.reports, published):
         if isinstance(receipt, Check):
             yield receipt
@@ -167,10 +171,18 @@ def _files(project: Project, links: list[Link], evidence: Path | None) -> Iterat
         if receipt.stage == "collect" and published:
             folder = evidence or evidence_of(project, published.summary)
             yield from (check_input(folder / entry.path, entry) for entry in receipt.inputs.files)
+    yield from _strangers(project, named)
+
+
+def _strangers(project: Project, named: Collection[str]) -> Iterator[Check]:
+    """Yield each file in exports/ that no receipt names; it fails where it would be taken for a part of a dataset."""
     for file in sorted(project.exports.rglob("*")):
         path = project.relative(file)
-        if (file.is_symlink() or not file.is_dir()) and path not in named:
-            yield Check(path, "failed", "no receipt names it")
+        if path in named or (file.is_dir() and not file.is_symlink()):
+            continue
+        top = file.relative_to(project.exports).parts[0]
+        is_data = top in {file.name, *DATASET_FOLDERS} and path.lower().endswith(DATA_ENDINGS)
+        yield Check(path, "failed" if is_data else "unchecked", "no receipt names it: somebody else put it there")
 
 
 def _receipts(reports: Path, link: Link | None) -> Iterator[StageReceipt | Check]:

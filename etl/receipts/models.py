@@ -11,6 +11,9 @@ from pydantic_core import PydanticCustomError
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
+#: The id of a run: when it began (UTC), and its number. It names the run's folder, so it holds nothing that leads elsewhere.
+RunId = Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z-\d{4,}$")]
+
 
 def _is_real(time: str) -> str:
     try:

@@ -18,6 +18,7 @@ from etl.receipts.models import (
     Document,
     Engine,
     Named,
+    RunId,
     RunRequest,
     RunSummary,
     Side,
@@ -37,7 +38,7 @@ from etl.warehouse.sql_files import Sql, bundle_hash, lock_file
 class RunHeader(Document):
     """What is known of a run before its first stage; ``settings_hashes`` holds one per stage, in their order."""
 
-    run_id: str
+    run_id: RunId
     seq: int
     previous: str | None
     started_at: str

@@ -41,7 +41,7 @@ RELATIONS = {
 
 @dataclass
 class Recorder:
-    """Writes one run down; :meth:`watching` gives the observer of its stages, of which two may be under way at once.
+    """Writes one run down; :meth:`observer` observes of its stages, of which two may be under way at once.
 
     ``carried`` are the paths of files whose hashes are an earlier run's, as nobody touched them.
     """
@@ -91,7 +91,7 @@ class Recorder:
         )
         self.note(self.partial_run)
 
-    def watching(self, run: Run) -> Observer:
+    def observer(self, run: Run) -> Observer:
         """Return the observer that records a run's stages; it raises BooksError where a stage's books do not balance."""
         meter = StageMeter(self.header, run.beside(), self.carried)
 

@@ -54,7 +54,7 @@ def compose_report(
     return RunReport(summary, receipts, drift, texts)
 
 
-def write(report: RunReport, reports: Path, history: Warehouse) -> None:
+def write_report(report: RunReport, reports: Path, history: Warehouse) -> None:
     """Write a run's folder below ``reports``, and beside it latest.md and the head of the chain."""
     folder = reports / report.summary.run_id
     folder.mkdir(parents=True)

@@ -1,0 +1,60 @@
+"""What a cut run left is finished: its publish is rolled forward, or its receipts are written."""
+
+from contextlib import closing
+
+from etl.base.project import Project
+from etl.base.settings import Settings
+from etl.context import Clock
+from etl.pipeline.publish import finish, publish
+from etl.pipeline.staging import Building, Publishing, Staging
+from etl.receipts.partial_run import PartialRun, timestamp_of
+from etl.receipts.report import RunReport, compose_report, write_report
+from etl.receipts.store import load_history
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import Sql
+
+CUT = "The run was cut off before its end: its process was killed, or the machine stopped."
+
+
+def recover(project: Project) -> str:
+    """Finish what a cut run left, and return a sentence about it. Raises LockedError where a run is under way."""
+    staging = Staging(project)
+    if not staging.journal.exists():
+        return "No run was cut; there is nothing to finish."
+    with staging.hold():
+        return finish_cut_run(staging) or "No run was cut; there is nothing to finish."
+
+
+def finish_cut_run(staging: Staging) -> str | None:
+    """Finish what a cut run left, if one did, and return a sentence about it. Call it while the root is held.
+
+    Raises UsageError where the journal is damaged, or what lies there was not left by a run.
+    """
+    match staging.entry():
+        case Publishing() as entry:
+            finish(staging, entry)
+            return f"Run {entry.run_id} was cut while it published: the rest is published now."
+        case Building() as entry:
+            _write_receipts(staging, entry.partial_run)
+            run_id = entry.partial_run.header.run_id
+            return f"Run {run_id} was cut while it built: its receipts are written, and the published version is unchanged."
+        case None:
+            return None
+
+
+def _write_receipts(staging: Staging, partial_run: PartialRun) -> None:
+    sql = Sql.of(staging.project.overlay)
+    with closing(load_history(staging.project, sql, Settings())) as history:
+        publish_documents(staging, sql, history, partial_run, CUT, Clock())
+
+
+def publish_documents(
+    staging: Staging, sql: Sql, history: Warehouse, partial_run: PartialRun, failure: str, clock: Clock
+) -> RunReport:
+    """Write and publish the documents of a run that failed, and nothing else of it. Raises OSError."""
+    receipts = partial_run.closed(failure, timestamp_of(clock))
+    report = compose_report(history, sql, partial_run.header, receipts, published=False)
+    staging.clear()
+    write_report(report, staging.reports, history)
+    publish(staging, Publishing(run_id=report.summary.run_id, exports=None))
+    return report
