@@ -332,7 +332,7 @@ def test_keygen_never_overwrites(tmp_path: Path, there: str, is_link: bool) -> N
         (tmp_path / there).write_text("mine", encoding="utf-8")
     result = etl("keygen", tmp_path / "key")
     assert result.exit_code == 2
-    assert f"{there}: it cannot be made (File exists), and a key is never overwritten" in result.stderr
+    assert f"{there}: it cannot be made (File exists); no key is overwritten" in result.stderr
     assert [file.name for file in tmp_path.iterdir()] == [there]
     assert is_link or (tmp_path / there).read_text(encoding="utf-8") == "mine"
 

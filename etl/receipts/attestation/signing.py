@@ -107,7 +107,7 @@ def make_keys(file: Path, is_p256: bool = False) -> KeyPair:
     public = file.with_name(f"{file.name}.pub")
     with ExitStack() as undo:
         _create(public, 0o644, key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), undo)
-        _create(file, 0o600, secret, undo)
+        _create(file, 0o600, secret, undo)  # last: a process that is killed leaves no secret without its public key
         sync_folder(file.parent)
         undo.pop_all()
     return KeyPair(private=str(file), public=str(public), keyid=_public_key(key).keyid)
@@ -119,7 +119,7 @@ def _create(file: Path, mode: int, content: bytes, undo: ExitStack) -> None:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except OSError as error:
         raise KeyFileError(
-            f"{file}: it cannot be made ({error.strerror}), and a key is never overwritten; choose another name."
+            f"{file}: it cannot be made ({error.strerror}); no key is overwritten, so choose another name or folder."
         ) from None
     undo.callback(file.unlink, missing_ok=True)
     with os.fdopen(descriptor, "wb") as stream:
