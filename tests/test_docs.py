@@ -70,14 +70,15 @@ def test_readme_names_every_make_target() -> None:
     assert [target for target in targets if f"make {target}" not in readme] == []
 
 
-def test_a_stranger_can_check_signed_receipts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("keygen", ["keygen", "keygen --p256"])
+def test_a_stranger_can_check_signed_receipts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keygen: str) -> None:
     """The README's commands and the Python in docs/receipts.md -> they hold for a signed run, and not for changed files."""
     copy_of(publish_sample, tmp_path)
     monkeypatch.chdir(tmp_path)
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     (commands,) = re.findall(r"```sh\n(etl keygen .*?)```", readme, re.DOTALL)
     for command in commands.splitlines():
-        arguments, _, target = command.partition("#")[0].removeprefix("etl ").partition(" > ")
+        arguments, _, target = command.replace("keygen", keygen).partition("#")[0].removeprefix("etl ").partition(" > ")
         result = etl(*arguments.split())
         assert result.exit_code == 0, result.stderr
         if target:

@@ -1,6 +1,7 @@
 """The commands about what proves a run: receipts, keygen, verify."""
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +24,10 @@ def receipts(
     form: Annotated[
         str, typer.Option("--format", help="table, or in-toto: a line of JSON for each stage (Statement v1, SLSA v1).")
     ] = "table",
-    key: Annotated[Path | None, typer.Option("--sign", metavar="KEYFILE", help="Sign each line of in-toto.")] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--sign", metavar="KEYFILE", help="Sign each line of in-toto with this ed25519 or P-256 key."),
+    ] = None,
     as_json: AsJson = False,
 ) -> Answer:
     """Show the receipts of a run; or state them in the standard form, signed if a key is given."""
@@ -45,11 +49,10 @@ def receipts(
 
 
 def _statements(run_id: str | None, project: "Project", key_file: Path | None) -> Answer:
-    from etl.receipts.attestation.check import statements_of
-    from etl.receipts.attestation.signing import read_private_key, sign
+    from etl.receipts.attestation.run_statements import statements_of
     from etl.receipts.markdown import harmless
 
-    key = read_private_key(key_file) if key_file else None
+    sign = _signer(key_file) if key_file else None
     with open_history(project) as history:
         stated = statements_of(project, history, run_id)
     for receipt in stated.left_out:
@@ -60,19 +63,28 @@ def _statements(run_id: str | None, project: "Project", key_file: Path | None) -
     if not stated.statements:
         raise NotFoundError("No stage of this run has an output that stands, so there is nothing to state.")
     lines = [statement.to_line() for statement in stated.statements]
-    signed = [sign(line.encode(), key).to_line() for line in lines] if key else lines
+    signed = [sign(line) for line in lines] if sign else lines
     return Answer(None, partial(typer.echo, "\n".join(signed)))
+
+
+def _signer(key_file: Path) -> Callable[[str], str]:
+    """Return a function that puts a line into a signed envelope. Raises KeyFileError."""
+    from etl.receipts.attestation.signing import read_private_key, sign
+
+    key = read_private_key(key_file)
+    return lambda line: sign(line.encode(), key).to_line()
 
 
 def keygen(
     file: Annotated[Path, typer.Argument(metavar="NAME", help="The private key's file; NAME.pub is the public key's.")],
+    is_p256: Annotated[bool, typer.Option("--p256", help="Make an ECDSA P-256 pair.")] = False,
 ) -> Answer:
-    """Make a pair of ed25519 keys to sign receipts with; nothing is overwritten."""
-    from etl.receipts.attestation.signing import KeyPair, make_keys
+    """Make a pair of ed25519 or P-256 keys to sign receipts with; nothing is overwritten."""
+    from etl.receipts.attestation.signing import make_keys
 
-    public, keyid = make_keys(file)
-    said = f"private {file} (keep it to yourself)\npublic  {public} (give it away)\nkeyid   {keyid}"
-    return Answer(KeyPair(private=str(file), public=str(public), keyid=keyid), partial(typer.echo, said))
+    pair = make_keys(file, is_p256)
+    said = f"private {pair.private} (keep it to yourself)\npublic  {pair.public} (give it away)\nkeyid   {pair.keyid}"
+    return Answer(pair, partial(typer.echo, said))
 
 
 def verify(

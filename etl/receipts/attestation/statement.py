@@ -6,7 +6,7 @@ for byte. docs/receipts.md says where each fact stands.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import ConfigDict, Field, model_validator
@@ -34,9 +34,6 @@ from etl.receipts.models import (
 #: The product as a package URL: what all its identifiers begin with.
 PACKAGE = "pkg:pypi/evidence-etl"
 
-STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE: Final = "https://slsa.dev/provenance/v1"
-
 #: How parameters and dependencies are to be read. Carried over: an earlier run made the outputs, so inputs, engine and
 #: internal parameters are those of then.
 STAGE: Final = "pkg:pypi/evidence-etl#stage/v1"
@@ -56,6 +53,12 @@ def _is_absent(value: object) -> bool:
     return value is None or value == []
 
 
+_T = TypeVar("_T")
+
+#: A field that is left out where it is null.
+OrAbsent = Annotated[_T | None, Field(exclude_if=_is_absent)]
+
+
 class Form(Document):
     """A part of a statement, spelled as the standards do; what does not apply is absent."""
 
@@ -66,10 +69,10 @@ class Annotations(Form):
     """What a descriptor describes, and the figures that the receipt has of it."""
 
     etl_kind: Literal["file", "relation", "material", "engine", "document"]
-    etl_bytes: Annotated[Count | None, Field(exclude_if=_is_absent)] = None
-    etl_record_count: Annotated[Count | None, Field(exclude_if=_is_absent)] = None
-    etl_columns: Annotated[list[str] | None, Field(exclude_if=_is_absent)] = None
-    etl_carried: Annotated[bool | None, Field(exclude_if=_is_absent)] = None
+    etl_bytes: OrAbsent[Count] = None
+    etl_record_count: OrAbsent[Count] = None
+    etl_columns: OrAbsent[list[str]] = None
+    etl_carried: OrAbsent[bool] = None
 
 
 class Digest(Form):
@@ -82,8 +85,8 @@ class ResourceDescriptor(Form):
     """A file, relation, bundle of files, or package: by its digest, or by its URI."""
 
     name: str
-    uri: Annotated[str | None, Field(exclude_if=_is_absent)] = None
-    digest: Annotated[Digest | None, Field(exclude_if=_is_absent)] = None
+    uri: OrAbsent[str] = None
+    digest: OrAbsent[Digest] = None
     annotations: Annotations
 
     @model_validator(mode="after")
@@ -99,12 +102,15 @@ class Subject(ResourceDescriptor):
     digest: Digest
 
 
+_Descriptor = TypeVar("_Descriptor", bound=ResourceDescriptor)
+
+
 class InternalParameters(Form):
     """What the run did not leave to the user, under the receipt's names."""
 
     model_config = ConfigDict(alias_generator=None)
 
-    git_commit: Annotated[str | None, Field(exclude_if=_is_absent)] = None
+    git_commit: OrAbsent[str] = None
     code_hash: Sha256
     settings_hash: Sha256
 
@@ -150,16 +156,16 @@ class Provenance(Form):
     etl_stage: str
     etl_status: Status
     etl_seq: Annotated[int, Field(ge=1)]
-    etl_previous: Annotated[Sha256 | None, Field(exclude_if=_is_absent)] = None
+    etl_previous: OrAbsent[Sha256] = None
     etl_published: bool
-    etl_made_by: Annotated[str | None, Field(exclude_if=_is_absent)] = None
+    etl_made_by: OrAbsent[str] = None
     etl_duration_ms: Count
     etl_records_in: Count
     etl_records_out: Count
     etl_stats: Stats
     etl_counts_by_reason: CountsByReason
     etl_blank: Count
-    etl_records: Annotated[Records | None, Field(exclude_if=_is_absent)] = None
+    etl_records: OrAbsent[Records] = None
     etl_validation: Validation
     etl_unread: Annotated[list[FileEntry], Field(default_factory=list, exclude_if=_is_absent)]
     etl_inputs_hash: Sha256
@@ -172,9 +178,9 @@ class Statement(Form):
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
-    type_: Literal["https://in-toto.io/Statement/v1"] = STATEMENT_TYPE
+    type_: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
     subject: Annotated[list[Subject], Field(min_length=1)]
-    predicate_type: Literal["https://slsa.dev/provenance/v1"] = PREDICATE_TYPE
+    predicate_type: Literal["https://slsa.dev/provenance/v1"] = "https://slsa.dev/provenance/v1"
     predicate: Provenance
 
 
@@ -187,13 +193,21 @@ def has_statement(receipt: StageReceipt) -> bool:
 def statement_of(summary: RunSummary, receipt: StageReceipt, documents: Iterable[Named]) -> Statement:
     """Return the statement of a stage that has one; ``documents`` are the files that hold the receipt and the summary."""
     return Statement(
-        subject=[Subject.model_validate(_entry(entry).model_dump(by_alias=True)) for entry in receipt.outputs.files],
+        subject=[_entry(Subject, entry) for entry in receipt.outputs.files],
         predicate=_provenance(summary, receipt, documents),
     )
 
 
 def _provenance(summary: RunSummary, receipt: StageReceipt, documents: Iterable[Named]) -> Provenance:
+    # an extension field with the name of a field of the receipt or the summary is that field
+    facts: dict[str, Any] = {f"{_EXTENSION}{name}": fact for name, fact in [*summary, *receipt]}
     return Provenance(
+        **{name: fact for name, fact in facts.items() if name in Provenance.model_fields},
+        etl_records_in=receipt.inputs.record_count,
+        etl_records_out=receipt.outputs.record_count,
+        etl_unread=[entry for entry in receipt.inputs.files if entry.sha256 is None],
+        etl_inputs_hash=receipt.inputs.hash,
+        etl_outputs_hash=receipt.outputs.hash,
         build_definition=_definition(summary, receipt),
         run_details=RunDetails(
             builder=Builder(id=_package(PACKAGE, receipt.engine.etl), version=receipt.engine),
@@ -204,31 +218,12 @@ def _provenance(summary: RunSummary, receipt: StageReceipt, documents: Iterable[
             ),
             byproducts=[_named(document, "document") for document in documents],
         ),
-        etl_run_id=receipt.run_id,
-        etl_stage=receipt.stage,
-        etl_status=receipt.status,
-        etl_seq=summary.seq,
-        etl_previous=summary.previous,
-        etl_published=summary.published,
-        etl_made_by=receipt.made_by,
-        etl_duration_ms=receipt.duration_ms,
-        etl_records_in=receipt.inputs.record_count,
-        etl_records_out=receipt.outputs.record_count,
-        etl_stats=receipt.stats,
-        etl_counts_by_reason=receipt.counts_by_reason,
-        etl_blank=receipt.blank,
-        etl_records=receipt.records,
-        etl_validation=receipt.validation,
-        etl_unread=[entry for entry in receipt.inputs.files if entry.sha256 is None],
-        etl_inputs_hash=receipt.inputs.hash,
-        etl_outputs_hash=receipt.outputs.hash,
-        etl_run_hash=summary.run_hash,
     )
 
 
 def _definition(summary: RunSummary, receipt: StageReceipt) -> BuildDefinition:
     # a file that could not be read has no digest, which a descriptor must have: it stands in etl_unread
-    inputs = [_entry(entry) for entry in receipt.inputs.files if entry.sha256 is not None]
+    inputs = [_entry(ResourceDescriptor, entry) for entry in receipt.inputs.files if entry.sha256 is not None]
     materials = [_named(material, "material") for material in summary.materials]
     return BuildDefinition(
         build_type=CARRY_OVER if receipt.status == "reused" else STAGE,
@@ -240,8 +235,8 @@ def _definition(summary: RunSummary, receipt: StageReceipt) -> BuildDefinition:
     )
 
 
-def _entry(entry: FileEntry) -> ResourceDescriptor:
-    return ResourceDescriptor(
+def _entry(kind: type[_Descriptor], entry: FileEntry) -> _Descriptor:
+    return kind(
         name=entry.path,
         digest=Digest(sha256=entry.sha256) if entry.sha256 else None,
         annotations=Annotations(
