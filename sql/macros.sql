@@ -76,8 +76,8 @@ case
 end;
 
 -- The logarithm of the probability that a standard normal variable exceeds z, for z >= 0. It is right in any tail, because
--- nothing underflows. The rational approximation is by Y. D. Dia (Approximate incomplete integrals, 2023); its relative error is
--- below 1e-12 up to z = 37.
+-- nothing underflows. The rational approximation is by Y. D. Dia (Approximate incomplete integrals, 2023); its relative error
+-- is below 1e-12 up to z = 37.
 create or replace macro drift.normal_log_tail(z) as
 ln(0.39894228040143268 / (z + 2.92678600515804815))
 + ln((z * z + 8.42742300458043240 * z + 18.38871225773938487) / (z * z + 5.81582518933527391 * z + 8.97280659046817350))
