@@ -182,7 +182,7 @@ comment on column evidence.skipped.line_sha256 is
 'sha256 hex of the line''s bytes without the line feed; null: the file could not be read';
 comment on column evidence.skipped.reason is
 'why: what strict reading refused, such as malformed_json; missing_<column> or bad_<column>; unknown_source';
-comment on column evidence.skipped.detail is 'more about it, without the text of the line; null: there is no more to say';
+comment on column evidence.skipped.detail is 'more about it, without the text of the line; null: nothing more is known';
 comment on column evidence.skipped.raw is
 'the exact bytes without the line feed; null: the file could not be read, or the line is over max_line_bytes';
 

@@ -1,5 +1,5 @@
 -- One row per line of the source that is being collected, as its mapping gives it: the columns of evidence.record, and problem.
--- Here stand the checks that hold for every source, whatever its mapping does. Empty in a published warehouse.
+-- It makes the checks that hold for every source, whatever its mapping does. Empty in a published warehouse.
 --   evidence_id: sha256 hex of source, run_id, task_id and line_sha256, joined by 0x1F; equal for identical lines
 --   source: the source, which is the name of its mapping
 --   source_class: verdict, telemetry, experiment or extraction; another class is the problem bad_source_class

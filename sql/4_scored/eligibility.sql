@@ -1,4 +1,4 @@
--- One row per record and defect that the record has in itself, whatever its category. Most records have none.
+-- One row per record and defect that the record has on its own, whatever its category. Most records have none.
 -- policy.requirement says which datasets refuse which defect, and for which reason.
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   defect: missing_provenance, missing_run_id, empty_response, empty_prompt, missing_column, absent_path (a cited path is not

@@ -1,7 +1,7 @@
 -- One row per task that has records of the class verdict. What was extracted from a task takes its category from here.
 --   task_id: the task
 --   category: the category that all these records have; null: they disagree
---   verdicts: how many these records are
+--   verdicts: how many such records the task has
 with judged as (
     select
         task_id,

@@ -6,8 +6,8 @@
 --   category: its category, see scored.run
 --   outcome: ineligible (a defect keeps it out of pairs), not_a_side (its category has no side), no_counterpart (its task has
 --       no record on the other side), prompt_differs (none of those has its prompt), paired (it is in an exported pair),
---       over_cap (it is not among the best that are paired, or only its pairs are over the cap) or refused (all its pairs are
---       quarantined)
+--       over_cap (a clean pair of it is over the cap, or it is not among the best, which are paired) or refused (all its pairs
+--       are quarantined)
 with of_task as (
     select
         task_id,

@@ -1,4 +1,4 @@
--- One row per dataset of records and scored record: whether it ships in that dataset, and if not, why. There is no text here,
+-- One row per dataset of records and scored record: whether it ships in that dataset, and if not, why. A row carries no text,
 -- so that rows are judged and counted in little memory; the dataset's own view adds the text.
 --   dataset: the dataset, see policy.dataset
 --   id: the row's id in the dataset: sha256 hex of the dataset's name and evidence_id, joined by 0x1F

@@ -1,5 +1,5 @@
 -- One row per dataset of pairs and candidate pair: whether it ships in that dataset, and if not, why. It ships where both
--- quarantine_reason and skip_reason are null. There is no text here, so that rows are judged and counted in little memory.
+-- quarantine_reason and skip_reason are null. A row carries no text, so that rows are judged and counted in little memory.
 --   dataset: the dataset, see policy.dataset
 --   id: the row's id in the dataset: sha256 hex of the dataset's name and both evidence_ids, chosen first, joined by 0x1F
 --   chosen_run_id: the agent's run that gave the chosen answer

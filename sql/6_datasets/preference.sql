@@ -1,6 +1,6 @@
 -- One row per candidate pair, with the text of both sides. It ships where both quarantine_reason and skip_reason are null. The
 -- columns up to provenance are those of the dataset; the others say where the pair is from and whether it ships.
---   id: sha256 hex of preference, the chosen and the rejected evidence_id, joined by 0x1F
+--   id: sha256 hex of "preference", the chosen and the rejected evidence_id, joined by 0x1F
 --   task_id: the task of both records
 --   prompt: the task as given to the agent, equal on both sides
 --   chosen: the better response

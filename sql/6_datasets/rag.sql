@@ -1,6 +1,6 @@
 -- One row per scored record, with its text. It ships where quarantine_reason is null. The columns up to provenance are those of
 -- the dataset; the others say where the record is from and whether it ships.
---   id: sha256 hex of rag and the evidence_id, joined by 0x1F
+--   id: sha256 hex of "rag" and the evidence_id, joined by 0x1F
 --   source_run_id: the agent's run that gave the response; null: the line names none
 --   task_id: the task that the agent worked on
 --   source: the source, which is the name of its mapping
