@@ -16,7 +16,7 @@ def test_reference_pages_are_current(page: str) -> None:
 
 
 def test_every_relation_and_column_has_a_comment(tmp_path: Path) -> None:
-    """Whoever opens the warehouse finds what each table, view and column means, also after a run that builds on an earlier one."""
+    """Whoever opens the warehouse finds what each table, view and column means, also after a second run."""
     copy_of(publish_sample, tmp_path)
     query = (
         "select schema_name, view_name, '' from duckdb_views() where not internal and coalesce(comment, '') = '' "
