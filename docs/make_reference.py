@@ -48,11 +48,11 @@ _SCHEMAS = {
     "raw": "What a mapping reads and makes while a run collects; empty in a published warehouse.",
     "sources": "One mapping per source: parsed lines to the columns of `evidence.record`.",
     "evidence": "What was observed: records, skipped lines, files.",
-    "scored": "What each record is worth, and what sets it aside by itself.",
-    "pairs": "Who can be preferred over whom.",
+    "scored": "The category of each record, and the defects that keep it out of datasets.",
+    "pairs": "Which record is preferred over which.",
     "datasets": "Every candidate row of each dataset, and why it does not ship.",
-    "receipts": "What was recorded of each run, and the books as they are now.",
-    "drift": "Each run against its prior; docs/drift.md tells how it is judged.",
+    "receipts": "What was recorded of each run, and the same counts as the warehouse has them now.",
+    "drift": "Each run compared with an earlier one; [How drift decides](drift.md) explains the rules.",
 }
 
 
@@ -73,7 +73,7 @@ def schema_text(name: str) -> str:
 
 
 def data_dictionary() -> str:
-    """Return the page that lists every relation of the warehouse with its comment, columns and types."""
+    """Return the page that lists every relation of the warehouse with its comment, and its columns with type and meaning."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "etl.duckdb"
         sql = Sql.of(Path(folder) / "no-overlay")
@@ -95,6 +95,7 @@ def _dictionary_of(warehouse: Warehouse) -> str:
         "",
         "```sql",
         "select schema_name, view_name, comment from duckdb_views() where not internal;",
+        "select column_name, comment from duckdb_columns() where schema_name = 'scored' and table_name = 'run';",
         "```",
         "",
     ]
@@ -102,11 +103,26 @@ def _dictionary_of(warehouse: Warehouse) -> str:
         page += [f"## {schema}", "", meaning, ""]
         for owner, name, kind, comment in relations:
             if owner == schema:
-                page += [f"### {schema}.{name}", "", f"*{kind}* · {comment}", "", "| column | type |", "|---|---|"]
-                columns = warehouse.execute(f"describe {schema}.{name}")
-                page += [f"| {column} | {kind_of} |" for column, kind_of, *_ in columns]
+                page += [f"### {schema}.{name}", "", f"*{kind}* · {_escaped(comment)}", ""]
+                page += _columns_of(warehouse, schema, name)
                 page.append("")
     return "\n".join(page)
+
+
+def _columns_of(warehouse: Warehouse, schema: str, name: str) -> list[str]:
+    """Return the lines of a relation's table: each column with its type and meaning."""
+    columns = warehouse.execute(
+        "select column_name, data_type, comment from duckdb_columns() "
+        "where schema_name = ? and table_name = ? order by column_index",
+        [schema, name],
+    )
+    rows = [f"| {column} | {kind} | {_escaped(meaning)} |" for column, kind, meaning in columns]
+    return ["| column | type | meaning |", "|---|---|---|", *rows]
+
+
+def _escaped(text: str) -> str:
+    """Return a comment such that Markdown shows it as it stands, also in a cell of a table."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def settings_page() -> str:

@@ -1,18 +1,19 @@
--- What the views say often, said once. SQL macros are part of the warehouse file, so the views work in anybody's session.
+-- Expressions that several views share. SQL macros are part of the warehouse file, so the views work in any session.
 
 create schema if not exists policy;
 create schema if not exists sources;
 create schema if not exists drift;
 
--- Blank: null, or no character other than white space.
+-- Whether a text is blank: null, or nothing but white space.
 create or replace macro policy.is_blank(content) as
 not regexp_matches(coalesce(content, ''), '[^[:space:]\p{Z}]');
 
--- White space cut off at both ends.
+-- A text without the white space at its two ends.
 create or replace macro policy.trimmed(content) as
 regexp_replace(content, '^[[:space:]\p{Z}]+|[[:space:]\p{Z}]+$', '', 'g');
 
--- For mappings: what a fragment of JSON (json_transform to "JSON") is. An absent field is null, and so is the answer about it.
+-- For mappings: the type of a JSON fragment, which is a field that json_transform gives as "JSON". An absent field is null, and
+-- then the answer is null too.
 create or replace macro sources.is_text(fragment) as
 starts_with(fragment, '"');
 
@@ -20,7 +21,7 @@ create or replace macro sources.is_number(fragment) as
 case
     when fragment is not null
         then
-            -- of all that a JSON value can begin with, only a minus sign and digits lie between these two
+            -- of all characters that can begin a JSON value, only the minus sign and the digits lie between these two
             left(fragment, 1) between '-' and '9'
             and coalesce(isfinite(try_cast(fragment::varchar as double)), false)
 end;
@@ -57,24 +58,26 @@ create or replace macro sources.as_text_array(fragment) as
 json_extract_string(fragment, '$[*]');
 
 
--- For drift: the exact comparison of two relative changes, in whole numbers (a threshold has nine digits), so that a swing of 29 %
--- is not above 29 %, whatever 0.29 is in binary. relative_change >= of_prior(tau) says: the share changed by tau of what it was.
+-- For drift: compares a relative change with a threshold exactly, in whole numbers (a threshold has nine digits). So a change
+-- of 29 % is not above 29 %, although 0.29 has no exact binary form. relative_change >= of_prior(tau) means that the share
+-- changed by at least the fraction tau of its prior value.
 create or replace macro drift.relative_change(prior_records, prior_exposure, records, exposure) as
 abs(records::hugeint * prior_exposure - prior_records::hugeint * exposure) * 1000000000;
 
 create or replace macro drift.of_prior(tau, prior_records, exposure) as
 round(tau * 1000000000)::hugeint * prior_records * exposure;
 
--- (1 + x) ln(1 + x) - x: what a cell that is off by the factor 1 + x adds to half the deviance, per record expected. Near 0 by its
--- series, where the difference would be of two like numbers.
+-- (1 + x) ln(1 + x) - x: what a count that is 1 + x times its expectation adds to half the deviance, per expected record. Near
+-- 0 its series is used, because the formula would subtract two nearly equal numbers.
 create or replace macro drift.excess(x) as
 case
     when abs(x) < 0.001 then x * x * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x / 20)))
     else (1 + x) * ln(1 + x) - x
 end;
 
--- The logarithm of the chance that a standard normal exceeds z, for z >= 0: right in any tail, for nothing underflows. The rational
--- approximation is Y. D. Dia's (Approximate incomplete integrals, 2023); its relative error is below 1e-12 up to z = 37.
+-- The logarithm of the probability that a standard normal variable exceeds z, for z >= 0. It is right in any tail, because
+-- nothing underflows. The rational approximation is by Y. D. Dia (Approximate incomplete integrals, 2023); its relative error
+-- is below 1e-12 up to z = 37.
 create or replace macro drift.normal_log_tail(z) as
 ln(0.39894228040143268 / (z + 2.92678600515804815))
 + ln((z * z + 8.42742300458043240 * z + 18.38871225773938487) / (z * z + 5.81582518933527391 * z + 8.97280659046817350))
@@ -84,11 +87,11 @@ ln(0.39894228040143268 / (z + 2.92678600515804815))
 + ln((z * z + 3.83362947800146179 * z + 11.61511226260603247) / (z * z + 4.92081346632882033 * z + 24.12333774572479110))
 - z * z / 2;
 
--- A probability as people read it.
+-- A probability as text for people.
 create or replace macro drift.chance(p) as
 case when p < 1e-299 then 'p < 1e-299' else format('p = {:.1g}', p) end;
 
--- A share as people read it.
+-- A share as text for people.
 create or replace macro drift.percent(share) as
 case
     when share = 0 or share >= 0.001 then format('{:.1f} %', 100 * share)

@@ -1,4 +1,5 @@
--- The relations of a run. While it collects, they live in memory and hold one source at a time; a published warehouse has them empty.
+-- What a run reads. While it collects, these tables live in memory and hold one source at a time; in a published warehouse they
+-- are empty.
 
 create table if not exists raw.line (
     source varchar not null,
@@ -8,14 +9,21 @@ create table if not exists raw.line (
     json varchar not null
 );
 comment on table raw.line is
-'One row per valid line of the source that is being mapped: strict JSON, one object. What a mapping in sql/2_sources reads. Empty in a published warehouse.';
+'One row per valid line of the source that is being mapped. The mappings in sql/2_sources read it. Empty in a published warehouse.';
+comment on column raw.line.source is 'the source, which is the name of its mapping';
+comment on column raw.line.source_path is 'the file of the line, relative to the evidence folder';
+comment on column raw.line.line_number is 'the number of the line in its file, from 1';
+comment on column raw.line.line_sha256 is 'sha256 hex of the line''s bytes without the line feed';
+comment on column raw.line.json is 'the text of the line: one JSON object, read strictly';
 
 create table if not exists raw.document (
     path varchar not null,
     json varchar not null
 );
 comment on table raw.document is
-'One row per receipt or summary that has just arrived: path is run/name.json, json its exact text. What the relations of sql/7_receipts read. Empty in a published warehouse.';
+'One row per receipt or summary that has just arrived. The tables of sql/7_receipts are filled from it. Empty in a published warehouse.';
+comment on column raw.document.path is 'the name of the run and the name of the file, joined by a slash';
+comment on column raw.document.json is 'the exact text of the file';
 
 create table if not exists raw.mapped (
     source_path varchar,
@@ -46,4 +54,33 @@ create table if not exists raw.mapped (
     evidence_id varchar
 );
 comment on table raw.mapped is
-'One row per row that the mapping made of raw.line; what it did not name is null. created_at is still text. Empty in a published warehouse.';
+'One row per line, as its mapping gives it: the columns of evidence.record, checked by evidence.incoming. A column that the mapping does not name is null. Empty in a published warehouse.';
+comment on column raw.mapped.source_path is 'the file of the line, relative to the evidence folder';
+comment on column raw.mapped.line_number is 'the number of the line in its file, from 1; blank lines count';
+comment on column raw.mapped.source_class is
+'what kind of evidence the source gives: verdict, telemetry, experiment or extraction';
+comment on column raw.mapped.run_id is 'the agent''s run at the task (not a run of etl); null: the line names none';
+comment on column raw.mapped.task_id is 'the task that the agent worked on';
+comment on column raw.mapped.created_at is
+'the time as the source writes it: ISO 8601 text, which evidence.incoming reads; null: none';
+comment on column raw.mapped.model is 'the model, as the source spells it; null: not named';
+comment on column raw.mapped.file is 'the file of the repository that the record is about; null: none';
+comment on column raw.mapped.prompt is 'the task as given to the agent; null: not recorded';
+comment on column raw.mapped.response is 'the agent''s final answer, or what was extracted from it; null: not recorded';
+comment on column raw.mapped.messages is 'the conversation as JSON text, as the source has it; null: not recorded';
+comment on column raw.mapped.verdict is 'the source''s own word for the result, see policy.verdict; null: none';
+comment on column raw.mapped.score is 'a grade from 0 to 1, higher is better; null: none';
+comment on column raw.mapped.grounded_fraction is
+'the share of the response''s statements that were found in the repository, 0 to 1; null: not measured';
+comment on column raw.mapped.success_markers is 'signs that the attempt went well; null or empty: none';
+comment on column raw.mapped.failure_markers is 'signs that the attempt went badly; null or empty: none';
+comment on column raw.mapped.human_override is 'the category that a person set, which outweighs all other signals; null: none';
+comment on column raw.mapped.cited_paths is 'paths of the repository that the response names; null or empty: none';
+comment on column raw.mapped.latency_ms is 'how long the attempt took, in milliseconds; null: not recorded';
+comment on column raw.mapped.cost_usd is 'what the attempt cost, in US dollars; null: not recorded';
+comment on column raw.mapped.prompt_tokens is 'how many tokens the model read; null: not recorded';
+comment on column raw.mapped.completion_tokens is 'how many tokens the model wrote; null: not recorded';
+comment on column raw.mapped.problem is 'the reason for which the mapping skips the line; null: none';
+comment on column raw.mapped.source is 'null: evidence.incoming takes it from raw.line';
+comment on column raw.mapped.line_sha256 is 'null: evidence.incoming takes it from raw.line';
+comment on column raw.mapped.evidence_id is 'null: evidence.incoming computes it';

@@ -1,6 +1,5 @@
--- The tables that are no rows of documents. They hold what was observed (lines, settings, states of rows), and a key for each
--- record. The relations of sql/7_receipts that read raw.document are tables too: a document's rows are kept when it arrives.
--- raw.* belongs to the run: while evidence is collected it holds one source's lines, in a published warehouse it is empty.
+-- The tables that a run fills itself: what it observed (lines, files, settings, states of rows). The files of sql/7_receipts
+-- that read raw.document make tables too: their rows are kept when a document arrives.
 
 create schema if not exists policy;
 create schema if not exists evidence;
@@ -10,7 +9,8 @@ create table if not exists policy.warehouse_format (
     version integer not null
 );
 comment on table policy.warehouse_format is
-'One row: the version of this file''s layout. A program made for another version refuses the file.';
+'One row: the version of this file''s layout.';
+comment on column policy.warehouse_format.version is 'a program that reads another version refuses the file';
 
 create table if not exists policy.setting (
     accept_at double not null,
@@ -34,19 +34,46 @@ create table if not exists policy.setting (
     known_paths_sha256 varchar
 );
 comment on table policy.setting is
-'One row: the parameters of the views, as the run that built this warehouse had them. known_paths_sha256 is null where no manifest of known paths was given.';
+'One row: the settings that the views read, as the run that built this warehouse had them.';
+comment on column policy.setting.accept_at is 'scores at or above this are accepted';
+comment on column policy.setting.partial_at is 'scores at or above this, and below accept_at, are partially accepted';
+comment on column policy.setting.grounded_accept_at is 'grounded fractions at or above this are accepted';
+comment on column policy.setting.grounded_partial_at is
+'grounded fractions at or above this, and below grounded_accept_at, are partially accepted';
+comment on column policy.setting.max_pairs_per_task is
+'how many pairs a task may export, and how many records of each side are paired';
+comment on column policy.setting.include_partial is 'whether partially accepted records enter sft';
+comment on column policy.setting.include_review is 'whether records that need human review enter rag';
+comment on column policy.setting.max_depth is 'how many brackets of a JSON text may be open at once';
+comment on column policy.setting.max_line_bytes is 'the longest line that is read, in bytes';
+comment on column policy.setting.max_unpacked_bytes is 'how many bytes one compressed file may unpack to';
+comment on column policy.setting.max_unpack_ratio is
+'how many times its own size a compressed file may unpack to, once that is over 16 MiB';
+comment on column policy.setting.follow_links is 'whether links that lead out of the evidence folder are followed';
+comment on column policy.setting.drift_threshold is 'the relative change above which drift warns, unless chance explains it';
+comment on column policy.setting.drift_min_count is 'drift judges a change only if one of its two counts is at least this';
+comment on column policy.setting.drift_significance is
+'the chance, over all comparisons of a run, that drift warns although nothing changed';
+comment on column policy.setting.drift_alert_change is
+'the relative change from which on drift alerts, if it is also less likely than drift_alert_p';
+comment on column policy.setting.drift_alert_p is 'drift alerts only if a change is less likely by chance than this';
+comment on column policy.setting.drift_vanished_count is 'drift alerts when a class of at least this many records vanishes';
+comment on column policy.setting.known_paths_sha256 is
+'the hash of the manifest given with --known-paths; null: none was given, cited paths are not checked';
 
 create table if not exists policy.baseline (
     run_id varchar not null
 );
 comment on table policy.baseline is
-'One row where a run is pinned: later runs are compared with it, and not each with the one before. No row: nothing is pinned.';
+'One row where a run is pinned: later runs are compared with it. No row: each run is compared with the one before.';
+comment on column policy.baseline.run_id is 'the pinned run';
 
 create table if not exists policy.known_path (
     path varchar not null
 );
 comment on table policy.known_path is
-'One row per path of the manifest given with --known-paths; a cited path that is not here is hallucinated.';
+'One row per path of the manifest given with --known-paths. A cited path that is not listed here counts as hallucinated.';
+comment on column policy.known_path.path is 'a path of the repository';
 
 create table if not exists evidence.file (
     source varchar not null,
@@ -60,7 +87,18 @@ create table if not exists evidence.file (
     whole_blank bigint
 );
 comment on table evidence.file is
-'One row per file of the evidence folder: its bytes as they were read, how many entries it holds (lines that are not blank, a cut tail, or the file itself where it is unreadable) and how many blank lines. bytes and sha256 are null where it is unreadable. whole_bytes, whole_lines and whole_blank tell how far its whole lines go, so that a file that grew can be read on from there; null where it cannot.';
+'One row per file of the evidence folder. The last three columns say how far its whole lines go, so that the next run can continue there if the file grows.';
+comment on column evidence.file.source is 'the source: the first part of the path, without endings';
+comment on column evidence.file.source_path is 'the file, relative to the evidence folder';
+comment on column evidence.file.bytes is 'its size when it was read; null: it could not be read';
+comment on column evidence.file.sha256 is 'sha256 hex of its bytes; null: it could not be read';
+comment on column evidence.file.record_count is
+'how many entries it holds: lines that are not blank, a cut tail, or 1 if it could not be read';
+comment on column evidence.file.blank_count is 'how many blank lines it holds';
+comment on column evidence.file.whole_bytes is
+'bytes up to the end of its last whole line; null: it cannot be continued (compressed, or unreadable)';
+comment on column evidence.file.whole_lines is 'lines up to there, blank ones too; null where whole_bytes is';
+comment on column evidence.file.whole_blank is 'blank lines up to there; null where whole_bytes is';
 
 create sequence if not exists evidence.record_key;
 
@@ -93,7 +131,38 @@ create table if not exists evidence.record (
     record_key bigint not null default nextval('evidence.record_key')
 );
 comment on table evidence.record is
-'One row per valid line of evidence; its key is (source_path, line_number). record_key stands for it within one warehouse: one integer by which the views join; another warehouse of the same evidence may number otherwise. created_at is UTC; score and grounded_fraction run from 0 to 1; latency_ms is milliseconds, cost_usd US dollars.';
+'One row per valid line of evidence, in one shape for all sources. Its key is (source_path, line_number).';
+comment on column evidence.record.evidence_id is
+'sha256 hex of source, run_id, task_id and line_sha256, joined by 0x1F; equal for identical lines';
+comment on column evidence.record.source is 'the source, which is the name of its mapping';
+comment on column evidence.record.source_class is
+'what kind of evidence the source gives: verdict, telemetry, experiment or extraction';
+comment on column evidence.record.source_path is 'the file of the line, relative to the evidence folder';
+comment on column evidence.record.line_number is 'the number of the line in its file, from 1; blank lines count';
+comment on column evidence.record.line_sha256 is 'sha256 hex of the line''s bytes without the line feed';
+comment on column evidence.record.run_id is 'the agent''s run at the task (not a run of etl); null: the line names none';
+comment on column evidence.record.task_id is 'the task that the agent worked on';
+comment on column evidence.record.created_at is 'the time that the line gives, UTC; null: it gives none';
+comment on column evidence.record.model is 'the model, as the source spells it; null: not named';
+comment on column evidence.record.file is 'the file of the repository that the record is about; null: none';
+comment on column evidence.record.prompt is 'the task as given to the agent; null: not recorded';
+comment on column evidence.record.response is 'the agent''s final answer, or what was extracted from it; null: not recorded';
+comment on column evidence.record.messages is 'the conversation as JSON text, as the source has it; null: not recorded';
+comment on column evidence.record.verdict is 'the source''s own word for the result, see policy.verdict; null: none';
+comment on column evidence.record.score is 'a grade from 0 to 1, higher is better; null: none';
+comment on column evidence.record.grounded_fraction is
+'the share of the response''s statements that were found in the repository, 0 to 1; null: not measured';
+comment on column evidence.record.success_markers is 'signs that the attempt went well; null or empty: none';
+comment on column evidence.record.failure_markers is 'signs that the attempt went badly; null or empty: none';
+comment on column evidence.record.human_override is
+'the category that a person set, which outweighs all other signals; null: none';
+comment on column evidence.record.cited_paths is 'paths of the repository that the response names; null or empty: none';
+comment on column evidence.record.latency_ms is 'how long the attempt took, in milliseconds; null: not recorded';
+comment on column evidence.record.cost_usd is 'what the attempt cost, in US dollars; null: not recorded';
+comment on column evidence.record.prompt_tokens is 'how many tokens the model read; null: not recorded';
+comment on column evidence.record.completion_tokens is 'how many tokens the model wrote; null: not recorded';
+comment on column evidence.record.record_key is
+'an integer by which the views join records; another warehouse of the same evidence may number otherwise';
 
 create table if not exists evidence.skipped (
     source varchar not null,
@@ -105,7 +174,17 @@ create table if not exists evidence.skipped (
     raw blob
 );
 comment on table evidence.skipped is
-'One row per line (or unreadable file: line 0) that did not become a record, with the reason and the exact bytes without the line feed. raw is null where there are none to keep: an unreadable file, a line over max_line_bytes.';
+'One row per line, or unreadable file, that did not become a record.';
+comment on column evidence.skipped.source is 'the source of the line';
+comment on column evidence.skipped.source_path is 'the file of the line, relative to the evidence folder';
+comment on column evidence.skipped.line_number is 'the number of the line in its file, from 1; 0: the file could not be read';
+comment on column evidence.skipped.line_sha256 is
+'sha256 hex of the line''s bytes without the line feed; null: the file could not be read';
+comment on column evidence.skipped.reason is
+'why: what strict reading refused, such as malformed_json; missing_<column> or bad_<column>; unknown_source';
+comment on column evidence.skipped.detail is 'more about it, without the text of the line; null: nothing more is known';
+comment on column evidence.skipped.raw is
+'the exact bytes without the line feed; null: the file could not be read, or the line is over max_line_bytes';
 
 create table if not exists policy.dependency (
     relation varchar not null,
@@ -113,7 +192,11 @@ create table if not exists policy.dependency (
     setting varchar
 );
 comment on table policy.dependency is
-'One row per view or macro and relation that it reads (null: it reads none); where that is policy.setting, one row per setting that it may read. What decides whether a stage is stale.';
+'One row per view or macro and relation that it reads. It decides which stages are stale after a change.';
+comment on column policy.dependency.relation is 'the view or macro; or a table that collect fills';
+comment on column policy.dependency.reads is 'the relation or macro that it reads; null: it reads none';
+comment on column policy.dependency.setting is
+'where it reads policy.setting, a setting that it may read: one row for each; else null';
 
 create table if not exists receipts.row_history (
     dataset varchar not null,
@@ -128,4 +211,15 @@ create table if not exists receipts.row_history (
     last_seq bigint
 );
 comment on table receipts.row_history is
-'One row per state that a row of a dataset was in: its category and the first reason why the dataset refuses or skips it (null: it ships), from the published run first_seq to last_seq (null: until now). A row is made from one record, or from the chosen and the rejected one of a pair (other_evidence_id; its category is that of the rejected one, and it has no place). nth counts identical lines; source_path and line_number are where the line was when the state began. A row that stays as it is costs nothing more; states that ended before the last history_runs published runs are dropped.';
+'One row per state that a row of a dataset was in: its category and whether it ships, from one published run to another. A row that does not change needs no new row here. States that ended before the last history_runs published runs are dropped.';
+comment on column receipts.row_history.dataset is 'the dataset';
+comment on column receipts.row_history.evidence_id is 'the record that the row is made from; of a pair, the chosen one';
+comment on column receipts.row_history.other_evidence_id is
+'the rejected record of a pair; null: the row is made from one record';
+comment on column receipts.row_history.nth is '1, 2, … for the records of identical lines; 1 for a pair';
+comment on column receipts.row_history.source_path is 'the file of the line when the state began; null for a pair';
+comment on column receipts.row_history.line_number is 'the number of the line when the state began; null for a pair';
+comment on column receipts.row_history.category is 'the category of the record; of a pair, that of the rejected one';
+comment on column receipts.row_history.reason is 'the first reason why the dataset refuses or skips the row; null: it ships';
+comment on column receipts.row_history.first_seq is 'the first published run (seq of receipts.run) that saw the state';
+comment on column receipts.row_history.last_seq is 'the last published run that saw it; null: it lasts';

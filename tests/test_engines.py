@@ -25,13 +25,15 @@ with duckdb.connect(sys.argv[1], read_only=True) as warehouse:
     for schema, name in names:
         rows = warehouse.execute(f'select row::varchar from {schema}."{name}" as row').fetchall()
         found[f"{schema}.{name}"] = sorted(row for (row,) in rows)
+    comments = warehouse.execute("select count(*) from duckdb_columns() where not internal and comment is null").fetchall()
+    assert comments == [(0,)]
     print(json.dumps({"version": duckdb.__version__, "found": found}))
 """
 
 
 @pytest.mark.skipif(not OLDEST.is_file(), reason="duckdb 1.5 is not installed; make .venv-oldest/.installed does it")
 def test_the_oldest_engine_finds_the_same_rows(tmp_path: Path) -> None:
-    """DuckDB 1.5 opens what 2.x published, and every view gives the same rows."""
+    """DuckDB 1.5 opens what 2.x published, every column has its comment there, and every view gives the same rows."""
     copy_of(publish_sample, tmp_path)
     etl(
         "run", "export-rag", "--force", "--root", tmp_path, "--evidence", SAMPLE

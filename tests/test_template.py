@@ -51,6 +51,15 @@ def test_it_has_every_view_with_its_comment(own_cache: Path, sql: Sql, tmp_path:
     assert views_of(Warehouse.create(sql, Settings(), tmp_path / "etl.duckdb")) == wanted
 
 
+def test_columns_have_the_comments_of_the_header(sql: Sql) -> None:
+    """A view of one's own explains as many columns as it likes; a name that none of them has is ignored."""
+    body = "-- Numbers.\n--   x: seven, or\n--       'seven'\n--   y: nobody\nselect 7 as x, 8 as z"
+    warehouse = Warehouse.create(with_view(sql, body), Settings())
+    query = "select column_name, comment from duckdb_columns() where table_name = 'extra' order by all"
+    assert warehouse.execute(query) == [("x", "seven, or 'seven'"), ("z", None)]
+    warehouse.close()
+
+
 def test_other_sql_has_another_template(own_cache: Path, sql: Sql) -> None:
     """A view that was added is there, also where the template of the other SQL is at hand."""
     Warehouse.create(sql, Settings()).close()
@@ -144,7 +153,7 @@ def test_a_template_of_changes_is_that_of_all(own_cache: Path, sql: Sql, tmp_pat
     for query in (
         "select schema_name, view_name, comment from duckdb_views() where not internal order by all",
         "select schema_name, table_name, comment from duckdb_tables() order by all",
-        "select schema_name, table_name, column_name, data_type from duckdb_columns() where not internal order by all",
+        "select schema_name, table_name, column_name, data_type, comment from duckdb_columns() where not internal order by all",
         "select schema_name, function_name, macro_definition from duckdb_functions() where not internal order by all",
         "from policy.dependency order by all",
     ):

@@ -14,7 +14,7 @@ from conftest import REPOSITORY, SAMPLE, copy_of, etl, publish_sample
 from etl.base.settings import Settings
 from etl.pipeline.stages import SCORED
 from etl.warehouse.connection import Warehouse
-from etl.warehouse.sql_files import Sql, packaged_sql
+from etl.warehouse.sql_files import Sql, View, packaged_sql
 
 
 def test_views_work_in_a_plain_shell(tmp_path: Path) -> None:
@@ -75,6 +75,28 @@ def test_an_overlay_may_ask_for_any_column(tmp_path: Path) -> None:
     (tmp_path / "sql/6_datasets").mkdir(parents=True)
     (tmp_path / "sql/6_datasets/decision.sql").write_text(own, encoding="utf-8")
     assert etl("run-all", "--root", tmp_path, "--evidence", SAMPLE).exit_code == 0
+
+
+def test_headers_explain_every_column(sql: Sql, warehouse: Warehouse) -> None:
+    """The header of each view has a line for each of its columns, in their order, and for nothing else."""
+    explained = {view.path: list(view.columns) for view in sql.views}
+    assert explained == {view.path: warehouse.columns(view.qualified) for view in sql.views}
+
+
+def test_a_header_is_about_rows_and_columns() -> None:
+    """An indented name with a colon begins a column, deeper lines continue it, and every other line is about the row."""
+    header = """\
+-- One row per task: a task may have many
+-- attempts.
+--   task_id: the task: its name
+--   attempts: how many,
+--       failed: too
+--   (failed ones count)
+select task_id, attempts --   more: not a header
+"""
+    view = View("scored", "task", header, "sql/4_scored/task.sql")
+    assert view.comment == "One row per task: a task may have many attempts. (failed ones count)"
+    assert view.columns == {"task_id": "the task: its name", "attempts": "how many, failed: too"}
 
 
 @pytest.mark.parametrize("path", sorted(Sql.of(Path("/nonexistent")).files))

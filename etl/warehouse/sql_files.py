@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import takewhile
 from pathlib import Path
 
 from etl.base.errors import SqlError
@@ -14,6 +15,9 @@ _FOLDER = re.compile(r"^[0-9]+_([a-z][a-z0-9_]*)$")
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 #: A source is named by its evidence, so it may be called anything that can stand between double quotes.
 _SOURCE = re.compile(r"^[^\"\x00-\x1f]+$")
+#: A line of a view's header that says what a column means, and the beginning of one that continues the line above it.
+_COLUMN = re.compile(r"^--[ ]{2,3}([A-Za-z_][A-Za-z0-9_]*): (.+)$")
+_CONTINUATION = "--" + " " * 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,31 @@ class View:
 
     @property
     def comment(self) -> str:
-        """The header comment of the file: what a row is, and why the view exists."""
-        header = []
-        for line in self.body.splitlines():
-            if not line.startswith("--"):
-                break
-            header.append(line.removeprefix("--").strip())
-        return " ".join(header)
+        """What the header says of a row, and why the view exists: its lines that are not about one column."""
+        return self._header()[0]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The meaning of each column that the header names, in the order of the header.
+
+        A line ``--   name: meaning`` is about one column; lines that are indented deeper continue it.
+        """
+        return self._header()[1]
+
+    def _header(self) -> tuple[str, dict[str, str]]:
+        row: list[str] = []
+        columns: dict[str, list[str]] = {}
+        current = row
+        for line in takewhile(lambda line: line.startswith("--"), self.body.splitlines()):
+            column = _COLUMN.match(line)
+            if column:
+                current = columns[column[1]] = [column[2]]
+            elif line.startswith(_CONTINUATION):
+                current.append(line.removeprefix("--").strip())
+            else:
+                current = row
+                row.append(line.removeprefix("--").strip())
+        return " ".join(row), {name: " ".join(meaning) for name, meaning in columns.items()}
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def define(connection: duckdb.DuckDBPyConnection, statement: str, path: str) -> 
 
 
 def create_view(connection: duckdb.DuckDBPyConnection, view: View) -> None:
-    """Create a view from its file, with the file's header as its comment; or a table, where its rows are kept.
+    """Create a view from its file, with what the header says of a row as its comment; or a table, where its rows are kept.
 
     Raises SqlError that names the file.
     """
@@ -78,8 +78,24 @@ def create_view(connection: duckdb.DuckDBPyConnection, view: View) -> None:
     kind, rows = ("table", "\nwith no data") if view.is_kept else ("view", "")
     statement = f"create or replace {kind} {view.qualified} as\n{view.body}{rows}"
     define(connection, statement, view.path)
-    comment = view.comment.replace("'", "''")
-    connection.execute(f"comment on {kind} {view.qualified} is '{comment}'")
+    connection.execute(f"comment on {kind} {view.qualified} is {_quoted(view.comment)}")
+
+
+def _comment_on_columns(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> None:
+    """Give the columns of created views their meanings from the headers; a name that no column has is ignored."""
+    columns = set(
+        connection.execute(
+            "select schema_name, table_name, column_name from duckdb_columns() where not internal"
+        ).fetchall()
+    )
+    for view in views:
+        for column, meaning in view.columns.items():
+            if (view.schema, view.name, column) in columns:
+                connection.execute(f'comment on column {view.qualified}."{column}" is {_quoted(meaning)}')
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _in_order(views: Iterable[View], rows: Iterable[Row]) -> Iterator[View]:
@@ -134,7 +150,9 @@ def _made(sql: Sql, file: Path) -> Path:
         if changed is not None:
             from_template(Sql.packaged(), lambda packaged: shutil.copyfile(packaged, aside))
         with duckdb.connect(str(aside), config={**CLOSED, "storage_compatibility_version": STORAGE_VERSION}) as new:
+            new.begin()  # hundreds of statements cost more as a transaction each
             _fill(new, sql, changed)
+            new.commit()
         sync_file(aside)
         beside = aside.with_suffix(".new")
         beside.write_text(sha256_of(aside), encoding="ascii")
@@ -172,9 +190,10 @@ def _fill(new: duckdb.DuckDBPyConnection, sql: Sql, changed: set[str] | None) ->
     new.execute("delete from policy.dependency")
     new.executemany("insert into policy.dependency values (?, ?, ?)", rows)
     wanted = None if changed is None else changed | readers(rows, changed)
-    for view in _in_order(sql.views, rows):
-        if wanted is None or view.qualified in wanted:
-            create_view(new, view)
+    created = [view for view in _in_order(sql.views, rows) if wanted is None or view.qualified in wanted]
+    for view in created:
+        create_view(new, view)
+    _comment_on_columns(new, created)
 
 
 @contextmanager

@@ -1,6 +1,12 @@
--- One row per dataset of records and category: may such a record enter it? always; opt_in (while a setting is on); never (nothing
--- admits it). is_admitted says whether it enters under the settings of this warehouse, reason why it does not.
--- The first layer of the firewall. The schemas in etl/checks and the re-read in etl/export/firewall.py each hold the word never on their own.
+-- One row per dataset of records and category: whether records of this category may enter the dataset.
+-- This is the first layer of the firewall. The schemas in etl/checks and the re-read in etl/export/firewall.py refuse what may
+-- never enter, and do not ask this view.
+--   dataset: the dataset, such as sft
+--   category: the category of a record, see scored.run
+--   admission: always; opt_in (while a setting is on); never (no setting admits it)
+--   setting: the setting in policy.setting that admits an opt_in category; null for always and never
+--   is_admitted: whether the category enters under the settings of this warehouse
+--   reason: why it does not enter, see policy.reason; null: it enters
 with switch as (
     select
         'include_partial' as setting,

@@ -1,5 +1,8 @@
--- One row per dataset, in the order in which they are exported: its name, the stem of its files under exports/, and what a row of
--- it is made from: a record, or a pair of records. etl/checks has the contract of each.
+-- One row per dataset, in the order of export. etl/checks has the contract of each.
+--   position: its place in the order of export, from 1
+--   dataset: its name
+--   stem: its files under exports/, without .jsonl and .parquet
+--   grain: what one of its rows is made from: record, or pair (a chosen and a rejected record)
 select
     dataset.position,
     dataset.dataset,

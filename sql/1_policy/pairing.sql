@@ -1,4 +1,7 @@
--- One row per category gap that makes a preference: the chosen side's category, the rejected side's, and the name of the gap.
+-- One row per gap between two categories that makes a preference.
+--   chosen_category: the category of the chosen record
+--   rejected_category: the category of the rejected record
+--   reason: the name of the gap; the preference dataset gives it as the reason for the preference
 select
     gap.chosen_category,
     gap.rejected_category,

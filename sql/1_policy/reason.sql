@@ -1,4 +1,7 @@
--- One row per reason for which a row is quarantined, in the order of precedence (1 decides first), with its meaning.
+-- One row per reason for which a dataset quarantines a row. Where several apply to a row, the lowest precedence comes first.
+--   precedence: its place in the order of reasons, from 1
+--   name: the reason, as quarantine_reason and the receipts give it
+--   meaning: what is wrong with the row
 select
     reason.precedence,
     reason.name,

@@ -1,5 +1,9 @@
--- One row per dataset and defect of a record that it does not take, with the reason that it gives. A pair takes a record only
--- without the defects that its dataset names here. position orders the defects that have one reason.
+-- One row per dataset and defect that keeps a record out of it. A dataset of pairs takes only records without the defects
+-- listed for it here.
+--   position: the order of the details where several defects lead to one reason
+--   dataset: the dataset
+--   defect: the defect, see scored.eligibility
+--   reason: the reason that the dataset gives for it, see policy.reason
 select
     rule.position,
     dataset.dataset,

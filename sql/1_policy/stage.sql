@@ -1,4 +1,7 @@
--- One row per stage, in the order in which they run, and the dataset that it exports (null: it exports none).
+-- One row per stage, in the order in which they run.
+--   position: its place in that order, from 1
+--   stage: collect, score, or export- and the name of a dataset
+--   dataset: the dataset that it exports; null for collect and score
 select
     stage.position,
     stage.stage,

@@ -1,4 +1,6 @@
--- One row per word that a source may use for its verdict (in lower case): the category it means. A word that is not here means needs_human_review.
+-- One row per word that a source may use as its verdict. A verdict that is not listed means needs_human_review.
+--   verdict: the word, in lower case
+--   category: the category that it means
 select
     word.verdict,
     word.category,

@@ -1,5 +1,15 @@
--- One row per annotation of AlpacaEval: output_2 of generator_2 as graded by an annotator against a baseline.
--- preference runs from 1 (the baseline is better) to 2 (output_2 is); anything else counts as no grade. There is no clock.
+-- One row per annotation of AlpacaEval: how an annotator judged output_2, the answer of generator_2, against the answer of a
+-- baseline. Annotations carry no time.
+--   source_path: the file of the line, from raw.line
+--   line_number: the number of the line, from raw.line
+--   source_class: verdict
+--   run_id: /generator_2 and /annotator, joined by a slash
+--   task_id: sha256 hex of /instruction
+--   model: /generator_2
+--   prompt: /instruction
+--   response: /output_2
+--   score: /preference - 1: from 0 (the baseline is better) to 1 (output_2 is better); null where it is not from 0 to 1
+--   problem: missing_<field> (absent or blank) or bad_<field> (of another type); null: no fault was found
 with field as (
     select
         source_path,

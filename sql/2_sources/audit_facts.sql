@@ -1,4 +1,14 @@
--- One row per fact that an audit of the repository noted about one file, which is its cited path.
+-- One row per fact that an audit of the repository noted about one file.
+--   source_path: the file of the line, from raw.line
+--   line_number: the number of the line, from raw.line
+--   source_class: extraction
+--   run_id: /run_id
+--   task_id: /task_id
+--   created_at: /created_at
+--   file: /file
+--   response: /fact
+--   cited_paths: /file as the only path; null where it is absent
+--   problem: missing_<field> (absent or blank) or bad_<field> (of another type); null: no fault was found
 with field as (
     select
         source_path,

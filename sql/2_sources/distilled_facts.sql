@@ -1,4 +1,13 @@
--- One row per fact that was distilled from a finished task; its category is that of the verdicts on the task.
+-- One row per fact that was distilled from a finished task. Its category comes from the verdicts on the task.
+--   source_path: the file of the line, from raw.line
+--   line_number: the number of the line, from raw.line
+--   source_class: extraction
+--   run_id: /run_id
+--   task_id: /task_id
+--   created_at: /created_at
+--   response: /text
+--   cited_paths: /cited_paths
+--   problem: missing_<field> (absent or blank) or bad_<field> (of another type); null: no fault was found
 with field as (
     select
         source_path,

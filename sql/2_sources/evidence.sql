@@ -1,5 +1,28 @@
--- The house's own shape: the columns of evidence.record by name. Any system can write it; source_class and task_id are required.
--- messages may be a JSON array, or the text of one.
+-- One row per line in the product's own format, which any system can write: its fields are named like the columns of
+-- evidence.record; source_class and task_id are required.
+--   source_path: the file of the line, from raw.line
+--   line_number: the number of the line, from raw.line
+--   source_class: /source_class
+--   run_id: /run_id
+--   task_id: /task_id
+--   created_at: /created_at
+--   model: /model
+--   file: /file
+--   prompt: /prompt
+--   response: /response
+--   messages: /messages, an array or a text that holds one; as JSON text
+--   verdict: /verdict
+--   score: /score
+--   grounded_fraction: /grounded_fraction
+--   success_markers: /success_markers
+--   failure_markers: /failure_markers
+--   human_override: /human_override
+--   cited_paths: /cited_paths
+--   latency_ms: /latency_ms
+--   cost_usd: /cost_usd
+--   prompt_tokens: /prompt_tokens
+--   completion_tokens: /completion_tokens
+--   problem: missing_<field> (absent or blank) or bad_<field> (of another type); null: no fault was found
 with field as (
     select
         source_path,
@@ -54,7 +77,7 @@ select
                 sources.is_text(messages)
                 and json_valid(sources.as_text(messages))
                 and sources.is_array(ltrim(sources.as_text(messages)))
-                -- json_valid takes NaN, Infinity and trailing commas for JSON: outside of strings there must be none
+                -- json_valid accepts NaN, Infinity and trailing commas; none of them may stand outside of strings
                 and not regexp_matches(
                     regexp_replace(sources.as_text(messages), '"(?:[^"\\]|\\.)*"', '""', 'g'),
                     'N|I|,[[:space:]]*[]}]'

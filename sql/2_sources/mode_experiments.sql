@@ -1,4 +1,15 @@
--- One row per experiment with a working mode of the agent: the grade is the fraction of its statements that were found in the repository.
+-- One row per attempt at a task in one of the working modes of the agent.
+--   source_path: the file of the line, from raw.line
+--   line_number: the number of the line, from raw.line
+--   source_class: experiment
+--   run_id: /run_id
+--   task_id: /task_id
+--   created_at: /created_at
+--   model: /model
+--   prompt: /prompt
+--   response: /response
+--   grounded_fraction: /validation_results/grounded_fraction, the share of its statements that were found in the repository
+--   problem: missing_<field> (absent or blank) or bad_<field> (of another type); null: no fault was found
 with field as (
     select
         source_path,

@@ -1,4 +1,13 @@
--- One row per time that an observer agent handed a task to a person; why it did is a failure marker.
+-- One row per task that an observer agent handed over to a person.
+--   source_path: the file of the line, from raw.line
+--   line_number: the number of the line, from raw.line
+--   source_class: extraction
+--   run_id: /run_id
+--   task_id: /task_id
+--   created_at: /created_at
+--   response: /text
+--   failure_markers: /reason as the only marker; empty where it is blank
+--   problem: missing_<field> (absent or blank) or bad_<field> (of another type); null: no fault was found
 with field as (
     select
         source_path,

@@ -1,4 +1,20 @@
--- One row per task that an agent ran, with telemetry and no verdict: events that went well or badly are the markers.
+-- One row per task that an agent ran, with telemetry and without a verdict.
+--   source_path: the file of the line, from raw.line
+--   line_number: the number of the line, from raw.line
+--   source_class: telemetry
+--   run_id: /run_id
+--   task_id: /task_id
+--   created_at: /created_at
+--   model: /model
+--   prompt: /prompt
+--   response: /response
+--   success_markers: ok_events where /ok_events is above 0
+--   failure_markers: error_events and gap_signals, each where its field is above 0
+--   latency_ms: /latency_ms
+--   cost_usd: /cost_usd
+--   prompt_tokens: /prompt_tokens
+--   completion_tokens: /completion_tokens
+--   problem: missing_<field> (absent or blank) or bad_<field> (of another type); null: no fault was found
 with field as (
     select
         source_path,

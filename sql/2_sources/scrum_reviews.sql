@@ -1,4 +1,17 @@
--- One row per review that a scrum agent gave of a change: verdict approve, request_changes, reject or escalate. The review is the response.
+-- One row per review of a change by a scrum agent. The review is the response.
+--   source_path: the file of the line, from raw.line
+--   line_number: the number of the line, from raw.line
+--   source_class: verdict
+--   run_id: /run_id
+--   task_id: /task_id
+--   created_at: /created_at
+--   model: /model
+--   file: /file
+--   prompt: /prompt
+--   response: /review
+--   verdict: /verdict: approve, request_changes, reject or escalate
+--   cited_paths: /cited_paths
+--   problem: missing_<field> (absent or blank) or bad_<field> (of another type); null: no fault was found
 with field as (
     select
         source_path,

@@ -1,5 +1,16 @@
--- One row per trajectory of tau-bench: one trial at one task of a domain. Its file is named <model>-<domain>.jsonl; the reward is the score.
--- The response is the last thing that the assistant said. There is no clock.
+-- One row per trajectory of tau-bench: one trial of one task. Its file is named <model>-<domain>.jsonl. Trajectories carry no
+-- time.
+--   source_path: the file of the line, from raw.line
+--   line_number: the number of the line, from raw.line
+--   source_class: verdict
+--   run_id: the file's name without its ending, /task_id and /trial, joined by slashes
+--   task_id: the domain in the file's name and /task_id, joined by a slash
+--   model: the model in the file's name; null where it names none
+--   prompt: /info/task/instruction
+--   response: the last text in /traj that the assistant wrote; null where it wrote none
+--   messages: /traj
+--   score: /reward
+--   problem: missing_<field> (absent or blank) or bad_<field> (of another type); null: no fault was found
 with field as (
     select
         source_path,

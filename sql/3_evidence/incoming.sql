@@ -1,5 +1,31 @@
--- One row per mapped line of the source that is being collected: the columns of evidence.record, and problem (null: it becomes a record).
--- The checks that hold for every source, whatever its mapping does: a task, a known class and override, a clock that can be read.
+-- One row per line of the source that is being collected, as its mapping gives it: the columns of evidence.record, and problem.
+-- It makes the checks that hold for every source, whatever its mapping does. Empty in a published warehouse.
+--   evidence_id: sha256 hex of source, run_id, task_id and line_sha256, joined by 0x1F; equal for identical lines
+--   source: the source, which is the name of its mapping
+--   source_class: verdict, telemetry, experiment or extraction; another class is the problem bad_source_class
+--   source_path: the file of the line, relative to the evidence folder
+--   line_number: the number of the line in its file, from 1
+--   line_sha256: sha256 hex of the line's bytes without the line feed
+--   run_id: the agent's run at the task; null: the line names none
+--   task_id: the task that the agent worked on; blank is the problem missing_task_id
+--   created_at: the time that the line gives, UTC (without an offset it counts as UTC); null: none, or problem bad_created_at
+--   model: the model, as the source spells it; null: not named
+--   file: the file of the repository that the record is about; null: none
+--   prompt: the task as given to the agent; null: not recorded
+--   response: the agent's final answer, or what was extracted from it; null: not recorded
+--   messages: the conversation as JSON text, as the source has it; null: not recorded
+--   verdict: the source's own word for the result; null: none
+--   score: a grade from 0 to 1, higher is better; null: none; infinity and NaN are the problem bad_score
+--   grounded_fraction: the share of the response's statements that were found in the repository, 0 to 1; null: not measured
+--   success_markers: signs that the attempt went well; null or empty: none
+--   failure_markers: signs that the attempt went badly; null or empty: none
+--   human_override: the category that a person set; null: none; another word is the problem bad_human_override
+--   cited_paths: paths of the repository that the response names; null or empty: none
+--   latency_ms: how long the attempt took, in milliseconds; null: not recorded
+--   cost_usd: what the attempt cost, in US dollars; null: not recorded
+--   prompt_tokens: how many tokens the model read; null: not recorded
+--   completion_tokens: how many tokens the model wrote; null: not recorded
+--   problem: the reason for which the line is skipped: its mapping's, or that of a check here; null: it becomes a record
 with timed as (
     select
         line.source,
@@ -16,8 +42,8 @@ with timed as (
         on line.source_path = mapped.source_path and line.line_number = mapped.line_number
 ),
 
--- DuckDB drops an offset when it casts to timestamp, and takes the session's zone where none is given. Neither may happen:
--- the text is completed (no time is midnight, no offset is UTC), cast with its offset, and read as UTC.
+-- DuckDB drops an offset when it casts text to timestamp, and assumes the session's zone where the text has none. So the text
+-- is completed first (midnight if it has no time, UTC if it has no offset), then cast with its offset, and converted to UTC.
 clocked as (
     select
         timed.*,

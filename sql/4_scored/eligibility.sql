@@ -1,5 +1,9 @@
--- One row per record and defect that it has by itself, whatever its category; detail says where. Most records have none.
--- policy.requirement says which dataset minds which defect, and what it calls it.
+-- One row per record and defect that the record has on its own, whatever its category. Most records have none.
+-- policy.requirement says which datasets refuse which defect, and for which reason.
+--   record_key: the record within this warehouse, for joins; see evidence.record
+--   defect: missing_provenance, missing_run_id, empty_response, empty_prompt, missing_column, absent_path (a cited path is not
+--       in the manifest of known paths) or repeated_evidence (an identical line comes earlier)
+--   detail: the columns at fault, the positions in cited_paths, or the place of the first identical line
 with incomplete as (
     select
         record.record_key,
@@ -26,7 +30,7 @@ with incomplete as (
             end
         ]) as found,
     from evidence.record as record
-    -- few records are incomplete, and only for them is the list made
+    -- few records are incomplete, so the list is made for them alone
     where
         policy.is_blank(record.source_path)
         or record.line_number is null
@@ -56,12 +60,12 @@ absent as (
     left join policy.known_path as known on cited.path = known.path
     where
         known.path is null
-        -- Paths are compared as text and never opened; one that leaves the repository is absent even if a manifest lists it.
+        -- paths are compared as text and never opened; one that leaves the repository is absent even if a manifest lists it
         or regexp_matches(cited.path, '^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\x00')
     group by cited.record_key
 ),
 
--- Few records are there more than once: to count them all is cheaper than to number them all.
+-- Few records are repeated. To count all and number the repeated ones is cheaper than to number all.
 repeated as (
     select evidence_id
     from evidence.record

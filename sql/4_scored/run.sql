@@ -1,5 +1,20 @@
--- One row per record: its category, the rule that decided (the first that applies) and all signals seen.
--- A missing grade is never a negative: it is needs_human_review.
+-- One row per record: its category, and the rule that decided it, which is the first that has a signal. A record without any
+-- signal needs human review; a missing grade never counts as a bad one.
+--   record_key: the record within this warehouse, for joins; see evidence.record
+--   source_path: the file of the line, relative to the evidence folder
+--   line_number: the number of the line in its file, from 1
+--   line_sha256: sha256 hex of the line's bytes without the line feed
+--   evidence_id: the record across warehouses; equal for identical lines
+--   source: the source, which is the name of its mapping
+--   source_class: verdict, telemetry, experiment or extraction
+--   run_id: the agent's run at the task; null: the line names none
+--   task_id: the task that the agent worked on
+--   created_at: the time that the line gives, UTC; null: it gives none
+--   model: the model, as the source spells it; null: not named
+--   category: accepted, partially_accepted, rejected or needs_human_review
+--   rule: human_override, verdict, score, grounded_fraction, parent (of an extraction: the verdicts on its task), markers or
+--       no_signal; tried in this order, but an extraction has no rule after parent
+--   reasons: all signals that the record has, also of rules that did not decide, such as "verdict: approve"
 select
     signal.record_key,
     signal.source_path,

@@ -1,6 +1,22 @@
--- One row per record: the category that each scoring rule would give it on its own (null: the rule has nothing to say).
--- Who the record is stands beside it, so that scored.run need not join the two.
--- The extraction rule (parent) is not here: it asks other records of the task, see scored.task_verdict and scored.run.
+-- One row per record: the category that each scoring rule alone would give it. The rule parent is not here, because it depends
+-- on other records, see scored.task_verdict. The columns that identify the record are here so that scored.run needs no join.
+--   record_key: the record within this warehouse, for joins; see evidence.record
+--   source_path: the file of the line, relative to the evidence folder
+--   line_number: the number of the line in its file, from 1
+--   line_sha256: sha256 hex of the line's bytes without the line feed
+--   evidence_id: the record across warehouses; equal for identical lines
+--   source: the source, which is the name of its mapping
+--   source_class: verdict, telemetry, experiment or extraction
+--   run_id: the agent's run at the task; null: the line names none
+--   task_id: the task that the agent worked on
+--   created_at: the time that the line gives, UTC; null: it gives none
+--   model: the model, as the source spells it; null: not named
+--   by_override: the category that a person set; null: none
+--   by_verdict: the category of its verdict in policy.verdict, or needs_human_review if it is not listed; null: no verdict
+--   by_score: the category of its score by accept_at and partial_at, or needs_human_review outside 0 to 1; null: no score
+--   by_grounded_fraction: the same by grounded_accept_at and grounded_partial_at; null: no grounded fraction
+--   by_markers: accepted (success alone), rejected (failure alone) or partially_accepted (both); null: no marker
+--   reasons: each signal as text, such as "score: 0.95", in the order of the rules; empty: it has none
 with normalised as (
     select
         record.record_key,

@@ -1,5 +1,7 @@
--- One row per task that has verdict-class records: the category they all have (null: they disagree).
--- What was extracted from a task is as good as the verdicts on the task.
+-- One row per task that has records of the class verdict. What was extracted from a task takes its category from here.
+--   task_id: the task
+--   category: the category that all these records have; null: they disagree
+--   verdicts: how many such records the task has
 with judged as (
     select
         task_id,

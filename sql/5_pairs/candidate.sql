@@ -1,5 +1,26 @@
--- One row per pair in the window: the max_pairs_per_task best chosen x the best rejected of one task and prompt.
--- Its outcome: exported, quarantined (with the reasons), or over_cap. Clean pairs are ordered so that they spread over distinct records.
+-- One row per candidate pair. In each task and prompt, each of the max_pairs_per_task best chosen records is paired with each
+-- of the max_pairs_per_task best rejected ones. The clean pairs of a task are ordered such that the exported ones spread over
+-- many records.
+--   task_id: the task of both records
+--   chosen_key: the record_key of the chosen record
+--   chosen_source_path: the file of the chosen record
+--   chosen_line_number: the line of the chosen record in its file
+--   chosen_evidence_id: the evidence_id of the chosen record
+--   chosen_run_id: the agent's run that gave the chosen answer
+--   chosen_category: the category of the chosen record: accepted
+--   chosen_rank: its rank on its side, 1 is best, see pairs.ranked
+--   rejected_key: the record_key of the rejected record
+--   rejected_source_path: the file of the rejected record
+--   rejected_line_number: the line of the rejected record in its file
+--   rejected_evidence_id: the evidence_id of the rejected record
+--   rejected_run_id: the agent's run that gave the rejected answer
+--   rejected_category: the category of the rejected record: rejected or partially_accepted
+--   rejected_rank: its rank on its side, 1 is best, see pairs.ranked
+--   gap: the name of the gap between the categories, see policy.pairing; null: they make no preference
+--   outcome: exported, quarantined, or over_cap (clean, but max_pairs_per_task better pairs of the task are exported)
+--   quarantine_reason: the first reason why the pair is quarantined; null: it is clean
+--   quarantine_reasons: all reasons, in the order of policy.reason; empty: it is clean
+--   detail: what is wrong, in words; null: it is clean
 with pair as (
     select
         chosen.task_id,
@@ -31,7 +52,7 @@ with pair as (
         and rejected.rank <= setting.max_pairs_per_task
 ),
 
--- A hash can only tell texts apart: where both sides have the same one, and only there, the texts themselves are compared.
+-- Different hashes mean different texts; equal hashes prove nothing, so for those pairs the texts themselves are compared.
 with_one_text as (
     select
         pair.chosen_key,
@@ -66,7 +87,7 @@ judged as (
         on pair.chosen_category = gap.chosen_category and pair.rejected_category = gap.rejected_category
 ),
 
--- The order of the reasons, as one value: it is asked for few pairs.
+-- The order of the reasons as one map, because few pairs need it.
 in_order as (
     select map(list(name), list(precedence)) as precedence
     from policy.reason

@@ -1,6 +1,17 @@
--- One row per eligible record that can stand on a side of a preference: on which, and how good it is there among those of its task and prompt.
--- A record has no side, and no row, if it is needs_human_review, or partially_accepted where an eligible rejected record shares task and prompt.
--- Records are ranked by score, then age, then evidence_id. Texts with different hashes differ; those with the same one may be the same.
+-- One row per eligible record that can stand on a side of a preference, ranked among those of its task, prompt and side.
+-- A record that needs human review has no side. Nor has a partially accepted one if an eligible rejected record shares its task
+-- and prompt.
+--   record_key: the record within this warehouse, for joins; see evidence.record
+--   source_path: the file of the line, relative to the evidence folder
+--   line_number: the number of the line in its file, from 1
+--   evidence_id: the record across warehouses; equal for identical lines
+--   run_id: the agent's run at the task
+--   task_id: the task
+--   prompt: the task as given to the agent; null: not recorded
+--   response_hash: a hash of the response; two different hashes mean two different responses
+--   category: accepted, partially_accepted or rejected
+--   side: chosen (accepted) or rejected (rejected, or partially accepted)
+--   rank: 1 is best: by score (highest first, null last), created_at (oldest first, null last), evidence_id
 with eligible as not materialized (
     select
         record.record_key,
@@ -25,7 +36,7 @@ with eligible as not materialized (
     )
 ),
 
--- The prompts that have an eligible rejected record: few, so that a join with them is cheaper than a window over all records.
+-- Few prompts have an eligible rejected record, so a join with them is cheaper than a window over all records.
 with_rejected as (
     select distinct
         task_id,

@@ -1,5 +1,13 @@
--- One row per scored record: what became of it at the pairing (outcome, the first that applies):
--- ineligible, not_a_side, prompt_differs, no_counterpart, paired, over_cap, refused.
+-- One row per scored record: what pairing did with it.
+--   source_path: the file of the line, relative to the evidence folder
+--   line_number: the number of the line in its file, from 1
+--   evidence_id: the record across warehouses; equal for identical lines
+--   task_id: the task
+--   category: its category, see scored.run
+--   outcome: ineligible (a defect keeps it out of pairs), not_a_side (its category has no side), no_counterpart (its task has
+--       no record on the other side), prompt_differs (none of those has its prompt), paired (it is in an exported pair),
+--       over_cap (a clean pair of it is over the cap, or it is not among the best, which are paired) or refused (all its pairs
+--       are quarantined)
 with of_task as (
     select
         task_id,
@@ -9,7 +17,7 @@ with of_task as (
     group by task_id
 ),
 
--- Only where a side has more records than the window takes can a record have counterparts, and yet stand in no pair.
+-- A record that has counterparts can be in no pair only where a side has more records than the window takes.
 of_crowded_prompt as (
     select
         ranked.task_id,
@@ -67,7 +75,7 @@ select
     run.evidence_id,
     run.task_id,
     run.category,
-    -- no record that stands in a pair lacks a counterpart, so what became of its pairs can be asked first
+    -- a record in a pair has a counterpart, so the outcomes of its pairs can be looked at first
     case
         when ineligible.record_key is not null then 'ineligible'
         when counted.record_key is null then 'not_a_side'

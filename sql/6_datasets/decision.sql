@@ -1,6 +1,14 @@
--- One row per dataset of records and scored record: what the dataset decides about it. quarantine_reason says why it does not
--- ship; null: it ships. quarantine_reasons lists all reasons in the order of policy.reason, detail says where the first one is.
--- It holds no text and nothing that the record tells, so that rows are judged and counted in little memory; the dataset's view adds that.
+-- One row per dataset of records and scored record: whether it ships in that dataset, and if not, why. A row carries no text,
+-- so that rows are judged and counted in little memory; the dataset's own view adds the text.
+--   dataset: the dataset, see policy.dataset
+--   id: the row's id in the dataset: sha256 hex of the dataset's name and evidence_id, joined by 0x1F
+--   category: its category, see scored.run
+--   quarantine_reason: the first reason why it does not ship; null: it ships
+--   quarantine_reasons: all reasons why it does not ship, in the order of policy.reason; empty: it ships
+--   detail: where the first reason was found, such as cited_paths[2] or the category; null: it ships
+--   record_key: the record within this warehouse, for joins; see evidence.record
+--   source_path: the file of the line, relative to the evidence folder
+--   line_number: the number of the line in its file, from 1
 with refusal as (
     select
         requirement.dataset,
@@ -14,7 +22,7 @@ with refusal as (
     group by requirement.dataset, eligibility.record_key, reason.precedence, requirement.reason
 ),
 
--- Few records have a defect, so that the lists of most are those of their category.
+-- Few records have a defect; for all others the category alone decides.
 refused as (
     select
         dataset,
@@ -41,7 +49,7 @@ judged as (
                 then [
                     struct_pack(
                         precedence := coalesce(reason.precedence, 0),
-                        -- a category about which nothing is said is never admitted
+                        -- a category without a row in policy.admission is never admitted
                         reason := coalesce(admission.reason, 'unsafe_' || dataset.dataset || '_category'),
                         detail := run.category
                     )

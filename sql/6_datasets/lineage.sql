@@ -1,5 +1,20 @@
--- One row per dataset of records and record: its way from file and line through rule, category and pairing to its id and what the
--- dataset decides about it. quarantine_reasons say why the dataset refuses it; none: it ships there.
+-- One row per dataset of records and scored record: its line, its category and why, its outcome at the pairing, and what the
+-- dataset decides about it. etl explain shows it.
+--   evidence_id: the record across warehouses; equal for identical lines
+--   line_sha256: sha256 hex of the line's bytes without the line feed
+--   source: the source, which is the name of its mapping
+--   source_path: the file of the line, relative to the evidence folder
+--   line_number: the number of the line in its file, from 1
+--   run_id: the agent's run at the task; null: the line names none
+--   task_id: the task that the agent worked on
+--   category: accepted, partially_accepted, rejected or needs_human_review
+--   rule: the rule that decided the category, see scored.run
+--   reasons: all signals that the record has, see scored.run
+--   pairing_outcome: what pairing did with it, see pairs.record
+--   dataset: the dataset
+--   id: its id in that dataset
+--   quarantine_reasons: all reasons why it does not ship, in the order of policy.reason; empty: it ships
+--   detail: where the first reason was found; null: it ships
 select
     run.evidence_id,
     run.line_sha256,

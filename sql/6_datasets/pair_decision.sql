@@ -1,5 +1,25 @@
--- One row per dataset of pairs and candidate pair: what the dataset decides about it. quarantine_reason says why it is refused,
--- skip_reason that it is over the cap of its task; both null: it ships. It holds no text, as the decisions about records.
+-- One row per dataset of pairs and candidate pair: whether it ships in that dataset, and if not, why. It ships where both
+-- quarantine_reason and skip_reason are null. A row carries no text, so that rows are judged and counted in little memory.
+--   dataset: the dataset, see policy.dataset
+--   id: the row's id in the dataset: sha256 hex of the dataset's name and both evidence_ids, chosen first, joined by 0x1F
+--   chosen_run_id: the agent's run that gave the chosen answer
+--   rejected_run_id: the agent's run that gave the rejected answer
+--   task_id: the task of both records
+--   chosen_category: the category of the chosen record
+--   rejected_category: the category of the rejected record
+--   reason: why the chosen record is preferred: the gap between the categories, see policy.pairing
+--   quarantine_reason: the first reason why it is quarantined; null: it is not
+--   quarantine_reasons: all reasons why it is quarantined, in the order of policy.reason; empty: it is not
+--   skip_reason: over_cap where the task exports max_pairs_per_task better pairs; else null
+--   detail: why it is quarantined, in words; null: it is not
+--   chosen_key: the record_key of the chosen record
+--   source_path: the file of the chosen record
+--   line_number: the line of the chosen record in its file
+--   rejected_key: the record_key of the rejected record
+--   rejected_source_path: the file of the rejected record
+--   rejected_line_number: the line of the rejected record in its file
+--   chosen_evidence_id: the evidence_id of the chosen record
+--   rejected_evidence_id: the evidence_id of the rejected record
 select
     dataset.dataset,
     sha256(concat(

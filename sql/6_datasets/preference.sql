@@ -1,5 +1,23 @@
--- One row per candidate pair, as the preference dataset would have it. quarantine_reason says why it is refused,
--- skip_reason that it is over the cap of its task; both null: it ships.
+-- One row per candidate pair, with the text of both sides. It ships where both quarantine_reason and skip_reason are null. The
+-- columns up to provenance are those of the dataset; the others say where the pair is from and whether it ships.
+--   id: sha256 hex of "preference", the chosen and the rejected evidence_id, joined by 0x1F
+--   task_id: the task of both records
+--   prompt: the task as given to the agent, equal on both sides
+--   chosen: the better response
+--   rejected: the worse response
+--   chosen_run_id: the agent's run that gave the chosen answer
+--   rejected_run_id: the agent's run that gave the rejected answer
+--   chosen_category: the category of the chosen record
+--   rejected_category: the category of the rejected record
+--   reason: accepted_over_rejected or accepted_over_partially_accepted
+--   created_at: the later time of the two records, UTC; null: neither has one
+--   provenance: file, line number and line hash of the chosen and of the rejected record
+--   source_path: the file of the chosen record
+--   line_number: the line of the chosen record in its file
+--   quarantine_reason: the first reason why it is quarantined; null: it is not
+--   quarantine_reasons: all reasons why it is quarantined, in the order of policy.reason; empty: it is not
+--   detail: why it is quarantined, in words; null: it is not
+--   skip_reason: over_cap where the task exports max_pairs_per_task better pairs; else null
 select
     decision.id,
     decision.task_id,

@@ -1,5 +1,8 @@
--- One row per stage that exports a dataset of records, stat and first reason: how many records, as they are now. stat is in,
--- accepted or quarantined.
+-- One row per stage that exports a dataset of records, stat and first reason: how many records, counted now in this warehouse.
+--   stage: export- and the name of the dataset
+--   stat: in, accepted or quarantined
+--   reason: the first reason why the dataset refuses them; null for in and accepted
+--   records: how many records
 with scored as (
     select count(*) as records
     from scored.run

@@ -1,5 +1,8 @@
--- One row per stat of collect and first reason: how many lines, as the relations of this warehouse have it now. stat is in, blank
--- (beside those that went in), accepted or skipped.
+-- One row per stat of the stage collect and first reason: how many lines, counted now in this warehouse.
+--   stage: collect
+--   stat: in (lines that are not blank, and unreadable files), blank (not part of in), accepted or skipped
+--   reason: why they were skipped; null for the others
+--   records: how many lines
 select
     'collect' as stage,
     'in' as stat,

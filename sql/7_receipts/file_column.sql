@@ -1,4 +1,9 @@
--- One row per run, stage, Parquet file that the stage wrote and column in it: field is its name and type, such as "id: string".
+-- One row per run, stage, Parquet file that the stage wrote and column of that file.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   stage: the stage, see policy.stage
+--   path: the file, relative to the root
+--   position: the place of the column in the file, from 1
+--   field: the column's name and type, such as "id: string"
 with document as (
     select
         json_transform(

@@ -1,4 +1,15 @@
--- One row per run and stage, newest run first: the way of the records from evidence to datasets.
+-- One row per run and stage, newest run first: how many records each stage took in and shipped.
+--   seq: the number of the run in this root, from 1
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   stage: the stage, see policy.stage
+--   status: ok, reused, failed or not_run, see receipts.stage
+--   records_in: how many records went in
+--   accepted: how many were accepted; at an export: shipped
+--   rejected: how many were rejected; only score rejects
+--   quarantined: how many were quarantined; at score: partially accepted, or in need of human review
+--   skipped: how many were skipped: lines at collect, pairs over the cap at export-preference
+--   accepted_percent: accepted as a percentage of records_in; null: nothing went in
+--   passed: whether the stage passed its validation
 select
     run.seq,
     run.run_id,

@@ -1,4 +1,9 @@
--- One row per run, stage and sentence (level error or warning) of its validation.
+-- One row per run, stage and message of its validation.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   stage: the stage, see policy.stage
+--   level: error or warning
+--   position: the place of the message among those of its level, from 1
+--   message: one sentence
 with document as (
     select
         json_transform(

@@ -1,4 +1,8 @@
--- One row per run, stage that exports pairs and outcome of a record at the pairing: the second book of its receipt.
+-- One row per run, stage that exports pairs and outcome of records at the pairing, as the receipt counts them.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   stage: export- and the name of a dataset of pairs
+--   outcome: what pairing did with the records, see pairs.record
+--   records: how many records; together all that were scored
 with document as (
     select
         json_transform(

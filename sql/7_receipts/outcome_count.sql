@@ -1,4 +1,7 @@
--- One row per stage that exports pairs and outcome of a record at the pairing: its second book; the records sum to scored.run.
+-- One row per stage that exports pairs and outcome of records at the pairing, counted now in this warehouse.
+--   stage: export- and the name of a dataset of pairs
+--   outcome: what pairing did with the records, see pairs.record
+--   records: how many records; together all of scored.run
 select
     'export-' || dataset.dataset as stage,
     record.outcome,

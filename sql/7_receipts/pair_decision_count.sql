@@ -1,5 +1,8 @@
--- One row per stage that exports a dataset of pairs, stat and first reason: how many pairs, as they are now. stat is in, accepted,
--- quarantined or skipped.
+-- One row per stage that exports a dataset of pairs, stat and first reason: how many pairs, counted now in this warehouse.
+--   stage: export- and the name of the dataset
+--   stat: in, accepted, quarantined or skipped
+--   reason: the first reason why they are quarantined or skipped; null for in and accepted
+--   records: how many pairs
 with candidate as (
     select count(*) as records
     from pairs.candidate

@@ -1,5 +1,9 @@
--- One row per run, stage, stat (rejected, quarantined, skipped) and first reason: how many records it set aside. At the score
--- stage the reason is the category.
+-- One row per run, stage, stat and first reason, as the receipt counts them.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   stage: the stage, see policy.stage
+--   stat: rejected, quarantined or skipped
+--   reason: the first reason, such as duplicate_id; at score the category
+--   records: how many records
 with document as (
     select json_transform(json, '{"run_id": "VARCHAR", "stage": "VARCHAR", "counts_by_reason": "JSON"}') as receipt
     from raw.document

@@ -1,5 +1,9 @@
--- One row per stage, stat and first reason: how many rows, as the relations of this warehouse have it now. in and accepted have no
--- reason. The recorder asks each relation here on its own, so that it need not compute what a later stage will.
+-- One row per stage, stat and first reason: how many records, counted now in this warehouse. The recorder reads each of the
+-- four views below on its own, so that it computes nothing that belongs to a later stage.
+--   stage: the stage, see policy.stage
+--   stat: in, accepted, rejected, quarantined, skipped or blank
+--   reason: the first reason why they were not accepted; null for in, accepted and blank
+--   records: how many lines (collect), records or pairs
 select
     stage,
     stat,

@@ -1,7 +1,19 @@
--- One row per dataset and row that two published runs treat differently: filter by from_run_id and to_run_id, as all pairs of
--- runs are here. change: entered (ships now), left (no longer ships), changed (another category or reason), refused (a new line
--- that does not ship), dropped (a line that did not ship is gone). cause: line_new, line_gone; or, for a line that both runs had,
--- setting, code, setting_or_code, and other_lines (duplicates, parents and partners of a pair) where neither changed.
+-- One row per dataset and row that two published runs treat differently. Every two runs are compared, in both directions, so
+-- filter by from_run_id and to_run_id. A row is known by the content of its lines.
+--   from_run_id: the run before
+--   to_run_id: the run now
+--   dataset: the dataset
+--   change: entered (it ships now), left (it no longer ships), changed (its category or reason differs), refused (its
+--       line is new and does not ship) or dropped (its line is gone and did not ship)
+--   cause: line_new or line_gone; if both runs had the line: setting, code or setting_or_code (what changed), else other_lines
+--       (a duplicate, the parent of an extraction or the partner of a pair changed)
+--   id: the id of the row in the dataset
+--   source_path: the file of the line; null for a pair
+--   line_number: the line in its file; null for a pair
+--   category_before: its category in the run before; null: that run did not have it
+--   category_now: its category in the run now; null: this run does not have it
+--   reason_before: why the run before did not ship it; null: it shipped it, or did not have it
+--   reason_now: why the run now does not ship it; null: it ships it, or does not have it
 with stretch as (
     select
         before.run_id as from_run_id,
@@ -25,7 +37,7 @@ altered as (
     inner join receipts.stage as after on stretch.to_run_id = after.run_id and before.stage = after.stage
 ),
 
--- A state that both runs saw, or neither, is no difference.
+-- Only states that one of the two runs saw make a difference.
 state as (
     select
         stretch.from_run_id,
@@ -60,7 +72,7 @@ row_change as (
     group by from_run_id, to_run_id, dataset, evidence_id, other_evidence_id, nth
 ),
 
--- Whether a line came or went, by its content: what a pair needs to know of its sides.
+-- Which lines are new or gone, by content: a pair looks up both of its records here.
 line as (
     select
         from_run_id,

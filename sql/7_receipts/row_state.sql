@@ -1,7 +1,14 @@
--- One row per dataset and row that it ships or refuses: the state it is in now, as receipts.row_history keeps it. nth counts
--- identical lines in their order; other_evidence_id is the rejected side of a pair (null: the row is one record).
+-- One row per dataset and row that it ships or refuses: the state that the row has now. receipts.row_history keeps the states.
+--   dataset: the dataset
+--   evidence_id: the record that the row is made from; of a pair, the chosen one
+--   other_evidence_id: the rejected record of a pair; null: the row is made from one record
+--   nth: 1, 2, … for the records of identical lines, by place; 1 for a pair
+--   source_path: the file of the line; null for a pair
+--   line_number: the line in its file; null for a pair
+--   category: the category of the record; of a pair, that of the rejected one
+--   reason: the first reason why the dataset refuses or skips it; null: it ships
 with repeated as (
-    -- few lines are there more than once: to count them all is cheaper than to number them all
+    -- few lines are repeated: to count all and number the repeated ones is cheaper than to number all
     select evidence_id
     from scored.run
     group by evidence_id

@@ -1,5 +1,12 @@
--- One row per run, failed ones too, as its summary tells it. seq counts the runs of this root; summary_sha256 is the hash of its
--- summary.json, previous that of the run before it.
+-- One row per run, failed ones too, from its summary.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   seq: the number of the run in this root, from 1
+--   previous: sha256 hex of the summary.json of the run before it; null for the first run
+--   started_at: when it started, UTC
+--   published: whether it published what it made
+--   overall_passed: whether it published and every stage passed its validation
+--   run_hash: sha256 hex over the input and output hashes of all stages; equal for runs that read and made the same
+--   summary_sha256: sha256 hex of its own summary.json
 with document as (
     select
         sha256(json) as summary_sha256,

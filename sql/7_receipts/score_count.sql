@@ -1,5 +1,8 @@
--- One row per stat of score and category (the reason of what it did not accept): how many records, as they are now. stat is in,
--- accepted, rejected or quarantined.
+-- One row per stat of the stage score and category: how many records, counted now in this warehouse.
+--   stage: score
+--   stat: in, accepted, rejected or quarantined
+--   reason: the category of what is not accepted; null for in and accepted
+--   records: how many records
 select
     'score' as stage,
     'in' as stat,

@@ -1,5 +1,27 @@
--- One row per run and stage: its receipt. status is ok, reused, failed or not_run; made_by is the run whose output a reused stage
--- carries. position orders the stages.
+-- One row per run and stage, from its receipt.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   stage: the stage, such as export-sft
+--   position: its place in the order of stages, from 1; null: this version has no such stage
+--   status: ok, reused (it kept the output of an earlier run), failed or not_run
+--   recorded_at: when the receipt was written, UTC
+--   git_commit: the commit of the root's repository; null: the root is in none
+--   records_in: how many records went in: lines at collect, pairs at export-preference
+--   records_out: how many records it passed on: all of them at score, else those accepted
+--   accepted: how many were accepted; at an export: shipped
+--   rejected: how many were rejected
+--   quarantined: how many were quarantined
+--   skipped: how many were skipped; records_in is the sum of these four
+--   blank: how many blank lines were read; they are not part of records_in
+--   inputs_hash: sha256 hex over the paths and hashes of all that it read
+--   outputs_hash: sha256 hex over the paths and hashes of all that it wrote
+--   passed: whether it passed its validation
+--   duration_ms: how long it took until what it wrote was read back, in milliseconds; 0 if it was reused
+--   code_hash: sha256 hex over the program: its modules and its SQL with that of the overlay
+--   settings_hash: sha256 hex over the settings that can change what the stage makes
+--   etl_version: the version of this program
+--   duckdb_version: the version of DuckDB
+--   python_version: the version of Python
+--   made_by: the run that made the output of a reused stage; else null
 with document as (
     select
         json_transform(

@@ -1,5 +1,12 @@
--- One row per stage: how many rows went in and what became of them, as the relations of this warehouse have it now.
--- Law: records_in = accepted + rejected + quarantined + skipped; blank lines are counted beside them.
+-- One row per stage: how many records went in and what became of them, counted now in this warehouse.
+-- records_in = accepted + rejected + quarantined + skipped holds for every stage.
+--   stage: the stage, see policy.stage
+--   records_in: how many records went in: lines at collect, pairs at export-preference
+--   accepted: how many were accepted; at an export: shipped
+--   rejected: how many were rejected
+--   quarantined: how many were quarantined
+--   skipped: how many were skipped
+--   blank: how many blank lines collect read; they are not part of records_in
 select
     stage.stage,
     coalesce(sum(counted.records) filter (where counted.stat = 'in'), 0)::bigint as records_in,

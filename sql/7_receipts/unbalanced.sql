@@ -1,4 +1,7 @@
--- One row per run and rule of bookkeeping that its receipts break (problem is the sentence). No rows: the books balance.
+-- One row per run and counting rule that its receipts break. No rows: all counts add up.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   stage: the stage whose counts do not add up
+--   problem: what does not add up, one sentence
 with done as (
     select
         receipt.*,
@@ -9,7 +12,7 @@ with done as (
     where receipt.status in ('ok', 'reused')
 ),
 
--- What a stage takes in is what an earlier one passed on: a stage of records and the stage before it.
+-- A stage of records takes in what an earlier stage passed on.
 passed_on as (
     select
         done.*,

@@ -1,5 +1,8 @@
--- One row per run: the run it is compared with, null for a first run. That is the pinned run (policy.baseline) where it is an
--- earlier one that published, otherwise the newest earlier one that published.
+-- One row per run: the run that it is compared with. That is the pinned run (policy.baseline) if that is an earlier
+-- run that published, else the newest earlier run that published.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   seq: the number of the run in this root, from 1
+--   prior_run_id: the run that it is compared with; null: no earlier run published
 with pinned as (
     select
         run.run_id,

@@ -1,16 +1,39 @@
--- One row per run and figure of it that is compared with the prior run, with what each condition says (why is the sentence).
--- What is compared: the records of each source, and of all (as volumes); the candidate pairs per record scored; and as shares of
--- the records in of their stage each category, each reason (skip classes are collect's), and what collect and the exports
--- accept. Only stages that were done in both runs are compared, and shares only where both had records in.
--- One fact is one comparison: records in of the later stages is what collect and score passed on; a counter with the very figures
--- that one has at an earlier stage repeats it (is_repeated), and so does the volume of all where there is one source. What sums
--- others up (all records, all accepted) is told only where none of them tells as much (is_told_by_parts).
--- A swing warns if one count is at least drift_min_count, the relative change is above drift_threshold, and it is unlikely by
--- chance: p, the two-sided conditional binomial probability of the two counts given their sum (in the proportion of the two
--- exposures), is below drift_significance / comparisons (Bonferroni). It alerts from drift_alert_change on if p is also below
--- drift_alert_p. What was 0 is new and warns; what is 0 now has vanished and warns, from drift_vanished_count on it alerts.
--- p is from Barndorff-Nielsen's r* = w + ln(u / w) / w, with a continuity correction of 1/2, w the signed root of the deviance and
--- u Pearson's statistic; docs/drift.md has the formulas and the measured error. It is computed where it can decide: below 1.
+-- One row per run and figure that is compared with the prior run, with the result of each condition.
+-- These figures are compared: the records of each source and of all sources, as volumes; the candidate pairs per scored record;
+-- and, as shares of the records that their stage took in, each category, each reason, and what collect and the exports accept.
+-- Only stages that were done in both runs are compared, and shares only if both runs had records in.
+-- One fact is compared once. What score and the exports take in is what the stage before passed on, so it is not compared. A
+-- figure that equals one at an earlier stage repeats it, and so does the volume of all sources if there is only one. A sum (all
+-- records, all accepted) is reported only if none of its parts is as severe.
+-- A change warns if one of the two counts is at least drift_min_count, the relative change is above drift_threshold, and p is
+-- below p_limit. It alerts if also the change is at least drift_alert_change and p is below drift_alert_p. What is new warns.
+-- What has vanished warns, and alerts if there were at least drift_vanished_count records of it.
+-- p is computed by Barndorff-Nielsen's r* = w + ln(u / w) / w with a continuity correction of 1/2, where w is the signed root
+-- of the deviance and u Pearson's statistic; docs/drift.md has the formulas and the measured error.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   prior_run_id: the run that it is compared with, see drift.baseline
+--   stage: the stage, see policy.stage
+--   position: the place of the stage in the order of stages, from 1
+--   kind: source (the records of a source), volume (the records of all sources), pairs (the candidate pairs), category, reason
+--       or accepted
+--   stat: the count of the stage that the figure belongs to: records_in, accepted, rejected, quarantined or skipped
+--   counter: what is counted: a source, category or reason; or "records in", "pairs in", accepted
+--   prior_records: the count in the prior run; 0: the counter is new
+--   prior_exposure: out of how many records it was counted there; 1 for a volume
+--   records: the count in this run; 0: the counter has vanished
+--   exposure: out of how many records it is counted here; 1 for a volume
+--   change: the relative change of the share or volume; 0.5 is half as much again; null: the counter is new
+--   p: the two-sided probability that two such counts, given their sum, differ so much by chance (conditional binomial, in the
+--       proportion of the exposures); null: the counter is new or has vanished
+--   p_limit: drift_significance divided by comparisons (Bonferroni); null: there are no comparisons
+--   comparisons: how many figures of this run are compared: those that both runs have, without repeated ones
+--   is_enough: whether one of the two counts is at least drift_min_count
+--   is_above_threshold: whether the relative change is above drift_threshold
+--   is_no_chance: whether p is below p_limit; null where p is
+--   is_repeated: whether it has the figures of an earlier stage; or is the volume of all sources, and there is only one
+--   is_told_by_parts: whether it is a sum, and one of its parts is at least as severe
+--   severity: ok, warn or alert, by the conditions alone; drift.flag leaves out what is repeated or told by parts
+--   why: what each condition says, for people
 with paired as (
     select
         baseline.run_id,
@@ -23,7 +46,7 @@ with paired as (
     where present.status in ('ok', 'reused') and past.status in ('ok', 'reused')
 ),
 
--- A counter that one of the runs does not have counts 0 there.
+-- A counter that one of the runs lacks counts 0 there.
 side as (
     select
         paired.*,
@@ -72,7 +95,7 @@ summed as (
     group by run_id, prior_run_id, stage, position, kind, stat, counter
 ),
 
--- The exposure belongs to the stage: a counter that is absent from one run still had those records in.
+-- The exposure is that of the stage: where a run lacks a counter, its stage took those records in all the same.
 exposed as (
     select
         *,
@@ -81,7 +104,8 @@ exposed as (
     from summed
 ),
 
--- Figures that two stages share are one fact, whatever its names; a new or vanished class has few figures, so its name counts too.
+-- Equal figures at two stages are one fact, whatever they are called. A new or vanished class has few figures, so there the
+-- name must be equal too.
 compared as (
     select
         *,
@@ -106,7 +130,7 @@ counted as (
     from compared
 ),
 
--- The side that has fewer records than its exposure gives it: how many (and a half), and how many it should have.
+-- Of the run that has fewer records than its exposure suggests: how many they are, plus 1/2, and how many are expected.
 expected as (
     select
         *,
@@ -140,7 +164,7 @@ deviated as (
     from expected
 ),
 
--- Within a hundredth of a standard deviation r* is a quotient of two zeros, and p is 1 to within a hundredth anyway.
+-- Within a hundredth of a standard deviation r* divides zero by zero, and p is 1 to within a hundredth, so it is set to 1.
 likely as (
     select
         *,

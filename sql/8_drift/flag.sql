@@ -1,5 +1,10 @@
--- One row per run and thing worth saying about it, with its severity (ok, warn, alert) and one sentence: the swings, new and
--- vanished classes of drift.comparison, new and vanished columns, and outputs that should be the same and are not.
+-- One row per run and finding about it: figures that changed (from drift.comparison), columns that are new or have vanished,
+-- and outputs that differ although nothing that they depend on does. A run without a prior run has one that says so.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   severity: ok, warn or alert
+--   position: the place of the stage in the order of stages, from 1; 0: it is about no stage
+--   stage: the stage; empty: it is about no stage
+--   flag: the finding, one sentence
 with swing as (
     select
         comparison.*,

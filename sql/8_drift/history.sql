@@ -1,5 +1,16 @@
--- One row per run, stage that was done and counter, over all runs: how many records, out of how many (null for a volume, which
--- stands for itself), and the share. In the order of seq this is the course of each figure.
+-- One row per run, stage that was done and counter, over all runs. Ordered by seq, it shows how each figure changed over time.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   seq: the number of the run in this root, from 1
+--   published: whether the run published
+--   stage: the stage, see policy.stage
+--   position: the place of the stage in the order of stages, from 1
+--   kind: source (the records of a source), volume (the records of all sources), pairs (the candidate pairs), category, reason
+--       or accepted
+--   stat: the count of the stage that the figure belongs to: records_in, accepted, rejected, quarantined or skipped
+--   counter: what is counted: a source, category or reason; or "records in", "pairs in", accepted
+--   records: the count
+--   records_in: out of how many records it was counted; null for a volume
+--   share: records / records_in; null for a volume, or where nothing went in
 select
     metric.run_id,
     run.seq,

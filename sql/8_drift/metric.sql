@@ -1,13 +1,21 @@
--- One row per run, stage that was done and figure that drift looks at: so many records, out of so many (exposure).
--- kind: source (records of a source; its exposure is 1, for a volume stands for itself), volume (records in, of all sources),
--- pairs (candidate pairs, per record scored), category, reason and accepted (each out of the records in of its stage).
+-- One row per run, stage that was done and figure that drift compares: a count, and out of how many.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   stage: the stage, see policy.stage
+--   position: the place of the stage in the order of stages, from 1
+--   kind: source (the records of a source), volume (the records of all sources), pairs (the candidate pairs), category, reason
+--       or accepted
+--   stat: the count of the stage that the figure belongs to: records_in, accepted, rejected, quarantined or skipped
+--   counter: what is counted: a source, category or reason; or "records in", "pairs in", accepted
+--   records: the count
+--   exposure: out of how many: the records that the stage took in; for pairs those that were scored; 1 for source and volume,
+--       which are compared as they stand
 with done as (
     select *
     from receipts.stage
     where status in ('ok', 'reused')
 ),
 
--- The source is the first part of an evidence file's path, as the run that read it saw it.
+-- The source is the first part of an evidence file's path, as the receipt of the run has it.
 source as (
     select
         run_id,

@@ -1,5 +1,9 @@
--- One row per run: the run it is compared with, what is worth saying about the difference (flags: the worst first within their
--- stage), and how bad it is: the worst severity of its flags.
+-- One row per run: the run that it is compared with, the findings, and how severe they are.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   seq: the number of the run in this root, from 1
+--   prior_run_id: the run that it is compared with; null: no earlier run published
+--   severity: ok, warn or alert: the worst of the findings
+--   flags: the findings by stage, each one sentence, see drift.flag
 select
     baseline.run_id,
     baseline.seq,

@@ -1,5 +1,11 @@
--- One row per run, Parquet file and column (its name and type) that only this run (is_new) or only the prior run has. Files that
--- one of the two runs did not write, or whose columns were not recorded, are not compared.
+-- One row per run, Parquet file and column that only this run or only the prior run has. Files that one of the two runs did not
+-- write, or whose columns were not recorded, are not compared.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   prior_run_id: the run that it is compared with, see drift.baseline
+--   stage: the stage, see policy.stage
+--   path: the file, relative to the root
+--   field: the column's name and type, such as "id: string"
+--   is_new: true: only this run has the column; false: only the prior run has it
 with present as (
     select
         baseline.run_id,

@@ -1,5 +1,17 @@
--- One row per run and stage that was done: how it differs from the prior run (null where that run has no such stage).
--- deterministic_violation: an earlier run had the same inputs, code, settings and engine, and another output.
+-- One row per run and stage that was done: how it differs from the prior run. A difference is null where the prior run did not
+-- do the stage.
+--   run_id: the run of etl, such as 20260301T100000Z-0007
+--   stage: the stage, see policy.stage
+--   position: the place of the stage in the order of stages, from 1
+--   delta_records_in: how many more records went in; negative: fewer
+--   delta_records_out: how many more records it passed on
+--   delta_accepted: how many more records it accepted
+--   delta_quarantined: how many more records it quarantined
+--   pct_change_out: the change of the records passed on, in percent; null also where there were none
+--   input_hash_match: whether both runs read the same
+--   output_hash_match: whether both runs made the same
+--   deterministic_violation: whether an earlier run had the same inputs, code, settings and engine, and another output
+--   differs_from: the first such run; null: there is none
 with done as (
     select
         stage.*,
@@ -11,7 +23,7 @@ with done as (
     where stage.status in ('ok', 'reused')
 ),
 
--- The evidence is part of the inputs of every stage: line numbers reach the datasets, and no relation's hash holds them.
+-- The evidence counts as an input of every stage, because line numbers reach the datasets and no relation's hash covers them.
 repeated as (
     select
         present.run_id,
