@@ -46,17 +46,20 @@ def _sql(project: Project, settings: Settings) -> Check:
 
 
 def _folders(project: Project) -> Iterator[Check]:
+    are_writable = True
     for name in ("warehouse", "exports", "reports"):
         folder = project.root / name
         there = next(place for place in (folder, *folder.parents) if place.exists())
         if os.access(there, os.W_OK | os.X_OK):
             yield Check(name, "ok", f"{folder} can be written")
         else:
+            are_writable = False
             yield Check(name, "warn", f"{there} cannot be written: commands that only look work here, a run does not")
-    found = list(obstacles(project))
-    yield from (Check("publishing", "failed", sentence) for sentence in found)
-    if not found:
-        yield Check("publishing", "ok", "nothing is in the way")
+    if are_writable:
+        found = list(obstacles(project))
+        yield from (Check("publishing", "failed", sentence) for sentence in found)
+        if not found:
+            yield Check("publishing", "ok", "nothing is in the way")
 
 
 def _evidence(project: Project) -> Iterator[Check]:
