@@ -323,7 +323,12 @@ def test_plan_as_json(root: Path) -> None:
         "schema_version": 1,
         "published_run_id": None,
         "steps": [
-            {"stage": stage, "action": "run", "reason": "the warehouse is not as it was published.", "made_by": None}
+            {
+                "stage": stage,
+                "action": "run",
+                "reason": "somebody changed the warehouse since it was published.",
+                "made_by": None,
+            }
             for stage in STAGE_NAMES
         ],
     }
@@ -574,13 +579,13 @@ def forge_summary(_: Path, folder: Path) -> str:
 def write_elsewhere(root: Path, _: Path) -> str:
     """Write to the warehouse."""
     write_to_warehouse(root)
-    return "the warehouse is not as it was published."
+    return "somebody changed the warehouse since it was published."
 
 
 def leave_a_log(root: Path, _: Path) -> str:
     """Leave a write-ahead log beside the warehouse, as a shell does that was killed."""
     (root / "warehouse" / "etl.duckdb.wal").touch()
-    return "the warehouse is not as it was published."
+    return "somebody changed the warehouse since it was published."
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ Three threads work in step: one reads and judges lines, one maps them, one puts 
 collected and nobody touched since is not read again; of a file that grew, only what was added is parsed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
@@ -17,8 +17,9 @@ from etl.context import EvidenceFile, Run
 from etl.ingest.files import find_evidence, source_of
 from etl.ingest.loader import Loader
 from etl.ingest.mapping import LINE, Mapper, mapping_room
-from etl.ingest.reader import Known, Limits, LineReader, LongLine
+from etl.ingest.reader import Known, Limits, LineReader, LongLine, Tail
 from etl.ingest.strict_json import Refusal, is_blank, judge_all
+from etl.warehouse.connection import Warehouse
 
 #: Lines are mapped in portions of about this many bytes: enough to be worth a query, few enough to be held several times.
 PORTION_BYTES = 32 << 20
@@ -61,31 +62,35 @@ def collect(run: Run) -> None:
 
     Raises SqlError where a mapping does not work or does not give one row per line.
     """
-    evidence = _evidence(run)
-    known = _known(run)
-    cursor = run.warehouse.cursor()
+    evidence, known = _evidence(run), _known(run)
     gone = known.keys() - {file.source_path for file in evidence}
-    touched = {file.source for file in evidence if file.source_path not in run.untouched} | set(map(source_of, gone))
-    mappers = {source: Mapper.of(run, cursor, source) for source in touched & run.sql.sources}
+    cursor = run.warehouse.cursor()
+    mappers = _mappers(run, cursor, evidence, gone)
     whole = {source for source, mapper in mappers.items() if not mapper.is_row_wise}
     read = [file for file in evidence if file.source_path not in run.untouched or file.source in whole]
     read.sort(key=lambda file: (file.source, file.source_path))
     loader = Loader(run.warehouse.cursor())
     loader.forget(gone)
     total, done = sum(file.size for file in read), 0
-    notes: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     with mapping_room(cursor), Background(PORTIONS_AHEAD) as loading, Background() as mapping:
         for source, files in groupby(read, key=lambda file: file.source):
             portion = _Portion(source, mappers.get(source), loader, mapping, loading)
             for file in files:
                 run.progress(f"collect {file.source_path}", done, total)
                 before = known.get(file.source_path) if source not in whole else None
-                notes.append(_load(run, file, portion, file.source_path in known, before))
+                rows.append(_load(run, file, portion, file.source_path in known, before))
                 done += file.size
             portion.hand_over()
     loader.finish()
-    loader.note(pa.Table.from_pylist(notes, schema=_FILE), gone)
+    loader.note(pa.Table.from_pylist(rows, schema=_FILE), gone)
     run.progress("collect", total, total)
+
+
+def _mappers(run: Run, cursor: Warehouse, evidence: Sequence[EvidenceFile], gone: Collection[str]) -> dict[str, Mapper]:
+    """Return the mapper of each source of which a file was added, changed or removed."""
+    touched = {file.source for file in evidence if file.source_path not in run.untouched} | set(map(source_of, gone))
+    return {source: Mapper.of(run, cursor, source) for source in touched & run.sql.sources}
 
 
 def _evidence(run: Run) -> Sequence[EvidenceFile]:
@@ -187,65 +192,85 @@ def _joined(tables: list[pa.Table]) -> pa.Table | None:
     return pa.concat_tables(tables).combine_chunks() if len(tables) > 1 else next(iter(tables), None)
 
 
+@dataclass
+class _Count:
+    """What was read of a file so far."""
+
+    lines: int = 0
+    blank: int = 0
+    last_is_blank: bool = False
+    is_unreadable: bool = False
+
+
 def _load(run: Run, file: EvidenceFile, portion: _Portion, is_known: bool, known: Known | None) -> dict[str, Any]:
     """Read one file, its good lines and the others, into the portion, and return its row of evidence.file."""
     settings = run.settings
     reader = LineReader(file, Limits(settings.max_line_bytes, settings.max_unpacked_bytes, settings.max_unpack_ratio))
-    number = blank = 0
-    is_blank_line = unreadable = False
     portion.begin(file.source_path)
+    count = _Count()
     if known and _goes_on(reader, known):
-        number, blank = known.whole_lines, known.whole_blank
-    if is_known and (number == 0 or reader.whole_bytes < reader.bytes):
-        portion.forget(file.source_path, number or -1)
-    unknown = None if portion.mapper else _unknown(file)
+        count = _Count(known.whole_lines, known.whole_blank)
+    if is_known and (count.lines == 0 or reader.whole_bytes < reader.bytes):
+        portion.forget(file.source_path, count.lines or -1)
     try:
         for read in reader:
-            if isinstance(read, list):
-                blank += _take(portion, read, number + 1, unknown, settings.max_depth)
-                number += len(read)
-                is_blank_line = is_blank(read[-1])
-                continue
-            number += 1
-            is_blank_line = False
-            if isinstance(read, LongLine):
-                reason = "line_too_long" if portion.mapper else "unknown_source"
-                portion.skip(number, read.sha256, reason, f"offset {read.offset}, length {read.length}")
-            else:
-                portion.skip(number, sha256(read.content).hexdigest(), "corrupt_stream", read.detail, read.content)
+            _take(portion, read, count, settings.max_depth)
     except OSError as error:
-        unreadable = True
+        count.is_unreadable = True
         portion.skip(0, None, "unreadable_file", error.strerror or str(error))
-    can_go_on = not unreadable and not file.is_packed
-    is_cut = reader.whole_bytes < reader.bytes  # the last line may not be whole yet
+    return _file_row(file, reader, count)
+
+
+def _take(portion: _Portion, read: list[bytes] | LongLine | Tail, count: _Count, max_depth: int) -> None:
+    """Put what was read at once into the portion: several lines, a line that is too long, or a tail that was cut."""
+    if isinstance(read, list):
+        set_aside = judge_all(read, max_depth) if portion.mapper else _refuse_all(read, portion.source)
+        _put(portion, read, count.lines + 1, set_aside)
+        count.lines += len(read)
+        count.blank += sum(refusal is None for refusal in set_aside.values())
+        count.last_is_blank = is_blank(read[-1])
+        return
+    count.lines += 1
+    count.last_is_blank = False
+    if isinstance(read, LongLine):
+        reason = "line_too_long" if portion.mapper else "unknown_source"
+        portion.skip(count.lines, read.sha256, reason, f"offset {read.offset}, length {read.length}")
+    else:
+        portion.skip(count.lines, sha256(read.content).hexdigest(), "corrupt_stream", read.detail, read.content)
+
+
+def _put(portion: _Portion, lines: list[bytes], first: int, set_aside: Mapping[int, Refusal | None]) -> None:
+    """Put lines, of which the first has the number ``first``, into the portion: the refused ones with their reasons."""
+    for at, refusal in set_aside.items():
+        if refusal:
+            portion.skip(first + at, sha256(lines[at]).hexdigest(), refusal.reason, refusal.detail, lines[at])
+    good = [at for at in range(len(lines)) if at not in set_aside]
+    portion.accept([first + at for at in good], [lines[at] for at in good])
+
+
+def _refuse_all(lines: Sequence[bytes], source: str) -> dict[int, Refusal | None]:
+    """Refuse the lines of a source that has no mapping; blank lines are blank all the same."""
+    unknown = Refusal("unknown_source", f"there is no sql/2_sources/{source}.sql")
+    return {at: None if is_blank(line) else unknown for at, line in enumerate(lines)}
+
+
+def _file_row(file: EvidenceFile, reader: LineReader, count: _Count) -> dict[str, Any]:
+    """Return the row of evidence.file. Where the last line has no line feed it may grow, so it is not counted as whole."""
+    can_go_on = not count.is_unreadable and not file.is_packed
+    is_cut = reader.whole_bytes < reader.bytes
+    whole = (reader.whole_bytes, count.lines - is_cut, count.blank - (is_cut and count.last_is_blank))
+    whole_bytes, whole_lines, whole_blank = whole if can_go_on else (None, None, None)
     return {
         "source": file.source,
         "source_path": file.source_path,
-        "bytes": None if unreadable else reader.bytes,
-        "sha256": None if unreadable else reader.sha256,
-        "record_count": number - blank + unreadable,
-        "blank_count": blank,
-        "whole_bytes": reader.whole_bytes if can_go_on else None,
-        "whole_lines": number - is_cut if can_go_on else None,
-        "whole_blank": blank - (is_cut and is_blank_line) if can_go_on else None,
+        "bytes": None if count.is_unreadable else reader.bytes,
+        "sha256": None if count.is_unreadable else reader.sha256,
+        "record_count": count.lines - count.blank + count.is_unreadable,
+        "blank_count": count.blank,
+        "whole_bytes": whole_bytes,
+        "whole_lines": whole_lines,
+        "whole_blank": whole_blank,
     }
-
-
-def _take(portion: _Portion, lines: list[bytes], first: int, unknown: Refusal | None, max_depth: int) -> int:
-    """Put lines, of which the first has the number ``first``, into the portion; return how many of them are blank."""
-    if unknown:
-        set_aside: Mapping[int, Refusal | None] = {
-            at: None if is_blank(line) else unknown for at, line in enumerate(lines)
-        }
-    else:
-        set_aside = judge_all(lines, max_depth)
-    for at, refusal in set_aside.items():
-        if refusal:
-            digest = sha256(lines[at]).hexdigest()
-            portion.skip(first + at, digest, refusal.reason, refusal.detail, lines[at])
-    good = [at for at in range(len(lines)) if at not in set_aside]
-    portion.accept([first + at for at in good], [lines[at] for at in good])
-    return sum(refusal is None for refusal in set_aside.values())
 
 
 def _goes_on(reader: LineReader, known: Known) -> bool:
@@ -253,7 +278,3 @@ def _goes_on(reader: LineReader, known: Known) -> bool:
         return reader.goes_on_from(known)
     except OSError:
         return False  # reading will say why
-
-
-def _unknown(file: EvidenceFile) -> Refusal:
-    return Refusal("unknown_source", f"there is no sql/2_sources/{file.source}.sql")

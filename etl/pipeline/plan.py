@@ -1,12 +1,11 @@
 """Which stages must run, and why; the others keep what the published run made.
 
-A stage is reused where the evidence, the code, the settings and the engine are those that made it, and what it made is
-still there, byte for byte. The evidence counts as an input of every stage: line numbers reach the datasets.
+A stage is reused where the evidence, the code, the settings and the engine are those that made it, and its files are still
+there, byte for byte. The evidence counts as an input of every stage: line numbers reach the datasets.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +17,7 @@ from etl.context import EvidenceFile, Stage
 from etl.pipeline.stages import STAGES
 from etl.receipts.models import Document, FileEntry, RunSummary, StageReceipt
 from etl.receipts.partial_run import RunHeader
-from etl.receipts.store import is_as_published, is_known, newest, read_documents, summary_hash
+from etl.receipts.store import SUMMARY, is_as_published, is_known, newest, read_documents, summary_hash
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage
 
@@ -51,7 +50,7 @@ class Plan(Document):
 class Published:
     """The published run, and what a new one can take over from it.
 
-    ``untouched`` are the paths of evidence files whose bytes are as they were; ``carried`` those paths, of evidence and of
+    ``untouched`` are the paths of evidence files whose bytes have not changed; ``carried`` those paths, of evidence and of
     exports (``exports/…``), for which only the file system says so. Where ``is_base``, the evidence in the published
     warehouse is what this run would collect of the untouched files.
     """
@@ -78,36 +77,34 @@ def make_plan(
 ) -> tuple[Plan, Published | None]:
     """Return what a run with this header would do, and the published run that it would reuse, if there is one.
 
-    A file is not read where its stamp is as it was, unless ``rehash``.
+    A file whose stats are those of the published run is not read, unless ``rehash``.
     """
     try:
         summary, receipts = _published(project, history)
     except _UnusableError as error:
         return Plan(published_run_id=None, steps=[_step(stage, str(error)) for stage in STAGES]), None
-    collected = receipts[COLLECT.name]
-    look = _Look(project, evidence, collected, rehash)
-    other = next(_differences(header, collected, summary), None)
-    changed = next(look.changes(), None)
-    steps: list[Step] = []
-    for stage in STAGES:
-        receipt = receipts[stage.name]
-        why = (
-            other
-            or changed
-            or _changed_settings(stage, receipt, header, summary, lineage)
+
+    def own_reason(stage: Stage) -> str | None:
+        return (
+            _changed_settings(stage, receipts[stage.name], header, summary, lineage)
             or _unprovable(stage, lineage)
-            or _spoiled(look, stage, receipt)
             or ("--force was given" if stage in forced else None)
         )
-        steps.append(_step(stage, why, receipt))
-    is_base = (
-        not other
-        and COLLECT not in forced
-        and not _changed_settings(COLLECT, collected, header, summary, lineage)
-        and not _unprovable(COLLECT, lineage)
-    )
-    untouched = frozenset(look.untouched)
-    published = Published(summary, receipts, untouched, frozenset(look.carried), is_base)
+
+    collected = receipts[COLLECT.name]
+    files = _Files(project, evidence, collected, rehash)
+    code = next(_differences(header, collected, summary), None)
+    changed = next(files.changes(), None)
+    steps = [
+        _step(
+            stage,
+            code or changed or own_reason(stage) or _spoiled(files, stage, receipts[stage.name]),
+            receipts[stage.name],
+        )
+        for stage in STAGES
+    ]
+    is_base = not code and not own_reason(COLLECT)
+    published = Published(summary, receipts, frozenset(files.untouched), frozenset(files.carried), is_base)
     return Plan(published_run_id=summary.run_id, steps=steps), published
 
 
@@ -119,24 +116,17 @@ def _step(stage: Stage, why: str | None, receipt: StageReceipt | None = None) ->
 
 
 def _published(project: Project, history: Warehouse) -> tuple[RunSummary, dict[str, StageReceipt]]:
-    """Return the published run. Raises _UnusableError where there is none, or it is not as it was left."""
+    """Return the published run. Raises _UnusableError where there is none, or somebody changed what it left."""
     try:
         run_id = newest(history, published=True)
     except NotFoundError:
         raise _UnusableError("nothing is published yet") from None
     if not is_as_published(project):
-        raise _UnusableError("the warehouse is not as it was published")
-    folder = project.reports / run_id
-    try:
-        summary, receipts = read_documents(folder)
-        known = summary_hash(project, history, run_id)
-        are_whole = sha256((folder / "summary.json").read_bytes()).hexdigest() == known and all(
-            sha256_of(folder / document.path) == document.sha256 for document in summary.documents
-        )
-    except (OSError, ValueError):
-        are_whole = False
-    if not are_whole:
+        raise _UnusableError("somebody changed the warehouse since it was published")
+    found = _whole_documents(project, history, run_id)
+    if found is None:
         raise _UnusableError(f"the receipts of the published run {run_id} are damaged")
+    summary, receipts = found
     made_by = read_run(project.published_stats)
     is_unchanged = {stage.status for stage in summary.stages} == {"reused"}
     if run_id != made_by and not (is_unchanged and is_known(history, made_by)):
@@ -144,8 +134,21 @@ def _published(project: Project, history: Warehouse) -> tuple[RunSummary, dict[s
     return summary, {receipt.stage: receipt for receipt in receipts}
 
 
+def _whole_documents(project: Project, history: Warehouse, run_id: str) -> tuple[RunSummary, list[StageReceipt]] | None:
+    """Return the documents of a run; None where one of them is not what the run wrote."""
+    folder = project.reports / run_id
+    try:
+        summary, receipts = read_documents(folder)
+        wanted = {document.path: document.sha256 for document in summary.documents}
+        wanted[SUMMARY] = summary_hash(project, history, run_id) or ""
+        are_whole = all(sha256_of(folder / name) == digest for name, digest in wanted.items())
+    except (OSError, ValueError):
+        return None
+    return (summary, receipts) if are_whole else None
+
+
 def _differences(header: RunHeader, collected: StageReceipt, summary: RunSummary) -> Iterator[str]:
-    """Yield what is not as it was when the published run was made, and concerns every stage."""
+    """Yield each difference between this program and the one that made the published run; it concerns every stage."""
     if collected.code_hash != header.code_hash:
         yield f"the code or the SQL is not that of run {summary.run_id}"
     before, now = collected.engine.model_dump(), header.engine.model_dump()
@@ -157,7 +160,7 @@ def _differences(header: RunHeader, collected: StageReceipt, summary: RunSummary
 def _changed_settings(
     stage: Stage, receipt: StageReceipt, header: RunHeader, summary: RunSummary, lineage: Lineage
 ) -> str | None:
-    """Return the settings that can change what a stage writes and are not as they were, if there are any."""
+    """Return which settings that can change what a stage writes have changed, if any have."""
     if receipt.settings_hash == header.settings_hashes[stage.name]:
         return None
     before, now = summary.request.settings, header.request.settings
@@ -176,8 +179,8 @@ def _unprovable(stage: Stage, lineage: Lineage) -> str | None:
     return f"it reads {', '.join(relations)}, which can be another in each run" if relations else None
 
 
-class _Look:
-    """A look at files: which are as they were; their file stats are compared first, as they cost nothing."""
+class _Files:
+    """The files on disk, held against what the published run read and wrote; file stats first, because they cost nothing."""
 
     def __init__(
         self, project: Project, evidence: Sequence[EvidenceFile], collected: StageReceipt, rehash: bool
@@ -191,7 +194,7 @@ class _Look:
         self.untouched = {path for path in self._found if path in self._known and self._is_untouched(path)}
 
     def changes(self) -> Iterator[str]:
-        """Yield each file of evidence that is new, gone or another than it was."""
+        """Yield each file of evidence that is new, gone or changed."""
         yield from (f"{path} is new evidence" for path in self._found if path not in self._known)
         yield from (f"{path} is gone from the evidence" for path in self._known if path not in self._found)
         for path in sorted(self._found.keys() & self._known.keys() - self.untouched):
@@ -226,11 +229,11 @@ class _Look:
         return is_carried or _has_content(file, entry)
 
 
-def _spoiled(look: _Look, stage: Stage, receipt: StageReceipt) -> str | None:
+def _spoiled(files: _Files, stage: Stage, receipt: StageReceipt) -> str | None:
     """Return which of the stage's files is not what the receipt says, if one is."""
     if stage.exports:
         for entry in receipt.outputs.files:
-            if not look.is_as_exported(entry):
+            if not files.is_as_exported(entry):
                 return f"{entry.path} is gone, or is not what was published"
     return None
 

@@ -18,57 +18,45 @@ def summary_page(summary: RunSummary, receipts: Sequence[StageReceipt], drift: D
     """Return summary.md: what one run did."""
     passed = "passed" if summary.overall_passed else "not passed"
     published = "published" if summary.published else "not published: the previous version stays"
-    lines = [
-        f"# Run {summary.run_id}",
-        "",
-        f"Run {summary.seq}, started at {summary.started_at}: {passed}, {published}.",
-        "",
-        *_table(
-            ("stage", "status", "in", "accepted", "rejected", "quarantined", "skipped", "ms", "passed"),
-            [
-                (
-                    receipt.stage,
-                    receipt.status,
-                    receipt.inputs.record_count,
-                    receipt.stats.accepted,
-                    receipt.stats.rejected,
-                    receipt.stats.quarantined,
-                    receipt.stats.skipped,
-                    receipt.duration_ms,
-                    "yes" if receipt.validation.passed else "no",
-                )
-                for receipt in receipts
-            ],
-        ),
-        "",
-        "## Reasons",
-        "",
-        *_table(
-            ("stage", "stat", "reason", "records"),
-            [
-                (receipt.stage, stat, reason, records)
-                for receipt in receipts
-                for stat, reasons in receipt.counts_by_reason.model_dump().items()
-                for reason, records in reasons.items()
-            ],
-        ),
-        "",
-        "## Outcomes of records at the pairing",
-        "",
-        *_table(
+    errors = [f"- {receipt.stage}: {_cell(error)}" for receipt in receipts for error in receipt.validation.errors]
+    sections = {
+        f"# Run {summary.run_id}": [f"Run {summary.seq}, started at {summary.started_at}: {passed}, {published}."],
+        "": _stages_table(receipts),
+        "## Reasons": _reasons_table(receipts),
+        "## Outcomes of records at the pairing": _table(
             ("outcome", "records"),
             [item for receipt in receipts if receipt.records for item in receipt.records.by_outcome.items()],
         ),
-        "",
-        f"## Drift: {drift.severity}",
-        "",
-        *[f"- {_cell(flag)}" for flag in drift.flags or ["nothing to say"]],
-        "",
+        f"## Drift: {drift.severity}": [f"- {_cell(flag)}" for flag in drift.flags or ["nothing to say"]],
+        **({"## Errors": errors} if errors else {}),
+    }
+    return "\n".join(line for head, lines in sections.items() for line in (*([head, ""] if head else []), *lines, ""))
+
+
+def _stages_table(receipts: Sequence[StageReceipt]) -> list[str]:
+    stats = ("accepted", "rejected", "quarantined", "skipped")
+    rows = [
+        (
+            receipt.stage,
+            receipt.status,
+            receipt.inputs.record_count,
+            *(getattr(receipt.stats, stat) for stat in stats),
+            receipt.duration_ms,
+            "yes" if receipt.validation.passed else "no",
+        )
+        for receipt in receipts
     ]
-    errors = [f"- {receipt.stage}: {_cell(error)}" for receipt in receipts for error in receipt.validation.errors]
-    if errors:
-        lines += ["## Errors", "", *errors, ""]
-    return "\n".join(lines)
+    return _table(("stage", "status", "in", *stats, "ms", "passed"), rows)
+
+
+def _reasons_table(receipts: Sequence[StageReceipt]) -> list[str]:
+    rows = [
+        (receipt.stage, stat, reason, records)
+        for receipt in receipts
+        for stat, reasons in receipt.counts_by_reason.model_dump().items()
+        for reason, records in reasons.items()
+    ]
+    return _table(("stage", "stat", "reason", "records"), rows)
 
 
 def latest_page(history: Warehouse) -> str:

@@ -8,7 +8,16 @@ from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.receipts.chain import check_chain, check_input, check_output, evidence_of, passed_or
 from etl.receipts.markdown import summary_page
-from etl.receipts.models import Check, DriftReport, RunSummary, StageReceipt, StageSummary, aggregate_hash, run_hash
+from etl.receipts.models import (
+    Check,
+    DriftReport,
+    FileEntry,
+    RunSummary,
+    StageReceipt,
+    StageSummary,
+    aggregate_hash,
+    run_hash,
+)
 from etl.receipts.store import SUMMARY, forget, newest, read_documents, require_run, summary_hash, take_in, texts_of
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.read_only import PublishedWarehouse
@@ -43,27 +52,33 @@ def verify(
     ``evidence`` is where the run's evidence is now, if not where the run read it.
     Raises NotFoundError for an unknown run, or where nothing is published.
     """
-    is_there = run_id is not None and run_id in {folder.name for folder in project.reports.glob("*/")}
-    # a run whose documents are damaged may be unknown, and yet be there
-    wanted = (
-        str(run_id) if is_there else require_run(history, newest(history, published=True) if run_id is None else run_id)
-    )
+    wanted = _wanted_run(project, history, run_id)
     folder = project.reports / wanted
     try:
         summary, receipts = read_documents(folder)
     except (OSError, ValueError) as error:
         return [Check(str(folder), "failed", f"a document is missing or damaged: {str(error).splitlines()[0]}")]
     is_published = summary.published and newest(history, published=True) == wanted
+    place = evidence or evidence_of(project, summary)
     checks = _documents(project, sql, history, summary, receipts)
     for receipt in receipts:
-        for entry in receipt.outputs.files:
-            if entry.bytes is not None:
-                replaced = Check(entry.path, "unchecked", "a newer run has taken its place")
-                checks.append(check_output(project.root / entry.path, entry) if is_published else replaced)
-        if receipt.stage == "collect":
-            place = evidence or evidence_of(project, summary)
-            checks += [check_input(place / entry.path, entry) for entry in receipt.inputs.files]
+        checks += [_output(project, entry, is_published) for entry in receipt.outputs.files if entry.bytes is not None]
+        inputs = receipt.inputs.files if receipt.stage == "collect" else []
+        checks += [check_input(place / entry.path, entry) for entry in inputs]
     return checks
+
+
+def _wanted_run(project: Project, history: Warehouse, run_id: str | None) -> str:
+    """Return the run that was asked for, or the published one; a run whose documents are damaged counts, where it is there."""
+    if run_id is None:
+        return newest(history, published=True)
+    return run_id if run_id in {folder.name for folder in project.reports.glob("*/")} else require_run(history, run_id)
+
+
+def _output(project: Project, entry: FileEntry, is_published: bool) -> Check:
+    if is_published:
+        return check_output(project.root / entry.path, entry)
+    return Check(entry.path, "unchecked", "a newer run has taken its place")
 
 
 def _documents(

@@ -33,25 +33,34 @@ Row = tuple[str, str | None, str | None]
 def dependencies(connection: duckdb.DuckDBPyConnection, views: tuple[View, ...]) -> list[Row]:
     """Return the rows of policy.dependency, sorted: which relation reads which other, and which settings. Raises SqlError."""
     settings = {str(row[0]) for row in connection.execute(f"describe {SETTING}").fetchall()}
-    texts = [*_macros(connection), *((view.qualified, view.body) for view in views)]
-    macros = {name for name, _ in _macros(connection)}
+    macros = _macros(connection)
+    known = {name for name, _ in macros}
     changing = _changing_functions(connection)
     found: set[Row] = {_KNOWN_PATHS, *((relation, "evidence.incoming", None) for relation in FILLED)}
-    for name, text in texts:
-        tree = _parsed(connection, text, name)
-        called = set(_functions(tree))
-        reads = set(_relations(tree)) | (called & macros)
-        if {function.removeprefix("main.") for function in called} & changing or _CLOCKS & set(_columns(tree)):
-            reads.add(UNKNOWN)
-        found |= {(name, relation, None) for relation in reads - {SETTING}}
-        if not reads:
-            found.add((name, None, None))
+    for name, text in [*macros, *((view.qualified, view.body) for view in views)]:
+        tree = _parse(connection, text, name)
+        reads = _reads(tree, known, changing)
+        found |= {(name, relation, None) for relation in reads - {SETTING}} if reads else {(name, None, None)}
         if SETTING in reads:
-            named = settings & set(_columns(tree))
-            found |= {(name, SETTING, setting) for setting in (settings if _may_read_any(tree) or not named else named)}
+            found |= {(name, SETTING, setting) for setting in _settings_read(tree, settings)}
     found |= {("raw.mapped", view.qualified, None) for view in views if view.schema == "sources"}
     found |= _of_all_datasets(found, views)
     return sorted(found, key=lambda row: tuple(part or "" for part in row))
+
+
+def _reads(tree: Any, macros: set[str], changing: set[str]) -> set[str]:
+    """Return the relations and macros that a parse tree reads, and UNKNOWN where its rows may be others each time."""
+    called = set(_functions(tree))
+    reads = set(_relations(tree)) | (called & macros)
+    if {function.removeprefix("main.") for function in called} & changing or _CLOCKS & set(_columns(tree)):
+        reads.add(UNKNOWN)
+    return reads
+
+
+def _settings_read(tree: Any, settings: set[str]) -> set[str]:
+    """Return the settings that a parse tree names; all of them, where it may read any."""
+    named = settings & set(_columns(tree))
+    return settings if _may_read_any(tree) or not named else named
 
 
 def _of_all_datasets(found: set[Row], views: Iterable[View]) -> set[Row]:
@@ -96,7 +105,7 @@ def _changing_functions(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {str(name).lower() for (name,) in rows}
 
 
-def _parsed(connection: duckdb.DuckDBPyConnection, text: str, name: str) -> Any:
+def _parse(connection: duckdb.DuckDBPyConnection, text: str, name: str) -> Any:
     rows = connection.execute("select json_serialize_sql(?)", [text]).fetchall()
     tree = json.loads(rows[0][0])
     if tree["error"]:
@@ -147,28 +156,33 @@ def _columns(tree: Any) -> Iterator[str]:
 
 
 def _may_read_any(tree: Any) -> bool:
-    """Tell whether a column of policy.setting may be read in another way than by its name.
+    """Return whether a column of policy.setting may be read in another way than by its name.
 
     That is by a star, as one value with the others, by its place, under another name, as what two relations share, or in a
     pivot. Where it is not certain that it is not, it is.
     """
     tables = [node for node in _nodes(tree) if _is_setting(node)]
-    names = [*((table["alias"] or table["table_name"]).lower() for table in tables)]
-    for node in _nodes(tree):
-        kind = str(node.get("type"))
-        shares_columns = kind == "JOIN" and (node["using_columns"] or node["ref_type"] == "NATURAL")
-        if kind in {"PIVOT", "POSITIONAL_REFERENCE"} or shares_columns:
-            return True
-        if node.get("class") == "STAR" and node["relation_name"].lower() in names:
-            return True
-        if node.get("class") == "COLUMN_REF" and [name.lower() for name in node["column_names"]] in (
-            *([name] for name in names),
-            SETTING.split("."),
-        ):
-            return True
-        if any(map(_is_setting, _joined(node.get("from_table")))) and _has_bare_star(node):
-            return True
-    return any(table["column_name_alias"] for table in tables)
+    names = {(table["alias"] or table["table_name"]).lower() for table in tables}
+    whole_rows = [[name] for name in names] + [SETTING.split(".")]
+    return any(table["column_name_alias"] for table in tables) or any(
+        _shares_or_counts_columns(node) or _takes_all(node, names, whole_rows) for node in _nodes(tree)
+    )
+
+
+def _shares_or_counts_columns(node: dict[str, Any]) -> bool:
+    """Return whether a node of a parse tree is a pivot, a column by its place, or a join by what two relations share."""
+    kind = str(node.get("type"))
+    shares_columns = kind == "JOIN" and (node["using_columns"] or node["ref_type"] == "NATURAL")
+    return kind in {"PIVOT", "POSITIONAL_REFERENCE"} or bool(shares_columns)
+
+
+def _takes_all(node: dict[str, Any], names: set[str], whole_rows: list[list[str]]) -> bool:
+    """Return whether a node of a parse tree is a star over policy.setting, or its row as one value."""
+    if node.get("class") == "STAR":
+        return node["relation_name"].lower() in names
+    if node.get("class") == "COLUMN_REF":
+        return [name.lower() for name in node["column_names"]] in whole_rows
+    return any(map(_is_setting, _joined(node.get("from_table")))) and _has_bare_star(node)
 
 
 def _is_setting(node: Any) -> bool:
@@ -177,7 +191,7 @@ def _is_setting(node: Any) -> bool:
 
 
 def _has_bare_star(node: dict[str, Any]) -> bool:
-    """Tell whether a SELECT has a star of its own that names no relation; those of its steps are theirs."""
+    """Return whether a SELECT has a star of its own that names no relation; those of its steps are theirs."""
     own = {key: part for key, part in node.items() if key != "cte_map"}
     return any(part.get("class") == "STAR" and not part["relation_name"] for part in _nodes(own))
 
