@@ -1,6 +1,5 @@
 """Old until new is whole: what a reader sees is one version, also when a run was cut anywhere."""
 
-import json
 import os
 import subprocess
 import sys
@@ -224,7 +223,7 @@ def test_one_run_at_a_time(root: Path) -> None:
     """While a run holds the root, a second gets one sentence that names the holder, and exit code 4."""
     staging = root / "warehouse" / ".etl"
     with FileLock(staging / "lock"):
-        (staging / "holder.json").write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
+        (staging / "holder").write_text(str(os.getpid()), encoding="utf-8")
         result = etl("run-all", "--root", root)
     assert result.exit_code == 4
     assert f"another run (process {os.getpid()}) is under way here" in result.stderr

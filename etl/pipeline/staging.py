@@ -5,14 +5,12 @@ The journal says how far a run is: while it builds, what it recorded so far; onc
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Annotated, Literal
 
 from filelock import FileLock, Timeout
@@ -23,9 +21,6 @@ from etl.base.files import write_text
 from etl.base.project import Project
 from etl.receipts.models import Document, RunId, Sha256
 from etl.receipts.partial_run import PartialRun
-
-#: Seconds for which a process may hold the lock before it has written down its number.
-NAMELESS_SECONDS = 1.0
 
 
 class Building(Document):
@@ -87,41 +82,38 @@ class Staging:
 
         Raises LockedError that names the holder where another run holds it, UsageError where nothing can be written.
         """
-        holder = self.project.staging / "holder.json"
         lock = FileLock(self._lock)
         try:
-            try:
-                self.project.staging.mkdir(parents=True, exist_ok=True)
-                self._acquire(lock, holder)
-                write_text(holder, json.dumps({"pid": os.getpid()}) + "\n")
-            except OSError as error:
-                place = error.filename or self.project.staging
-                raise UsageError(f"{place}: a run cannot write here ({error.strerror}).") from None
+            self.project.staging.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+            write_text(self._holder, f"{os.getpid()}\n")
+        except Timeout:
+            raise LockedError(f"{self.project.root}: {self._who()} is under way here; wait for it to end.") from None
+        except OSError as error:
+            lock.release()
+            place = error.filename or self.project.staging
+            raise UsageError(f"{place}: a run cannot write here ({error.strerror}).") from None
+        try:
             yield
         finally:
-            if lock.is_locked:
-                with contextlib.suppress(OSError):  # the file only names the holder; the lock is what holds
-                    holder.unlink(missing_ok=True)
-                lock.release()
+            with contextlib.suppress(OSError):  # the file only names the holder; the lock is what holds
+                self._holder.unlink(missing_ok=True)
+            lock.release()
 
     @property
     def _lock(self) -> Path:
         return self.project.staging / "lock"
 
-    def _acquire(self, lock: FileLock, holder: Path) -> None:
-        """Take the lock, or say who has it; a process that has only just taken it may not have named itself yet."""
-        deadline = monotonic() + NAMELESS_SECONDS
-        while True:
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                process = _living(holder)
-                if process is not None or monotonic() > deadline:
-                    who = f"another run (process {process})" if process is not None else "another run"
-                    raise LockedError(f"{self.project.root}: {who} is under way here; wait for it to end.") from None
-                sleep(NAMELESS_SECONDS / 20)
-            else:
-                return
+    @property
+    def _holder(self) -> Path:
+        return self.project.staging / "holder"
+
+    def _who(self) -> str:
+        """Return the run that holds the root, by its process where it has written that down."""
+        try:
+            return f"another run (process {int(self._holder.read_text(encoding='ascii'))})"
+        except (OSError, ValueError):
+            return "another run"
 
     def is_held(self) -> bool:
         """Return whether a run is under way, without a change on disk: it works on a read-only file system too."""
@@ -172,15 +164,3 @@ class Staging:
             run_id = entry.partial_run.header.run_id
             return f"Run {run_id} was cut while it built; etl recover, or the next run, writes its receipts."
         return None
-
-
-def _living(holder: Path) -> int | None:
-    """Return the process that the file names, if it lives."""
-    try:
-        process = int(json.loads(holder.read_text(encoding="utf-8"))["pid"])
-        os.kill(process, 0)
-    except PermissionError:
-        return process
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return process
