@@ -43,6 +43,7 @@ class Publishing(Document):
 
 
 Journal = Annotated[Building | Publishing, Field(discriminator="state")]
+_JOURNAL: TypeAdapter[Building | Publishing] = TypeAdapter(Journal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class Staging:
     def entry(self) -> Building | Publishing | None:
         """Return what the journal says; None where there is none. Raises UsageError where it is not a journal of ours."""
         try:
-            return TypeAdapter(Journal).validate_json(self.journal.read_bytes())
+            return _JOURNAL.validate_json(self.journal.read_bytes())
         except FileNotFoundError:
             return None
         except (ValueError, OSError):
