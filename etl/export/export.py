@@ -40,8 +40,7 @@ def export(run: Run, dataset: Dataset) -> Proof:
 
     Raises ContractError where a batch breaks its schema.
     """
-    if not run.warehouse.is_materialised(dataset.decisions):
-        run.warehouse.materialise(dataset.decisions)
+    run.warehouse.materialise(dataset.decisions)
     lineage = run.lineage or Lineage.of(run.warehouse)
     settings = lineage.settings_of(dataset.relations, dataset.name)
     metadata = {"schema_version": SCHEMA_VERSION, "settings_hash": settings_hash(run.settings, settings)}

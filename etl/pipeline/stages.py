@@ -11,13 +11,6 @@ from etl.base.memory import ROOM_FOR_TWO, process_limit
 from etl.base.threads import Background
 from etl.context import Observer, Proof, Run, Stage
 
-#: The columns of scored.run that are asked for later: by views, by the firewall, and by the recorder, whom an overlay does not
-#: change. To compute the others too would take a third longer.
-SCORED = (
-    *("record_key", "source_path", "line_number", "line_sha256", "evidence_id", "run_id", "task_id"),
-    *("category", "rule"),
-)
-
 
 def _collect(run: Run) -> None:
     from etl.ingest.collect import collect
@@ -25,39 +18,22 @@ def _collect(run: Run) -> None:
     collect(run)
 
 
-def score(run: Run) -> None:
+def _score(run: Run) -> None:
     """Compute every record's category and defects once; the later stages read the result under the views' own names."""
-    run.progress("score", 0, 2)
-    # an overlay's views may ask for any column
-    run.warehouse.materialise("scored.run", ("*",) if run.sql.has_overlay else SCORED)
-    run.progress("score", 1, 2)
+    run.warehouse.materialise("scored.run")
     run.warehouse.materialise("scored.eligibility")
-    run.progress("score", 2, 2)
 
 
-def _with_scores(run: Run) -> Run:
-    """Return the run with what score computes at hand, also where it was carried over: else each query would compute it."""
-    if not run.warehouse.is_materialised("scored.run"):
-        score(run)
-    return run
-
-
-def _compute_pairs(run: Run) -> None:
-    """Compute the pairs once."""
-    if not run.warehouse.is_materialised("pairs.candidate"):
-        run.warehouse.materialise("pairs.ranked")
-        run.warehouse.materialise("pairs.candidate")
-
-
-def _exporting(dataset: Dataset) -> Stage:
+def _export_stage(dataset: Dataset) -> Stage:
     """Return the stage that exports a dataset."""
 
     def body(run: Run) -> Proof:
         from etl.export.export import export
 
-        run = _with_scores(run)
+        _score(run)  # where that stage was reused: without its rows each query would compute them again
         if dataset.grain == "pair":
-            _compute_pairs(run)
+            run.warehouse.materialise("pairs.ranked")
+            run.warehouse.materialise("pairs.candidate")
         return export(run, dataset)
 
     return Stage(
@@ -73,8 +49,8 @@ STAGES = (
         uses=("evidence.file", "evidence.skipped_summary"),
         counts="receipts.evidence_count",
     ),
-    Stage("score", score, ("evidence.record",), writes=("scored.run",), counts="receipts.score_count"),
-    *map(_exporting, DATASETS),
+    Stage("score", _score, ("evidence.record",), writes=("scored.run",), counts="receipts.score_count"),
+    *map(_export_stage, DATASETS),
 )
 
 
@@ -84,20 +60,20 @@ def run_stages(
     observe: Observer = lambda _stage: nullcontext(),
     at_last: Callable[[], object] | None = None,
 ) -> None:
-    """Run the stages in order; what one wrote is read back and recorded while the next one runs, where memory is not small.
+    """Run the stages in order; the files of each are proven and recorded while the next stage runs, where memory allows.
 
-    While the last one is proven, ``at_last`` runs, or after it. The first stage that fails stops them, and its error is
-    raised: the next one, or what comes at last, may have begun by then, and failed too.
+    ``at_last`` runs while the last stage is proven. The first stage that fails stops all, and its error is raised, although
+    the next stage may have begun by then, and failed too.
     """
     has_room = process_limit(run.settings.memory_limit) >= ROOM_FOR_TWO
-    with Background(depth=1) as behind:
+    with Background(depth=1) as background:
         for stage in stages:
             with ExitStack() as watched:
                 watched.enter_context(observe(stage))
                 proof = stage.body(run)
-                behind.give(_prove, proof, watched.pop_all())
+                background.give(_prove, proof, watched.pop_all())
             if not has_room:
-                behind.wait()
+                background.wait()
         if at_last:
             at_last()
 

@@ -77,18 +77,16 @@ class Warehouse:
         self._cursors.append(ref(cursor))
         return Warehouse(cursor, self._cursors)
 
-    def materialise(self, view: str, columns: Sequence[str] = ("*",)) -> None:
-        """Compute ``columns`` of ``view`` once; until ``finish`` its name stands for them. The rows have no order."""
+    def materialise(self, view: str) -> None:
+        """Compute ``view`` once, unless it was; until ``finish`` its name stands for the rows. The rows have no order."""
+        if view in self._materialised:
+            return
         schema, name = view.split(".")
-        self.execute(f'create table raw.main."{view}" as select {", ".join(columns)} from {view}')
+        self.execute(f'create table raw.main."{view}" as from {view}')
         # the definition steps aside under another name: to create it again would cost what binding it costs
         self.execute(f'alter view {view} rename to "{name} as defined"')
         self.execute(f'create view {schema}.{name} as from raw.main."{view}"')
         self._materialised.append(view)
-
-    def is_materialised(self, view: str) -> bool:
-        """Tell whether the name of ``view`` stands for rows that were computed once."""
-        return view in self._materialised
 
     def finish(self, sql: Sql) -> None:
         """Leave the run's relations behind, empty; put back the definitions of what was materialised; write down, close."""
