@@ -1,4 +1,4 @@
-"""What one run works on: handed from stage to stage, changed by none."""
+"""What is handed from stage to stage: the run, its clock and its evidence; and what a stage is."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,10 +15,10 @@ from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage
 from etl.warehouse.sql_files import Sql
 
-#: Makes durable what a stage wrote, reads it back, and audits it. Raises FirewallError or AuditError where the bytes are wrong.
+#: Makes the files of a stage durable, reads them back and audits them. Raises FirewallError or AuditError.
 Proof = Callable[[], object]
 
-#: Called with the name of what goes on, how much of it is done, and how much there is (bytes or rows).
+#: Called with the name of an activity, how much of it is done, and how much there is (bytes or rows).
 Progress = Callable[[str, int, int], None]
 
 
@@ -30,7 +30,7 @@ def show_nothing(_what: str, _done: int, _total: int) -> None:
 class EvidenceFile:
     """A file of evidence; ``source_path`` is relative to the evidence folder, its first part names the ``source``.
 
-    ``problem`` says why it must not be read, if so. ``file_stat`` is null where the next change might not show in it.
+    ``problem`` says why it must not be read, if so. ``file_stat`` is None where the next change might not show in it.
     """
 
     path: Path
@@ -48,11 +48,11 @@ class EvidenceFile:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The inputs of a run, and the warehouse and folder that it builds aside.
+    """The inputs of a run, and the warehouse and the exports folder that it builds.
 
-    ``evidence`` are the files of the evidence folder, where they have been looked for already. Those named in
-    ``untouched`` are in the warehouse, which is a copy of the published one, as they are on disk. ``lineage`` is that of
-    the warehouse's views, where it is known.
+    ``evidence`` are the files of the evidence folder, where they are known already. The files in ``untouched`` have not
+    changed since the published warehouse, of which this one is a copy, collected them. ``lineage`` is that of the warehouse's
+    views, where it is known.
     """
 
     project: Project
@@ -66,13 +66,13 @@ class Run:
     lineage: Lineage | None = None
 
     def beside(self) -> "Run":
-        """Return the same run for another thread: it sees the same warehouse through a cursor of its own."""
+        """Return the same run for another thread: with a cursor of its own on the same warehouse."""
         return replace(self, warehouse=self.warehouse.cursor())
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The receipts' clock; pinned, it stands still, and so durations are zero."""
+    """The receipts' clock. A pinned clock stands still, so all durations are zero."""
 
     pinned: datetime | None = None
 
@@ -81,13 +81,13 @@ class Clock:
         return self.pinned or datetime.now(UTC)
 
     def seconds(self) -> float:
-        """Return a reading to take durations between."""
+        """Return seconds from an arbitrary start; the difference of two readings is a duration."""
         return 0.0 if self.pinned else monotonic()
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step: what it does, which relations it reads and writes, and which dataset it exports, if one.
+    """One step of a run: what it does, which relations it reads and writes, and which dataset it exports, if any.
 
     ``reads`` and ``writes`` are the relations that its receipt hashes, ``counts`` the one that tells what became of the rows;
     ``uses`` are others that its body asks for.

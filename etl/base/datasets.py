@@ -1,4 +1,4 @@
-"""What a dataset is to the code: its name, its files, and what the re-read of its files needs to know."""
+"""The datasets: their names, their files, and what the re-read of the files must know of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Dataset:
 
     @property
     def decisions(self) -> str:
-        """The view of what becomes of the candidate rows of all datasets of this grain; it holds no text."""
+        """The view that decides which candidate rows ship, for all datasets of this grain; it holds no text."""
         return "datasets.decision" if self.grain == "record" else "datasets.pair_decision"
 
     @property
@@ -43,19 +43,19 @@ class Dataset:
 
     @property
     def counts(self) -> tuple[str, ...]:
-        """The relations in which its receipt counts: what became of the rows, and of records at the pairing."""
+        """The relations that its receipt counts: how many rows shipped or not, and outcomes of records at the pairing."""
         if self.grain == "record":
             return ("receipts.decision_count",)
         return ("receipts.pair_decision_count", "receipts.outcome_count")
 
     @property
     def relations(self) -> tuple[str, ...]:
-        """All relations that its export and its receipt ask for."""
+        """All relations that its export and its receipt read."""
         return (self.reads, self.relation, self.decisions, *self.counts)
 
     @property
     def ships(self) -> str:
-        """What SQL says of a row that ships."""
+        """The condition, in SQL, for a row to ship."""
         return "quarantine_reason is null" + ("" if self.grain == "record" else " and skip_reason is null")
 
     @property

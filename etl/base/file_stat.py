@@ -1,4 +1,4 @@
-"""A file's stamp: what the file system says of it, so that a file that nobody touched need not be read again."""
+"""What the file system says of a file. Where it has not changed, the file need not be read again."""
 
 import json
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from etl.base.files import write_text
 
-#: A file changed so shortly before its stamp was taken may change again without its times showing it: their clock ticks
-#: more slowly than their unit. Linux's ticks every 10 ms at the slowest.
+#: A file that was changed less than this before may change again without a new time, because the clock of file times ticks
+#: more slowly than their unit: on Linux every 10 ms at the slowest.
 TICK_NS = 50_000_000
 
-#: The names of the published stamps, beside the paths of the exports.
+#: The names of two file stats of the published version; the others are named by their paths.
 WAREHOUSE, RECEIPTS = "warehouse", "receipts"
 
 
@@ -26,7 +26,7 @@ class FileStat(NamedTuple):
 
 
 def stat_of(path: Path) -> FileStat | None:
-    """Return the stamp of a file, or of what a link leads to; None where there is none."""
+    """Return the stats of a file, or of what a link leads to; None where there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -35,19 +35,19 @@ def stat_of(path: Path) -> FileStat | None:
 
 
 def settled_stat_of(path: Path) -> FileStat | None:
-    """Return a file's stamp, if it is sure to change when the file does; None where it is not, or there is no file."""
+    """Return the stats of a file if they will change when the file does; else, or where there is no file, None."""
     stat = stat_of(path)
     return stat if stat and stat.ctime_ns < time_ns() - TICK_NS else None
 
 
 def write_stats(file: Path, file_stats: Mapping[str, FileStat | None], run_id: str | None = None) -> None:
-    """Write file stats down by name, and the run that made what they are of; a name without one is left out."""
+    """Write file stats by name, and the run that made the files; names without stats are left out."""
     known = {name: stat for name, stat in file_stats.items() if stat}
     write_text(file, json.dumps({"run_id": run_id, "file_stats": known}) + "\n")
 
 
 def read_stats(file: Path) -> dict[str, FileStat]:
-    """Return the file stats in a file; none where it is not there or is damaged, as nothing is then known to be untouched."""
+    """Return the stats in a file by name; none where the file is missing or damaged."""
     try:
         return {name: FileStat(*stat) for name, stat in json.loads(file.read_bytes())["file_stats"].items()}
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
@@ -55,7 +55,7 @@ def read_stats(file: Path) -> dict[str, FileStat]:
 
 
 def read_run(file: Path) -> str | None:
-    """Return the run that made what the file stats in a file are of, if it is known."""
+    """Return the run that made the files whose stats are in a file; None where it is not known."""
     try:
         return str(json.loads(file.read_bytes())["run_id"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError):

@@ -32,12 +32,12 @@ class Project:
 
     @property
     def write_ahead_log(self) -> Path:
-        """What somebody wrote to the warehouse and did not put into its file yet; a published one has none."""
+        """DuckDB's log of changes that are not in the warehouse file yet; a published warehouse has none."""
         return self.warehouse.with_name("etl.duckdb.wal")
 
     @property
     def exports(self) -> Path:
-        """The published datasets and quarantine; changes as one directory."""
+        """The published datasets and quarantine; a run replaces the folder as a whole."""
         return self.root / "exports"
 
     @property
@@ -47,7 +47,7 @@ class Project:
 
     @property
     def pin(self) -> Path:
-        """Names the run that drift compares with; absent unless one is pinned."""
+        """Names the pinned run; absent where none is pinned."""
         return self.reports / "pin.json"
 
     @property
@@ -62,15 +62,15 @@ class Project:
 
     @property
     def evidence_stats(self) -> Path:
-        """The file stats of the evidence files, as they were when the published version read them."""
+        """The file stats of the evidence, taken before the published version read it."""
         return self.staging / "evidence.json"
 
     @property
     def known_receipts(self) -> Path:
-        """The rows of the receipts that the published version knew: what they say stands in the documents too."""
+        """The rows of all receipts that the published version knew, so that the documents need not be read again."""
         return self.staging / "receipts.arrow"
 
     def relative(self, path: Path) -> str:
-        """Return a path as documents tell it: relative to the root where it lies under it, else absolute."""
+        """Return a path as documents name it: relative to the root where it lies below, else absolute."""
         absolute = path.absolute()
         return absolute.relative_to(self.root).as_posix() if absolute.is_relative_to(self.root) else str(absolute)

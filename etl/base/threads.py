@@ -1,4 +1,4 @@
-"""Several things at once: side by side, or in order: threads work ahead of a consumer, or one behind a producer.
+"""Several jobs at once: side by side, ahead of a consumer, or in the background of a producer.
 
 Everything heavy here (the engine, compression, parsing, hashing of large blocks) lets other threads run meanwhile. Threads end
 with their ``with`` blocks, also those of a run that is told to stop, which ends at their next step.
@@ -21,9 +21,9 @@ _END: Any = object()
 
 
 def run_together(job: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
-    """Do a job with each set of arguments, some few of them, at the same time, and return what it returns, in their order.
+    """Do a job with each of a few sets of arguments at the same time, and return the results in their order.
 
-    When all have ended, the first error in that order is raised.
+    When all jobs have ended, the first error in that order is raised.
     """
     with ThreadPoolExecutor(thread_name_prefix="run_together") as pool:
         return list(pool.map(job, *arguments))
@@ -31,9 +31,9 @@ def run_together(job: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
 
 @contextmanager
 def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[Iterator[T]]:
-    """Give the items, of which a thread has up to ``depth`` ready before they are asked for.
+    """Give the items; a thread fetches up to ``depth`` of them ahead.
 
-    What the items raise is raised where they are asked for, in its turn.
+    An error of the items is raised in its turn, where the next item is asked for.
     """
     reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read_ahead")
     iterator = iter(items)
@@ -53,9 +53,9 @@ def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[Iterator[T]]:
 
 @contextmanager
 def map_ahead(job: Callable[[S], T], items: Iterable[S]) -> Iterator[Iterator[T]]:
-    """Give what a job makes of each item, in their order, while two threads do the next ones; four are taken ahead at most.
+    """Give the result of a job for each item, in their order; two threads work up to four items ahead.
 
-    What a job raises is raised where its result is asked for; what the items raise, as soon as they do.
+    An error of a job is raised where its result is asked for; an error of the items, as soon as they raise it.
     """
     pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="map_ahead")
     left = iter(items)
@@ -75,10 +75,10 @@ def map_ahead(job: Callable[[S], T], items: Iterable[S]) -> Iterator[Iterator[T]
 
 
 class Background:
-    """A thread that does what it is given, in that order; who gives waits while more than ``depth`` jobs are undone.
+    """A thread that does jobs in the order in which they are given; ``give`` waits while ``depth`` jobs are undone.
 
-    What a job raises is raised by a later ``give``, or at the end of the ``with`` block; also where the block fails too, for
-    the job was given before. Only what nobody has begun by then is not done.
+    An error of a job is raised by a later ``give``, or at the end of the ``with`` block, also where the block itself fails: the
+    job was given before. Jobs that have not begun when the block fails are not done.
     """
 
     def __init__(self, depth: int = 2) -> None:
@@ -87,14 +87,14 @@ class Background:
         self._depth = depth
 
     def give(self, job: Callable[..., None], *arguments: Any) -> None:
-        """Have ``job(*arguments)`` done after all that was given before."""
+        """Have ``job(*arguments)`` done after all jobs that were given before."""
         stop_if_told()
         while len(self._undone) >= self._depth:
             self._undone.popleft().result()
         self._undone.append(self._worker.submit(job, *arguments))
 
     def wait(self) -> None:
-        """Wait until all that was given is done."""
+        """Wait until all jobs are done."""
         while self._undone:
             self._undone.popleft().result()
 

@@ -1,4 +1,4 @@
-"""The stage collect: bytes of evidence become rows of evidence.record, or of evidence.skipped; nothing in between.
+"""The stage collect: each line of evidence becomes a row of evidence.record, or of evidence.skipped, or is blank.
 
 Three threads work in step: one reads and judges lines, one maps them, one puts rows into the tables. What an earlier run
 collected and nobody touched since is not read again; of a file that grew, only what was added is parsed.
@@ -21,13 +21,13 @@ from etl.ingest.reader import Known, Limits, LineReader, LongLine, Tail
 from etl.ingest.strict_json import Refusal, is_blank, judge_all
 from etl.warehouse.connection import Warehouse
 
-#: Lines are mapped in portions of about this many bytes: enough to be worth a query, few enough to be held several times.
+#: Lines are mapped in portions of about this many bytes: enough to be worth a query, few enough to hold several of them.
 PORTION_BYTES = 32 << 20
 
-#: Lines leave Python's hands when they are about this many bytes: so few that they are still in the processor's caches.
+#: Lines become Arrow arrays when they are about this many bytes: few enough to be in the processor's caches still.
 PIECE_BYTES = 1 << 20
 
-#: Portions that may wait for the tables: while rows are inserted, about as many as are inserted at once are mapped.
+#: Portions that may wait to be inserted: about as many as make one insert, so that mapping goes on meanwhile.
 PORTIONS_AHEAD = 6
 
 _SKIPPED = pa.schema(
@@ -100,7 +100,7 @@ def _evidence(run: Run) -> Sequence[EvidenceFile]:
 
 
 def _known(run: Run) -> dict[str, Known | None]:
-    """Return what the warehouse knows of files by their paths; None where a file can only be read anew."""
+    """Return what the warehouse knows of files by their paths; None where a file must be read from its start."""
     rows = run.warehouse.execute(
         "select source_path, bytes, sha256, whole_bytes, whole_lines, whole_blank from evidence.file"
     )
@@ -109,7 +109,7 @@ def _known(run: Run) -> dict[str, Known | None]:
 
 @dataclass
 class _Portion:
-    """Lines of one source on their way to the tables; whole pieces of a file wait in ``tables``."""
+    """Lines of one source on their way to the tables of evidence.*; whole pieces of a file wait in ``tables``."""
 
     source: str
     mapper: Mapper | None
@@ -126,7 +126,7 @@ class _Portion:
     held: int = 0
 
     def begin(self, path: str) -> None:
-        """Take lines of another file from here on."""
+        """Begin with the lines of another file."""
         self._close_table()
         self.path = path
 
@@ -147,11 +147,11 @@ class _Portion:
         self._hold(len(raw or b"") + 200)
 
     def forget(self, path: str, after_line: int) -> None:
-        """Have what is known of a file taken out, before its new lines come."""
+        """Have the rows of a file removed, from a line on, before its new lines come."""
         self.mapping.give(self.loading.give, self.loader.forget, [path], after_line)
 
     def hand_over(self) -> None:
-        """Have the lines so far mapped and put into the tables, and begin anew."""
+        """Have the lines so far mapped and inserted, and begin a new portion."""
         self._close_table()
         lines = _joined(self.tables)
         columns = zip(*self.skipped, strict=True) if self.skipped else [[] for _ in _SKIPPED]
@@ -188,7 +188,7 @@ class _Portion:
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table | None:
-    """Return the tables as one in one chunk; to join a single one would copy it for nothing."""
+    """Return the tables as one table in one chunk, without a copy where there is only one."""
     return pa.concat_tables(tables).combine_chunks() if len(tables) > 1 else next(iter(tables), None)
 
 

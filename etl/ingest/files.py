@@ -1,4 +1,4 @@
-"""The evidence folder: which files it holds, and the source that each is of."""
+"""The evidence folder: its files, and the source of each."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from etl.base.errors import NotFoundError
 from etl.base.file_stat import settled_stat_of
 from etl.context import EvidenceFile
 
-#: How Python holds a byte of a file name that is no UTF-8.
+#: How Python holds a byte of a file name that is not UTF-8.
 _ODD_BYTE = re.compile("[\udc80-\udcff]")
 
 _EVIDENCE = re.compile(r"\.jsonl(\.gz|\.zst)?$")
@@ -65,7 +65,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _described(path: Path, folder: Path, is_outside: bool) -> EvidenceFile:
-    # A byte that is no UTF-8 becomes the replacement character and its value: an ordinary name never looks like that.
+    # a byte that is not UTF-8 becomes the replacement character and the value of the byte
     name = path.relative_to(folder).as_posix()
     source_path = _ODD_BYTE.sub(lambda byte: f"\ufffd{ord(byte[0]) - 0xDC00:02x}", name)
     problem = "it leads out of the evidence folder; --follow-links follows it" if is_outside else None

@@ -1,4 +1,4 @@
-"""The tables evidence.*: where collect puts records, skipped lines and files, and takes out those that are gone."""
+"""Inserts records, skipped lines and files into the tables evidence.*, and deletes those that are gone."""
 
 from collections.abc import Collection
 
@@ -6,21 +6,21 @@ import pyarrow as pa
 
 from etl.warehouse.connection import Warehouse
 
-#: Records are inserted in the length of the engine's row groups, so that each is compressed once and never taken up again,
+#: Records are inserted by row groups of the engine, so that each is compressed once,
 ROWS_PER_INSERT = 122_880
-#: or sooner, where so many bytes wait for it.
+#: or sooner, where so many bytes wait.
 BYTES_PER_INSERT = 256 << 20
 
 
 class Loader:
-    """Puts rows into evidence.* and takes them out; ``warehouse`` is a cursor for the thread that does."""
+    """Inserts into evidence.* and deletes from it; ``warehouse`` is a cursor for the thread that does."""
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
         self._waiting: list[pa.Table] = []
 
     def put(self, records: pa.Table | None, skipped: pa.Table) -> None:
-        """Put rows of evidence.record, which may wait for others, and of evidence.skipped."""
+        """Insert rows of evidence.skipped, and rows of evidence.record, which may wait for others."""
         if skipped.num_rows:
             self._warehouse.insert("evidence.skipped", skipped)
         if records is not None:
@@ -34,7 +34,7 @@ class Loader:
             self._insert(self._rows)
 
     def forget(self, paths: Collection[str], after_line: int = -1) -> None:
-        """Take out what came from files, or from their lines after a certain one."""
+        """Delete what came from these files, or from their lines after one of this number."""
         with self._warehouse.lent("paths", pa.table({"source_path": pa.array(sorted(paths), pa.string())})):
             for table in ("evidence.record", "evidence.skipped"):
                 self._warehouse.execute(
@@ -42,7 +42,7 @@ class Loader:
                 )
 
     def note(self, files: pa.Table, gone: Collection[str]) -> None:
-        """Write down what is known of files now, and forget files that are gone."""
+        """Write down what is known of files now, and delete the rows of files that are gone."""
         stale = pa.table({"source_path": pa.array([*files["source_path"].to_pylist(), *gone], pa.string())})
         with self._warehouse.lent("paths", stale):
             self._warehouse.execute("delete from evidence.file where source_path in (from paths)")
@@ -58,6 +58,6 @@ class Loader:
 
     def _insert(self, rows: int) -> None:
         waiting = pa.concat_tables(self._waiting)
-        # In one piece, so that one thread of the engine fills one row group.
+        # in one chunk, so that one thread of the engine fills one row group
         self._warehouse.insert("evidence.record", waiting.slice(0, rows).combine_chunks())
         self._waiting = [waiting.slice(rows)] if waiting.num_rows > rows else []

@@ -1,4 +1,4 @@
-"""From lines to records: a source's mapping (sql/2_sources) over a portion of its lines, and the checks on what it gives."""
+"""From lines to records: a source's mapping (sql/2_sources) over a portion of its lines, and checks of its rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ LINE = pa.schema(
     ]
 )
 
-#: The steps of a plan that gives row for row what it reads, in that order.
+#: The operators of a plan that gives one row for each row it reads, in their order.
 _ROW_BY_ROW = {"PROJECTION", "SEQ_SCAN"}
 
 _REFUSED = """
@@ -42,7 +42,7 @@ inner join raw.line as line on bad.source_path = line.source_path and bad.line_n
 
 @contextmanager
 def mapping_room(warehouse: Warehouse) -> Iterator[None]:
-    """Make room for mappers: within, raw.line and raw.mapped are views over what a mapper has at hand, and no tables."""
+    """Let raw.line and raw.mapped be views over the portion that a mapper works on, in place of the tables, for a while."""
     for name in ("line", "mapped"):
         warehouse.execute(f"alter table raw.main.{name} rename to {name}_shape")
     yield
@@ -70,7 +70,7 @@ class Mapper:
 
     @classmethod
     def of(cls, run: Run, warehouse: Warehouse, source: str) -> "Mapper":
-        """Return the mapper of a source. Raises SqlError where its mapping names what it must not."""
+        """Return the mapper of a source. Raises SqlError where its mapping gives a column that a record does not have."""
         mapping = run.sql.source(source)
         columns = set(warehouse.columns(mapping.qualified))
         types = dict(warehouse.execute("select column_name, column_type from (describe raw.mapped)"))
@@ -86,7 +86,7 @@ class Mapper:
         return cls(warehouse, mapping, is_row_wise, bool(key), relation, cast)
 
     def map(self, lines: pa.Table) -> tuple[pa.Table, pa.Table]:
-        """Return the records that the lines become, and the rows of evidence.skipped for the others.
+        """Return the records made of the lines, and rows of evidence.skipped for the other lines.
 
         Raises SqlError where the mapping fails, or gives other than one row per line.
         """
@@ -107,7 +107,7 @@ class Mapper:
 
     @property
     def _mapped(self) -> str:
-        """What raw.mapped is while this mapping works: its columns, in their types, and null where it names none."""
+        """The SELECT behind raw.mapped: the columns that the mapping names, in their types, and null for the others."""
         if self.names_its_lines:
             return f"from raw.main.mapped_shape union all by name select {self.columns} from {self.relation}"
         return (

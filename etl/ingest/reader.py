@@ -1,4 +1,4 @@
-"""The lines of a file of evidence, byte for byte, unpacked as its name says."""
+"""Reads the lines of a file of evidence, byte for byte, unpacked as its name says."""
 
 import gzip
 import hashlib
@@ -17,7 +17,7 @@ from etl.context import EvidenceFile
 
 CHUNK = 1 << 20
 
-#: Bytes unpacked before the ratio of a compressed file is looked at: what is small harms nobody.
+#: Up to so many unpacked bytes the ratio of a compressed file does not count.
 RATIO_COUNTS_FROM = 16 << 20
 
 
@@ -42,7 +42,7 @@ class LongLine(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """What a compressed stream held after its last whole line, when it ended badly."""
+    """The bytes after the last whole line of a compressed stream that ended badly, and why it did."""
 
     content: bytes
     detail: str
@@ -50,7 +50,7 @@ class Tail(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What an earlier run read of a file: all its bytes and their hash, and how far its whole lines go.
+    """What an earlier run read of a file: how many bytes and their hash, and where its whole lines end.
 
     ``whole_bytes`` ends after the last line feed; ``whole_lines`` and ``whole_blank`` count the lines up to there.
     """
@@ -82,7 +82,7 @@ class LineReader:
         return self._hash.hexdigest()
 
     def goes_on_from(self, known: Known) -> bool:
-        """Tell whether the file still begins with the bytes that are known; if so, only the lines after them are read."""
+        """Return whether the file still begins with the bytes that are known; if so, only the lines after them are read."""
         if self._file.is_packed or self._file.size < known.bytes:
             return False
         begin = hashlib.sha256()
@@ -101,7 +101,7 @@ class LineReader:
         """Yield the lines in order, without their line feeds, several at once where they were read at once."""
         with self._opened() as raw:
             raw.seek(self.whole_bytes)
-            # what follows the last whole line is read again as lines, and is in the hash already
+            # what follows the last whole line is read as lines again, but is in the hash already
             tee = _Tee(raw, self, self.bytes - self.whole_bytes)
             yield from self._lines(_unpacked(tee, self._file.source_path))
             while chunk := raw.read(CHUNK):  # what a broken stream left unread
@@ -127,11 +127,11 @@ class LineReader:
 
     @property
     def _is_empty_gzip(self) -> bool:
-        """Python's gzip takes a file without a byte for an empty stream; it is one that was never written."""
+        """Whether it is a gzip file without a byte, which Python takes for an empty stream, but which nobody wrote whole."""
         return self._file.source_path.endswith(".gz") and self.bytes == 0
 
     def take(self, chunk: bytes) -> None:
-        """Note bytes that came from disk."""
+        """Count and hash bytes that came from disk."""
         stop_if_told()
         self._hash.update(chunk)
         self.bytes += len(chunk)
@@ -140,7 +140,7 @@ class LineReader:
         pending = _Pending(self._limits.line_bytes, self.whole_bytes)
         unpacked = 0
         try:
-            # read1 hands over what is unpacked before it meets the end of a broken stream; read would drop it.
+            # read1 returns what it unpacked before the end of a broken stream; read would drop it
             while chunk := stream.read1(CHUNK):
                 unpacked += len(chunk)
                 self._require_within_limits(unpacked)
@@ -174,7 +174,7 @@ def _why_not_a_file(path: Path) -> str:
 
 
 class _Pending:
-    """The line that is being read: its bytes while it is within the limit, after that only its length and hash."""
+    """The line that is being read: its bytes up to the limit, beyond that only its length and hash."""
 
     def __init__(self, limit: int, offset: int) -> None:
         self._limit = limit
@@ -201,7 +201,7 @@ class _Pending:
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
     def passed(self, lines: list[bytes]) -> Iterator[list[bytes] | LongLine]:
-        """Yield lines that came whole, all at once where each is within the limit."""
+        """Yield lines that were read whole, all at once where each is within the limit."""
         if lines and max(map(len, lines)) <= self._limit:
             self.offset += sum(map(len, lines)) + len(lines)
             yield lines
@@ -219,14 +219,14 @@ class _Pending:
 
 
 class _Stream(Protocol):
-    """What lines are read from."""
+    """A stream that lines are read from."""
 
     def read1(self, size: int, /) -> bytes:
-        """Return what can be had at once, up to so many bytes; nothing at the end."""
+        """Return what is there, up to so many bytes; nothing at the end."""
 
 
 class _Tee(io.RawIOBase):
-    """A file whose reader also notes what is read, but for the first ``known`` bytes, which it has noted before."""
+    """A file that reports what is read to its reader, but for the first ``known`` bytes, which the reader knows."""
 
     def __init__(self, raw: IO[bytes], reader: LineReader, known: int) -> None:
         self._raw = raw
