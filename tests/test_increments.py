@@ -249,7 +249,7 @@ def test_rehash_distrusts_the_file_system(root: Path) -> None:
     write_stats(project.evidence_stats, read_stats(project.evidence_stats) | {"evidence/two.jsonl": forged})
     assert run(root)["status"] == "reused"
     plan = etl("plan", "--root", root, "--rehash", "--json").json
-    assert plan["steps"][0]["reason"] == "evidence/two.jsonl has other bytes than it had."
+    assert plan["steps"][0]["reason"] == "evidence/two.jsonl has changed."
     receipt = run(root, "--rehash")
     assert receipt["status"] == "ok"
     assert not any(carried(receipt).values())

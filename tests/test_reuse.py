@@ -455,7 +455,7 @@ def test_what_can_be_another_in_each_run_is_never_reused(root: Path) -> None:
     (root / "sql" / "6_datasets").mkdir(parents=True)
     (root / "sql" / "6_datasets" / "sft.sql").write_text(own, encoding="utf-8")
     assert etl("run-all", "--root", root).exit_code in {0, 3}
-    assert reasons(root) == {"export-sft": "it reads receipts.run, which can be another in each run."}
+    assert reasons(root) == {"export-sft": "it reads receipts.run, which can differ from run to run."}
     assert etl("run-all", "--root", root).exit_code == 0
     assert newest(root)["export-sft"]["status"] == "ok"
 
@@ -500,7 +500,7 @@ def rewrite(file: Path) -> str:
     found = file.stat()
     file.write_bytes(file.read_bytes().replace(b"Worse", b"worse", 1))
     os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
-    return "evidence.jsonl has other bytes than it had."
+    return "evidence.jsonl has changed."
 
 
 def add(file: Path) -> str:
@@ -541,7 +541,7 @@ def test_other_evidence_concerns_every_stage(root: Path, edit: Callable[[Path], 
 )
 def test_a_spoiled_output_concerns_its_stage(root: Path, name: str, stage: str) -> None:
     """A published file that is gone or edited: the stage that wrote it runs, and puts it back; the others are reused."""
-    before, wanted = exports(root), {stage: f"{name} is gone, or is not what was published."}
+    before, wanted = exports(root), {stage: f"{name} is gone, or somebody changed it."}
     (root / name).unlink()
     assert reasons(root) == wanted
     (root / name).write_bytes(before[name][:-1] + b"?" if before[name] else b"?")

@@ -21,7 +21,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def obstacles(project: Project) -> Iterator[str]:
-    """Yield a sentence for each thing at its place that a publish could not replace whole. It changes nothing on disk."""
+    """Yield a sentence for each thing that a publish could not replace. It changes nothing on disk."""
     exports = project.exports
     if exports.is_symlink():
         yield (
@@ -42,7 +42,7 @@ def obstacles(project: Project) -> Iterator[str]:
 
 
 def _obstacles_within(exports: Path) -> Iterator[str]:
-    """Yield what is in the way within exports/: another kind of thing at a place of ours, or a mount point anywhere."""
+    """Yield a sentence for each thing within exports/ that is in the way."""
     for path in sorted(EXPORTED_FILES):
         place = (exports / path).parent
         if place.is_symlink() or (place.exists() and not place.is_dir()):
@@ -69,7 +69,7 @@ def _mount_points() -> Iterator[Path]:
 
 def _not_a_file(path: Path) -> Iterator[str]:
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        yield f"{path}: a run writes an ordinary file here, and this is none; move it away."
+        yield f"{path}: a run writes an ordinary file here, and this is something else; move it away."
 
 
 def require_publishable(staging: Staging) -> None:

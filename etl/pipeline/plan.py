@@ -1,4 +1,4 @@
-"""Which stages must run, and why; the others keep what the published run made.
+"""Which stages must run, and why; the others are reused.
 
 A stage is reused where the evidence, the code, the settings and the engine are those that made it, and its files are still
 there, byte for byte. The evidence counts as an input of every stage: line numbers reach the datasets.
@@ -25,7 +25,7 @@ COLLECT = STAGES[0]
 
 
 class Step(Document):
-    """What would become of one stage, and why; ``made_by`` is the run whose output would be reused."""
+    """Whether one stage would run, and why; ``made_by`` is the run whose output would be reused."""
 
     stage: str
     action: Literal["run", "reuse"]
@@ -48,7 +48,7 @@ class Plan(Document):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The published run, and what a new one can take over from it.
+    """The published run, and what a new run can reuse of it.
 
     ``untouched`` are the paths of evidence files whose bytes have not changed; ``carried`` those paths, of evidence and of
     exports (``exports/…``), for which only the file system says so. Where ``is_base``, the evidence in the published
@@ -174,9 +174,9 @@ def _changed_settings(
 
 
 def _unprovable(stage: Stage, lineage: Lineage) -> str | None:
-    """Return what the stage reads that may be another in each run, if it reads such."""
+    """Return what the stage reads that may differ from run to run, if it reads such."""
     relations = lineage.unprovable(stage.relations)
-    return f"it reads {', '.join(relations)}, which can be another in each run" if relations else None
+    return f"it reads {', '.join(relations)}, which can differ from run to run" if relations else None
 
 
 class _Files:
@@ -204,10 +204,10 @@ class _Files:
             elif file.size != entry.bytes:
                 yield f"{path} has {file.size:,} bytes, and had {entry.bytes or 0:,}"
             else:
-                yield f"{path} has other bytes than it had"
+                yield f"{path} has changed"
 
     def is_as_exported(self, entry: FileEntry) -> bool:
-        """Tell whether an exported file is what its receipt says."""
+        """Return whether an exported file is what its receipt says."""
         file = self._project.root / entry.path
         before = self._published_stats.get(entry.path)
         is_carried = before is not None and before.size == entry.bytes and stat_of(file) == before
@@ -234,7 +234,7 @@ def _spoiled(files: _Files, stage: Stage, receipt: StageReceipt) -> str | None:
     if stage.exports:
         for entry in receipt.outputs.files:
             if not files.is_as_exported(entry):
-                return f"{entry.path} is gone, or is not what was published"
+                return f"{entry.path} is gone, or somebody changed it"
     return None
 
 

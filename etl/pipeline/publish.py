@@ -27,7 +27,7 @@ def make_exports(staging: Staging) -> None:
 
 
 def make_durable(staging: Staging) -> None:
-    """Take in what others put into exports/, and make all that was built durable: the last moment at which a run can fail."""
+    """Add what others put into exports/, and make all that was built durable: the last moment at which a run can fail."""
     if staging.exports.is_dir() and staging.project.exports.is_dir():
         _each_stranger(staging.project.exports, staging.exports, link_or_copy)
     for file in (staging.build / "etl.duckdb", staging.build / "receipts.arrow"):
@@ -50,7 +50,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def _each_stranger(old: Path, new: Path, take: Callable[[Path, Path], None]) -> None:
-    """Give ``new`` each folder of ``old``, and call ``take`` with the old and the new place of whatever is not ours."""
+    """Make each folder of ``old`` in ``new``, and call ``take`` with both places of each file that is not ours."""
     for folder, names, files in os.walk(old):
         within = Path(folder).relative_to(old)
         (new / within).mkdir(exist_ok=True)
@@ -85,7 +85,7 @@ def publish(staging: Staging, entry: Publishing) -> None:
 def finish(staging: Staging, entry: Publishing) -> None:
     """Do the steps that are left of a publish that was cut; a step that was done before changes nothing.
 
-    Raises UsageError where what is there was not left by a run.
+    Raises UsageError where no run left what is there.
     """
     of_exports, of_reports = (staging.exports, staging.old_exports), (staging.reports, staging.reports / entry.run_id)
     for folder in (staging.build, *of_exports, *of_reports):
@@ -153,7 +153,7 @@ def _remove_ours(old: Path) -> None:
 
 
 def move_warehouse(staging: Staging, _entry: Publishing) -> None:
-    """Let the new warehouse take the place of the published one, and with it what somebody wrote to that one."""
+    """Replace the published warehouse, and delete the log of changes that somebody made to it."""
     new = staging.build / "etl.duckdb"
     if new.is_file():
         staging.project.write_ahead_log.unlink(missing_ok=True)
@@ -161,7 +161,7 @@ def move_warehouse(staging: Staging, _entry: Publishing) -> None:
 
 
 def move_shortcuts(staging: Staging, _entry: Publishing) -> None:
-    """Move what saves later runs work: the rows of the receipts, and the file stats of the evidence."""
+    """Move what saves work in later runs: the rows of the receipts, and the file stats of the evidence."""
     _move(staging.build / "receipts.arrow", staging.project.known_receipts)
     _move(staging.build / "evidence.json", staging.project.evidence_stats)
 

@@ -1,4 +1,4 @@
-"""What a cut run left is finished: its publish is rolled forward, or its receipts are written."""
+"""Finishes what a cut run left: the rest is published, or the receipts of the run are written."""
 
 from contextlib import closing
 

@@ -1,6 +1,6 @@
-"""The stages in their order, and the loop over them. Who watches is handed in: no stage reports about itself.
+"""The stages in their order, and the loop over them. The observer is handed in: no stage reports about itself.
 
-What a stage works with is imported when it runs: a run in which nothing changed needs none of it.
+A stage imports what it works with when it runs: a run in which nothing changed needs none of it.
 """
 
 from collections.abc import Callable

@@ -61,7 +61,7 @@ def evidence_of(project: Project, summary: RunSummary) -> Path:
 
 
 def check_input(file: Path, entry: FileEntry) -> Check:
-    """Return whether a file of evidence is as it was collected; one that grew or went is no failure."""
+    """Return whether a file of evidence still has the bytes that were collected; a file that grew or is gone is `unchecked`."""
     if entry.sha256 is None or entry.bytes is None:
         return Check(entry.path, "unchecked", "it could not be read then")
     if not file.is_file():
@@ -72,7 +72,7 @@ def check_input(file: Path, entry: FileEntry) -> Check:
 
 
 def check_output(file: Path, entry: FileEntry) -> Check:
-    """Return whether a published file is as the receipt says."""
+    """Return whether a published file has the bytes that the receipt names."""
     if not file.is_file():
         return Check(entry.path, "failed", "the file is gone")
     return passed_or(entry.path, sha256_of(file) == entry.sha256, "its bytes are not those of the receipt")

@@ -47,11 +47,11 @@ def counter_history(history: Warehouse) -> list[dict[str, Any]]:
 
 
 def compare_against(history: Warehouse, run_id: str, prior_run_id: str) -> None:
-    """Let drift compare a run with this one. Raises UsageError where it did not publish, or is no earlier one."""
+    """Let drift compare a run with this one. Raises UsageError where it did not publish, or is not an earlier one."""
     require_published(history, prior_run_id)
     set_baseline(history, prior_run_id)
     if history.one("select prior_run_id from drift.baseline where run_id = ?", [run_id]) != prior_run_id:
-        raise UsageError(f"--against {prior_run_id}: it is no earlier run than {run_id!r}; name an earlier one.")
+        raise UsageError(f"--against {prior_run_id}: it is not an earlier run than {run_id!r}; name an earlier one.")
 
 
 def pin(project: Project, history: Warehouse, run_id: str) -> None:

@@ -19,7 +19,7 @@ def _is_real(time: str) -> str:
     try:
         datetime.fromisoformat(time)
     except ValueError:
-        raise PydanticCustomError("time", "there is no such time") from None
+        raise PydanticCustomError("time", "this time does not exist") from None
     return time
 
 
@@ -83,7 +83,7 @@ class Side(Document):
 
 
 class Stats(Document):
-    """Where the records went; together they are the records in."""
+    """What became of the records; together they are the records in."""
 
     accepted: Count = 0
     rejected: Count = 0
@@ -92,7 +92,7 @@ class Stats(Document):
 
 
 class CountsByReason(Document):
-    """How many records each first reason set aside; each map sums to its stat."""
+    """How many records each first reason set aside; the counts of each map add up to its stat."""
 
     rejected: dict[str, Count] = Field(default_factory=dict)
     quarantined: dict[str, Count] = Field(default_factory=dict)
@@ -100,14 +100,14 @@ class CountsByReason(Document):
 
 
 class Records(Document):
-    """The second book of a stage that exports pairs: every scored record, by its outcome at the pairing."""
+    """The second count of a stage that exports pairs: every scored record, by its outcome at the pairing."""
 
     in_: Count = Field(alias="in")
     by_outcome: dict[str, Count]
 
 
 class Validation(Document):
-    """Whether the stage did all it should, and what is to be said about it."""
+    """Whether the stage did all it should, and sentences about what it did not."""
 
     passed: bool
     errors: list[str] = Field(default_factory=list)
@@ -115,7 +115,7 @@ class Validation(Document):
 
 
 class Engine(Document):
-    """The versions that computed it."""
+    """The versions of the programs that computed it."""
 
     etl: str
     duckdb: str
@@ -173,7 +173,7 @@ class StageSummary(Document):
 
 
 class RunRequest(Document):
-    """What a run was asked for: enough to ask for it again.
+    """What the user asked a run for: enough to ask for the same again.
 
     ``evidence`` and ``known_paths`` are relative to the root where they lie under it. ``settings`` are all of them, as
     they were in force.
@@ -200,7 +200,7 @@ class RunSummary(Document):
 
     ``previous`` is the sha256 of the summary.json of the run before it, and ``documents`` binds every other file in the
     run's folder: whoever knows the newest summary's hash can tell whether any document of any run was changed.
-    ``materials`` are what the run was computed by: the SQL bundle, and the lock file where it is known.
+    ``materials`` are what computed the run: the SQL bundle, and the lock file where it is known.
     """
 
     schema_version: Literal[1] = 1
@@ -267,9 +267,9 @@ class Pin(Document):
 
 
 class Check(Document):
-    """One thing that was looked at, how it is, and what to do if it is not well.
+    """One thing that was checked, its state, and what to do if it is not well.
 
-    ``unchecked`` is no failure: a file is gone or grew since, or was replaced by a newer run.
+    ``unchecked`` does not count as a failure: a file is gone, has grown, was replaced by a newer run, or is somebody else's.
     """
 
     what: str

@@ -1,4 +1,4 @@
-"""What a run writes down about itself: the header that all its receipts share, the draft of what is recorded, the summary."""
+"""What a run knows of itself: the header that its receipts share, what it has recorded so far, and its summary."""
 
 import platform
 import subprocess
@@ -74,7 +74,7 @@ class PartialRun(Document):
         return receipts
 
     def _failed(self, name: str, failure: str, timestamp: str) -> StageReceipt:
-        """Return the receipt of the stage that failed: with what was recorded of it, if its body was through."""
+        """Return the receipt of the stage that failed, with what was recorded of it, if anything was."""
         recorded = self.receipts.get(name)
         errors = [*recorded.validation.errors, failure] if recorded else [failure]
         validation = Validation(passed=False, errors=errors)
@@ -128,7 +128,7 @@ def new_header(
 
 
 def _settings_hashes(settings: Settings, lineage: Lineage, stages: Sequence[Stage]) -> dict[str, str]:
-    """Return for each stage the hash over the settings that can change what it makes."""
+    """Return, for each stage, the hash over the settings that can change what it makes."""
     return {
         stage.name: settings_hash(
             settings, lineage.settings_of(stage.relations, stage.dataset.name if stage.dataset else None)

@@ -1,4 +1,4 @@
-"""The recorder: an observer that watches stages from outside and writes down what went in, what came out, and why.
+"""The recorder watches stages from outside and writes down what went in, what came out, and why.
 
 Its facts come from row counts of relations and from the bytes on disk, never from the stage that made them.
 """
@@ -28,7 +28,7 @@ from etl.warehouse.sql_files import Sql, View
 
 KEY = "source_path, line_number"
 
-#: What is hashed of a relation, and in which order: the columns that make a row what it is.
+#: The columns of a relation that are hashed, and in which order: those that decide what a row is.
 RELATIONS = {
     "evidence.record": (("evidence_id",), KEY),
     "scored.run": (("evidence_id", "category", "rule"), KEY),
@@ -41,9 +41,9 @@ RELATIONS = {
 
 @dataclass
 class Recorder:
-    """Writes one run down; :meth:`observer` observes of its stages, of which two may be under way at once.
+    """Records one run; :meth:`observer` returns the observer of its stages, of which two may be under way at once.
 
-    ``carried`` are the paths of files whose hashes are an earlier run's, as nobody touched them.
+    ``carried`` are the paths of files that were not read: their hashes are an earlier run's.
     """
 
     header: RunHeader
@@ -61,27 +61,27 @@ class Recorder:
 
     @property
     def partial_run(self) -> PartialRun:
-        """What is recorded so far; a failure is that of the first stage which has begun and not ended, or of the last one."""
+        """What is recorded so far. A failure is that of the first stage that has begun and not ended, else of the last one."""
         under_way = [stage for stage in self._begun if stage not in self._ended]
         started = next(iter(under_way or self._begun[-1:]), None)
         return PartialRun(header=self.header, started=started, receipts=dict(self.receipts))
 
     def begin(self, stage: str) -> None:
-        """Write down that a stage begins."""
+        """Record that a stage begins."""
         with self._noting:
             self._begun.append(stage)
             self.note(self.partial_run)
 
     def end(self, stage: str) -> None:
-        """Write down that a stage has ended well; it may end after the next one began."""
+        """Record that a stage has ended well; the next one may have begun before that."""
         with self._noting:
             self._ended.add(stage)
             self.note(self.partial_run)
 
     def carry_over(self, published: Sequence[StageReceipt]) -> None:
-        """Give stages that need not run the receipts of the published run; they come before the others."""
+        """Record reused stages, with the receipts of the published run; they come before the others."""
         for made in published:
-            # in place of the first that will run, which has not begun yet: a failure is of this one
+            # a failure here is this stage's, not that of the first stage to run, which has not begun yet
             self._begun = [made.stage]
             self.receipts[made.stage] = self._reused(made)
             self._require_passed(self.receipts[made.stage])
@@ -92,7 +92,7 @@ class Recorder:
         self.note(self.partial_run)
 
     def observer(self, run: Run) -> Observer:
-        """Return the observer that records a run's stages; it raises BooksError where a stage's books do not balance."""
+        """Return the observer that records a run's stages; it raises BooksError where a stage's counts do not add up."""
         meter = StageMeter(self.header, run.beside(), self.carried)
 
         @contextmanager
@@ -100,7 +100,7 @@ class Recorder:
             self.begin(stage.name)
             begin = self.clock.seconds()
             yield
-            # until it is proven, which is while the next stage runs: the durations of a run add up to more than it takes
+            # it ends when it is proven, while the next stage runs: durations add up to more than the run takes
             duration_ms = int((self.clock.seconds() - begin) * 1000)
             receipt = meter.receipt(stage, timestamp_of(self.clock), duration_ms)
             self._keep(receipt)
@@ -116,7 +116,7 @@ class Recorder:
 
     @cached_property
     def _of_books(self) -> list[View]:
-        """The relations that tell whether the books balance; the others wait until the run's documents are composed."""
+        """The kept relations that receipts.unbalanced reads; the others are filled when the run ends."""
         above = self.lineage.above(["receipts.unbalanced"])
         return [view for view in self.sql.kept if view.qualified in above]
 
@@ -145,7 +145,7 @@ class Recorder:
     def _require_passed(self, receipt: StageReceipt) -> None:
         if self.fail_fast and not receipt.validation.passed:
             raise StageError(
-                f"{receipt.stage}: lines were skipped, and --fail-fast stops there; etl receipts tells which."
+                f"{receipt.stage}: lines were skipped, and --fail-fast stops there; etl receipts shows which."
             )
 
     def _require_balance(self) -> None:
@@ -159,7 +159,7 @@ class Recorder:
 
 @dataclass
 class StageMeter:
-    """Sees what a stage read and made: counts relations, and hashes them and the files on disk."""
+    """Measures what a stage read and made: counts and hashes relations, and the files on disk."""
 
     header: RunHeader
     run: Run
@@ -167,7 +167,7 @@ class StageMeter:
     _relations: dict[str, FileEntry] = field(default_factory=dict)
 
     def receipt(self, stage: Stage, timestamp: str, duration_ms: int) -> StageReceipt:
-        """Return the receipt of a stage that is through."""
+        """Return the receipt of a stage that has done its work."""
         counts = self._counts(stage)
         by_reason = {stat: counts.get(stat, {}) for stat in ("rejected", "quarantined", "skipped")}
         total = {stat: sum(reasons.values()) for stat, reasons in counts.items()}
@@ -190,7 +190,7 @@ class StageMeter:
         )
 
     def _counts(self, stage: Stage) -> dict[str, dict[str, int]]:
-        """Return how many rows went in and what became of them: by stat, and by reason, where a stat has reasons."""
+        """Return how many rows went in, and what became of them by stat and reason."""
         statement = f"select stat, coalesce(reason, ''), records from {stage.counts} where stage = $stage order by all"
         counts: dict[str, dict[str, int]] = {}
         for stat, reason, records in self.run.warehouse.execute(statement, {"stage": stage.name}):
@@ -200,7 +200,7 @@ class StageMeter:
         return counts
 
     def _outcomes(self, stage: Stage) -> Records | None:
-        """Return the second book of a stage that exports pairs."""
+        """Return the outcomes of records, for a stage that exports pairs."""
         if not stage.dataset or stage.dataset.grain == "record":
             return None
         outcomes = "select outcome, records from receipts.outcome_count where stage = $stage order by outcome"
@@ -209,7 +209,7 @@ class StageMeter:
         return Records.model_validate({"in": scored, "by_outcome": by_outcome})
 
     def _relation(self, name: str) -> FileEntry:
-        """Return a relation's entry; it is hashed once, for no stage changes what an earlier one made."""
+        """Return the entry of a relation. It is hashed once, because no stage changes what an earlier one made."""
         if name not in self._relations:
             columns, order = RELATIONS[name]
             digest = hashlib.sha256()
@@ -243,7 +243,7 @@ class StageMeter:
         return [FileEntry.model_validate(row | {"carried": row["path"] in self.carried}) for row in rows]
 
     def _skipped(self) -> Validation:
-        """Return collect's validation: a skipped line is a failure that is loud, and nothing is lost by it."""
+        """Return collect's validation: with a skipped line it does not pass, although nothing is lost."""
         rows = self.run.warehouse.execute(
             "select source, reason, lines, first_at from evidence.skipped_summary order by source, reason"
         )
@@ -255,7 +255,7 @@ class StageMeter:
 
 
 def _lines(rows: pa.RecordBatch) -> pa.Buffer:
-    """Return one line of text per row, ending in a line feed: its cells, of which a null is empty, joined by 0x1F."""
+    """Return a line of text per row: its cells joined by 0x1F, a null as an empty cell, and a line feed."""
     cells = pc.binary_join_element_wise(*rows.columns, "\x1f", null_handling="replace", null_replacement="")
     ended = pc.binary_join_element_wise(cells, "\n", "")
     whole = pa.ListArray.from_arrays(pa.array([0, len(ended)], pa.int32()), ended)
@@ -263,7 +263,7 @@ def _lines(rows: pa.RecordBatch) -> pa.Buffer:
 
 
 def _read(file: Path, counts_lines: bool) -> tuple[str, int, int]:
-    """Return the sha256 hex of a file's bytes, how many they are, and how many of them are line feeds, if that is asked."""
+    """Return the sha256 hex of a file's bytes, their number, and the number of line feeds where that is asked for."""
     digest = hashlib.sha256()
     size = lines = 0
     with file.open("rb", buffering=0) as stream:

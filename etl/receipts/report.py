@@ -17,7 +17,7 @@ from etl.warehouse.sql_files import Sql
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A run's documents, and the same as the texts of its files by name."""
+    """A run's documents, and the texts of its files by name."""
 
     summary: RunSummary
     receipts: list[StageReceipt]
@@ -26,7 +26,7 @@ class RunReport:
 
     @property
     def head(self) -> Head:
-        """What must be known of this run to check the whole chain, if it is the newest."""
+        """The head of the chain, if this run is the newest."""
         sha256 = _sha256(self.texts[SUMMARY])
         return Head(seq=self.summary.seq, run_id=self.summary.run_id, sha256=sha256)
 
@@ -34,9 +34,9 @@ class RunReport:
 def compose_report(
     history: Warehouse, sql: Sql, header: RunHeader, receipts: list[StageReceipt], published: bool
 ) -> RunReport:
-    """Return the documents of a run, and have ``history`` know them.
+    """Return the documents of a run, and take them into ``history``.
 
-    Drift is computed there, before the summary can bind it: so a provisional summary goes first, and is replaced once.
+    Drift is computed there, and the summary binds the drift report. So a provisional summary goes first and is replaced.
     """
     provisional = summarise(header, receipts, published)
     texts = {f"{receipt.stage}.json": receipt.to_json() for receipt in receipts}

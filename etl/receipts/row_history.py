@@ -1,4 +1,4 @@
-"""The state of every row of the datasets in each published run, kept so that two runs can be compared row by row.
+"""Keeps the state of each row of each dataset in each published run, so that two runs can be compared row by row.
 
 Only what changes is written: a state is a row with the first and the last published run that saw it.
 """
@@ -31,7 +31,7 @@ anti join (from receipts.row_history where last_seq is null) as history
         and state.other_evidence_id is not distinct from history.other_evidence_id
         and state.nth = history.nth
 """
-#: The first of the last so many published runs; whatever ended before it is forgotten.
+#: The oldest of the last so many published runs; states that ended before it are deleted.
 OLDEST_KEPT = """
 select min(seq) from (
     select seq from receipts.run where published order by seq desc limit $runs
@@ -40,19 +40,19 @@ select min(seq) from (
 
 
 def carry_row_history(old: Warehouse, new: Warehouse) -> None:
-    """Put the states of one warehouse in place of those of another; there may be millions, so they are never all at hand."""
+    """Replace the states of one warehouse by those of another, as a stream: there may be millions."""
     with old.batches(TABLE, new.columns(TABLE)) as states:
         new.replace(TABLE, states)
 
 
 def keep_row_history(warehouse: Warehouse, seq: int, before: int | None) -> None:
-    """Write down which states run ``seq`` ends and begins; ``before`` is the last run that published, if one did."""
+    """Write which states end and begin with run ``seq``; ``before`` is the last run that published, if one did."""
     warehouse.materialise("receipts.row_state")
     warehouse.execute(_END, {"before": before})
     warehouse.execute(_BEGIN, {"seq": seq})
 
 
 def forget_row_history(warehouse: Warehouse, runs: int) -> None:
-    """Forget the states that the last ``runs`` published runs, as ``receipts.run`` knows them, never saw."""
+    """Delete the states that ended before the last ``runs`` published runs."""
     oldest = warehouse.one(OLDEST_KEPT, {"runs": runs})
     warehouse.execute(f"delete from {TABLE} where last_seq < $oldest", {"oldest": oldest})

@@ -1,4 +1,4 @@
-"""What is known of earlier runs: the relations receipts.* and the views over them, in memory.
+"""The receipts of earlier runs as relations (receipts.*), in memory, with the views over them.
 
 The documents in reports/ are what there is to know; the rows of receipts.* follow from their texts, by the files of
 sql/7_receipts. What the published version knew of them lies at hand in a small file, so that only later documents are read.
@@ -35,7 +35,7 @@ def load_history(project: Project, sql: Sql, settings: Settings) -> Warehouse:
 
 
 def take_in(history: Warehouse, views: Iterable[View], texts: Mapping[str, str]) -> None:
-    """Keep the rows that documents have in these relations: receipts and summaries, by their paths (``run/name.json``)."""
+    """Insert the rows that documents (receipts and summaries by their paths, ``run/name.json``) have in these relations."""
     if texts:
         history.execute("delete from raw.document")  # what a call that was cut may have left
         arrived = {"path": pa.array(list(texts), pa.string()), "json": pa.array(list(texts.values()), pa.string())}
@@ -47,7 +47,7 @@ def take_in(history: Warehouse, views: Iterable[View], texts: Mapping[str, str])
 
 
 def _take_in_all(history: Warehouse, sql: Sql, folders: Iterable[Path]) -> None:
-    """Keep what the documents of runs say. etl verify tells about a damaged one; nothing else stops for it."""
+    """Take in the documents of runs. A damaged one is left out: etl verify reports it, and nothing else stops for it."""
     texts: dict[str, dict[str, str]] = {}
     for folder in folders:
         if (folder / SUMMARY).is_file():
@@ -55,7 +55,7 @@ def _take_in_all(history: Warehouse, sql: Sql, folders: Iterable[Path]) -> None:
                 texts[folder.name] = texts_of(folder)
     try:
         take_in(history, sql.kept, {path: text for of_run in texts.values() for path, text in of_run.items()})
-    except StageError:  # a figure that no column holds: without the run that says it
+    except StageError:  # a number that no column can hold: leave out the run that has it
         for run_id in texts:
             forget(history, sql, run_id)
         for run_id, of_run in texts.items():
@@ -66,7 +66,7 @@ def _take_in_all(history: Warehouse, sql: Sql, folders: Iterable[Path]) -> None:
 
 
 def forget(history: Warehouse, sql: Sql, run_id: str) -> None:
-    """Take out the rows of a run's documents."""
+    """Delete the rows of a run's documents."""
     for view in sql.kept:
         history.execute(f"delete from {view.qualified} where run_id = ?", [run_id])
 
@@ -77,13 +77,13 @@ def path_of(document: RunSummary | StageReceipt) -> str:
 
 
 def is_as_published(project: Project) -> bool:
-    """Tell whether nobody has written to the warehouse since it was published, as far as its size and time tell."""
+    """Return whether the warehouse file has the size and the time that it had when it was published."""
     is_same = _is_as_before(project.warehouse, read_stats(project.published_stats).get(WAREHOUSE))
     return is_same and not project.write_ahead_log.exists()
 
 
 def _is_as_before(file: Path, before: FileStat | None) -> bool:
-    """Tell whether a file has the size and the time that it had; a copy of the whole root has them too."""
+    """Return whether a file has the size and the time that it had; in a copy of the root it has them too."""
     now = stat_of(file)
     return before is not None and now is not None and now[:2] == before[:2]
 
@@ -91,7 +91,7 @@ def _is_as_before(file: Path, before: FileStat | None) -> bool:
 def write_known_rows(history: Warehouse, sql: Sql, file: Path) -> None:
     """Write the rows of all receipts to a small file, so that no document is read again.
 
-    It is an Arrow stream for each relation, and after them the sha256 of all that stands before it.
+    It is an Arrow stream for each relation, followed by the sha256 of all streams.
     """
     sink = pa.BufferOutputStream()
     for view in sql.kept:
@@ -103,9 +103,9 @@ def write_known_rows(history: Warehouse, sql: Sql, file: Path) -> None:
 
 
 def _known_rows(project: Project, sql: Sql) -> dict[str, pa.Table]:
-    """Return the rows of receipts that lie at hand, by relation; none where the file is not as it was published.
+    """Return the rows of receipts by relation, from that small file; none where somebody changed it.
 
-    Rows that other SQL made are not taken either: a relation may have another column now.
+    Rows that other SQL made are left out too: a relation may have other columns now.
     """
     if not _is_as_before(project.known_receipts, read_stats(project.published_stats).get(RECEIPTS)):
         return {}
@@ -130,7 +130,7 @@ def _known_rows(project: Project, sql: Sql) -> dict[str, pa.Table]:
 
 
 def copy_receipts(old: Warehouse, new: Warehouse, sql: Sql) -> None:
-    """Put the receipts of one warehouse, and the pinned run, in place of those of another."""
+    """Replace the receipts and the pinned run of one warehouse by those of another."""
     for table in (*(view.qualified for view in sql.kept), "policy.baseline"):
         new.replace(table, old.arrow(f"from {table}"))
 
@@ -149,7 +149,7 @@ def read_pin(project: Project) -> str | None:
 
 
 def require_pin(project: Project, history: Warehouse) -> None:
-    """Require that the pinned run, if there is one, can be compared with. Raises UsageError where it cannot."""
+    """Raise UsageError where a run is pinned that drift cannot compare with."""
     run_id = read_pin(project)
     if run_id is not None:
         try:
@@ -161,7 +161,7 @@ def require_pin(project: Project, history: Warehouse) -> None:
 
 
 def require_published(history: Warehouse, run_id: str) -> None:
-    """Require a run that published. Raises NotFoundError where it is unknown, UsageError where it did not publish."""
+    """Raise NotFoundError where a run is unknown, UsageError where it did not publish."""
     require_run(history, run_id)
     if not history.one("select published from receipts.run where run_id = ?", [run_id]):
         raise UsageError(f"The run {run_id!r} did not publish, so nothing can be compared with it; name one that did.")
@@ -187,7 +187,7 @@ def read_documents(folder: Path) -> tuple[RunSummary, list[StageReceipt]]:
 
 
 def texts_of(folder: Path) -> dict[str, str]:
-    """Return the texts of a run's summary and receipts. Raises OSError, or ValueError where one is not what it should be."""
+    """Return the texts of a run's summary and receipts. Raises OSError, or ValueError where one of them is damaged."""
     summary, receipts = read_documents(folder)
     documents: list[RunSummary | StageReceipt] = [summary, *receipts]
     paths = [path_of(document) for document in documents]
@@ -203,9 +203,9 @@ def require_documents(folder: Path) -> tuple[RunSummary, list[StageReceipt]]:
 
 
 def summary_hash(project: Project, history: Warehouse, run_id: str) -> str | None:
-    """Return the hash of a run's summary as it was when it was written; None for an unknown run.
+    """Return the hash that a run's summary had when it was written; None for an unknown run.
 
-    The summary of the next run knows it, or ``head``; where neither does, what was read must do.
+    The summary of the next run names it, or ``head``. Where neither does, it is the hash of what was read.
     """
     rows = history.execute(
         "select next.previous, run.summary_sha256 from receipts.run as run "
@@ -239,7 +239,7 @@ def newest(history: Warehouse, published: bool = False) -> str:
 
 
 def is_known(history: Warehouse, run_id: str | None) -> bool:
-    """Tell whether there is a run of this id."""
+    """Return whether there is a run of this id."""
     return bool(history.execute("select 1 from receipts.run where run_id = ?", [run_id]))
 
 

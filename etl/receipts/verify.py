@@ -1,4 +1,4 @@
-"""Holds the receipts of a run against what is on disk now."""
+"""Compares the receipts of a run with what is on disk now."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -39,7 +39,7 @@ def _known_runs(project: Project) -> Check:
         file = project.reports / run_id / "summary.json"
         if not file.is_file() or sha256_of(file) != digest:
             return Check(
-                "warehouse", "failed", f"it knows another summary of run {run_id} than the file, or the file is gone"
+                "warehouse", "failed", f"its summary of run {run_id} is not that of the file, or the file is gone"
             )
     return Check("warehouse", "ok", f"{len(rows)} runs are known by the same hashes")
 
@@ -84,7 +84,7 @@ def _output(project: Project, entry: FileEntry, is_published: bool) -> Check:
 def _documents(
     project: Project, sql: Sql, history: Warehouse, summary: RunSummary, receipts: list[StageReceipt]
 ) -> list[Check]:
-    """Hold the documents against what the next run, the head and the warehouse know of them, and against each other."""
+    """Compare the documents with what the next run, the head and the warehouse know of them, and with each other."""
     folder = project.reports / summary.run_id
     written = sha256_of(folder / SUMMARY)
     known = {summary_hash(project, history, summary.run_id), _known_to_warehouse(project, summary.run_id) or written}
