@@ -142,9 +142,9 @@ def test_commands_that_need_a_run_say_so(tmp_path: Path, command: list[str]) -> 
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        (["run-all"], "this is no warehouse of this version"),
-        (["sql", "select 1"], "this is no warehouse of this version"),
-        (["explain", "x"], "this is no warehouse of this version"),
+        (["run-all"], "this is not a warehouse of this version"),
+        (["sql", "select 1"], "this is not a warehouse of this version"),
+        (["explain", "x"], "this is not a warehouse of this version"),
         (["drift"], "There is no run yet"),
         (["verify"], "There is no run yet"),
     ],

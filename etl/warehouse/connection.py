@@ -25,7 +25,7 @@ from etl.warehouse.errors import naming_errors, sentence_of
 from etl.warehouse.sql_files import Sql
 from etl.warehouse.template import CLOSED, define, from_template
 
-#: Rows of a batch that is streamed, five vectors: enough to be worth the call, few enough to be held several times.
+#: Rows of a streamed batch, five of the engine's vectors: enough to be worth a call, few enough to hold several batches.
 ROWS_PER_BATCH = 10_240
 
 
@@ -37,8 +37,7 @@ class Warehouse:
     ) -> None:
         self._connection = connection
         self._materialised: list[str] = []
-        #: All cursors on the warehouse, whoever opened them: to interrupt one is to interrupt all. A list, because one thread
-        #: may add to it while another reads it.
+        #: All cursors on the warehouse: an interruption is for all. A list, because a thread may append while another reads.
         self._cursors: list[ref[duckdb.DuckDBPyConnection]] = [] if cursors is None else cursors
 
     @classmethod
@@ -54,14 +53,14 @@ class Warehouse:
 
     @classmethod
     def take_over(cls, sql: Sql, settings: Settings, file: Path) -> "Warehouse":
-        """Open a warehouse that this very SQL made, to work on it."""
+        """Open a copy of a warehouse that the same SQL made, to work on it."""
         with naming_errors():
             warehouse = cls(_connect(settings, file))
         warehouse._prepare(sql, settings)
         return warehouse
 
     def _prepare(self, sql: Sql, settings: Settings) -> None:
-        """Give it the relations of a run, in memory, and the settings; and shut it to everything outside."""
+        """Attach the relations of a run in memory, fill in the settings, and forbid access to anything outside."""
         self.execute("set timezone = 'UTC'")
         self.execute("drop schema if exists raw cascade")
         self.execute("attach ':memory:' as raw")
@@ -83,13 +82,13 @@ class Warehouse:
             return
         schema, name = view.split(".")
         self.execute(f'create table raw.main."{view}" as from {view}')
-        # the definition steps aside under another name: to create it again would cost what binding it costs
+        # the definition is renamed, not dropped: to create it again would cost as much as to bind it
         self.execute(f'alter view {view} rename to "{name} as defined"')
         self.execute(f'create view {schema}.{name} as from raw.main."{view}"')
         self._materialised.append(view)
 
     def finish(self, sql: Sql) -> None:
-        """Leave the run's relations behind, empty; put back the definitions of what was materialised; write down, close."""
+        """Drop the run's rows, put back the definitions of what was materialised, write everything to the file, and close."""
         for view in self._materialised:
             schema, name = view.split(".")
             self.execute(f"drop view {view}")
@@ -101,7 +100,7 @@ class Warehouse:
         self.close()
 
     def interrupt(self) -> None:
-        """Stop what another thread computes here, if anything; it raises StageError."""
+        """Stop what other threads compute here, if anything: their statements raise StageError."""
         for connection in (self._connection, *(cursor() for cursor in tuple(self._cursors))):
             with suppress(duckdb.Error):
                 if connection is not None:
@@ -113,7 +112,7 @@ class Warehouse:
             self._connection.close()
 
     def execute(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one statement with bound values and return its rows. Raises StageError with DuckDB's word on it."""
+        """Run one statement with bound values and return its rows. Raises StageError with DuckDB's message."""
         with naming_errors():
             return self._connection.execute(statement, values or None).fetchall()
 
@@ -135,11 +134,11 @@ class Warehouse:
     def batches(
         self, relation: str, columns: Sequence[str], where: str | None = None, order: str | None = None
     ) -> pa.RecordBatchReader:
-        """Stream ``columns`` of a relation; the lengths of the batches depend on the machine, their rows do not."""
+        """Stream ``columns`` of a relation. The lengths of the batches depend on the machine, the rows do not."""
         statement = f"select {', '.join(columns)} from {relation}"
         statement += f" where {where}" if where is not None else ""
         statement += f" order by {order}" if order is not None else ""
-        # A cursor of its own: DuckDB refuses another statement while a result of the connection is unread.
+        # a cursor of its own: DuckDB refuses another statement while a result of a connection is unread
         try:
             cursor = self._connection.cursor()
             self._cursors.append(ref(cursor))
@@ -166,13 +165,13 @@ class Warehouse:
             self.execute(f"insert into {table} by name from incoming_rows")
 
     def replace(self, table: str, rows: pa.Table | pa.RecordBatchReader) -> None:
-        """Put rows in place of what a table holds."""
+        """Replace the rows of a table."""
         self.execute(f"delete from {table}")
         self.insert(table, rows)
 
     @contextmanager
     def lent(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> Iterator[None]:
-        """Let statements read an Arrow table under ``name`` for a while; or one statement a stream of rows."""
+        """Let statements in the block read an Arrow table as ``name``; a stream of rows can be read by one statement."""
         with naming_errors():
             self._connection.register(name, rows)
         try:

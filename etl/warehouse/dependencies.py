@@ -11,20 +11,20 @@ from etl.warehouse.sql_files import Sql, View
 
 SETTING = "policy.setting"
 
-#: A relation of which nothing is known: one that no view names, or whose rows may be others each time it is asked.
+#: Stands for a relation of which nothing is known: no view defines it, or its rows may differ each time.
 UNKNOWN = "unknown"
 
-#: The view in which a dataset has rows of its own that name settings, and the one that takes only those of each dataset.
+#: The view whose rows name settings for each dataset, and the view that reads only the rows of each dataset.
 ADMISSION, DECISION = "policy.admission", "datasets.decision"
 
-#: What no statement of the sql folder says: which relations collect fills, and from what; what the manifest of known paths is.
+#: What no SQL file says: the relations that collect fills from evidence.incoming, and what decides the known paths.
 FILLED = ("evidence.record", "evidence.skipped")
 _KNOWN_PATHS = ("policy.known_path", SETTING, "known_paths_sha256")
 
 #: Table functions that read nothing but their arguments.
 _OF_ARGUMENTS = {"unnest", "range", "generate_series", "json_each", "json_tree", "repeat"}
 
-#: What SQL lets stand without brackets, though it is asked of a clock.
+#: Functions of a clock that SQL writes without brackets, like columns.
 _CLOCKS = {"current_timestamp", "current_date", "current_time", "localtime", "localtimestamp"}
 
 Row = tuple[str, str | None, str | None]
@@ -49,7 +49,7 @@ def dependencies(connection: duckdb.DuckDBPyConnection, views: tuple[View, ...])
 
 
 def _reads(tree: Any, macros: set[str], changing: set[str]) -> set[str]:
-    """Return the relations and macros that a parse tree reads, and UNKNOWN where its rows may be others each time."""
+    """Return the relations and macros that a parse tree reads, and UNKNOWN where its rows may differ each time."""
     called = set(_functions(tree))
     reads = set(_relations(tree)) | (called & macros)
     if {function.removeprefix("main.") for function in called} & changing or _CLOCKS & set(_columns(tree)):
@@ -77,7 +77,7 @@ def _of_all_datasets(found: set[Row], views: Iterable[View]) -> set[Row]:
 
 
 def readers(rows: Iterable[Row], relations: Iterable[str]) -> set[str]:
-    """Return all that reads these relations, directly or by others, by the rows of policy.dependency."""
+    """Return all relations that read these, directly or by others, from the rows of policy.dependency."""
     read_by: dict[str | None, set[str]] = {}
     for relation, reads, _ in rows:
         read_by.setdefault(reads, set()).add(relation)
@@ -91,7 +91,7 @@ def readers(rows: Iterable[Row], relations: Iterable[str]) -> set[str]:
 
 
 def _macros(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """Return the names and definitions of macros, each as a SELECT; one that has several forms stands there several times."""
+    """Return the names and definitions of macros, each as a SELECT; a macro with several forms appears several times."""
     rows = connection.execute(
         "select lower(schema_name || '.' || function_name), function_type, macro_definition from duckdb_functions() "
         "where not internal and function_type in ('macro', 'table_macro')"
@@ -100,7 +100,7 @@ def _macros(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 
 
 def _changing_functions(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """Return the names of functions that may give another value each time: of a clock, of chance, of the session."""
+    """Return the names of functions whose value may differ each time: of a clock, of chance, of the session."""
     rows = connection.execute("select function_name from duckdb_functions() where stability <> 'CONSISTENT'").fetchall()
     return {str(name).lower() for (name,) in rows}
 
@@ -124,7 +124,7 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _relations(tree: Any, steps: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Yield the relations that a parse tree reads; a step that is known there is none."""
+    """Yield the relations that a parse tree reads; the steps of its WITH clause are not relations."""
     if isinstance(tree, dict):
         steps |= {entry["key"].lower() for entry in tree.get("cte_map", {}).get("map", ())}
         if tree.get("type") == "BASE_TABLE" and (tree["schema_name"] or tree["table_name"].lower() not in steps):
@@ -138,7 +138,7 @@ def _relations(tree: Any, steps: frozenset[str] = frozenset()) -> Iterator[str]:
 
 
 def _named(catalog: str, schema: str, table: str) -> str:
-    """Return the name of a relation as policy.dependency has it; SQL does not care for upper and lower case."""
+    """Return the name of a relation as policy.dependency has it; SQL ignores case."""
     return UNKNOWN if catalog or not schema else View(schema.lower(), table.lower(), "", "").qualified
 
 
@@ -149,14 +149,14 @@ def _functions(tree: Any) -> Iterator[str]:
 
 
 def _columns(tree: Any) -> Iterator[str]:
-    """Yield every name by which a column is asked for, whatever it is a column of."""
+    """Yield every name in a reference to a column, whatever the column belongs to."""
     for node in _nodes(tree):
         if node.get("class") == "COLUMN_REF":
             yield from (name.lower() for name in node["column_names"])
 
 
 def _may_read_any(tree: Any) -> bool:
-    """Return whether a column of policy.setting may be read in another way than by its name.
+    """Return whether a column of policy.setting may be read otherwise than by its name.
 
     That is by a star, as one value with the others, by its place, under another name, as what two relations share, or in a
     pivot. Where it is not certain that it is not, it is.

@@ -1,4 +1,4 @@
-"""What the engine says when something fails, as errors for people."""
+"""Turns errors of the engine into errors for people."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

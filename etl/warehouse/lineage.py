@@ -1,4 +1,4 @@
-"""Which settings can change what a stage makes, and whether what it reads can be known to be unchanged.
+"""Which settings can change what a stage makes, and whether what it reads is provably unchanged.
 
 Nothing of this is a list to keep up to date: policy.dependency has what each view reads, as the engine parses it. A setting of
 which nothing is known changes every stage; a relation of which nothing is known is never known to be unchanged.
@@ -14,7 +14,7 @@ from etl.base.settings import NOT_READ_BY_STAGES, Settings
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.dependencies import ADMISSION, SETTING, UNKNOWN
 
-#: Tables that follow from the evidence and the settings alone. What any other table holds may change from run to run.
+#: Tables that follow from the evidence and the settings alone. Any other table may change from run to run.
 PROVABLE = frozenset(
     {
         *("evidence.record", "evidence.skipped", "evidence.file", "raw.line", "raw.mapped"),
@@ -22,7 +22,7 @@ PROVABLE = frozenset(
     }
 )
 
-#: Of these it is told who reads them: what they are says little.
+#: A message names who reads these, and not them, because their own names say little.
 NAMELESS = frozenset({"raw.document", UNKNOWN})
 
 
@@ -71,7 +71,7 @@ class Lineage:
         return frozenset(named)
 
     def unprovable(self, relations: Iterable[str]) -> list[str]:
-        """Return the relations above these of which it is not known that they follow from evidence and settings, sorted."""
+        """Return which relations, of these and all that they read, may change though evidence and settings do not; sorted."""
         above = self.above(relations)
         unknown = {relation for relation in above if relation not in PROVABLE and relation not in self.reads}
         nameless = {relation for relation in above if self.reads.get(relation, frozenset()) & NAMELESS}

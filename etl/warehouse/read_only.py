@@ -22,16 +22,15 @@ _READ_ONLY = CLOSED | {"enable_external_access": "false", "lock_configuration": 
 
 
 class PublishedWarehouse(Warehouse):
-    """A published warehouse: nothing can be written, and no other file be reached."""
+    """A published warehouse: statements can neither write nor reach another file."""
 
     @classmethod
     @contextmanager
     def open(cls, file: Path, copy_in: Path | None = None, memory: str | None = None) -> Iterator["PublishedWarehouse"]:
         """Open a published warehouse.
 
-        Somebody may have it open for writing, as the duckdb shell does unless told otherwise: then a copy is read.
-        And nobody can open it for writing while it is read here: with ``copy_in``, a folder of the caller's, a copy is read
-        at once, to be in no one's way. ``memory`` is how much its engine may take, if not the engine's own default.
+        Where somebody has it open for writing, as the duckdb shell does by default, a copy is read. With ``copy_in``, a folder
+        of the caller's, a copy is read at once, so that others can open it for writing meanwhile. ``memory`` limits its engine.
         Raises NotFoundError where there is none, WarehouseError where it is not one of this version.
         """
         if not file.is_file():
@@ -54,7 +53,7 @@ class PublishedWarehouse(Warehouse):
         """Run a user's statements and return the column names and rows of the last. Raises UsageError where they fail."""
         try:
             for part in self._connection.extract_statements(statement):
-                # A read-only connection still lets COPY overwrite the very file it has open.
+                # even a read-only connection lets COPY overwrite the file that it has open
                 if part.type not in _READING or (
                     part.type == duckdb.StatementType.EXPLAIN and "analyze" in part.query.lower()
                 ):
@@ -93,4 +92,4 @@ def _require_format(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
 
 
 def _not_ours(file: Path, error: duckdb.Error) -> str:
-    return f"{file}: this is no warehouse of this version ({sentence_of(error)}); move it away and run etl run-all."
+    return f"{file}: this is not a warehouse of this version ({sentence_of(error)}); move it away and run etl run-all."

@@ -1,4 +1,4 @@
-"""The sql folder as Python sees it: statements that make tables and macros, and one view per file."""
+"""The files of the sql folder: statements that make tables and macros, and one view per file."""
 
 import hashlib
 import re
@@ -13,7 +13,7 @@ from etl.base.project import PACKAGE
 
 _FOLDER = re.compile(r"^[0-9]+_([a-z][a-z0-9_]*)$")
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
-#: A source is named by its evidence, so it may be called anything that can stand between double quotes.
+#: The evidence names a source, so its name may be anything that SQL takes between double quotes.
 _SOURCE = re.compile(r"^[^\"\x00-\x1f]+$")
 #: A line of a view's header that says what a column means, and the beginning of one that continues the line above it.
 _COLUMN = re.compile(r"^--[ ]{2,3}([A-Za-z_][A-Za-z0-9_]*): (.+)$")
@@ -31,7 +31,7 @@ class View:
 
     @property
     def qualified(self) -> str:
-        """The name by which SQL knows it; the schema is a plain identifier, a source's name is quoted unless it is one."""
+        """The name in SQL; the name of a source is quoted where it is not a plain identifier."""
         return f"{self.schema}.{self.name}" if _NAME.match(self.name) else f'{self.schema}."{self.name}"'
 
     @property
@@ -70,7 +70,7 @@ class View:
 
 @dataclass(frozen=True)
 class Sql:
-    """All SQL of one root: the package's files, with those of the overlay added or put in their place."""
+    """All SQL of one root: the package's files, to which those of the overlay are added, or which they replace."""
 
     files: dict[str, str]
     has_overlay: bool = False
@@ -85,14 +85,14 @@ class Sql:
             for path in sorted(added.keys() - files.keys()):
                 if path.count("/") == 1:
                     raise SqlError(
-                        f"{overlay.parent / path}: only tables.sql, raw.sql and macros.sql lie there; move it."
+                        f"{overlay.parent / path}: only tables.sql, raw.sql and macros.sql belong there; move it."
                     )
             has_overlay = any(files.get(path) != text for path, text in added.items())
             files |= added
         spelled: dict[str, str] = {}
         for path in sorted(files):
             if spelled.setdefault(path.lower(), path) != path:
-                raise SqlError(f"{path} and {spelled[path.lower()]} are one name to DuckDB; rename one of them.")
+                raise SqlError(f"{path} and {spelled[path.lower()]} have the same name for DuckDB; rename one of them.")
         return cls(files, has_overlay)
 
     @classmethod

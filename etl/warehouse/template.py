@@ -1,4 +1,4 @@
-"""A database that has every table, macro and view, and no rows: made once for the same SQL and engine, and copied from then on.
+"""The template: a database with all tables, macros and views, and no rows; made once for each SQL and engine, then copied.
 
 To bind the views takes a third of a second; a copy of the file takes a fiftieth of that.
 """
@@ -24,19 +24,19 @@ from etl.warehouse.dependencies import FILLED, Row, dependencies, readers
 from etl.warehouse.errors import OF_THE_MACHINE, failure_of, sentence_of
 from etl.warehouse.sql_files import Sql, View, bundle_hash
 
-#: The storage version of every file that is written: the oldest engine that opens it.
+#: The storage version of every warehouse: the oldest engine that opens it.
 STORAGE_VERSION = "v1.5.0"
 
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
 FORMAT = 5
 
-#: The engine loads nothing that the program did not bring.
+#: The engine neither downloads nor loads extensions.
 CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
-#: Templates that the cache keeps: an overlay has one of its own, and so has every version of the program.
+#: How many templates the cache keeps: each overlay and each version of the program has its own.
 KEPT = 16
 
-#: Seconds after which what somebody began to make is left behind by one who was killed.
+#: Seconds after which an unfinished template was left behind by a process that was killed.
 ABANDONED = 3600
 
 _ASIDE = ".new-"
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 def from_template(sql: Sql, use: Callable[[Path], T]) -> T:
-    """Return what ``use`` makes of the template's file, which it must only read; the file is made where it is missing.
+    """Return the result of ``use`` for the template's file, which it must only read; the file is made where it is missing.
 
     A file that the engine cannot read is made again. Raises SqlError where a file of the sql folder does not work.
     """
@@ -110,12 +110,12 @@ def _in_order(views: Iterable[View], rows: Iterable[Row]) -> Iterator[View]:
             yield by_name[name]
     except CycleError as error:
         raise SqlError(
-            f"{by_name[error.args[1][0]].path}: it reads itself, by {' and '.join(error.args[1][1:])}."
+            f"{by_name[error.args[1][0]].path}: it reads itself through {' and '.join(error.args[1][1:])}."
         ) from None
 
 
 def _require_pure_mappings(sql: Sql, rows: list[Row]) -> None:
-    """Raise SqlError where a mapping reads what mappings make: what it would find there depends on what came before."""
+    """Raise SqlError where a mapping reads what mappings make, because what it finds would depend on what came before."""
     of_records = readers(rows, FILLED) | set(FILLED)
     for view in sql.views:
         read = {reads for relation, reads, _ in rows if relation == view.qualified and reads in of_records}
@@ -126,7 +126,7 @@ def _require_pure_mappings(sql: Sql, rows: list[Row]) -> None:
 
 
 def _found(file: Path) -> Path | None:
-    """Return a template that is there and is what was written, by the hash that lies beside it."""
+    """Return the template if its bytes have the hash in the file beside it, else None."""
     try:
         if _hash_file(file).read_text(encoding="ascii") != sha256_of(file):
             return None
@@ -163,7 +163,7 @@ def _made(sql: Sql, file: Path) -> Path:
 
 
 def _changed_views(sql: Sql) -> set[str] | None:
-    """Return the views that are not the package's, where their own files and those that read them are all that differs."""
+    """Return the views that differ from the package's; None where anything else differs too."""
     packaged = Sql.packaged()
     changed = {path for path, text in sql.files.items() if packaged.files.get(path) != text}
     are_views_alone = all(path.count("/") == 2 for path in changed) and packaged.files.keys() <= sql.files.keys()
@@ -214,13 +214,13 @@ def _forget_oldest(folder: Path) -> None:
 
 
 def _hash(sql: Sql) -> str:
-    """Return the sha256 hex over what decides how a template looks: the SQL, this package, and the engine."""
+    """Return the sha256 hex over what a template is made of: the SQL, this package, and the engine."""
     code = {file.name: file.read_bytes() for file in Path(__file__).parent.glob("*.py")}
     return sha256(f"{duckdb.__version__} {sql.sha256} {bundle_hash(code)}".encode()).hexdigest()
 
 
 def _folders() -> Iterator[Path]:
-    """Yield where a template may lie: in the user's cache, as the XDG Base Directory Specification places it, or here alone."""
+    """Yield the folders for a template: the user's cache (XDG Base Directory Specification), else one of this process."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     with suppress(RuntimeError):  # who has no home has no cache
         yield (base if base.is_absolute() else Path("~/.cache").expanduser()) / "evidence-etl"
@@ -229,7 +229,7 @@ def _folders() -> Iterator[Path]:
 
 @cache
 def _process_folder() -> Path:
-    """Return a folder of this process, for a machine on which the user's cache cannot be written."""
+    """Return a folder of this process, for where the user's cache cannot be written."""
     folder = Path(tempfile.mkdtemp(prefix="etl-template-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
