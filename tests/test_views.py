@@ -18,7 +18,7 @@ from etl.warehouse.sql_files import Sql, View, packaged_sql
 
 
 def test_views_work_in_a_plain_shell(tmp_path: Path) -> None:
-    """Every view answers in a session that knows nothing of the product, and gives what the run shipped."""
+    """Every view answers in a session without the product, and gives the rows that the run shipped."""
     copy_of(publish_sample, tmp_path)
     with duckdb.connect(str(tmp_path / "warehouse/etl.duckdb"), read_only=True) as shell:
         shell.execute("set timezone = 'Asia/Kathmandu'")
@@ -34,7 +34,7 @@ def test_views_work_in_a_plain_shell(tmp_path: Path) -> None:
 
 
 def test_materialised_views_equal_their_definitions(tmp_path: Path) -> None:
-    """What a run computed once and exported equals what the views' definitions say."""
+    """The rows that a run computed once and exported equal those of the views' definitions."""
     copy_of(publish_sample, tmp_path)
     for dataset, file in (("rag", "rag/playbooks"), ("sft", "sft/instruction_response")):
         query = f"select id from datasets.{dataset} where quarantine_reason is null order by id"
@@ -53,7 +53,7 @@ def test_materialised_views_equal_their_definitions(tmp_path: Path) -> None:
 
 
 def test_the_columns_that_a_run_keeps_are_the_views(collected: Callable[..., Warehouse], sql: Sql) -> None:
-    """Of scored.run a run keeps some columns, and they say what the view says of the same records."""
+    """A run keeps some columns of scored.run, and they equal the view's over the same records."""
     kept = collected(SAMPLE)
     assert tuple(kept.columns("scored.run")) == SCORED
     records = kept.arrow("from evidence.record")
@@ -65,7 +65,7 @@ def test_the_columns_that_a_run_keeps_are_the_views(collected: Callable[..., War
 
 
 def test_an_overlay_may_ask_for_any_column(tmp_path: Path) -> None:
-    """A view of one's own finds all columns of scored.run at hand during a run."""
+    """A user's own view finds all columns of scored.run during a run."""
     decision = Sql.of(tmp_path).files["sql/6_datasets/decision.sql"]
     own = decision.replace(
         "not coalesce(admission.is_admitted, false)",
@@ -115,7 +115,7 @@ def test_files_are_plain_sql(path: str) -> None:
 
 @pytest.mark.slow
 def test_built_wheel_works_from_any_folder(tmp_path: Path) -> None:
-    """The wheel carries its SQL: installed elsewhere, it runs in a folder that has nothing but evidence."""
+    """The wheel contains its SQL: installed elsewhere, it runs in a folder that has only evidence."""
     source = tmp_path / "source"
     left_out = shutil.ignore_patterns(".*", "warehouse", "exports", "reports")
     shutil.copytree(
