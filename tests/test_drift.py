@@ -17,7 +17,7 @@ from etl.warehouse.connection import Warehouse
 
 
 def verdicts(**counts: int) -> list[dict[str, object]]:
-    """Return so many lines of each verdict, each with its own task."""
+    """Return this many lines of each verdict, each with its own task."""
     return [evidence_line(f"{word}-{at}", verdict=word) for word, count in counts.items() for at in range(count)]
 
 

@@ -82,7 +82,7 @@ def test_chance_is_close_to_exact(warehouse: Warehouse) -> None:
 
 
 def poisson(generator: random.Random, mean: float) -> Callable[[int], list[int]]:
-    """Return a function that draws so many counts with this mean."""
+    """Return a function that draws a number of counts with this mean."""
     counts = range(int(mean + 12 * math.sqrt(mean) + 20))
     weights = [math.exp(count * math.log(mean) - mean - math.lgamma(count + 1)) for count in counts]
     return lambda size: generator.choices(counts, weights, k=size)

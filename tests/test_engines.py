@@ -12,7 +12,7 @@ from etl.warehouse.read_only import PublishedWarehouse
 
 OLDEST = REPOSITORY / ".venv-oldest" / "bin" / "python"
 
-#: Opens the warehouse and prints the rows of each view as sorted text.
+#: Opens the warehouse and prints the rows of each view as sorted texts.
 LOOK = """
 import json, sys
 import duckdb

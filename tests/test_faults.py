@@ -85,7 +85,7 @@ os.execv(sys.executable, [sys.executable, "-m", "etl", *sys.argv[1:]])
 
 
 def lines(count: int, size: int = 0) -> list[dict[str, object]]:
-    """Return so many accepted lines, with so many random bytes in each response."""
+    """Return this many accepted lines, with this many random bytes in each response."""
     return [
         evidence_line(f"t{at}", verdict="accept", response=f"answer {at} {secrets.token_hex(size)}")
         for at in range(count)

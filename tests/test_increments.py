@@ -157,7 +157,7 @@ EDITS: dict[str, tuple[Callable[[bytes], bytes], list[bytes]]] = {
 def test_a_file_that_changes(
     root: Path, tmp_path: Path, judged: list[bytes], edit: Callable[[bytes], bytes], tail: Sequence[bytes]
 ) -> None:
-    """Of a grown file only the new lines are judged, a rewritten file is read anew; the result equals a fresh run's."""
+    """Of a grown file only the new lines are judged, a rewritten file is read whole; the result equals a fresh run's."""
     file = root / "evidence/evidence/one.jsonl"
     before = file.read_bytes()
     file.write_bytes(edit(before))
@@ -188,7 +188,7 @@ def test_a_file_that_is_gone(root: Path, tmp_path: Path, judged: list[bytes]) ->
 
 @pytest.mark.slow
 def test_a_compressed_file_is_read_whole(root: Path, tmp_path: Path) -> None:
-    """A compressed file that grew by another member cannot be read on, so it is read anew."""
+    """A compressed file that grew by another member cannot be read on, so it is read whole."""
     file = root / "evidence/evidence/packed.jsonl.gz"
     file.write_bytes(gzip.compress(line("p"), mtime=0))
     run(root)
@@ -198,7 +198,7 @@ def test_a_compressed_file_is_read_whole(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_mapping_over_all_lines_gets_all_lines(tmp_path: Path) -> None:
-    """If a mapping looks at other lines, a new line changes the records of old ones, so its files are read anew."""
+    """If a mapping looks at other lines, a new line changes the records of old ones, so its files are read whole."""
     overlay = tmp_path / "sql" / "2_sources"
     overlay.mkdir(parents=True)
     (overlay / "notes.sql").write_text(WINDOW, encoding="utf-8")

@@ -17,7 +17,7 @@ from etl.pipeline.staging import Staging
 
 
 def lines(count: int) -> list[dict[str, object]]:
-    """Return so many accepted lines."""
+    """Return this many accepted lines."""
     return [evidence_line(f"t{at}", verdict="accept") for at in range(count)]
 
 

@@ -291,7 +291,7 @@ def test_what_changes_in_exports_while_it_publishes_stays(root: Path, monkeypatc
 
     def written_to(new: Path, exports: Path) -> bool:
         write(exports / "mine/late.txt", "late")
-        (exports / ".gitignore").unlink()  # and written anew: another file under the name
+        (exports / ".gitignore").unlink()  # and written again: another file under the name
         write(exports / ".gitignore", "another")
         return exchange(new, exports)
 

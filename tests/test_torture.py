@@ -52,7 +52,7 @@ pytestmark = pytest.mark.torture
 
 
 def write_version(evidence: Path, name: str, count: int = 300) -> None:
-    """Replace the evidence by so many lines, which depend on the name; a task has accepted and rejected attempts."""
+    """Replace the evidence by this many lines, which depend on the name; a task has accepted and rejected attempts."""
     evidence.mkdir(parents=True, exist_ok=True)
     with (evidence / "evidence.jsonl").open("w", encoding="utf-8") as stream:
         for number in range(count):
