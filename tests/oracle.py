@@ -287,7 +287,7 @@ def grade(number: float, accept_at: float, partial_at: float) -> str:
 
 
 def by_markers(success: Collection[str] | None, failure: Collection[str] | None) -> tuple[str, str]:
-    """Return the category that the markers give, and the name of the rule; without markers there is no signal."""
+    """Return the category that the markers give, and the name of the rule; without markers nothing is signalled."""
     if success and failure:
         return PARTIAL, "markers"
     if success or failure:

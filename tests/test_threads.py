@@ -116,7 +116,7 @@ def test_an_error_of_a_job_reaches_who_gave_it() -> None:
 
 
 def test_of_two_errors_the_one_of_the_job_is_raised() -> None:
-    """If a job fails and then the block, the job's error is raised, as it was given before; the block's error is its cause."""
+    """If a job fails and then the block, the job's error is raised, as the job came first; the block's error is its cause."""
     failing = threading.Event()
 
     def fail() -> None:
