@@ -1,6 +1,6 @@
-# Everything runs in .venv, which is made from requirements.lock; a fresh machine needs only python3 and make. What is measured
-# beside the product has .venv-bench: with its packages at hand the product would load some that its users need not have. The
-# oldest engine that opens a warehouse has .venv-oldest; where it cannot be installed, the test that asks for it is skipped.
+# Everything runs in .venv, which is made from requirements.lock. A fresh machine needs only python3 and make.
+# The peers of the benchmark have .venv-bench: the product would load some of their packages, which its users need not have.
+# The oldest engine that opens a warehouse has .venv-oldest. If it cannot be installed, the test that needs it is skipped.
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -37,16 +37,16 @@ run-all: $(STAMP) ## Run every stage on the bundled sample and publish datasets,
 test: $(STAMP) $(OLDEST_STAMP) ## Run the tests (a few minutes).
 	$(BIN)/pytest
 
-test-slow: $(STAMP) ## Run the tests that take longer (ETL_LINES=1000000: more lines; SEEDS=4: fewer random ones).
+test-slow: $(STAMP) ## Run the slow tests (ETL_LINES=1000000: more lines; SEEDS=4: fewer random ones).
 	ETL_SEEDS=$(or $(SEEDS),12) $(BIN)/pytest -m slow
 
-torture: $(STAMP) ## Kill runs at 300 random moments, let each system call fail, and look at what is left (KILLS=30: fewer).
+torture: $(STAMP) ## Kill runs at 300 random moments, make each system call fail, and check what is left (KILLS=30: fewer).
 	ETL_KILLS=$(or $(KILLS),300) ETL_INJECTIONS=$(or $(INJECTIONS),all) $(BIN)/pytest -m torture tests/test_torture.py tests/test_faults.py
 
-accept: $(STAMP) ## Try every promise of the product on a bundled fixture.
+accept: $(STAMP) ## Test every promise of the product on a bundled fixture.
 	$(BIN)/etl accept
 
-check: $(STAMP) ## Lint, types, import contracts, SQL style.
+check: $(STAMP) ## Check lint, types, import contracts and SQL style.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -64,7 +64,7 @@ drift: $(STAMP) ## Compare the newest run with the one before.
 sql: $(STAMP) ## Query the warehouse: make sql Q="from receipts.funnel"
 	$(BIN)/etl sql "$(or $(Q),from receipts.funnel limit 5)"
 
-bench: $(STAMP) $(BENCH_STAMP) ## Measure against peers, itself and lenient reading, see bench/ (hours; LINES=20000 ROUNDS=1: a minute or two).
+bench: $(STAMP) $(BENCH_STAMP) ## Measure against peers, itself and lenient reading; see bench/ (hours; LINES=20000 ROUNDS=1: a minute or two).
 	$(BENCH_VENV)/bin/python bench/compare.py $(LINES:%=--lines %) $(ROUNDS:%=--rounds %)
 	$(BENCH_VENV)/bin/python bench/scenarios.py $(LINES:%=--lines %) $(ROUNDS:%=--rounds %)
 	$(BIN)/python bench/strict.py $(LINES:%=--lines %) $(ROUNDS:%=--rounds %)
@@ -72,11 +72,11 @@ bench: $(STAMP) $(BENCH_STAMP) ## Measure against peers, itself and lenient read
 docs: $(STAMP) ## Write the reference pages in docs/ from the comments and settings.
 	$(BIN)/python docs/make_reference.py
 
-lock: $(STAMP) ## Write the lock files anew, from pyproject.toml and for the oldest engine.
+lock: $(STAMP) ## Write the lock files, from pyproject.toml and for the oldest engine.
 	$(LOCK) --extra dev --output-file requirements.lock pyproject.toml
 	$(LOCK) --extra bench --constraint requirements.lock --output-file requirements-bench.lock pyproject.toml
 	printf 'duckdb>=1.5,<1.6\npytz\n' | $(LOCK) --output-file requirements-oldest.lock -
 
-clean: ## Remove what runs and tools have made (not the virtual environments).
+clean: ## Remove what runs and tools made, except the virtual environments.
 	rm -rf warehouse/etl.duckdb* warehouse/.etl exports/rag exports/sft exports/preference exports/quarantine reports/distillation
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build

@@ -1,8 +1,8 @@
-"""Times the product against its peers (bench/peers) on the same bytes, in turn, each run in a process of its own.
+"""Times the product against its peers (bench/peers) on the same bytes, in turn, each run in its own process.
 
-The first round also holds the rows against each other, and stops where they differ. Prints medians and the ratio of the
-medians (least..largest of a round): a ratio holds where the machine's speed drifts, a time does not. Writes results.json
-and results.png.
+The first round also compares the rows, and stops if they differ. Prints medians and the ratio of the medians
+(least..largest of a round): ratios stay the same while the machine's speed drifts, times do not. Writes results.json and
+results.png.
 """
 
 import argparse
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 PRODUCT = "etl"
 SIZES = [100_000, 1_000_000]
 
-#: The script of each peer, and the package without which it is skipped.
+#: The script of each peer, and the package that it needs; without the package the peer is skipped.
 PEERS = {
     "minimal": ("minimal.py", "duckdb"),
     "polars": ("polars_peer.py", "polars"),
@@ -35,7 +35,7 @@ Rounds = dict[str, list[Cost]]
 
 
 def installed_peers() -> list[str]:
-    """Return the peers whose package is there, and say which are skipped."""
+    """Return the peers whose package is installed, and print which are skipped."""
     for name, (_, package) in PEERS.items():
         if find_spec(package) is None:
             print(f"{name} is skipped: {package} is not installed")
@@ -43,12 +43,12 @@ def installed_peers() -> list[str]:
 
 
 def run_peer(name: str, evidence: Path, out: Path) -> Cost:
-    """Run a peer and return what it took."""
+    """Run a peer and return its cost."""
     return measure([sys.executable, str(HERE / "peers" / PEERS[name][0]), str(evidence), str(out)])
 
 
 def check_rows(evidence: Path, root: Path, peers: list[str]) -> Rounds:
-    """Run everybody once and stop where a peer's rows are not the product's; return what it took."""
+    """Run the product and each peer once, and return their costs; stop if a peer's rows differ from the product's."""
     first = {PRODUCT: [run_product(root, evidence)]}
     for name in peers:
         with fresh_folder() as out:
@@ -60,7 +60,7 @@ def check_rows(evidence: Path, root: Path, peers: list[str]) -> Rounds:
 
 
 def compare(evidence: Path, rounds: int, peers: list[str]) -> Rounds:
-    """Return what each round of each contestant took."""
+    """Return the cost of each round of the product and of each peer."""
     with fresh_folder() as root:
         taken = check_rows(evidence, root, peers)
     for turn in range(1, rounds):
@@ -71,7 +71,7 @@ def compare(evidence: Path, rounds: int, peers: list[str]) -> Rounds:
 
 
 def show(lines: int, taken: Rounds) -> None:
-    """Print the table of one size."""
+    """Print the table for one size."""
     print(f"\n{lines:,} lines, {len(taken[PRODUCT])} rounds; {PRODUCT} over the peer: ratio of medians (of rounds)")
     print(f"{'':10}{'wall s':>8}{'CPU s':>8}{'peak MiB':>10}  {'wall ratio':22}{'CPU ratio':22}{'memory ratio':22}")
     ours = taken[PRODUCT]
@@ -82,7 +82,7 @@ def show(lines: int, taken: Rounds) -> None:
 
 
 def main() -> None:
-    """Measure each size, print, and write the results."""
+    """Measure each size, print the tables, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, action="append", help="a size; may be repeated")
     parser.add_argument("--rounds", type=int, default=5)

@@ -1,7 +1,8 @@
-"""Seeded evidence for measuring: lines in the ``evidence`` shape, of any number, the same bytes for the same arguments.
+"""Writes seeded evidence for measuring: any number of lines in the ``evidence`` shape; the same arguments, the same bytes.
 
-Text of 400 to 1,200 characters; 35 / 13 / 5 / 47 % accepted, partially accepted, rejected, needing review; 5 attempts per
-task on average and one prompt per task; 0.3 % of lines of each of five bad kinds; no two lines of one time.
+Texts have 400 to 1,200 characters. 35 / 13 / 5 / 47 % of the lines are accepted, partially accepted, rejected, and in need of
+review. A task has 5 attempts on average, and one prompt. Each of five bad kinds has 0.3 % of the lines. No two lines have the
+same time.
 """
 
 import argparse
@@ -26,10 +27,10 @@ _BAD_KINDS = 5
 _YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 _SECONDS = 365 * 86_400
 
-#: Shares no divisor with the seconds of a year: so many seconds further with each line, no second comes twice in a year.
+#: Seconds from one line to the next, around the year. It shares no divisor with the seconds of a year, so no time repeats.
 _STRIDE = 7_368_787
 
-#: The share of lines that are bad, for each kind.
+#: The share of lines that each bad kind has.
 BAD_SHARE = 0.003
 
 
@@ -45,8 +46,9 @@ def lines(
 ) -> Iterator[bytes]:
     """Yield ``count`` lines without their line feeds, over ``tasks`` tasks (a fifth of the lines unless given).
 
-    As many tasks as lines: one line each. ``bad_share`` of the lines are bad in each of five ways; ``hot`` of them, spread
-    evenly, are of one more task, half accepted and half rejected; ``first`` numbers them onward, as lines that came later.
+    With as many tasks as lines, each task has one line. ``bad_share`` is the share of bad lines of each of the five kinds.
+    ``hot`` lines, spread evenly, belong to one more task, half accepted and half rejected. ``first`` is the number of the
+    first line, for lines that come later than others.
     """
     rng = random.Random(seed + first)
     tasks = tasks or max(1, count // 5)
@@ -76,7 +78,7 @@ def write_lines(file: Path, given: Iterable[bytes]) -> Path:
 
 
 def split(file: Path, folder: Path, files: int) -> Path:
-    """Write a file's lines, in order, over so many files of the source ``evidence`` in a folder, and return the folder."""
+    """Spread a file's lines, in order, over ``files`` files of the source ``evidence`` in a folder, and return the folder."""
     with file.open("rb") as stream:
         count = sum(1 for _ in stream)
         stream.seek(0)
@@ -88,7 +90,7 @@ def split(file: Path, folder: Path, files: int) -> Path:
 
 
 def append(file: Path, count: int, further: int, seed: int = 1, tasks: int | None = None) -> None:
-    """Append further lines to a file of ``count`` lines: other runs of the same tasks."""
+    """Append ``further`` lines to a file of ``count`` lines: other runs of the same tasks."""
     tasks = tasks or max(1, count // 5)
     with file.open("ab") as stream:
         stream.writelines(line + b"\n" for line in lines(further, seed, tasks, first=count))
@@ -134,12 +136,12 @@ def _prompt(task: int) -> str:
 
 
 def _text(rng: random.Random, length: int) -> str:
-    # The shortest word has three letters, and a space follows: so many words are always enough.
+    # The shortest word has three letters and a space follows it, so length // 4 + 1 words are always enough.
     return " ".join(rng.choices(_WORDS, k=length // 4 + 1))[:length]
 
 
 def main() -> None:
-    """Write what the command line asks for."""
+    """Write the evidence that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", type=Path, help="the file; with --files, the evidence folder")
     parser.add_argument("--lines", type=int, default=100_000)

@@ -1,4 +1,4 @@
-"""Runs a command and measures it: wall, CPU and memory of its process and of all that it started."""
+"""Runs a command and measures the wall time, CPU time and memory of its process and of all processes that it started."""
 
 import json
 import os
@@ -13,19 +13,19 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-#: Where peak memory is counted in KiB, as Linux does; macOS counts bytes.
+#: Bytes in a unit of peak memory: Linux counts KiB, macOS counts bytes.
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
-#: The product, as its users have it: its environment has none of the peers' packages.
+#: The product as its users install it: in an environment without the peers' packages.
 COMMAND = Path(__file__).parent.parent / ".venv" / "bin" / "etl"
 
-#: Exit codes of the product that leave a new version: passed; some lines were skipped; drift alerts.
+#: Exit codes of the product after which a new version is published: passed; some lines were skipped; drift alerts.
 PUBLISHED = (0, 1, 3)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a run of a command took: seconds of wall and CPU, and the peak of resident memory in bytes."""
+    """The cost of running a command: wall seconds, CPU seconds, and the peak of resident memory in bytes."""
 
     wall: float
     cpu: float
@@ -34,7 +34,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """The ratio of the medians, and the least and the largest ratio of a round."""
+    """The ratio of the medians, and the least and largest ratio of a round."""
 
     median: float
     least: float
@@ -45,9 +45,9 @@ class Ratio:
 
 
 def measure(command: Sequence[str], passing: Sequence[int] = (0,)) -> Cost:
-    """Run a command to its end and return what it took; stop where its exit code is none of ``passing``.
+    """Run a command to its end and return its cost; stop if its exit code is not one of ``passing``.
 
-    A process starts with the peak memory of the one that it was started from: whoever calls this must stay small.
+    A process inherits the peak memory of the process that starts it, so the caller must stay small.
     """
     with tempfile.TemporaryFile() as messages:
         start = perf_counter()
@@ -62,7 +62,7 @@ def measure(command: Sequence[str], passing: Sequence[int] = (0,)) -> Cost:
 
 
 def run_product(root: Path, evidence: Path, *options: str) -> Cost:
-    """Run every stage of the product that is not as it was, and return what it took."""
+    """Run every stage of the product whose inputs changed, and return the cost."""
     command = [str(COMMAND), "run-all", "--root", str(root), "--evidence", str(evidence), *options]
     cost = measure(command, PUBLISHED)
     run = max(root.glob("reports/distillation/*/summary.json")).parent
@@ -77,7 +77,7 @@ def run_product(root: Path, evidence: Path, *options: str) -> Cost:
 
 @contextmanager
 def fresh_folder() -> Iterator[Path]:
-    """Give an empty folder, and take it away again."""
+    """Give an empty folder, and remove it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="etl-bench-"))
     try:
         yield folder

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 
 PICTURE = results.FILE.with_suffix(".png")
 
-#: Whose bar is 1.
+#: The contestant whose bar is 1.
 UNIT = "minimal"
 
 LABELS = {
@@ -30,7 +30,7 @@ OURS, THEIRS, INK = "#d1495b", "#8d99ae", "#2b2d42"
 
 
 def draw_bars(axes: Axes, title: str, ratios: dict[str, Ratio]) -> None:
-    """Draw one bar for each contestant, with the least and the largest ratio of a round as its whisker."""
+    """Draw one bar for each contestant; its whisker goes from the least to the largest ratio of a round."""
     labels = [LABELS[name] for name in ratios]
     values = [found.median for found in ratios.values()]
     spread = [

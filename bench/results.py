@@ -1,4 +1,4 @@
-"""What was measured, in results.json beside this file: one section for each script, and the machine it ran on."""
+"""Keeps the measurements in results.json beside this file: one section for each script, with the machine it ran on."""
 
 import json
 import os
@@ -12,7 +12,7 @@ PACKAGES = ("duckdb", "polars", "pyarrow", "orjson", "pandas", "datasets", "data
 
 
 def load() -> dict[str, Any]:
-    """Return what was measured so far."""
+    """Return all measurements so far."""
     if not FILE.exists():
         return {}
     found: dict[str, Any] = json.loads(FILE.read_bytes())
@@ -20,14 +20,14 @@ def load() -> dict[str, Any]:
 
 
 def record(section: str, measured: Any) -> None:
-    """Write a section anew and keep the others."""
+    """Replace one section and keep the others."""
     FILE.write_text(
         json.dumps(load() | {section: {"machine": machine()} | measured}, indent=2) + "\n", encoding="utf-8"
     )
 
 
 def machine() -> dict[str, Any]:
-    """Return what decides speed, and nothing that names the machine."""
+    """Return what decides the machine's speed, and nothing that identifies the machine."""
     return {
         "system": platform.system(),
         "architecture": platform.machine(),

@@ -1,7 +1,7 @@
-"""Holds the rows of a peer against the product's: python rows.py ROOT OUT. Exit code 1 where they differ, saying in what.
+"""Compares the rows of a peer with the product's: python rows.py ROOT OUT. If they differ, says how; exit code 1.
 
-All columns but ``id`` count (the product's is of two steps, a peer's the hash of the line), and so do the order and, in
-Parquet, the types. A process of its own, as what it reads must not count as anybody's memory.
+It compares all columns except ``id`` (the product computes it in two steps, a peer takes the hash of the line), the order, and
+in Parquet the types. It runs in its own process, so that what it reads does not count as memory of a contestant.
 """
 
 import sys
@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-#: A peer's output, and where the product has the same rows under ``exports/``.
+#: The outputs of a peer, and the product's files with the same rows under ``exports/``.
 OUTPUTS = {
     "rag": "rag/playbooks",
     "sft": "sft/instruction_response",
@@ -21,12 +21,12 @@ OUTPUTS = {
 
 
 def types_of(parquet: Path) -> dict[str, str]:
-    """Return the type of each column."""
+    """Return the type of each column of a Parquet file."""
     return {name: kind for name, kind, *_ in duckdb.execute("describe from read_parquet(?)", [str(parquet)]).fetchall()}
 
 
 def fingerprint(relation: str) -> dict[str, Any]:
-    """Return the number of rows, and sums of hashes over each column and over whole rows: the same in any order."""
+    """Return the number of rows, and sums of hashes over each column and over whole rows, which no order changes."""
     found = duckdb.execute(f"""
         select
             count(*) as number_of_rows,
@@ -38,19 +38,19 @@ def fingerprint(relation: str) -> dict[str, Any]:
 
 
 def as_lines(file: Path, types: dict[str, str]) -> str:
-    """Return the relation of a JSONL file, its times as text."""
+    """Return the SQL relation of a JSONL file, with its times as text."""
     columns = ", ".join(f"{name}: '{'VARCHAR' if 'TIME' in kind else kind}'" for name, kind in types.items())
     return f"read_json('{file}', format = 'newline_delimited', columns = {{{columns}}})"
 
 
 def is_ordered(relation: str) -> bool:
-    """Tell whether the rows stand in the order of their ids."""
+    """Return whether the rows are ordered by id."""
     steps = f"select id < lag(id) over () as back from {relation}"
     return bool(duckdb.execute(f"select count(*) filter (where back) = 0 from ({steps})").fetchall()[0][0])
 
 
 def differences(ours: Path, theirs: Path) -> list[str]:
-    """Return what differs between an output of the product and of a peer; both are paths without suffix."""
+    """Return the differences between an output of the product and of a peer; both are paths without suffix."""
     types = types_of(ours.with_suffix(".parquet"))
     if types != (found := types_of(theirs.with_suffix(".parquet"))):
         return [f"{theirs.name}: the columns are {found} and not {types}"]

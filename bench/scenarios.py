@@ -1,7 +1,7 @@
-"""Times the product against itself: each scenario against its own baseline, in turn, and single runs over hard evidence.
+"""Times the product against itself: each scenario against a baseline, in turn, and single runs over hard evidence.
 
 Ratios are of wall time per line. Prints medians and the ratio of the medians (least..largest of a round), and writes each
-scenario into results.json as soon as it is done.
+scenario to results.json as soon as it is done.
 """
 
 import argparse
@@ -23,13 +23,13 @@ LINES_PER_FILE = 50
 MOST_FILES = 20_000
 LONG_RESPONSE = 30_000_000
 
-#: What a scenario took in a round, and what its baseline took.
+#: The cost of a scenario in a round, and the cost of its baseline.
 Pair = tuple[Cost, Cost]
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is measured, against what, the rounds of it in a folder, and how many times the baseline's lines it has."""
+    """The names of the measured run and its baseline, the function that runs the rounds, and the ratio of their line counts."""
 
     measured: str
     baseline: str
@@ -38,13 +38,13 @@ class Scenario:
 
 
 def full_run(evidence: Path, *options: str) -> Cost:
-    """Return what a run in a fresh root takes."""
+    """Return the cost of a run in a fresh root."""
     with fresh_folder() as root:
         return run_product(root, evidence, *options)
 
 
 def in_turn(turn: int, measured: Callable[[], Cost], baseline: Callable[[], Cost]) -> Pair:
-    """Run both, in every other round the baseline first."""
+    """Run both; in every other round the baseline runs first."""
     if turn % 2:
         second = baseline()
         return measured(), second
@@ -57,7 +57,7 @@ def exports(root: Path) -> list[str]:
 
 
 def require_same_exports(root: Path, scratch: Path) -> None:
-    """Stop where a root does not hold the same exports as another, byte for byte."""
+    """Stop if two roots do not hold the same exports, byte for byte."""
     names = exports(scratch)
     _, different, missing = filecmp.cmpfiles(root, scratch, names, shallow=False)
     if names != exports(root) or different or missing:
@@ -65,7 +65,7 @@ def require_same_exports(root: Path, scratch: Path) -> None:
 
 
 def appended(count: int, rounds: int, folder: Path) -> Iterator[Pair]:
-    """Run, append 1 % of lines, and run again; the baseline runs from scratch, and must give the same bytes."""
+    """Run, append 1 % of lines, and run again; the baseline runs from scratch and must give the same bytes."""
     file = write(folder / "evidence.jsonl", count)
     size = file.stat().st_size
     for turn in range(rounds):
@@ -89,7 +89,7 @@ def unchanged(count: int, rounds: int, folder: Path) -> Iterator[Pair]:
 
 
 def larger(count: int, rounds: int, folder: Path) -> Iterator[Pair]:
-    """Run five times the lines in bounded memory; the baseline runs the lines in the same memory."""
+    """Run five times the lines in bounded memory; the baseline runs the lines once in the same memory."""
     small = write(folder / "small" / "evidence.jsonl", count).parent
     large = write(folder / "large" / "evidence.jsonl", 5 * count).parent
     bounded = ("--set", "memory_limit=2GB")
@@ -98,7 +98,7 @@ def larger(count: int, rounds: int, folder: Path) -> Iterator[Pair]:
 
 
 def hot(count: int, rounds: int, folder: Path) -> Iterator[Pair]:
-    """Run lines of which 4 % belong to one task, half accepted and half rejected; the baseline has no such task."""
+    """Run lines, 4 % of which belong to one task, half accepted and half rejected; the baseline has no such task."""
     plain = write(folder / "plain" / "evidence.jsonl", count).parent
     skewed = write(folder / "hot" / "evidence.jsonl", count, hot=count // 25).parent
     for turn in range(rounds):
@@ -106,7 +106,7 @@ def hot(count: int, rounds: int, folder: Path) -> Iterator[Pair]:
 
 
 def files(count: int, rounds: int, folder: Path) -> Iterator[Pair]:
-    """Run lines in very many files; the baseline has the same lines in one."""
+    """Run lines in very many files; the baseline has the same lines in one file."""
     whole = write(folder / "one" / "evidence.jsonl", count)
     many = split(whole, folder / "many", min(MOST_FILES, max(1, count // LINES_PER_FILE)))
     for turn in range(rounds):
@@ -123,7 +123,7 @@ SCENARIOS = {
 
 
 def cliffs(count: int) -> Iterator[tuple[str, Iterable[bytes]]]:
-    """Yield evidence that a run could fall off, each with its name; the first is plain."""
+    """Yield evidence that could make a run much slower, each with its name; the first is plain."""
     yield "plain", lines(count)
     yield "one record per task", lines(count, tasks=count)
     yield "one line of 30 MB", chain(lines(count - 1), [long_line()])
@@ -138,7 +138,7 @@ def long_line() -> bytes:
 
 
 def show_scenario(name: str, count: int, pairs: list[Pair]) -> None:
-    """Print and record what a scenario took."""
+    """Print and record the costs of a scenario."""
     scenario = SCENARIOS[name]
     measured, baseline = map(list, zip(*pairs, strict=True))
     print(f"\n{name}: {count:,} lines, {len(pairs)} rounds")
@@ -153,7 +153,7 @@ def show_scenario(name: str, count: int, pairs: list[Pair]) -> None:
 
 
 def run_cliffs(count: int) -> None:
-    """Run each cliff once, print and record what it took."""
+    """Run each cliff once; print and record its cost."""
     print(f"\ncliffs: {count:,} lines, single runs, wall per line over the plain run")
     taken: dict[str, Cost] = {}
     for name, given in cliffs(count):
@@ -168,7 +168,7 @@ def run_cliffs(count: int) -> None:
 
 
 def main() -> None:
-    """Measure what is asked for, or everything."""
+    """Measure the scenarios that are named, or everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=LINES)
     parser.add_argument("--rounds", type=int, default=5)

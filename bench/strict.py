@@ -1,6 +1,6 @@
-"""What the strict checks of a line cost: the stage collect against the same load that takes every line as it is.
+"""Measures what the strict checks of a line cost: the stage collect against the same load without the checks.
 
-Both load the same good lines, in processes of their own, in turn. Prints the medians and the ratio of the medians.
+Both load the same good lines, in turn, each in its own process. Prints the medians and the ratio of the medians.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from generate import write
 
-#: Times collect in a process that has started; the argument "trusting" takes the judge away.
+#: Times collect in a process that has started; the argument "trusting" removes the checks.
 CHILD = """
 import os, sys
 from pathlib import Path
@@ -50,7 +50,7 @@ def measure(kind: str, evidence: Path, lines: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure both kinds in turn, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=7)

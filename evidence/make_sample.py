@@ -1,8 +1,8 @@
 """Write the sample evidence: what agents did in a fictional repository, as ten streams of JSON lines.
 
-The repository is that of *Quayside*, an invented service that books berths in small harbours. Nobody ran these tasks;
-every line is composed here from the tables below by a generator with a fixed seed, so the same files come out each
-time. Run ``python evidence/make_sample.py`` to write them beside this script, or with ``--check`` to compare only.
+The repository is that of *Quayside*, an invented service that books berths in small harbours. Nobody ran these tasks:
+a generator with a fixed seed composes every line from the tables below, so it writes the same files each time. Run
+``python evidence/make_sample.py`` to write them beside this script, or with ``--check`` only to compare.
 """
 
 import argparse
@@ -27,7 +27,7 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 class Hint(NamedTuple):
-    """A setting that belongs to a task: where it stands, its key and value, and why it has that value."""
+    """A setting that belongs to a task: its file, its key and value, and why it has that value."""
 
     file: str
     key: str
@@ -37,7 +37,7 @@ class Hint(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """A task and the parts of which sentences about it are made.
+    """A task, and the parts from which sentences about it are made.
 
     ``{code}``, ``{test}`` and ``{extra}`` in a part stand for the task's paths.
     """
@@ -51,7 +51,7 @@ class Task:
     fixes: tuple[str, str]  # what a good attempt did, without its subject
     gap: str  # what a partial attempt left open, a clause
     wrong: str  # what a bad attempt did, without its subject
-    risk: str  # what comes of that, a clause
+    risk: str  # the consequence of that, a clause
     facts: tuple[str, str]
     goal: str  # completes "how to ..."
     steps: tuple[str, str, str]
@@ -59,7 +59,7 @@ class Task:
 
 
 class Model(NamedTuple):
-    """An invented model: its price for a million tokens in and out, and how many tokens it writes in a second."""
+    """An invented model: its prices for a million tokens in and out, and how many tokens it writes in a second."""
 
     name: str
     price_in: float
@@ -68,7 +68,7 @@ class Model(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A line and the time by which it is sorted into its file."""
+    """A line, and the time by which the lines of its file are sorted."""
 
     when: datetime
     row: Row
@@ -92,7 +92,7 @@ MODELS = (
 
 
 def joined(templates: tuple[str, ...], endings: tuple[str, ...]) -> tuple[str, ...]:
-    """Return each template with each ending, after a space or, where the template ends its line, on the next one."""
+    """Return each template with each ending, after a space; on the next line if the template ends its line."""
     gaps = {template: "" if template.endswith("\n") else " " for template in templates}
     return tuple(f"{template}{gaps[template]}{ending}".rstrip() for template in templates for ending in endings)
 
@@ -1499,7 +1499,7 @@ TASKS = (
     ),
 )
 
-# What is said of a file when the repository is audited; each completes a sentence that begins with the file's path.
+# What an audit of the repository says about a file; each completes a sentence that begins with the file's path.
 FILE_NOTES: Mapping[str, tuple[str, ...]] = {
     "src/quayside/api/errors.py": (
         "maps each exception to a status in one table and has no other logic",
@@ -1621,7 +1621,7 @@ FILE_NOTES: Mapping[str, tuple[str, ...]] = {
     "docs/tides.md": ("says for how long a forecast may be shown after the service has stopped answering",),
 }
 
-# Paths that a model made up, by the path that it should have named.
+# Paths that a model made up, keyed by the path that it should have named.
 MISTAKEN: Mapping[str, str] = {
     "src/quayside/api/errors.py": "src/quayside/api/exceptions.py",
     "src/quayside/api/pagination.py": "src/quayside/api/paging.py",
@@ -1940,7 +1940,7 @@ ESCALATIONS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
-# What a pipeline says: its markers of success and of failure, and templates that go with them.
+# What a pipeline says: its markers of success and of failure, and the templates for them.
 PIPELINES: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...] = (
     (
         ("tests_passed", "lint_clean"),
@@ -1968,7 +1968,7 @@ PIPELINES: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...] 
     ),
 )
 
-# How the verdicts on a task stand to each other, task after task: all alike, at odds, or none at all.
+# How the verdicts on a task compare: all alike, at odds, or none at all. The tasks take these in turn.
 STANCES = (
     "accepted",
     "disagree",
@@ -1983,7 +1983,7 @@ STANCES = (
     "none",
 )
 
-# The attempts at a task, task after task. "silent" is an attempt whose telemetry was lost.
+# The attempts at a task; the tasks take these in turn. "silent" is an attempt whose telemetry was lost.
 ATTEMPTS = (
     ("good", "bad", "partial", "good"),
     ("bad", "good", "good"),
@@ -2009,7 +2009,7 @@ EXPERIMENTS = (
     ("direct", "partial"),
 )
 
-# By category: the verdict that a stream says it with, and the templates of such a review.
+# For each category: the stream's verdict for it, and the templates of such a review.
 SCRUM_VERDICTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "accepted": ("approve", APPROVALS),
     "partially_accepted": ("request_changes", CHANGE_REQUESTS),
@@ -2023,7 +2023,7 @@ OBSERVER_VERDICTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 DISAGREEMENT = ("accepted", "rejected", "partially_accepted", "accepted", "needs_human_review")
 
-# Verdicts in the words of other systems, with how good the attempt was. Nobody knows what the last one means.
+# Verdicts in the words of other systems, and how good the attempt was. Nobody knows what the last one means.
 VERDICT_WORDS = (
     ("pass", "good"),
     ("fail", "bad"),
@@ -2045,7 +2045,7 @@ OVERRIDES: Mapping[str, tuple[str, ...]] = {
 
 
 class Decks:
-    """Draws from tables as from shuffled decks: each item comes up once before any comes up again."""
+    """Draws from tables as from shuffled decks: each item is drawn once before any is drawn again."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -2062,7 +2062,7 @@ class Decks:
 
 
 class Author:
-    """Composes the texts of one stream, and says nothing twice."""
+    """Composes the texts of one stream, and repeats none."""
 
     def __init__(self, stream: str) -> None:
         self.rng = random.Random(f"{SEED} {stream}")
@@ -2074,7 +2074,7 @@ class Author:
         return self.decks.pick(items)
 
     def compose(self, task: Task, *templates: tuple[str, ...]) -> str:
-        """Draw from each table and join the sentences about the task; draw again what was said before."""
+        """Draw from each table and join the sentences about the task; draw again if the text is not new."""
         return self._new(lambda: "".join(self._filled(self.pick(table), task) for table in templates))
 
     def attempt(self, task: Task, quality: str, before: tuple[str, ...] = ("",), after: tuple[str, ...] = ("",)) -> str:
@@ -2083,7 +2083,7 @@ class Author:
         return self.compose(task, before, templates[quality], after)
 
     def when(self, task: Task, hours: float, spread: float) -> datetime:
-        """Return a time that many hours after the task was set, at random within the spread."""
+        """Return a random time, from ``hours`` to ``hours + spread`` hours after the task was set."""
         start = FIRST_DAY + TASKS.index(task) * TIME_BETWEEN_TASKS
         return start + timedelta(seconds=int(3600 * hours + self.rng.random() * 3600 * spread))
 
@@ -2092,7 +2092,7 @@ class Author:
         return f"{prefix}-{self.rng.getrandbits(40):010x}"
 
     def stamp(self, when: datetime) -> str:
-        """Write a time as one of the machines would: most in UTC, some in their own zone, some with milliseconds."""
+        """Return a time as some machine would write it: most in UTC, some in another zone, some with milliseconds."""
         style = self.rng.random()
         if style < 0.1:
             return when.astimezone(timezone(timedelta(hours=2))).isoformat()
@@ -2103,11 +2103,11 @@ class Author:
         return f"{when:%Y-%m-%dT%H:%M:%SZ}"
 
     def chance(self, probability: float) -> bool:
-        """Return True as often as the probability says."""
+        """Return True with this probability."""
         return self.rng.random() < probability
 
     def _new(self, draw: Callable[[], str]) -> str:
-        """Draw until a text is new; a small table may run out of new ones."""
+        """Draw until a text is new; give up after a while, as a small table may run out of new ones."""
         text = draw()
         for _ in range(40):
             if text not in self._said:
@@ -2145,7 +2145,7 @@ def capitalised(clause: str) -> str:
 
 
 def with_paths(text: str, task: Task) -> str:
-    """Put the task's paths in the place of their names."""
+    """Replace ``{code}``, ``{test}`` and ``{extra}`` by the task's paths."""
     for name in PLACEHOLDERS:
         text = text.replace(f"{{{name}}}", getattr(task, name))
     return text
@@ -2157,12 +2157,12 @@ def paths_in(text: str) -> list[str]:
 
 
 def mistaken(text: str) -> str:
-    """Return the text with each path that has a mistaken twin replaced by it."""
+    """Return the text with made-up paths in place of those that have one in ``MISTAKEN``."""
     return _PATH.sub(lambda match: MISTAKEN.get(match[0], match[0]), text)
 
 
 def stance_of(task: Task) -> str:
-    """Return how the verdicts on a task stand to each other."""
+    """Return how the verdicts on a task compare: one category, "disagree" or "none"."""
     return STANCES[TASKS.index(task) % len(STANCES)]
 
 
@@ -2178,7 +2178,7 @@ def attempts_at(task: Task) -> tuple[str, ...]:
 
 
 def verdicts_on(task: Task, count: int, offset: int = 0) -> list[str]:
-    """Return that many categories of verdicts on a task, as its stance has them."""
+    """Return ``count`` categories of verdicts on a task, as its stance demands; none for the stance "none"."""
     stance = stance_of(task)
     if stance == "none":
         return []
@@ -2189,7 +2189,7 @@ def verdicts_on(task: Task, count: int, offset: int = 0) -> list[str]:
 
 
 def telemetry(author: Author, model: Model) -> Row:
-    """Return the cost of a run, in line with the model's price and speed."""
+    """Return the cost of a run, which follows from the model's price and speed."""
     tokens_in = author.rng.randrange(3_000, 58_000)
     tokens_out = author.rng.randrange(280, 5_200)
     return {
@@ -2201,7 +2201,7 @@ def telemetry(author: Author, model: Model) -> Row:
 
 
 def events(author: Author, quality: str) -> Row:
-    """Return the counts of events that an attempt of that quality leaves behind."""
+    """Return the counts of events of an attempt of that quality."""
     some = author.rng.randrange
     return {
         "ok_events": some(3, 12) if quality in {"good", "partial"} else 0,
@@ -2212,7 +2212,7 @@ def events(author: Author, quality: str) -> Row:
 
 @cache
 def attempts() -> tuple[Attempt, ...]:
-    """Return all attempts at the tasks, as their telemetry has them."""
+    """Return all attempts at the tasks, with their telemetry."""
     author = Author("outcomes")
     return tuple(
         Attempt(task, quality, attempt_entry(author, task, quality, number))
@@ -2239,12 +2239,12 @@ def attempt_entry(author: Author, task: Task, quality: str, number: int) -> Entr
 
 
 def outcomes() -> list[Entry]:
-    """Return attempts at the tasks, with telemetry and no verdict."""
+    """Return attempts at the tasks, with telemetry and without a verdict."""
     return flawed([attempt.entry for attempt in attempts()], Author("flaws of outcomes"), "response", (4, 4, 6))
 
 
 def scrum_reviews() -> list[Entry]:
-    """Return reviews of changes; they cite the files that they speak of, and sometimes files that do not exist."""
+    """Return reviews of changes; they cite the files that they discuss, and sometimes files that do not exist."""
     author = Author("scrum_reviews")
     entries = []
     for task in TASKS:
@@ -2271,7 +2271,7 @@ def scrum_reviews() -> list[Entry]:
 
 
 def observer_reviews() -> list[Entry]:
-    """Return reviews of runs; an observer knows no word for a decision that a person must take, and is silent then."""
+    """Return reviews of runs; an observer has no word for "a person must decide", so such a review is left out."""
     author = Author("observer_reviews")
     entries = []
     for task in TASKS:
@@ -2323,13 +2323,13 @@ def mode_experiments() -> list[Entry]:
 
 
 def experiment_prompt(task: Task, mode: str, index: int) -> str:
-    """Return the task as the mode gives it: the grounded mode asks for sources in every other task."""
+    """Return the prompt of a task in a mode: the grounded mode asks for sources in every other task."""
     asks_for_sources = mode == "grounded" and index % 2 == 0
     return f"{task.prompt} Name the file for every statement that you make." if asks_for_sources else task.prompt
 
 
 def experiment_response(author: Author, task: Task, mode: str, quality: str) -> str:
-    """Say what an attempt did, in the manner of its mode."""
+    """Say what an attempt did, in the style of its mode."""
     if mode == "plan_first":
         return author.attempt(task, quality, before=PLANS)
     if mode == "self_review":
@@ -2340,7 +2340,7 @@ def experiment_response(author: Author, task: Task, mode: str, quality: str) -> 
 
 
 def grounded_fraction(author: Author, quality: str) -> float:
-    """Return a grade that goes with the quality."""
+    """Return a random grade in the range of the quality."""
     low, high = {"good": (0.82, 1.0), "partial": (0.52, 0.78), "bad": (0.08, 0.45)}[quality]
     return round(low + author.rng.random() * (high - low), 3)
 
@@ -2366,7 +2366,7 @@ def distilled(stream: str, count: int, templates: tuple[str, ...]) -> list[Entry
 
 
 def audit_facts() -> list[Entry]:
-    """Return facts about single files, each noted with a task that touched the file."""
+    """Return facts about single files, each with a task that touched the file."""
     author = Author("audit_facts")
     entries = []
     for path, notes in FILE_NOTES.items():
@@ -2410,7 +2410,7 @@ def observer_escalations() -> list[Entry]:
 
 
 def evidence() -> list[Entry]:
-    """Return what other systems wrote in the house's own shape: overrides, benchmarks, pipelines and the rest."""
+    """Return what other systems wrote in the ``evidence`` shape: overrides, benchmarks, pipelines and the rest."""
     author = Author("evidence")
     entries = [
         *overrides(author),
@@ -2430,7 +2430,7 @@ def tasks_with(*stances: str) -> list[Task]:
 
 
 def overrides(author: Author) -> list[Entry]:
-    """Return attempts of the outcomes whose telemetry a person has overruled or confirmed."""
+    """Return attempts of ``outcomes`` whose telemetry a person overruled or confirmed."""
     entries = []
     for task in tasks_with("accepted", "disagree", "none", "rejected")[::2]:
         for attempt in author.rng.sample([attempt for attempt in attempts() if attempt.task is task], 2):
@@ -2451,7 +2451,7 @@ def overrides(author: Author) -> list[Entry]:
 
 
 def benchmarks(author: Author) -> list[Entry]:
-    """Return conversations that a benchmark has scored, one of them by a system that counts to a hundred."""
+    """Return conversations that a benchmark scored, one of them on a scale to a hundred."""
     entries = []
     for number, task in enumerate(tasks_with("disagree") * 2):
         quality = ("good", "partial", "bad")[number % 3]
@@ -2499,7 +2499,7 @@ def foreign_verdicts(author: Author) -> list[Entry]:
 
 
 def pipelines(author: Author) -> list[Entry]:
-    """Return what pipelines ran and what came of it; nobody prompted them."""
+    """Return runs of pipelines and their results; they have no prompt."""
     entries = []
     for number, task in enumerate(tasks_with("none", "disagree")[:16]):
         when = author.when(task, 3, 20)
@@ -2519,7 +2519,7 @@ def pipelines(author: Author) -> list[Entry]:
 
 
 def measurements(author: Author) -> list[Entry]:
-    """Return the experiments of another team, graded by the same measure."""
+    """Return the experiments of another team, graded in the same way."""
     entries = []
     for number, task in enumerate(tasks_with("none", "partially_accepted")[:9]):
         quality = ("good", "bad", "partial")[number % 3]
@@ -2539,7 +2539,7 @@ def measurements(author: Author) -> list[Entry]:
 
 
 def corrections(author: Author) -> list[Entry]:
-    """Return statements distilled from accepted tasks that a person struck out or let stand."""
+    """Return statements distilled from accepted tasks that a person rejected or accepted."""
     entries = []
     for number, task in enumerate(tasks_with("accepted")[:8]):
         text = author.compose(task, FACTS)
@@ -2558,7 +2558,7 @@ def corrections(author: Author) -> list[Entry]:
 
 
 def remarks(author: Author) -> list[Entry]:
-    """Return attempts that nobody graded in any way, one of them by a system without a clock."""
+    """Return attempts that nobody graded, one of them without a time."""
     entries = []
     for number, task in enumerate(tasks_with("none")[:4]):
         when = author.when(task, 20, 6)
@@ -2591,7 +2591,7 @@ def flawed(entries: list[Entry], author: Author, text: str, counts: tuple[int, i
 
 
 def without_run(row: Row, *, blank: bool) -> Row:
-    """Return the line with a blank run id, or without one."""
+    """Return the line with a blank run id, or without a run id."""
     return row | {"run_id": ""} if blank else {name: value for name, value in row.items() if name != "run_id"}
 
 
@@ -2608,7 +2608,7 @@ def in_lines(lines: Iterable[str]) -> bytes:
 
 
 def stream(entries: Iterable[Entry]) -> bytes:
-    """Return the bytes of a stream: one JSON object a line, in the order of time."""
+    """Return the bytes of a stream: one JSON object per line, ordered by time."""
     in_time = sorted(entries, key=lambda entry: entry.when)
     return in_lines(json.dumps(entry.row, ensure_ascii=False) for entry in in_time)
 
@@ -2631,7 +2631,7 @@ def sample() -> dict[str, bytes]:
 
 
 def differing(folder: Path, files: Mapping[str, bytes]) -> list[str]:
-    """Return the names of the files that are absent from a folder or hold other bytes there."""
+    """Return the names of the files that a folder lacks or holds with other bytes."""
     return [
         name
         for name, content in files.items()

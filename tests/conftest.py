@@ -30,23 +30,23 @@ from etl.warehouse.sql_files import Sql
 REPOSITORY = Path(__file__).parent.parent
 SAMPLE = REPOSITORY / "evidence"
 
-#: Real evidence that lies beside the project where it is developed; tests that read it skip where it is absent.
+#: Real evidence that lies beside the project where it is developed; tests that read it are skipped if it is absent.
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 #: How many seeds each of the slow random tests tries (``make test-slow SEEDS=4``: fewer).
 SEEDS = int(os.environ.get("ETL_SEEDS", "12"))
 
-#: All that stands in the warehouse's folder when no run is under way: what is published, its file stats, and the lock.
+#: All files in the warehouse's folder when no run is under way: what is published, its file stats, and the lock.
 KEPT_OF_WAREHOUSE = {"etl.duckdb", ".etl", "lock", "published.json", "evidence.json", "receipts.arrow"}
 
-#: What a command that is told to stop says.
+#: What a command says when it was told to stop.
 INTERRUPTED = "etl: The command was interrupted; the published version is unchanged.\n"
 
 Line = Mapping[str, Any] | str | bytes
 
 
 def write_evidence(folder: Path, files: Mapping[str, Sequence[Line]]) -> Path:
-    """Write evidence files: a mapping is a line of JSON, text and bytes are lines as they are. Returns the folder."""
+    """Write evidence files: a mapping is a line of JSON; text and bytes are lines, written unchanged. Returns the folder."""
     for name, lines in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def _encoded(line: Line) -> bytes:
 
 
 def evidence_line(task_id: str = "task", **fields: Any) -> dict[str, Any]:
-    """Return a valid line of the ``evidence`` shape; name fields to add or change them, give None to take them out."""
+    """Return a valid line of the ``evidence`` shape; name a field to add or change it, give None to remove it."""
     line = {
         "source_class": "verdict",
         "run_id": f"run-{task_id}",
@@ -76,7 +76,7 @@ def evidence_line(task_id: str = "task", **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache_of_templates(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """Keep templates of the warehouse out of the user's cache; all workers share one."""
+    """Keep templates of the warehouse out of the user's cache; all workers share one folder."""
     here = tmp_path_factory.getbasetemp()
     folder = (here if worker_id == "master" else here.parent) / "cache"
     os.environ["XDG_CACHE_HOME"] = str(folder)
@@ -98,12 +98,12 @@ def warehouse(sql: Sql) -> Iterator[Warehouse]:
 
 
 def set_settings(warehouse: Warehouse, **settings: Any) -> None:
-    """Put other settings into a warehouse."""
+    """Replace the settings of a warehouse."""
     warehouse.replace("policy.setting", pa.Table.from_pylist([Settings(**settings).row()]))
 
 
 def insert_records(warehouse: Warehouse, *records: Mapping[str, Any]) -> None:
-    """Insert rows into evidence.record; what a row does not name gets a plausible value, distinct per row."""
+    """Insert rows into evidence.record; a column that a row does not name gets a plausible value, distinct for each row."""
     start = warehouse.one("select count(*) from evidence.record") + 1
     rows = [
         {
@@ -127,7 +127,7 @@ def insert_records(warehouse: Warehouse, *records: Mapping[str, Any]) -> None:
 
 @pytest.fixture
 def collected(tmp_path: Path, sql: Sql) -> Iterator[Callable[..., Warehouse]]:
-    """Give a function: evidence files in, the warehouse in memory with the evidence collected and scored out."""
+    """Give a function that takes evidence files and returns a warehouse in memory, with the evidence collected and scored."""
     opened: list[Warehouse] = []
 
     def collect(
@@ -153,7 +153,7 @@ def collected(tmp_path: Path, sql: Sql) -> Iterator[Callable[..., Warehouse]]:
 
 @dataclass(frozen=True)
 class Result:
-    """What a command did."""
+    """What a command did: its exit code and its output."""
 
     exit_code: int
     stdout: str
@@ -161,12 +161,12 @@ class Result:
 
     @property
     def json(self) -> Any:
-        """Its stdout as one JSON document."""
+        """The command's stdout as one JSON document."""
         return json.loads(self.stdout)
 
 
 def etl(*arguments: str | Path) -> Result:
-    """Run the command in this process, which hears signals afterwards as before."""
+    """Run the command in this process, which handles signals afterwards as before."""
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if threading.current_thread() is threading.main_thread():
@@ -178,7 +178,7 @@ def etl(*arguments: str | Path) -> Result:
 
 
 def copy_of(make: Callable[[Path], object], root: Path) -> Path:
-    """Copy into ``root`` what ``make`` leaves in a root of its own, which is made once in this process; return ``root``."""
+    """Copy into ``root`` what ``make`` leaves in a root of its own, which is made once per process; return ``root``."""
     return Path(shutil.copytree(_made(make), root, dirs_exist_ok=True))
 
 
@@ -201,9 +201,9 @@ def jsonl(file: Path) -> list[dict[str, Any]]:
 
 
 def insert_runs(warehouse: Warehouse, runs: Sequence[tuple[int, Sequence[int]]]) -> None:
-    """Insert the receipts of published runs that collected so many records, and skipped so many of them for each reason.
+    """Insert the receipts of published runs: how many records each collected, and how many it skipped for each reason.
 
-    The reasons are reason-00, reason-01 and so on; one of no records is left out, as a receipt does.
+    The reasons are reason-00, reason-01 and so on; a reason without records is left out, as in a receipt.
     """
     ids = [f"run-{seq:06d}" for seq in range(1, len(runs) + 1)]
     collected = [records_in for records_in, _ in runs]
@@ -246,5 +246,5 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 def pytest_unconfigure() -> None:
-    """Let go of what hypothesis has the garbage collector call: it would keep modules alive, and nanobind would list them."""
+    """Remove hypothesis's callback on garbage collection: it would keep modules alive, and nanobind would report them."""
     gc.callbacks[:] = [callback for callback in gc.callbacks if not callback.__module__.startswith("hypothesis")]

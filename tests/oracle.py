@@ -1,7 +1,7 @@
 """An oracle: what sections 4 to 6 of the specification say about a handful of records, in plain Python.
 
-It is written from the specification and not from the SQL, so that the two can be held against each other. It is slow and
-simple on purpose: every answer is found by looking at all records again.
+It is written from the specification and not from the SQL, so that the two can be compared. It is slow and simple on
+purpose: every answer is found by looking at all records again.
 """
 
 import unicodedata
@@ -31,7 +31,7 @@ VERDICTS = {
 
 
 class Settings(Protocol):
-    """The settings that sections 4 to 6 speak of."""
+    """The settings that sections 4 to 6 name."""
 
     accept_at: float
     partial_at: float
@@ -44,7 +44,7 @@ class Settings(Protocol):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pair in the window: its records, the rank of each on its side, and what becomes of it."""
+    """A pair in the window: its records, the rank of each on its side, and its outcome."""
 
     chosen: Key
     rejected: Key
@@ -66,7 +66,7 @@ class _Pair:
 
 
 class Oracle:
-    """Answers about these records under these settings; ``known_paths`` is the manifest, None where none was given."""
+    """Answers about these records under these settings; ``known_paths`` is the manifest, None if none was given."""
 
     def __init__(
         self, records: Sequence[Record], settings: Settings, known_paths: Collection[str] | None = None
@@ -78,7 +78,7 @@ class Oracle:
     # Section 4: scoring.
 
     def score(self, record: Record) -> tuple[str, str]:
-        """Return the category and the rule that decided."""
+        """Return the category and the rule that decided it."""
         graded = self._graded(record)
         if graded is not None:
             return graded
@@ -134,7 +134,7 @@ class Oracle:
         )
 
     def is_eligible(self, record: Record) -> bool:
-        """Say whether nothing sets the record aside by itself, whatever its category."""
+        """Return whether nothing in the record itself sets it aside, whatever its category."""
         return not self._reasons(record, empty_content=is_blank(record["response"]))
 
     def _reasons(self, record: Record, **of_the_dataset: bool) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ class Oracle:
         known = self.known_paths
         if known is None:
             return False
-        # The specification leaves open what a manifest means that lists a path outside its repository; it admits none.
+        # The specification does not say what a manifest means that lists a path outside its repository; here it admits none.
         return any(path not in known or leaves_the_repository(path) for path in record["cited_paths"] or ())
 
     def _is_a_copy(self, record: Record) -> bool:
@@ -203,7 +203,7 @@ class Oracle:
         return sorted(members, key=best_first)
 
     def side(self, record: Record) -> str | None:
-        """Return the side of a preference on which the record can stand."""
+        """Return the side of a preference on which the record can be."""
         if not self.is_eligible(record):
             return None
         category = self.category(record)
@@ -221,7 +221,7 @@ class Oracle:
         )
 
     def pairing_outcome(self, record: Record) -> str:
-        """Return what became of the record at the pairing."""
+        """Return the outcome of the record at the pairing."""
         side = self.side(record)
         if side is None:
             return "not_a_side" if self.is_eligible(record) else "ineligible"
@@ -240,7 +240,7 @@ PRECEDENCE = (
     "missing_provenance",
     "missing_source_run_id",
     "empty_content",
-    "schema_violation",  # what a dataset requires is null in no record: evidence.record does not admit it
+    "schema_violation",  # what a dataset requires is never null: evidence.record does not admit it
     "unsafe_sft_category",
     "unsafe_rag_category",
     "invalid_preference_pairing",
@@ -287,7 +287,7 @@ def grade(number: float, accept_at: float, partial_at: float) -> str:
 
 
 def by_markers(success: Collection[str] | None, failure: Collection[str] | None) -> tuple[str, str]:
-    """Return the category that markers give and the name of the rule; no marker is no signal."""
+    """Return the category that the markers give, and the name of the rule; without markers nothing is signalled."""
     if success and failure:
         return PARTIAL, "markers"
     if success or failure:
@@ -296,14 +296,14 @@ def by_markers(success: Collection[str] | None, failure: Collection[str] | None)
 
 
 def leaves_the_repository(path: str) -> bool:
-    """Say whether a path is absolute, starts with a drive letter, or climbs with '..'."""
+    """Return whether a path is absolute, starts with a drive letter, or climbs with '..'."""
     parts = path.replace("\\", "/").split("/")
     has_drive = path[1:2] == ":" and path[0].isascii() and path[0].isalpha()
     return has_drive or ".." in parts or (len(parts) > 1 and not parts[0])
 
 
 def is_blank(text: str | None) -> bool:
-    """Say whether a text is null or nothing but white space."""
+    """Return whether a text is null or only white space."""
     return text is None or all(map(is_space, text))
 
 
@@ -314,5 +314,5 @@ def trimmed(text: str) -> str:
 
 
 def is_space(character: str) -> bool:
-    """Say whether a character is white space: ``[[:space:]]`` or Unicode Z."""
+    """Return whether a character is white space: ``[[:space:]]`` or Unicode Z."""
     return character in " \t\n\v\f\r" or unicodedata.category(character).startswith("Z")

@@ -1,4 +1,4 @@
-"""Ways to tamper with a root: each kind changes something that the chain of runs covers, at random, and is undone."""
+"""Ways to tamper with a root: each kind changes, at random, something that the chain of runs covers, and is undone."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-#: What lies in a root by relative path: a file's bytes, a link's target, None for a folder.
+#: The contents of a root by relative path: a file's bytes, a link's target, None for a folder.
 Content = dict[str, bytes | str | None]
 
 REPORTS = "reports/distillation"
@@ -17,14 +17,14 @@ FREE = {f"{REPORTS}/latest.md", "exports/README.md", "exports/.gitkeep"}
 
 
 class Tree:
-    """A root as it was when it was untouched; what is changed in it can be put back."""
+    """A root, and its contents before anything was changed, which can be restored."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.content = self.read()
 
     def read(self) -> Content:
-        """Return what lies there now."""
+        """Return the contents now."""
         found: Content = {}
         for top in ("reports", "exports", "evidence"):
             for folder, folders, files in os.walk(self.root / top):
@@ -37,7 +37,7 @@ class Tree:
         return found
 
     def restore(self) -> None:
-        """Put everything back."""
+        """Restore everything."""
         now = self.read()
         for path in sorted(now, reverse=True):
             if path not in self.content or type(now[path]) is not type(self.content[path]):
@@ -57,7 +57,7 @@ class Tree:
 
     @cached_property
     def runs(self) -> list[str]:
-        """The runs' ids, the oldest first."""
+        """The ids of the runs, oldest first."""
         seqs = {path.split("/")[2]: self.json(path)["seq"] for path in self.documents if path.endswith("/summary.json")}
         return sorted(seqs, key=seqs.__getitem__)
 
@@ -71,24 +71,24 @@ class Tree:
 
     @cached_property
     def inputs(self) -> list[str]:
-        """The files of evidence that neither grew nor went since the published run collected them."""
+        """The files of evidence that neither grew nor vanished since the published run collected them."""
         published = [run for run in self.runs if self.json(f"{REPORTS}/{run}/summary.json")["published"]]
         entries = self.json(f"{REPORTS}/{published[-1]}/collect.json")["inputs"]["files"] if published else []
         sizes = {f"evidence/{entry['path']}": entry["bytes"] for entry in entries}
         return [path for path, size in sizes.items() if len(self.content.get(path) or b"") == size > 0]
 
     def json(self, path: str) -> dict:
-        """Return a document as it was."""
+        """Return a document as the run wrote it."""
         return json.loads(self.of(path))
 
     def of(self, path: str) -> bytes:
-        """Return a file's bytes as they were."""
+        """Return the original bytes of a file."""
         content = self.content[path]
         assert isinstance(content, bytes)
         return content
 
     def pick(self, rng: random.Random) -> str:
-        """Return any file that is covered: first of which sort, then which one."""
+        """Choose a covered file: first the kind of file, then the file."""
         kinds = [self.documents, self.outputs, self.inputs, [f"{REPORTS}/head"]]
         return rng.choice(rng.choice([kind for kind in kinds if kind]))
 
@@ -104,7 +104,7 @@ class Tree:
             self.write(path, bytes(content))
 
     def exchange(self, one: str, other: str) -> None:
-        """Let two files or folders change names."""
+        """Exchange the names of two files or folders."""
         aside = self.root / "aside"
         (self.root / one).rename(aside)
         (self.root / other).rename(self.root / one)
@@ -137,7 +137,7 @@ def flip_bit_of_output(rng: random.Random, tree: Tree) -> None:
 
 
 def truncate(rng: random.Random, tree: Tree) -> None:
-    """Cut any file to any length; often by a byte or to nothing."""
+    """Cut any file to any length, often by one byte or to nothing."""
     path = tree.pick(rng)
     content = tree.of(path)
     if content:
@@ -151,7 +151,7 @@ def append(rng: random.Random, tree: Tree) -> None:
 
 
 def pad_head(rng: random.Random, tree: Tree) -> None:
-    """Say the same in other bytes of head."""
+    """Write the same content of head in other bytes."""
     head = f"{REPORTS}/head"
     said = tree.json(head)
     shuffled = dict(rng.sample(sorted(said.items()), len(said)))
@@ -186,7 +186,7 @@ def delete_head(_: random.Random, tree: Tree) -> None:
 
 
 def delete_exports(_: random.Random, tree: Tree) -> None:
-    """Remove all that is published."""
+    """Remove all published files."""
     if tree.outputs:
         shutil.rmtree(tree.root / "exports")
 
@@ -210,7 +210,7 @@ def cut_start(rng: random.Random, tree: Tree) -> None:
 
 
 def roll_back_head(rng: random.Random, tree: Tree) -> None:
-    """Let head name an older run, as it did once."""
+    """Let head name an older run, as it once did."""
     run = rng.choice(tree.runs)
     summary = tree.of(f"{REPORTS}/{run}/summary.json")
     head = {
@@ -223,32 +223,32 @@ def roll_back_head(rng: random.Random, tree: Tree) -> None:
 
 
 def swap_documents_within(rng: random.Random, tree: Tree) -> None:
-    """Let two documents of one run change names."""
+    """Exchange the names of two documents of one run."""
     folder = f"{REPORTS}/{rng.choice(tree.runs)}/"
     tree.exchange(*rng.sample([path for path in tree.documents if path.startswith(folder)], 2))
 
 
 def swap_documents_between(rng: random.Random, tree: Tree) -> None:
-    """Let two runs exchange a document."""
+    """Exchange a document between two runs."""
     if runs := tree.two_runs(rng):
         name = rng.choice(tree.documents).rpartition("/")[2]
         tree.exchange(*(f"{REPORTS}/{run}/{name}" for run in runs))
 
 
 def swap_outputs(rng: random.Random, tree: Tree) -> None:
-    """Let two published files change names."""
+    """Exchange the names of two published files."""
     if len(tree.outputs) > 1:
         tree.exchange(*rng.sample(tree.outputs, 2))
 
 
 def swap_runs(rng: random.Random, tree: Tree) -> None:
-    """Let two runs' folders change names."""
+    """Exchange the names of two runs' folders."""
     if runs := tree.two_runs(rng):
         tree.exchange(*(f"{REPORTS}/{run}" for run in runs))
 
 
 def exchange_ids(rng: random.Random, tree: Tree) -> None:
-    """Let two runs change names, in their documents as well, and bind what they then have."""
+    """Exchange the names of two runs, in their documents as well, and bind the changed documents."""
     if runs := tree.two_runs(rng):
         one, other = (run.encode() for run in runs)
         for path in tree.documents:
@@ -260,7 +260,7 @@ def exchange_ids(rng: random.Random, tree: Tree) -> None:
 
 
 def exchange_seqs(rng: random.Random, tree: Tree) -> None:
-    """Let two runs change places in the order."""
+    """Exchange the places of two runs in the order."""
     if runs := tree.two_runs(rng):
         paths = [f"{REPORTS}/{run}/summary.json" for run in runs]
         seqs = [f'"seq": {tree.json(path)["seq"]},'.encode() for path in paths]
@@ -293,7 +293,7 @@ def edit_output_and_rebind(rng: random.Random, tree: Tree) -> None:
 
 
 def rebind(tree: Tree, run: str) -> None:
-    """Let a run's summary bind the documents as they are now."""
+    """Let a run's summary bind the documents with their present bytes."""
     folder = tree.root / REPORTS / run
     summary = json.loads((folder / "summary.json").read_bytes())
     for document in summary["documents"]:
@@ -302,7 +302,7 @@ def rebind(tree: Tree, run: str) -> None:
 
 
 def add_to_exports(rng: random.Random, tree: Tree) -> None:
-    """Add what would be taken for a part of a dataset to the published files: a file, or a link to a folder."""
+    """Add to the published files what a trainer would take for part of a dataset: a file, or a link to a folder."""
     names = [
         "more.jsonl",
         "sft/more.jsonl",
@@ -329,7 +329,7 @@ def add_to_run(rng: random.Random, tree: Tree) -> None:
 
 
 def add_run(rng: random.Random, tree: Tree) -> None:
-    """Add a run's copy under another name, a folder that is no run, or a loose file to the runs."""
+    """Add to the runs a copy of a run under another name, a folder that is not a run, or a loose file."""
     name = rng.choice(["20260101T000000Z-0001", "20991231T235959Z-0099", "zzz", ".hidden", "head.new", "head2"])
     kind = rng.randrange(3)
     if kind == 0:
@@ -341,14 +341,14 @@ def add_run(rng: random.Random, tree: Tree) -> None:
 
 
 def replace_by_something_else(rng: random.Random, tree: Tree) -> None:
-    """Put a folder, or a link that leads nowhere, in place of a document or published file."""
+    """Replace a document or published file by a folder, or by a link that leads nowhere."""
     path = tree.root / rng.choice([*tree.outputs, *tree.documents, f"{REPORTS}/head"])
     path.unlink()
     path.mkdir() if rng.random() < 0.5 else path.symlink_to("nowhere")
 
 
 def rename(rng: random.Random, tree: Tree) -> None:
-    """Call a document, published file or run otherwise."""
+    """Rename a document, published file or run."""
     path = tree.root / rng.choice([*tree.outputs, *tree.documents, *(f"{REPORTS}/{run}" for run in tree.runs)])
     path.rename(path.with_name(path.name.upper() if path.name.upper() != path.name else f"{path.name}-"))
 

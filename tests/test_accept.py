@@ -1,4 +1,4 @@
-"""The acceptance gate: open on this version, and shut where a promise is broken."""
+"""The acceptance gate is open on this version, and shut if a promise is broken."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_every_gate_is_open() -> None:
 
 @pytest.mark.slow
 def test_an_edited_fixture_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One byte of the fixture more: its own gate is shut, and so is the one that counts."""
+    """One more byte in the fixture shuts the fixture's own gate, and the gate that counts."""
     for file in selftest.FIXTURE.rglob("*"):
         if file.is_file():
             copy = tmp_path / file.relative_to(selftest.FIXTURE)
@@ -44,7 +44,7 @@ def test_an_edited_fixture_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 @pytest.mark.slow
 def test_a_shut_gate_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gate that is shut is named with what was seen, and the command ends in exit code 1."""
+    """The command names a shut gate and what was seen, and ends with exit code 1."""
     monkeypatch.setattr(selftest, "EXPECTED", selftest.EXPECTED | {"rag": 28})
     result = etl("accept")
     assert result.exit_code == 1
@@ -53,7 +53,7 @@ def test_a_shut_gate_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_unstable_bytes_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where two runs give other hashes, that gate and drift's are shut."""
+    """If two runs give different hashes, the gates of stable hashes and of quiet drift are shut."""
     calls = iter(range(10_000))
     read = recorder._read
 
@@ -69,7 +69,7 @@ def test_unstable_bytes_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_a_firewall_without_its_other_layers_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where neither the schemas nor the re-read refuse, the broken admission leaks, and its gate is shut."""
+    """If neither the schemas nor the re-read refuse, the broken admission leaks, and its gate is shut."""
     monkeypatch.setattr("etl.export.export.audit", lambda *_: None)
     monkeypatch.setattr("etl.export.export._validate", lambda *_: None)
     passed, detail = gates()["the firewall holds where its first layer is broken"]
@@ -78,7 +78,7 @@ def test_a_firewall_without_its_other_layers_is_seen(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.slow
 def test_unbalanced_books_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record too many in a receipt stops the run, and with it every gate that builds on it."""
+    """One record too many in a receipt stops the run, and shuts every gate that builds on it."""
     execute = Warehouse.execute
     monkeypatch.setattr(
         Warehouse,

@@ -60,7 +60,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_bad_usage_is_one_sentence(root: Path, arguments: list[str], sentence: str) -> None:
-    """Wrong usage ends in exit code 2 and one clear sentence on stderr."""
+    """Wrong usage ends with exit code 2 and one clear sentence on stderr."""
     result = etl(*arguments, "--root", root)
     assert result.exit_code == 2
     assert sentence in result.stderr
@@ -70,13 +70,13 @@ def test_bad_usage_is_one_sentence(root: Path, arguments: list[str], sentence: s
 
 @pytest.mark.parametrize("arguments", [["run-all", "--nonsense"], ["nonsense"], ["sql"]])
 def test_unknown_options_are_usage_errors(arguments: list[str]) -> None:
-    """What the command line does not know is exit code 2 as well."""
+    """An unknown command or option is exit code 2 as well."""
     assert etl(*arguments).exit_code == 2
 
 
 @pytest.mark.parametrize("command", [["run-all"], ["run", "collect", "score", "export-all"]])
 def test_a_run_makes_its_root(root: Path, tmp_path: Path, command: list[str]) -> None:
-    """A root that is not there is made, as long as its parent is."""
+    """A root that does not exist is made, as long as its parent exists."""
     new = tmp_path / "new"
     assert etl(*command, "--root", new, "--evidence", root / "evidence").exit_code == 0
     assert (new / "exports" / "sft" / "instruction_response.jsonl").is_file()
@@ -94,7 +94,7 @@ def test_a_run_makes_its_root(root: Path, tmp_path: Path, command: list[str]) ->
     ],
 )
 def test_no_such_root(tmp_path: Path, arguments: list[str], sentence: str) -> None:
-    """Where a root cannot be made, or a command does not make one, a sentence says so, and nothing is made."""
+    """If a root cannot be made, or the command does not make one, a sentence says so, and nothing is made."""
     (tmp_path / "file").touch()
     result = etl(*(argument.format(tmp_path) for argument in arguments))
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
@@ -110,7 +110,7 @@ def test_a_dry_run_makes_no_root(root: Path, tmp_path: Path) -> None:
 
 
 def test_the_table_of_a_run_fits_a_terminal(root: Path) -> None:
-    """No line of the table is longer than 80 columns, also with figures of millions, and no word is cut."""
+    """No line of the table is longer than 80 columns, even with figures of millions, and no word is cut."""
     lines = etl("receipts", "--root", root).stdout.splitlines()
     head = next(line for line in lines if "quarantined" in line)
     assert head.split() == ["stage", "status", "in", "accepted", "rejected", "quarantined", "skipped"]
@@ -120,7 +120,7 @@ def test_the_table_of_a_run_fits_a_terminal(root: Path) -> None:
 
 
 def test_completion_can_be_installed(tmp_path: Path) -> None:
-    """``etl --install-completion`` writes what a shell needs, and that completes a command's name."""
+    """``etl --install-completion`` writes the shell's script, and the script completes a command's name."""
     command = [Path(sys.executable).with_name("etl")]
     home = os.environ | {"HOME": str(tmp_path)}
     done = subprocess.run([*command, "--install-completion", "bash"], env=home, capture_output=True, check=False)
@@ -133,7 +133,7 @@ def test_completion_can_be_installed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", [["sql", "select 1"], ["explain", "x"], ["drift"], ["receipts"], ["verify"]])
 def test_commands_that_need_a_run_say_so(tmp_path: Path, command: list[str]) -> None:
-    """Before the first run there is nothing to ask about."""
+    """Before the first run the commands that look say that there is none."""
     result = etl(*command, "--root", tmp_path)
     assert result.exit_code == 2
     assert "make one with etl run-all" in result.stderr
@@ -150,7 +150,7 @@ def test_commands_that_need_a_run_say_so(tmp_path: Path, command: list[str]) -> 
     ],
 )
 def test_a_file_that_is_no_warehouse(tmp_path: Path, command: list[str], sentence: str) -> None:
-    """Another file in the warehouse's place is named, not overwritten; what is asked of the receipts does not need it."""
+    """Another file in the warehouse's place is named, not overwritten; commands that need only the receipts still work."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     (tmp_path / "warehouse").mkdir()
     file = tmp_path / "warehouse" / "etl.duckdb"
@@ -187,7 +187,7 @@ def test_a_warehouse_of_another_version(tmp_path: Path, statement: str) -> None:
     ],
 )
 def test_broken_overlay(tmp_path: Path, name: str, body: str, sentence: str) -> None:
-    """A broken SQL overlay is named with its file and DuckDB's word on it."""
+    """A broken SQL overlay is reported with its file and DuckDB's message."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     file = tmp_path / "sql" / name
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -222,7 +222,7 @@ def test_sql_prints_what_duckdb_can_hold(root: Path) -> None:
 
 
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:
-    """--dry-run tells the books that a run would have, and leaves no file."""
+    """--dry-run prints the counts that a run would have, and leaves no file."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     before = sorted(tmp_path.rglob("*"))
     books = etl("run-all", "--root", tmp_path, "--dry-run", "--json").json
@@ -235,7 +235,7 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_run_all_prints_the_funnel(root: Path) -> None:
-    """The closing table has a row per stage; below it stand the funnel and the places of the outputs."""
+    """The table at the end has a row per stage; below it are the funnel and the paths of the outputs."""
     result = etl("run-all", "--root", root)
     for stage in STAGES:
         assert stage.name in result.stdout
@@ -283,7 +283,7 @@ class TestSomeStages:
         return tmp_path
 
     def test_others_are_carried_over(self, root: Path) -> None:
-        """One export anew, the other stages reused, with the run that made them; their bytes stay."""
+        """One export runs again; the other stages are reused and name the run that made them; their bytes stay."""
         made_by = etl("receipts", "--root", root, "--json").json["summary"]["run_id"]
         before = (root / "exports/rag/playbooks.parquet").read_bytes()
         assert etl("run", "export-sft", "--root", root, "--include-partial").exit_code == 0
@@ -302,7 +302,7 @@ class TestSomeStages:
         assert [receipt["status"] for receipt in receipts] == ["reused", "reused", "ok", "ok", "ok"]
 
     def test_a_mixture_is_refused(self, root: Path) -> None:
-        """A stage whose change would leave a carried-over one behind is refused, and the old version stays."""
+        """A run that would reuse a stage whose inputs changed is refused, and the old version stays."""
         before = (root / "exports/sft/instruction_response.jsonl").read_bytes()
         write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE[:2]})
         result = etl("run", "collect", "--root", root)
@@ -312,7 +312,7 @@ class TestSomeStages:
         assert (root / "exports/sft/instruction_response.jsonl").read_bytes() == before
 
     def test_another_manifest_changes_every_dataset(self, root: Path) -> None:
-        """Another manifest of known paths changes every dataset: one of them alone is refused."""
+        """Another manifest of known paths changes every dataset: to run only one of them is refused."""
         cited = [evidence_line(name, verdict="accept", cited_paths=[name]) for name in ("a", "b")]
         write_evidence(root / "evidence", {"evidence.jsonl": cited})
         for name in ("a", "b"):
@@ -332,12 +332,12 @@ class TestSomeStages:
         assert not (root / "exports").exists()
 
     def test_dry_run_of_some_stages(self, root: Path) -> None:
-        """A dry run tells the books of the stages that were named."""
+        """A dry run prints the counts of the named stages."""
         books = etl("run", "export-all", "--root", root, "--dry-run", "--json").json
         assert [book["stage"] for book in books] == ["export-rag", "export-sft", "export-preference"]
 
     def test_unchanged_stages_may_run_alone(self, root: Path) -> None:
-        """Running a stage again whose inputs are the same gives the same version."""
+        """A stage that runs again with the same inputs gives the same version."""
         before = (root / "exports/sft/instruction_response.jsonl").read_bytes()
         assert etl("run", "collect", "score", "--root", root).exit_code == 0
         assert (root / "exports/sft/instruction_response.jsonl").read_bytes() == before
@@ -347,7 +347,7 @@ class TestExplain:
     """``etl explain ID``."""
 
     def test_way_of_a_record(self, root: Path) -> None:
-        """From file and line through rule and category to the fate in each dataset, by any of its ids."""
+        """It shows the file and line, the rule, the category and the decision of each dataset, for any id of the record."""
         (row,) = (row for row in jsonl(root / "exports/rag/playbooks.jsonl") if row["task_id"] == "a")
         found = etl("explain", row["id"], "--root", root, "--json").json
         (record,) = found["records"]
@@ -407,7 +407,7 @@ class TestVerify:
 
     @staticmethod
     def checks(root: Path, *arguments: str) -> tuple[int, dict[str, str]]:
-        """Return the exit code, and the status by what was checked."""
+        """Return the exit code, and the status of each check by what was checked."""
         result = etl("verify", *arguments, "--root", root, "--json")
         return result.exit_code, {check["what"]: check["status"] for check in result.json}
 
@@ -418,7 +418,7 @@ class TestVerify:
         assert len([what for what in checks if what.startswith("exports/")]) == 12
 
     def test_older_run(self, root: Path) -> None:
-        """Of an older run the documents are checked; its outputs were replaced since."""
+        """For an older run the documents are checked; its outputs were replaced since."""
         older = min(path.name for path in (root / "reports/distillation").iterdir() if path.is_dir())
         code, checks = self.checks(root, older)
         assert (code, checks["exports/sft/instruction_response.jsonl"]) == (0, "unchecked")
@@ -452,7 +452,7 @@ class TestVerify:
         ],
     )
     def test_edited_document(self, root: Path, name: str, old: str, new: str, found_in: str) -> None:
-        """An edited document of any run is found, by what it says or by what it breaks."""
+        """An edited document of any run is found, by its content or by what no longer fits."""
         for folder in (path for path in (root / "reports/distillation").iterdir() if path.is_dir()):
             before = (folder / name).read_text(encoding="utf-8")
             assert old in before
@@ -463,7 +463,7 @@ class TestVerify:
             assert any(found_in in sentence for sentence in failed), failed
 
     def test_evidence_is_looked_for_where_the_run_read_it(self, tmp_path: Path) -> None:
-        """A run over another evidence folder is held against that folder, not one of the root's own."""
+        """A run over another evidence folder is compared with that folder, not with the root's own."""
         elsewhere = write_evidence(tmp_path / "elsewhere", {"evidence.jsonl": EVIDENCE})
         root = tmp_path / "root"
         write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE[:1]})
@@ -477,7 +477,7 @@ class TestVerify:
             assert (code, checks["evidence.jsonl"]) == (1, "failed")
 
     def test_evidence_that_grew_or_went_is_no_failure(self, root: Path) -> None:
-        """Logs grow and are rotated away: unchecked, no failure; rewritten ones fail."""
+        """Logs grow and are rotated away: that is unchecked, not a failure; a rewritten log fails."""
         file = root / "evidence" / "evidence.jsonl"
         content = file.read_bytes()
         file.write_bytes(content + b"{}\n")
@@ -490,7 +490,7 @@ class TestVerify:
 
 
 def test_json_holds_any_value(root: Path) -> None:
-    """Large integers, decimals, values that are no number, and columns of one name: still one valid document."""
+    """Large integers, decimals, numbers such as NaN, and columns of one name: still one valid document."""
     query = "select 170141183460469231731687303715884105727::hugeint as n, 1.5 as d, 'nan'::double as x, 1 as n, 2 as n"
     assert etl("sql", query, "--root", root, "--json").json == [
         {"n": 2**127 - 1, "d": 1.5, "x": None, "n_1": 1, "n_2": 2}
@@ -498,7 +498,7 @@ def test_json_holds_any_value(root: Path) -> None:
 
 
 def test_unforeseen_errors_are_a_sentence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody foresaw is one sentence and exit code 1; --debug adds the traceback; --json stays one document."""
+    """An unexpected error is one sentence and exit code 1; --debug adds the traceback; --json stays one document."""
 
     def fail(*_: object) -> None:
         raise ZeroDivisionError("division by\nzero")
@@ -519,7 +519,7 @@ def test_debug_keeps_json_one_document(tmp_path: Path) -> None:
 
 
 def test_health(tmp_path: Path) -> None:
-    """Health looks at everything a run needs, and says what to do."""
+    """Health checks everything that a run needs, and says what to do."""
     findings = {finding["what"]: finding for finding in etl("health", "--root", tmp_path, "--json").json}
     assert findings["evidence"]["status"] == "failed"
     assert findings["published"]["status"] == "warn"
@@ -531,7 +531,7 @@ def test_health(tmp_path: Path) -> None:
 
 
 def test_version_and_help() -> None:
-    """The command tells its version, and explains itself."""
+    """The command prints its version, and its help."""
     assert etl("--version").stdout.startswith("etl ")
     for command in ("run-all", "run", "plan", "drift", "receipts", "verify", "explain", "sql", "health"):
         assert command in etl("--help").stdout

@@ -25,7 +25,7 @@ def run(root: Path, evidence: Path, *flags: str, env: Mapping[str, str] | None =
     root.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "etl", "run-all", "--root", str(root), "--evidence", str(evidence), *flags]
     done = subprocess.run(command, env=dict(os.environ) | (env or {}), capture_output=True, text=True, check=False)
-    assert done.returncode in (0, 1, 3), done.stderr  # 3: half of the evidence and all of it is drift that alerts
+    assert done.returncode in (0, 1, 3), done.stderr  # 3: drift alerts, as all of the evidence follows half of it
     assert (root / "warehouse" / "etl.duckdb").is_file(), done.stderr
     return {
         file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
@@ -35,7 +35,7 @@ def run(root: Path, evidence: Path, *flags: str, env: Mapping[str, str] | None =
 
 
 def kept_records(root: Path) -> set[tuple[str, int, int]]:
-    """Return path, line and key of each record in the warehouse; keys are given in the order in which records are read."""
+    """Return path, line and key of each record in the warehouse; keys follow the order in which records are read."""
     with duckdb.connect(str(root / "warehouse" / "etl.duckdb"), read_only=True) as warehouse:
         rows = warehouse.execute("select source_path, line_number, record_key from evidence.record").fetchall()
     return set(rows)
@@ -51,7 +51,7 @@ def copied_in_reverse(evidence: Path, folder: Path) -> Path:
 
 
 def assert_one_result(evidence: Path, tmp_path: Path) -> dict[str, str]:
-    """Run under every condition that must not matter, compare the hash of each file, and return the hashes."""
+    """Run under each condition that must make no difference, compare the hash of each file, and return the hashes."""
     expected = run(tmp_path / "first", evidence, "--set", "threads=1")
     assert len(expected) == 12
     assert run(tmp_path / "first", evidence, "--set", "threads=1", "--force") == expected, "run twice"
@@ -77,7 +77,7 @@ def test_shared_evidence_gives_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_many_lines_give_the_same_bytes(tmp_path: Path) -> None:
-    """Very many lines give the same files under every condition, also if half of a file, cut within a line, came before.
+    """Very many lines give the same files under every condition, even if half of a file, cut within a line, came before.
 
     Small inputs fit one block, and hide a race.
     """
@@ -95,14 +95,14 @@ def test_many_lines_give_the_same_bytes(tmp_path: Path) -> None:
         first = kept_records(tmp_path / "in steps")
         shutil.copyfileobj(stream, grown)
     assert run(tmp_path / "in steps", growing.parent) == expected
-    # what was there stayed there, but for the line that was cut: only what came was read; else the other file had other keys
+    # records stay in place, except for the cut line: only new lines were read; otherwise the other file would have other keys
     assert len(first) > LINES // 2
     assert len(first - kept_records(tmp_path / "in steps")) <= 1
 
 
 @pytest.mark.slow
 def test_increments_give_the_same_bytes(tmp_path: Path) -> None:
-    """Evidence that arrives in two parts ends in the same files as evidence that was there at once."""
+    """Evidence that arrives in two parts gives the same files as evidence that arrives at once."""
     files = sorted(SAMPLE.glob("*.jsonl"))
     growing = tmp_path / "growing"
     growing.mkdir()

@@ -21,7 +21,7 @@ LINES: list[Line] = [
 
 @pytest.fixture
 def run(tmp_path: Path) -> Root:
-    """Give a function: evidence and flags in, a published run's id out."""
+    """Give a function that takes evidence and flags, and returns a published run's id."""
 
     def run_and_name(lines: list[Line], *flags: str | Path) -> str:
         write_evidence(tmp_path / "evidence", {"evidence.jsonl": lines})
@@ -44,7 +44,7 @@ def test_nothing_changed(run: Root, tmp_path: Path) -> None:
 
 
 def test_new_lines_and_lines_that_went(run: Root, tmp_path: Path) -> None:
-    """A new line enters, a line that is gone leaves; the pair goes with its side. The other way round it is reversed."""
+    """A new line enters, a line that is gone leaves, and the pair goes with its side; in the other direction it is reversed."""
     first = run(LINES)
     second = run([*LINES[1:], evidence_line("d", verdict="accept"), evidence_line("e", verdict="escalate")])
     assert counts(tmp_path, first, second) == {
@@ -68,14 +68,14 @@ def test_new_lines_and_lines_that_went(run: Root, tmp_path: Path) -> None:
 
 
 def test_a_line_that_only_moved(run: Root, tmp_path: Path) -> None:
-    """Lines are known by what they say: a line that stands elsewhere is as it was."""
+    """Lines are known by their content: a line that only moved is unchanged."""
     first, second = run(LINES), run([*LINES[2:], "", *LINES[:2]])
     assert counts(tmp_path, first, second) == {}
 
 
 @pytest.mark.slow
 def test_a_setting(run: Root, tmp_path: Path) -> None:
-    """What a setting admits or refuses is put down to the setting, which is named with both values."""
+    """A row that a setting admits or refuses has the cause setting, and the setting is named with both values."""
     first, second, third = run(LINES), run(LINES, "--include-partial"), run(LINES, "--set", "accept_at=0.95")
     assert counts(tmp_path, first, second) == {("sft", "entered", "setting"): 1}
     assert counts(tmp_path, first, third) == {("rag", "changed", "setting"): 1, ("sft", "left", "setting"): 1}
@@ -102,7 +102,7 @@ def test_a_setting(run: Root, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_code(run: Root, tmp_path: Path) -> None:
-    """What another view decides is put down to the code."""
+    """A row that another view decides has the cause code."""
     overlay = tmp_path / "sql" / "1_policy"
     overlay.mkdir(parents=True)
     words = (
@@ -120,7 +120,7 @@ def test_code(run: Root, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_other_lines(run: Root, tmp_path: Path) -> None:
-    """A line that is treated otherwise because another one came is put down to the other lines."""
+    """A line that is treated differently because another one came has the cause other_lines."""
     twin = evidence_line("t", verdict="accept", response="Twice.")
     facts = evidence_line("p", source_class="extraction", response="A fact.")
     first = run([facts, twin])
@@ -130,14 +130,14 @@ def test_other_lines(run: Root, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_identical_lines_are_counted(run: Root, tmp_path: Path) -> None:
-    """Of identical lines the first ships and the others are duplicates: one more is one more duplicate."""
+    """Of identical lines the first ships and the others are duplicates: one more line is one more duplicate."""
     twin = evidence_line("t", verdict="accept", response="Twice.")
     first, second = run([twin, twin]), run([twin, twin, twin])
     assert counts(tmp_path, first, second) == {("rag", "refused", "line_new"): 1, ("sft", "refused", "line_new"): 1}
 
 
 def test_relation_in_a_plain_shell(run: Root, tmp_path: Path) -> None:
-    """receipts.row_change gives the same rows to whoever opens the warehouse."""
+    """receipts.row_change gives the same rows to anyone who opens the warehouse."""
     first, second = run(LINES), run(LINES[1:])
     query = "select dataset, change, cause from receipts.row_change where from_run_id = ? and to_run_id = ?"
     with duckdb.connect(str(tmp_path / "warehouse/etl.duckdb"), read_only=True) as shell:
@@ -147,7 +147,7 @@ def test_relation_in_a_plain_shell(run: Root, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_states_cost_only_what_changes(run: Root, tmp_path: Path) -> None:
-    """Runs over the same evidence keep one state per row of a dataset; a setting there and back adds what it changed."""
+    """Runs over the same evidence keep one state per row of a dataset; a setting, changed and back, adds what it changed."""
     for flags in ((), ("--force",), ("--include-partial",), ()):
         run(LINES, *flags)
     query = "select dataset, first_seq, last_seq from receipts.row_history"
@@ -173,7 +173,7 @@ def test_old_runs_are_forgotten(run: Root, tmp_path: Path) -> None:
 
 
 def test_a_run_that_published_nothing(run: Root, tmp_path: Path) -> None:
-    """A failed run, and one that nobody knows, cannot be compared."""
+    """A failed run, and an unknown one, cannot be compared."""
     first = run(LINES)
     failed = run(["not json"], "--fail-fast")
     for name in (failed, "20260101T000000Z-0009"):
@@ -200,7 +200,7 @@ def shipped(root: Path) -> Mapping[str, set[str]]:
 def test_entered_and_left_are_what_the_files_say(
     run: Root, tmp_path: Path, lines: list[Any], flags: tuple[str, ...]
 ) -> None:
-    """What entered and left is the difference of the exported files, id for id."""
+    """The rows that entered and left are the difference of the exported files, id by id."""
     first = run(LINES)
     before = shipped(tmp_path)
     second = run(lines, *flags)

@@ -11,12 +11,12 @@ from make_reference import PAGES
 
 @pytest.mark.parametrize("page", PAGES)
 def test_reference_pages_are_current(page: str) -> None:
-    """A reference page is what ``make docs`` would write now."""
+    """A reference page has the content that ``make docs`` would write now."""
     assert (REPOSITORY / "docs" / page).read_text(encoding="utf-8") == PAGES[page](), "run make docs"
 
 
 def test_every_relation_and_column_has_a_comment(tmp_path: Path) -> None:
-    """Whoever opens the warehouse finds what each table, view and column means, also after a second run."""
+    """Anyone who opens the warehouse finds what each table, view and column means, also after a second run."""
     copy_of(publish_sample, tmp_path)
     query = (
         "select schema_name, view_name, '' from duckdb_views() where not internal and coalesce(comment, '') = '' "
@@ -48,7 +48,7 @@ def test_readme_queries_run(tmp_path: Path) -> None:
 
 
 def test_readme_source_works(tmp_path: Path) -> None:
-    """The README's example of a new source does what it says."""
+    """The README's example of a new source works as the README says."""
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     (mapping,) = re.findall(r"```\n(-- One row per run of an agent's change.*?)```", readme, re.DOTALL)
     file = tmp_path / "sql" / "2_sources" / "ci_runs.sql"
@@ -68,7 +68,7 @@ def test_readme_source_works(tmp_path: Path) -> None:
 
 
 def test_readme_names_every_make_target() -> None:
-    """What make help lists is mentioned in the README."""
+    """The README names every target that make help lists."""
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     targets = re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert [target for target in targets if f"make {target}" not in readme] == []
@@ -76,7 +76,7 @@ def test_readme_names_every_make_target() -> None:
 
 @pytest.mark.parametrize("keygen", ["keygen", "keygen --p256"])
 def test_a_stranger_can_check_signed_receipts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keygen: str) -> None:
-    """The README's commands and the Python in docs/receipts.md -> they hold for a signed run, and not for changed files."""
+    """The README's commands and the Python in docs/receipts.md -> they pass for a signed run, and fail for changed files."""
     copy_of(publish_sample, tmp_path)
     monkeypatch.chdir(tmp_path)
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")

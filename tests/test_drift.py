@@ -17,13 +17,13 @@ from etl.warehouse.connection import Warehouse
 
 
 def verdicts(**counts: int) -> list[dict[str, object]]:
-    """Return so many lines of each verdict, each of a task of its own."""
+    """Return this many lines of each verdict, each with its own task."""
     return [evidence_line(f"{word}-{at}", verdict=word) for word, count in counts.items() for at in range(count)]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Result]:
-    """Give a function: evidence in, a run, and its drift report out."""
+    """Give a function that runs over evidence and returns the drift report."""
 
     def run_and_report(lines: list[object], *flags: str) -> Result:
         texts = tuple(line if isinstance(line, str) else json.dumps(line) for line in lines)
@@ -37,14 +37,14 @@ def run(tmp_path: Path) -> Callable[..., Result]:
 
 
 def run_over(lines: tuple[str, ...], flags: tuple[str, ...], root: Path) -> None:
-    """Run all over these lines."""
+    """Run everything over these lines."""
     write_evidence(root / "evidence", {"evidence.jsonl": lines})
     etl("run-all", "--root", root, *flags)
 
 
 @cache
 def first_run(lines: tuple[str, ...], flags: tuple[str, ...]) -> Callable[[Path], None]:
-    """Return the function that runs all over these lines: always the same one, so that its root is made once."""
+    """Return the function that runs everything over these lines: always the same one, so that its root is made once."""
     return partial(run_over, lines, flags)
 
 
@@ -68,7 +68,7 @@ def test_unchanged_second_run_says_nothing(run: Callable[..., Result]) -> None:
 
 @pytest.mark.slow
 def test_small_change_is_ok(run: Callable[..., Result]) -> None:
-    """A change within the threshold raises no flag, and changed evidence is no deterministic violation."""
+    """A change within the threshold raises no flag, and changed evidence is not a deterministic violation."""
     run(verdicts(accept=100))
     report = run(verdicts(accept=110)).json
     assert report["severity"] == "ok"
@@ -80,7 +80,7 @@ def test_small_change_is_ok(run: Callable[..., Result]) -> None:
 
 
 def test_category_that_swings_warns(run: Callable[..., Result]) -> None:
-    """A category whose share swings by more than chance would warns, with both figures; the flag is its stage's note too."""
+    """A category whose share changes by more than chance explains warns, with both figures; it is in the stage's notes too."""
     run(verdicts(accept=400, partial=40))
     report = run(verdicts(accept=400, partial=80))
     assert report.exit_code == 0
@@ -104,7 +104,7 @@ def test_from_zero_always_warns(run: Callable[..., Result]) -> None:
 
 
 def test_new_reason_class_warns(run: Callable[..., Result]) -> None:
-    """A reason that the prior run never had warns, once: that it is the same in sft is the same fact."""
+    """A reason that the prior run did not have warns once: the same reason in sft is the same fact."""
     run(verdicts(accept=100, reject=10))
     lines = [*verdicts(accept=100, reject=9), evidence_line("reject-x", verdict="reject", run_id="")]
     report = run(lines).json
@@ -116,7 +116,7 @@ def test_new_reason_class_warns(run: Callable[..., Result]) -> None:
 
 @pytest.mark.slow
 def test_new_skip_class_warns(run: Callable[..., Result]) -> None:
-    """A kind of bad line that the prior run never had warns, and so does one that is gone."""
+    """A kind of bad line that the prior run did not have warns, and so does one that vanished."""
     run([*verdicts(accept=100), "not json"])
     report = run([*verdicts(accept=100), "[1]"]).json
     assert report["flags"] == [
@@ -127,7 +127,7 @@ def test_new_skip_class_warns(run: Callable[..., Result]) -> None:
 
 @pytest.mark.slow
 def test_exactly_the_threshold_is_not_more(run: Callable[..., Result], tmp_path: Path) -> None:
-    """A swing of exactly 29 % does not exceed 29 %, whatever 0.29 is in binary."""
+    """A change of exactly 29 % does not exceed 29 %, even if 0.29 has no exact binary form."""
     run(verdicts(accept=1000))
     run(verdicts(accept=1290))
     assert etl("drift", "--root", tmp_path, "--threshold", "0.29", "--json").json["flags"] == []
@@ -137,7 +137,7 @@ def test_exactly_the_threshold_is_not_more(run: Callable[..., Result], tmp_path:
 
 
 def test_fail_on_warn(run: Callable[..., Result], tmp_path: Path) -> None:
-    """With --fail-on warn a warning ends in exit code 3."""
+    """With --fail-on warn a warning ends with exit code 3."""
     run(verdicts(accept=100))
     run(verdicts(accept=150))
     assert etl("drift", "--root", tmp_path).exit_code == 0
@@ -167,14 +167,14 @@ def test_threshold_comes_from_flag_setting_and_environment(
 
 @pytest.mark.slow
 def test_ten_and_twenty_can_be_chance(run: Callable[..., Result]) -> None:
-    """Twice as many of few are no warning: that happens by chance in one of ten runs."""
+    """Twice as many of few records is not a warning: that happens by chance in one of ten runs."""
     run(verdicts(accept=10))
     assert run(verdicts(accept=20)).json["flags"] == []
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Two runs of collect: records in and how many were skipped for each reason; the flags of the second, and its severity."""
+    """Two runs of collect: records in, and records skipped for each reason; then the flags of the second, and its severity."""
 
     before: tuple[int, list[int]]
     now: tuple[int, list[int]]
@@ -284,7 +284,7 @@ RULES = {
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_rules(warehouse: Warehouse, rule: Rule) -> None:
-    """Given two runs: these flags, and no others."""
+    """Two runs raise these flags, and no others."""
     insert_runs(warehouse, [rule.before, rule.now])
     set_settings(warehouse, **rule.settings)
     report = drift_of(warehouse, "run-000002")
@@ -293,7 +293,7 @@ def test_rules(warehouse: Warehouse, rule: Rule) -> None:
 
 
 def test_a_figure_without_a_flag_says_why(warehouse: Warehouse) -> None:
-    """Each condition of each comparison is told, and how many comparisons there were."""
+    """Each condition of each comparison is reported, and how many comparisons there were."""
     insert_runs(warehouse, [(1000, [50, 7, 30, 0, 3]), (1000, [60, 5, 70, 2, 0])])
     why = dict(warehouse.execute("select counter, why from drift.comparison where run_id = 'run-000002'"))
     assert why == {
@@ -310,7 +310,7 @@ def test_a_figure_without_a_flag_says_why(warehouse: Warehouse) -> None:
 
 
 def test_a_new_and_a_vanished_source_are_named(tmp_path: Path) -> None:
-    """A source that comes or goes is flagged; the volume of all is left out, for that is told by them."""
+    """A source that comes or goes is flagged; the volume of all sources is left out, as the sources account for it."""
     evidence = tmp_path / "evidence"
     write_evidence(evidence, {"evidence.jsonl": verdicts(accept=30), "tau_bench/a.jsonl": ["{}"] * 2})
     etl("run-all", "--root", tmp_path)
@@ -328,7 +328,7 @@ def test_a_new_and_a_vanished_source_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_new_and_vanished_columns_warn(run: Callable[..., Result], tmp_path: Path) -> None:
-    """A column of an exported file that comes, goes or changes its type is named with its type."""
+    """An exported column that comes, goes or changes its type is named with its type."""
     run(verdicts(accept=10))
     receipt = json.loads((newest_folder(tmp_path) / "export-sft.json").read_text(encoding="utf-8"))
     columns = {entry["path"]: entry["columns"] for entry in receipt["outputs"]["files"]}
@@ -345,7 +345,7 @@ def test_new_and_vanished_columns_warn(run: Callable[..., Result], tmp_path: Pat
 
 
 def rewrite_receipt(root: Path, receipt: dict[str, Any]) -> None:
-    """Put a receipt of export-sft in place of the newest run's, and forget what is known of it otherwise."""
+    """Replace the newest run's receipt of export-sft, and forget what else is known of it."""
     (newest_folder(root) / "export-sft.json").write_text(json.dumps(receipt), encoding="utf-8")
     (root / "warehouse" / ".etl" / "receipts.arrow").unlink()
 
@@ -357,7 +357,7 @@ def newest_folder(root: Path) -> Path:
 
 @pytest.mark.slow
 class TestBaseline:
-    """Which run another is compared with."""
+    """Which run a run is compared with."""
 
     @pytest.fixture
     def runs(self, run: Callable[..., Result], tmp_path: Path) -> list[str]:
@@ -372,7 +372,7 @@ class TestBaseline:
         return etl("drift", *arguments, "--root", root, "--json").json["prior_run_id"]
 
     def test_against(self, runs: list[str], tmp_path: Path) -> None:
-        """--against names the run to compare with, for this once."""
+        """--against names the run for this comparison."""
         first, second, third, _ = runs
         report = etl("drift", third, "--against", first, "--root", tmp_path, "--json")
         assert report.exit_code == 3
@@ -382,7 +382,7 @@ class TestBaseline:
         assert self.prior(tmp_path, third) == second
 
     def test_pin_and_unpin(self, runs: list[str], tmp_path: Path) -> None:
-        """A pinned run is what every later run is compared with, also in its own drift.json, until it is unpinned."""
+        """Every later run is compared with a pinned run, also in its own drift.json, until it is unpinned."""
         first, second, third, _ = runs
         assert "Later runs are compared with" in etl("drift", "--pin", first, "--root", tmp_path).stdout
         assert json.loads((tmp_path / "reports/distillation/pin.json").read_text(encoding="utf-8")) == {
@@ -408,7 +408,7 @@ class TestBaseline:
 
     @pytest.mark.parametrize("flag", ["--pin", "--against"])
     def test_only_runs_that_published(self, runs: list[str], tmp_path: Path, flag: str) -> None:
-        """A run that is unknown, or that did not publish, is nothing to compare with."""
+        """A run that is unknown, or that did not publish, cannot be compared with."""
         for run_id, sentence in (("nobody", "There is no run 'nobody'"), (runs[3], "did not publish")):
             result = etl("drift", flag, run_id, "--root", tmp_path)
             assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
@@ -424,7 +424,7 @@ class TestBaseline:
 
     @pytest.mark.parametrize("content", ['{"schema_version": 1, "run_id": "nobody"}', "{", '{"run": "x"}'])
     def test_a_damaged_pin(self, runs: list[str], tmp_path: Path, content: str) -> None:
-        """A pin of no run, or a damaged file, stops a run and drift, hinders no other command, and can be unpinned."""
+        """A pin of an unknown run, or a damaged pin, stops a run and drift, but no other command, and can be unpinned."""
         (tmp_path / "reports/distillation/pin.json").write_text(content, encoding="utf-8")
         for command in (["drift"], ["run-all"]):
             result = etl(*command, "--root", tmp_path)
@@ -435,14 +435,14 @@ class TestBaseline:
         assert etl("drift", runs[2], "--root", tmp_path).exit_code == 0
 
     def test_flags_that_contradict_each_other(self, runs: list[str], tmp_path: Path) -> None:
-        """Two of --pin, --unpin, --against and --history are one too many, and a pin is not about one run."""
+        """--pin, --unpin, --against and --history exclude each other, and a pin is not about one run."""
         for flags in (["--pin", runs[0], "--unpin"], ["--history", "--against", runs[0]], [runs[1], "--unpin"]):
             result = etl("drift", *flags, "--root", tmp_path)
             assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
 
 
 def test_explain_lists_every_comparison(run: Callable[..., Result], tmp_path: Path) -> None:
-    """--explain adds what each condition said of each figure, as a table and as JSON."""
+    """--explain adds the result of each condition for each figure, as a table and as JSON."""
     run(verdicts(accept=100))
     run(verdicts(accept=110))
     found = etl("drift", "--explain", "--root", tmp_path, "--json").json
@@ -477,7 +477,7 @@ def test_history_is_the_course_of_every_figure(run: Callable[..., Result], tmp_p
 
 
 def test_sparkline() -> None:
-    """The lowest value is the lowest bar, the highest the highest, none a dot; values that are alike stand in the middle."""
+    """The lowest value has the lowest bar, the highest the highest, none a dot; equal values have the bar in the middle."""
     assert sparkline([0, 1, None, 7, 3.5]) == "▁▂·█▅"
     assert sparkline([5, 5]) == "▅▅"
     assert sparkline([None]) == "·"
@@ -492,7 +492,7 @@ def tamper_with_history(root: Path) -> None:
 
 
 def test_injected_non_determinism_alerts(run: Callable[..., Result], tmp_path: Path) -> None:
-    """The same inputs, code, settings and engine with another output is an alert: run-all and drift end in exit code 3."""
+    """The same inputs, code, settings and engine with another output is an alert: run-all and drift end with exit code 3."""
     run(verdicts(accept=10))
     tamper_with_history(tmp_path)
     assert etl("run-all", "--root", tmp_path).exit_code == 3
@@ -517,7 +517,7 @@ def test_violation_is_found_across_an_unrelated_run(run: Callable[..., Result], 
 
 @pytest.mark.slow
 def test_other_settings_are_no_violation(run: Callable[..., Result], tmp_path: Path) -> None:
-    """Another output under another setting is what a setting is for."""
+    """Another output under another setting is what a setting is for, not a violation."""
     run(verdicts(accept=10, partial=10))
     report = run(verdicts(accept=10, partial=10), "--include-partial").json
     assert not any(stage["deterministic_violation"] for stage in report["stages"])
@@ -526,7 +526,7 @@ def test_other_settings_are_no_violation(run: Callable[..., Result], tmp_path: P
 
 @pytest.mark.slow
 def test_moved_lines_are_no_violation(run: Callable[..., Result], tmp_path: Path) -> None:
-    """The same lines in another order give other line numbers in the datasets, from other evidence."""
+    """The same lines in another order give datasets with other line numbers: the evidence changed, so it is not a violation."""
     run(verdicts(accept=10))
     report = run(verdicts(accept=10)[::-1]).json
     assert not any(stage["deterministic_violation"] for stage in report["stages"])
@@ -534,7 +534,7 @@ def test_moved_lines_are_no_violation(run: Callable[..., Result], tmp_path: Path
 
 @pytest.mark.slow
 def test_failed_run_is_no_baseline(run: Callable[..., Result], tmp_path: Path) -> None:
-    """A run that did not publish is skipped when the next one looks for its prior."""
+    """A run that did not publish is skipped when the next run looks for its prior run."""
     first = run(verdicts(accept=10)).json["run_id"]
     run([*verdicts(accept=10), "not json"], "--fail-fast")
     report = run(verdicts(accept=10)).json

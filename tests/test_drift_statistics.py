@@ -1,4 +1,4 @@
-"""What drift calls chance is chance: its probabilities, and how often it is wrong, measured in the views themselves."""
+"""Drift takes chance for chance: its probabilities, and how often it is wrong, measured in the views themselves."""
 
 import math
 import random
@@ -12,7 +12,7 @@ from etl.warehouse.connection import Warehouse
 
 pytestmark = pytest.mark.slow
 
-#: Records in of a simulated run: so many that its counters are far from being all of them.
+#: Records in of a simulated run: so many that its counters are only a small part of them.
 RECORDS_IN = 1_000_000
 
 PAIRS = 10_000
@@ -20,7 +20,7 @@ COUNTERS = 30
 
 
 def exact_log_p(prior: int, prior_in: int, now: int, now_in: int) -> float:
-    """Return the logarithm of the two-sided conditional binomial probability: twice the tail, and at most 1."""
+    """Return the logarithm of the two-sided conditional binomial probability: twice the smaller tail, at most 1."""
     total = prior + now
     fewer, own_in = (now, now_in) if now * prior_in <= prior * now_in else (prior, prior_in)
     share = own_in / (prior_in + now_in)
@@ -37,7 +37,7 @@ def exact_log_p(prior: int, prior_in: int, now: int, now_in: int) -> float:
 
 
 def test_normal_tail_is_right_in_any_tail(warehouse: Warehouse) -> None:
-    """The logarithm of the normal tail is that of the standard library, and of the asymptotic series where that has none."""
+    """The logarithm of the normal tail is that of the standard library, or of the asymptotic series where that has none."""
     grid = [at / 100 for at in range(3700)]
     rows = warehouse.execute("select z, drift.normal_log_tail(z) from (select unnest(?::double[]) as z)", [grid])
     assert max(abs(math.expm1(log - math.log(math.erfc(z / math.sqrt(2)) / 2))) for z, log in rows) < 1e-12
@@ -47,7 +47,7 @@ def test_normal_tail_is_right_in_any_tail(warehouse: Warehouse) -> None:
 
 
 def test_deviance_is_right_near_and_far(warehouse: Warehouse) -> None:
-    """What a cell adds to the deviance is (1 + x) ln(1 + x) - x, also where x is next to nothing."""
+    """A cell adds (1 + x) ln(1 + x) - x to the deviance, also where x is close to zero."""
     grid = [sign * 10.0**-power for power in range(1, 12) for sign in (1, -1)] + [-0.999, 3.0, 1e6]
     rows = warehouse.execute("select x, drift.excess(x) from (select unnest(?::double[]) as x)", [grid])
     for x, excess in rows:
@@ -82,7 +82,7 @@ def test_chance_is_close_to_exact(warehouse: Warehouse) -> None:
 
 
 def poisson(generator: random.Random, mean: float) -> Callable[[int], list[int]]:
-    """Return a function that draws so many counts of that mean."""
+    """Return a function that draws a number of counts with this mean."""
     counts = range(int(mean + 12 * math.sqrt(mean) + 20))
     weights = [math.exp(count * math.log(mean) - mean - math.lgamma(count + 1)) for count in counts]
     return lambda size: generator.choices(counts, weights, k=size)

@@ -12,7 +12,7 @@ from etl.warehouse.read_only import PublishedWarehouse
 
 OLDEST = REPOSITORY / ".venv-oldest" / "bin" / "python"
 
-#: Opens the warehouse and prints, for each view, how many rows it has and a hash over them, whatever their order.
+#: Opens the warehouse and prints the rows of each view as sorted texts.
 LOOK = """
 import json, sys
 import duckdb
@@ -37,7 +37,7 @@ def test_the_oldest_engine_finds_the_same_rows(tmp_path: Path) -> None:
     copy_of(publish_sample, tmp_path)
     etl(
         "run", "export-rag", "--force", "--root", tmp_path, "--evidence", SAMPLE
-    )  # so that drift has something to compare
+    )  # so that drift has two runs to compare
     file = Project.at(tmp_path).warehouse
     said = subprocess.run([OLDEST, "-c", LOOK, file], capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr

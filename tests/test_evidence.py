@@ -1,4 +1,4 @@
-"""Files of evidence: which there are, how their bytes become lines, and what collect makes of every one."""
+"""Files of evidence: which are found, how their bytes become lines, and what collect makes of each line."""
 
 import gzip
 import json
@@ -30,7 +30,7 @@ def encoded(*task_ids: str, **fields: Any) -> list[bytes]:
 
 
 def folder_of(tmp_path: Path, **files: bytes) -> Path:
-    """Write files with the bytes given; a double underscore in a name is a dot. Returns the folder."""
+    """Write files with the given bytes; a double underscore in a name stands for a dot. Returns the folder."""
     folder = tmp_path / "given"
     folder.mkdir()
     for name, content in files.items():
@@ -39,7 +39,7 @@ def folder_of(tmp_path: Path, **files: bytes) -> Path:
 
 
 def read(path: Path, limit: int = 1000) -> list[bytes | LongLine | Tail]:
-    """Return what a reader makes of one file."""
+    """Return what a reader yields for one file."""
     reader = LineReader(EvidenceFile(path, "evidence", path.name, 0), Limits(limit, 1 << 40, 1000))
     return [line for read in reader for line in (read if isinstance(read, list) else [read])]
 
@@ -55,7 +55,7 @@ def skips(warehouse: Warehouse, columns: str = "line_number, reason") -> list[tu
 
 
 def files(warehouse: Warehouse, columns: str = "source_path, record_count, blank_count") -> list[tuple[Any, ...]]:
-    """Return the books of the files."""
+    """Return the counts of each file."""
     return warehouse.execute(f"select {columns} from evidence.file order by source_path")
 
 
@@ -82,7 +82,7 @@ def files(warehouse: Warehouse, columns: str = "source_path, record_count, blank
 def test_lines_end_at_line_feeds_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, lines: list[bytes], ending: str, chunk: int
 ) -> None:
-    """A line ends at LF or with the file, however it is packed, and wherever the reader's chunks end."""
+    """A line ends at LF or with the file, in any packing, and wherever the reader's chunks end."""
     monkeypatch.setattr(reader, "CHUNK", chunk)
     path = tmp_path / f"evidence.jsonl{ending}"
     path.write_bytes(PACK[ending](content))
@@ -92,7 +92,7 @@ def test_lines_end_at_line_feeds_only(
 @pytest.mark.parametrize("chunk", [1, 2, 4, 1 << 20])
 @pytest.mark.parametrize("end", [b"", b"\n"])
 def test_a_long_line_passes_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: bytes, chunk: int) -> None:
-    """A line over the limit is known by offset, length and hash; one of exactly the limit is a line like others."""
+    """A line over the limit is known by offset, length and hash; a line of exactly the limit is an ordinary line."""
     monkeypatch.setattr(reader, "CHUNK", chunk)
     path = tmp_path / "evidence.jsonl"
     path.write_bytes(b"ab\n12345\n123456\ncd\n1234567" + end)
@@ -102,7 +102,7 @@ def test_a_long_line_passes_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("ending", PACK)
 def test_the_hash_of_a_file_is_over_its_own_bytes(collected: Collect, tmp_path: Path, ending: str) -> None:
-    """What evidence.file says of a packed file is about the packed bytes."""
+    """evidence.file describes the packed bytes of a packed file."""
     content = PACK[ending](b"\n".join(encoded("a", "b")))
     folder = tmp_path / "given"
     folder.mkdir()
@@ -113,7 +113,7 @@ def test_the_hash_of_a_file_is_over_its_own_bytes(collected: Collect, tmp_path: 
 
 
 def test_members_and_frames_one_after_the_other_are_one_stream(collected: Collect, tmp_path: Path) -> None:
-    """Packed files that were joined with cat are read to their end; a line may go from one into the next."""
+    """Packed files that were joined with cat are read to their end; a line may continue from one into the next."""
     first, second = encoded("a", "b")
     parts = [first[:20], first[20:] + b"\n" + second, b"\n"]
     folder = folder_of(
@@ -134,7 +134,7 @@ def test_a_carriage_return_belongs_to_its_line(collected: Collect, tmp_path: Pat
 
 
 def test_a_line_separator_in_a_string_is_text(collected: Collect) -> None:
-    """U+2028, U+2029 and U+0085 end no line and stay in the text."""
+    """U+2028, U+2029 and U+0085 do not end a line, and stay in the text."""
     warehouse = collected(
         {"evidence.jsonl": [evidence_line("a", response="1\u20282\u20293\u00854"), evidence_line("b")]}
     )
@@ -145,7 +145,7 @@ def test_a_line_separator_in_a_string_is_text(collected: Collect) -> None:
 
 
 def test_blank_lines_are_counted_and_nothing_else(collected: Collect, tmp_path: Path) -> None:
-    """A line of space, tab and CR only has its number and is counted as blank; it is no failure."""
+    """A line of only space, tab and CR has a number and is counted as blank; it is not a failure."""
     first, second = encoded("a", "b")
     folder = folder_of(tmp_path, evidence__jsonl=b"\n" + first + b"\n \t\r\n\r\n" + second + b"\n\n  ")
     warehouse = collected(folder)
@@ -163,7 +163,7 @@ def test_a_last_line_without_a_line_feed_is_a_line(collected: Collect, tmp_path:
 
 
 def test_an_empty_file_is_a_file(collected: Collect, tmp_path: Path) -> None:
-    """A file of no bytes has no lines; it stands in the books with its hash."""
+    """A file of no bytes has no lines; it is counted with its hash."""
     folder = folder_of(tmp_path, evidence__jsonl=b"", unheard_of__jsonl=b"")
     warehouse = collected(folder)
     assert (tasks(warehouse), skips(warehouse)) == ([], [])
@@ -195,7 +195,7 @@ SKIPPED = {
 
 
 def test_skipped_lines_keep_their_bytes(collected: Collect) -> None:
-    """Each line that is no evidence is one row: reason, hash, exactly its bytes, and a word on what was refused."""
+    """Each line that is not evidence is one row: reason, hash, its exact bytes, and a word on what was refused."""
     warehouse = collected({"evidence.jsonl": list(SKIPPED)})
     assert skips(warehouse, "source, source_path, line_number, line_sha256, reason, raw") == [
         ("evidence", "evidence.jsonl", number, sha256(line).hexdigest(), reason, line)
@@ -231,14 +231,14 @@ def test_a_line_over_the_limit_is_too_long(collected: Collect, tmp_path: Path, e
 
 
 def test_a_line_of_exactly_the_limit_is_not_too_long(collected: Collect) -> None:
-    """max_line_bytes counts the bytes of the line without its LF, and itself is within."""
+    """max_line_bytes counts the bytes of the line without its LF; a line of exactly that length is read."""
     line = encoded("a")[0]
     assert tasks(collected({"evidence.jsonl": [line]}, max_line_bytes=len(line))) == [(1, "a")]
     assert skips(collected({"evidence.jsonl": [line]}, max_line_bytes=len(line) - 1)) == [(1, "line_too_long")]
 
 
 def test_a_blank_line_over_the_limit_is_still_one_row_or_blank(collected: Collect) -> None:
-    """However long it is, a line is in the books once."""
+    """However long a line is, it is counted once."""
     warehouse = collected({"evidence.jsonl": [b" " * 50, b"{" * 50]}, max_line_bytes=40)
     (counts,) = files(warehouse, "record_count, blank_count")
     assert sum(counts) == 2
@@ -246,7 +246,7 @@ def test_a_blank_line_over_the_limit_is_still_one_row_or_blank(collected: Collec
 
 
 def test_the_depth_that_is_too_deep_is_a_setting(collected: Collect) -> None:
-    """max_depth moves the bound of too_deep."""
+    """max_depth sets the limit of too_deep."""
     line = evidence_line("a", messages=[{"role": "user"}])
     assert skips(collected({"evidence.jsonl": [line]}, max_depth=2)) == [(1, "too_deep")]
     assert skips(collected({"evidence.jsonl": [line]}, max_depth=3)) == []
@@ -271,14 +271,14 @@ def test_the_depth_that_is_too_deep_is_a_setting(collected: Collect) -> None:
     ],
 )
 def test_the_first_part_of_the_path_names_the_source(tmp_path: Path, path: str, source: str) -> None:
-    """A file in the root is a source of its own name; a folder in the root is one, with all below it."""
+    """A file in the folder is a source of its own name; a folder in it is one source, with all files below it."""
     write_evidence(tmp_path, {path: []})
     (found,) = find_evidence(tmp_path)
     assert (found.source, found.source_path, found.path) == (source, path, tmp_path / path)
 
 
 def test_other_files_are_no_evidence(tmp_path: Path) -> None:
-    """Only .jsonl, .jsonl.gz and .jsonl.zst are; nobody's README becomes a skipped line."""
+    """Only .jsonl, .jsonl.gz and .jsonl.zst are; a README does not become a skipped line."""
     others = [
         "README.md",
         "a.json",
@@ -294,13 +294,13 @@ def test_other_files_are_no_evidence(tmp_path: Path) -> None:
 
 
 def test_the_folder_must_be_there(tmp_path: Path) -> None:
-    """A folder that is not there is a mistake of the caller, not an empty one."""
+    """A missing folder is a mistake of the caller, not an empty folder."""
     with pytest.raises(NotFoundError, match=r"nowhere.*--evidence"):
         find_evidence(tmp_path / "nowhere")
 
 
 def test_a_source_without_a_mapping_is_not_parsed(collected: Collect) -> None:
-    """Each line of a source without a file in sql/2_sources is skipped as unknown_source, whatever is in it."""
+    """Each line of a source without a file in sql/2_sources is skipped as unknown_source, whatever it holds."""
     lines = [*encoded("a"), b"{", b"\xff", b"", b"[" * 70]
     warehouse = collected({"hearsay.jsonl": lines, "hearsay2/a.jsonl": [b"1"], "evidence.jsonl": encoded("b")})
     assert tasks(warehouse) == [(1, "b")]
@@ -317,7 +317,7 @@ def test_a_source_without_a_mapping_is_not_parsed(collected: Collect) -> None:
 
 @pytest.mark.parametrize("run_id", ["run-1", "", None])
 def test_the_id_of_a_record_is_a_hash_of_what_it_is(collected: Collect, run_id: str | None) -> None:
-    """evidence_id is sha256 over source, run_id, task_id and line_sha256, joined by 0x1F, a null being empty."""
+    """evidence_id is sha256 over source, run_id, task_id and line_sha256, joined by 0x1F; a null counts as empty."""
     line = encoded("t\u00e4sk", run_id=run_id)[0]
     digest = sha256(line).hexdigest()
     warehouse = collected({"evidence/a.jsonl": [line]})
@@ -327,7 +327,7 @@ def test_the_id_of_a_record_is_a_hash_of_what_it_is(collected: Collect, run_id: 
 
 
 def test_identical_lines_have_one_id(collected: Collect) -> None:
-    """The same line in two places is two records with the same evidence_id; a blank more makes it another line."""
+    """The same line in two places is two records with the same evidence_id; one more blank makes it another line."""
     line = encoded("a")[0]
     warehouse = collected({"evidence/a.jsonl": [line, line], "evidence/b/c.jsonl": [line, line + b" "]})
     ids = warehouse.execute("select source_path, line_number, evidence_id from evidence.record order by all")
@@ -342,7 +342,7 @@ def test_identical_lines_have_one_id(collected: Collect) -> None:
 
 
 def rows(warehouse: Warehouse, *tables: str, without: str = "null") -> list[list[dict[str, Any]]]:
-    """Return the rows of tables as they lie there, without a column."""
+    """Return the rows of tables in their physical order, without one column."""
     return [
         [{name: value for name, value in row.items() if name != without} for row in warehouse.dicts(f"from {table}")]
         for table in tables
@@ -350,7 +350,7 @@ def rows(warehouse: Warehouse, *tables: str, without: str = "null") -> list[list
 
 
 def test_packed_lines_give_the_records_of_plain_ones(collected: Collect, tmp_path: Path) -> None:
-    """How a file is packed shows in its name only."""
+    """The way a file is packed shows only in its name."""
     lines = [*encoded("a", "b", score=0.5), b"{", b"", b'{"task_id": 1, "source_class": "verdict"}\r', *encoded("c")]
     warehouses = []
     for ending, pack in PACK.items():
@@ -377,7 +377,7 @@ MIXED: dict[str, Sequence[bytes]] = {
 
 
 def test_the_order_in_which_files_were_made_does_not_show(collected: Collect, tmp_path: Path) -> None:
-    """The same files made in another order give the same rows, in the same order in the tables."""
+    """The same files, made in another order, give the same rows in the same order in the tables."""
     made: list[Warehouse] = []
     for names in (list(MIXED), sorted(MIXED), sorted(MIXED, reverse=True)):
         folder = write_evidence(tmp_path / f"made-{len(made)}", {name: MIXED[name] for name in names})
@@ -390,7 +390,7 @@ def test_the_order_in_which_files_were_made_does_not_show(collected: Collect, tm
 
 
 def unreadable(folder: Path) -> Mapping[str, str]:
-    """Put things into a folder that are named like evidence and are none. Returns name and source of each."""
+    """Put things into a folder that have names of evidence but are not files of evidence. Returns name and source of each."""
     (folder / "evidence.jsonl").mkdir(parents=True)
     (folder / "evidence.jsonl" / "inside.jsonl").write_bytes(b"{}\n")
     (folder / "outcomes").mkdir()
@@ -432,7 +432,7 @@ def _facts(path: Path) -> tuple[int, str]:
 def test_a_link_to_itself_leads_nowhere(
     collected: Collect, tmp_path: Path, name: str, entries: list[tuple[str, int, str]]
 ) -> None:
-    """A link to itself is an unreadable file where its name says evidence, and of no interest elsewhere."""
+    """A link to itself is an unreadable file if its name is one of evidence, and ignored otherwise."""
     folder = write_evidence(tmp_path / "given", {"evidence.jsonl": [evidence_line("a")]})
     (folder / name).symlink_to(folder / name)
     warehouse = collected(folder)
@@ -454,7 +454,7 @@ def frames(*parts: bytes) -> bytes:
 
 
 def flipped(content: bytes, at: int) -> bytes:
-    """Return bytes with one bit changed."""
+    """Return bytes with one bit flipped."""
     changed = bytearray(content)
     changed[at] ^= 1
     return bytes(changed)
@@ -463,7 +463,7 @@ def flipped(content: bytes, at: int) -> bytes:
 GOOD = b"".join(line + b"\n" for line in encoded("a", "b", "c"))
 HALF = encoded("d")[0][:40]
 
-#: Name of the file, its bytes, how many lines are whole, what follows them.
+#: Name of the file, its bytes, how many lines are whole, and what follows them.
 BROKEN = {
     "a gzip checksum cut off": (".gz", gzip.compress(GOOD)[:-8], 3, b""),
     "a gzip checksum cut in two": (".gz", gzip.compress(GOOD)[:-3], 3, b""),
@@ -490,7 +490,7 @@ BROKEN = {
 def test_a_stream_that_ends_badly_gives_its_whole_lines(
     tmp_path: Path, ending: str, content: bytes, whole: int, tail: bytes
 ) -> None:
-    """The lines before the break are lines like others; what comes after the last of them is the tail."""
+    """The lines before the break are ordinary lines; the bytes after the last of them are the tail."""
     path = tmp_path / f"evidence.jsonl{ending}"
     path.write_bytes(content)
     *lines, last = read(path)
@@ -501,7 +501,7 @@ def test_a_stream_that_ends_badly_gives_its_whole_lines(
 
 
 def test_a_stream_that_ends_badly_is_one_entry(collected: Collect, tmp_path: Path) -> None:
-    """It is one corrupt_stream at the next line, its tail kept as raw; what comes before it and other files load."""
+    """It is one corrupt_stream at the next line, and its tail is kept raw; the lines before it and other files load."""
     names = {f"{number:02}.jsonl{ending}": name for number, (name, (ending, *_)) in enumerate(BROKEN.items())}
     folder = tmp_path / "given"
     (folder / "evidence").mkdir(parents=True)
@@ -522,7 +522,7 @@ def test_a_stream_that_ends_badly_is_one_entry(collected: Collect, tmp_path: Pat
 @pytest.mark.parametrize("ending", [".gz", ".zst"])
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.95])
 def test_a_long_stream_that_is_cut_keeps_its_beginning(tmp_path: Path, ending: str, kept: float) -> None:
-    """Whatever a cut leaves of a file of megabytes: whole lines, in order, most of what is there, then one tail."""
+    """A cut file of megabytes still gives whole lines, in order, most of what is there, then one tail."""
     lines = [sha256(b"%d" % number).hexdigest().encode() * 2 for number in range(40_000)]
     packed = PACK[ending](b"\n".join(lines))
     path = tmp_path / f"evidence.jsonl{ending}"
@@ -535,7 +535,7 @@ def test_a_long_stream_that_is_cut_keeps_its_beginning(tmp_path: Path, ending: s
 
 
 def test_a_broken_line_over_the_limit_is_one_entry(collected: Collect, tmp_path: Path) -> None:
-    """A stream that breaks in a line too long to keep is in the books once, and the books balance."""
+    """A stream that breaks in a line too long to keep is counted once, and the counts add up."""
     folder = tmp_path / "given"
     folder.mkdir()
     (folder / "evidence.jsonl.gz").write_bytes(gzip.compress(GOOD + b"x" * 5000)[:-8])

@@ -1,4 +1,4 @@
-"""What is exported: JSONL and Parquet hold the same rows, whoever reads them, also when there are none."""
+"""What is exported: JSONL and Parquet hold the same rows for every reader, even when there are none."""
 
 import errno
 import hashlib
@@ -69,7 +69,7 @@ def plain(row: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_every_reader_sees_the_same_rows(exported: Path, stem: str) -> None:
-    """DuckDB, pyarrow and polars read from Parquet what stands in the JSONL, key by key."""
+    """DuckDB, pyarrow and polars read from Parquet what the JSONL holds, key by key."""
     file = exported / "exports" / stem
     expected = jsonl(file.with_suffix(".jsonl"))
     assert expected
@@ -85,7 +85,7 @@ def test_every_reader_sees_the_same_rows(exported: Path, stem: str) -> None:
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_an_empty_dataset_has_its_full_schema(exported: Path, empty: Path, stem: str) -> None:
-    """No rows are zero rows, of the same columns and types as ever."""
+    """No rows still give files, with zero rows and the usual columns and types."""
     file = empty / "exports" / stem
     assert file.with_suffix(".jsonl").read_bytes() == b""
     for reader in (pq.read_table, pl.read_parquet):
@@ -112,7 +112,7 @@ def test_columns_and_types(exported: Path, dataset: Any, warehouse: Warehouse) -
 
 
 def test_metadata_names_dataset_version_and_settings(exported: Path) -> None:
-    """A Parquet file says what it is and under which settings it was made, and nothing that changes from run to run."""
+    """A Parquet file records what it is and the settings it was made with, and nothing that changes from run to run."""
     metadata = pq.read_schema(exported / "exports/sft/instruction_response.parquet").metadata
     assert sorted(key for key in metadata if not key.startswith(b"ARROW")) == [
         b"dataset", b"schema_version", b"settings_hash",
@@ -148,20 +148,20 @@ def test_rag_row(exported: Path) -> None:
 
 
 def test_title_is_cut_at_120_code_points(exported: Path) -> None:
-    """A title is the trimmed prompt to its first line feed, at most 120 code points."""
+    """A title is the trimmed prompt up to its first line feed, at most 120 code points."""
     row = next(row for row in jsonl(exported / "exports/rag/playbooks.jsonl") if row["task_id"] == "b")
     assert row["title"] == ("long " * 60)[:120]
 
 
 def test_pair_takes_the_later_time(exported: Path) -> None:
-    """A pair is as old as its younger side; a side without a clock does not count."""
+    """The time of a pair is that of its younger side; a side without a time does not count."""
     (pair,) = jsonl(exported / "exports/preference/chosen_rejected.jsonl")
     assert pair["created_at"] == "2026-01-31T12:00:00.500000Z"
     assert (pair["chosen"], pair["rejected"], pair["reason"]) == (NASTY, "Worse.", "accepted_over_rejected")
 
 
 def test_quarantine_holds_no_trainable_text(exported: Path) -> None:
-    """No prompt, response or cited path stands in a quarantine file; its detail says where to look."""
+    """A quarantine file holds no prompt, response or cited path; its detail says where to look."""
     for dataset in DATASETS:
         file = (exported / "exports" / dataset.quarantine_stem).with_suffix(".jsonl")
         text = file.read_text(encoding="utf-8")
@@ -188,7 +188,7 @@ def batches_of(lengths: list[int], schema: pa.Schema, values: list[Any]) -> list
 
 
 def test_batches_have_a_fixed_length() -> None:
-    """However the engine cuts its batches, row groups have one length, and the last one the rest."""
+    """However the engine cuts its batches, all row groups have one length, except the last, which has the rest."""
     schema = pa.schema([("n", pa.int64())])
     lengths = [3, 0, 9_999, 25_001, 1]
     batches = batches_of(lengths, schema, list(range(sum(lengths))))
@@ -200,7 +200,7 @@ def test_batches_have_a_fixed_length() -> None:
 
 @pytest.mark.parametrize("lengths", [[5], [4], [9], [3, 7], [8, 1], [12, 0, 1]])
 def test_the_engine_reads_batches_of_any_length(warehouse: Warehouse, lengths: list[int]) -> None:
-    """A struct in a struct survives wherever the batches were cut, also where the last table is the rest of one batch."""
+    """A nested struct survives wherever the batches were cut, even if the last table is the rest of one batch."""
     values = [{"chosen": {"line_number": n}} for n in range(sum(lengths))]
     schema = pa.schema([("provenance", pa.struct([("chosen", pa.struct([("line_number", pa.int64())]))]))])
     read = []
@@ -214,7 +214,7 @@ def test_the_engine_reads_batches_of_any_length(warehouse: Warehouse, lengths: l
 def test_rows_sorted_in_parts_are_the_same_bytes(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    """However few rows are sorted at once, the files are those of all rows sorted at once."""
+    """However few rows are sorted at once, the files are the same as when all rows are sorted at once."""
     monkeypatch.setattr(export, "ROWS_PER_SORT", rows)
     monkeypatch.setattr(export, "REFUSED_PER_SORT", rows)
     known = exported / "known.txt"
@@ -229,7 +229,7 @@ def test_rows_sorted_in_parts_are_the_same_bytes(
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 16, 1000])
 def test_each_id_is_in_one_part(parts: int) -> None:
-    """The parts follow one another, and every id is in one of them: a digest, another text, or null, which is sorted last."""
+    """The parts follow one another, and each id is in one of them: a digest, another text, or null, which is sorted last."""
     digests = [hashlib.sha256(bytes([n])).hexdigest() for n in range(200)]
     ids = [None, "", "0", "zz", "FFFF", "ffff", *digests]
     with duckdb.connect() as connection:
@@ -241,7 +241,7 @@ def test_each_id_is_in_one_part(parts: int) -> None:
 
 
 def test_every_reason_that_a_view_names_is_in_policy_reason(warehouse: Warehouse) -> None:
-    """What decisions and pairs can give as a reason has its place and its meaning there, spelled as the contracts demand."""
+    """Every reason that decisions and pairs can give has its place and meaning there, spelled as the contracts demand."""
     named = {
         name
         for (name,) in warehouse.execute(
@@ -263,7 +263,7 @@ def test_datasets_of_sql_and_python_are_the_same(warehouse: Warehouse) -> None:
 
 
 def test_receipt_tables_are_all_carried(warehouse: Warehouse, sql: Sql) -> None:
-    """Every table of the schema receipts is filled from documents, or is the history of rows."""
+    """Every table of the schema receipts is filled from documents, or is the row history."""
     rows = warehouse.execute(
         "select schema_name || '.' || table_name from duckdb_tables() where schema_name = 'receipts'"
     )
@@ -271,7 +271,7 @@ def test_receipt_tables_are_all_carried(warehouse: Warehouse, sql: Sql) -> None:
 
 
 def test_a_file_that_cannot_be_made_durable_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is named and not synced again, which would pass though its bytes are lost; nothing is published."""
+    """The error names the file. It is not synced again, which would pass although its bytes are lost. Nothing is published."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": [evidence_line("a", verdict="accept")]})
     sync = files.sync
     tried: list[str] = []

@@ -1,4 +1,4 @@
-"""What the system under the product may do to it: calls that fail, disks that are full, folders that are locked."""
+"""What the system can do to the product: calls that fail, disks that are full, folders that are locked."""
 
 import errno
 import json
@@ -23,10 +23,10 @@ pytestmark = pytest.mark.torture
 
 #: How many of the possible injections are tried; ETL_INJECTIONS=all tries each of them.
 INJECTIONS = 36
-#: The injections are shared out over so many tests, which run side by side.
+#: The number of tests over which the injections are spread; they run side by side.
 SHARES = 4
 
-#: The calls that change a file system, and those among them that may find it full.
+#: The calls that change a file system, and those that may find it full.
 CALLS = (
     *("rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir"),
     *("openat", "write", "pwrite64", "copy_file_range", "sendfile", "ftruncate", "fsync", "fdatasync"),
@@ -45,8 +45,8 @@ FILLING = (
     "fdatasync",
 )
 
-# Runs the command line behind its second argument, and has strace watch the thread that calls a method, from its first call
-# on: so the calls are counted from there, and nothing before it is slowed down. Exit code 77: strace may not do that.
+# Runs the command line, and lets strace watch the thread that first calls a method, from that call on: only the calls after
+# it are counted, and nothing before it is slowed down. Exit code 77: strace may not do that.
 DRIVER = """
 import ctypes, os, pkgutil, shutil, subprocess, sys, threading
 from etl.cli.app import app
@@ -74,7 +74,7 @@ sys.argv = ["etl", "run-all", "--root", root]
 app()
 """
 
-# Runs a command without the rights that let root pass over permissions.
+# Runs a command without the rights that let root ignore permissions.
 PLAIN_USER = """
 import ctypes, os, sys
 
@@ -85,7 +85,7 @@ os.execv(sys.executable, [sys.executable, "-m", "etl", *sys.argv[1:]])
 
 
 def lines(count: int, size: int = 0) -> list[dict[str, object]]:
-    """Return so many accepted lines, with so many random bytes in each response."""
+    """Return this many accepted lines, with this many random bytes in each response."""
     return [
         evidence_line(f"t{at}", verdict="accept", response=f"answer {at} {secrets.token_hex(size)}")
         for at in range(count)
@@ -104,13 +104,13 @@ def exports(published: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, as a user whom permissions hold."""
+    """Run the command in a process of its own, as a user to whom permissions apply."""
     given = [sys.executable, "-c", PLAIN_USER, *map(str, arguments)]
     return subprocess.run(given, capture_output=True, text=True, check=False)
 
 
 def assert_one_sentence(stderr: str, *words: str) -> None:
-    """Hold that the error is one line that says these words, foreseen by the program, and no traceback."""
+    """Assert that the error is one line with these words, and not a traceback."""
     assert re.fullmatch(r"etl: .+\n", stderr), f"not one sentence: {stderr!r}"
     assert "did not foresee" not in stderr
     for word in words:
@@ -118,7 +118,7 @@ def assert_one_sentence(stderr: str, *words: str) -> None:
 
 
 def assert_no_litter(root: Path) -> None:
-    """Hold that nothing is left of a build or of a file that was written aside."""
+    """Assert that nothing is left of a build or of a half-written file."""
     assert {file.name for file in root.iterdir()} == {"evidence", "exports", "warehouse", "reports"}
     assert {file.name for file in (root / "warehouse").rglob("*")} == KEPT_OF_WAREHOUSE
     assert {file.name for file in (root / "reports").iterdir()} == {"distillation"}
@@ -152,7 +152,7 @@ def root(tmp_path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Call:
-    """A call in a trace: its name, the how-manieth of that name it is, and the line that tells about it."""
+    """A call in a trace: its name, its number among the calls of that name, and its line in the trace."""
 
     name: str
     number: int
@@ -160,7 +160,7 @@ class Call:
 
     @property
     def changes_files(self) -> bool:
-        """Whether it may change the file system; what is printed does not count."""
+        """Whether it may change the file system; printing does not count."""
         if self.name == "openat":
             return "O_CREAT" in self.text
         return not re.match(r"write\([12]<", self.text)
@@ -184,7 +184,7 @@ class Injection:
 
 @dataclass(frozen=True)
 class Traced:
-    """What a watched run did."""
+    """The result of a watched run."""
 
     exit_code: int
     stderr: str
@@ -194,7 +194,7 @@ class Traced:
 
 
 def traced(root: Path, place: str, inject: str | None = None) -> Traced:
-    """Run run-all and watch it from the method at ``place`` on. Skips where strace is absent or may not trace."""
+    """Run run-all and watch it from the method at ``place`` on. Skips if strace is missing or may not trace."""
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
     trace = root.with_name(f"{root.name}.trace")
@@ -222,7 +222,7 @@ PUBLISH_STEP = "etl.pipeline.run.make_durable"
 
 @dataclass(frozen=True)
 class Publication:
-    """A root that is about to publish: its files, the exports to come, and the calls that publishing makes."""
+    """A root that is about to publish: its files, the exports to come, and the system calls of publishing."""
 
     template: Path
     old: dict[str, bytes]
@@ -232,7 +232,7 @@ class Publication:
 
 @pytest.fixture(scope="session")
 def publication(tmp_path_factory: pytest.TempPathFactory) -> Publication:
-    """Give a root that is about to publish, and what it does then when nothing fails."""
+    """Give a root that is about to publish, and the calls that it makes when nothing fails."""
     template = copy_of(publish_two, tmp_path_factory.mktemp("faults") / "template")
     clean = Path(shutil.copytree(template, template.with_name("clean")))
     run = traced(clean, PUBLISH_STEP)
@@ -242,7 +242,7 @@ def publication(tmp_path_factory: pytest.TempPathFactory) -> Publication:
 
 
 def injections(calls: Sequence[Call]) -> list[Injection]:
-    """Return the failures to try: all that decide, and of the others an even choice."""
+    """Return the failures to try: all essential ones, and an even selection of the others."""
     changing = [call for call in calls if call.changes_files]
     must = [Injection(call, "EIO") for call in changing if call.is_essential]
     may = [Injection(call, "EIO") for call in changing if not call.is_essential]
@@ -252,7 +252,7 @@ def injections(calls: Sequence[Call]) -> list[Injection]:
 
 
 def assert_whole_after(root: Path, publication: Publication, injection: Injection) -> None:
-    """Run with a failing call: one version is there, whole; etl recover finishes what was decided; the next run passes."""
+    """Run with a failing call: a whole version is published; etl recover finishes what was decided; the next run passes."""
     call = injection.call
     run = traced(root, PUBLISH_STEP, f"{call.name}:error={injection.error}:when={call.number}")
     assert run.injected == 1, "the call was not made to fail"
@@ -295,7 +295,7 @@ def test_a_failing_call_leaves_one_version_whole(publication: Publication, tmp_p
 
 @pytest.mark.parametrize("which", [1, 2], ids=["jsonl", "parquet"])
 def test_a_failed_fsync_is_never_tried_again(root: Path, which: int) -> None:
-    """A file whose fsync failed is not synced a second time, which would pass though its bytes are lost: the run ends."""
+    """The run ends; the file whose fsync failed is not synced again, which would pass although its bytes are lost."""
     before = version(root)
     run = traced(root, "etl.export.writer:Written.sync", f"fsync:error=EIO:when={which}")
     synced = [call.text for call in run.calls if call.name in {"fsync", "fdatasync"} and "build/exports/" in call.text]
@@ -309,7 +309,7 @@ def test_a_failed_fsync_is_never_tried_again(root: Path, which: int) -> None:
 
 
 def test_a_failed_fsync_is_told_with_the_file_it_hit(root: Path) -> None:
-    """The error names the file that could not be made durable, as every error names its file."""
+    """The error names the file that could not be made durable, like every error about a file."""
     run = traced(root, "etl.export.writer:Written.sync", "fsync:error=EIO:when=1")
     (failed,) = (call.text for call in run.calls if call.text.endswith("(INJECTED)"))
     (file,) = re.findall(r"build/(exports/[^>]+)>", failed)
@@ -321,7 +321,7 @@ def test_all_is_durable_before_the_journal_says_publishing(root: Path) -> None:
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
     trace = root.with_name("trace")
-    # a file for each thread, so that no line is cut by another thread's
+    # one trace file per thread, so that threads do not cut each other's lines
     options = ["strace", "-ff", "-y", "-o", str(trace), "--trace=fsync,fdatasync"]
     given = [*options, sys.executable, "-m", "etl", "run-all", "--root", str(root)]
     done = subprocess.run(given, capture_output=True, text=True, check=False)
@@ -337,7 +337,7 @@ def test_all_is_durable_before_the_journal_says_publishing(root: Path) -> None:
 
 
 def test_what_a_cut_step_had_moved_is_made_durable_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a folder could not be synced after a move, the command that finishes the step syncs it."""
+    """If a folder could not be synced after a move, the command that finishes the step syncs it."""
     synced: list[Path] = []
 
     def fail(folder: Path) -> None:
@@ -369,7 +369,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
-    """A run that fills the disk says so in one sentence, leaves the old version and its receipts, and frees its space."""
+    """A run that fills the disk says so in one sentence, keeps the old version, writes its receipts, and frees its space."""
     small = write_evidence(tmp_path / "small", {"evidence.jsonl": lines(3)})
     large = write_evidence(tmp_path / "large", {"evidence.jsonl": lines(10_000, 500)})
     assert etl("run-all", "--root", small_disk, "--evidence", small).exit_code == 0
@@ -381,7 +381,7 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
     assert shutil.disk_usage(small_disk).free > free - (1 << 20)
     assert etl("run-all", "--root", small_disk, "--evidence", small).exit_code == 0
     assert exports(version(small_disk)) == exports(before)
-    assert newest_run(small_disk) == (3, True)  # the failed one, which had room for its receipts, being number 2
+    assert newest_run(small_disk) == (3, True)  # number 2 is the failed run, which had room for its receipts
 
 
 # Locked folders
@@ -389,7 +389,7 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("locked", ["warehouse", "warehouse/.etl", "exports", "reports/distillation", "."])
 def test_a_folder_that_cannot_be_written(root: Path, locked: str) -> None:
-    """Where a folder cannot be written, one sentence names it or what is in it, and nothing is published."""
+    """If a folder cannot be written, one sentence names it or something in it, and nothing is published."""
     before = version(root)
     (root / locked).chmod(0o555)
     failed = command("run-all", "--root", root)
@@ -404,7 +404,7 @@ def test_a_folder_that_cannot_be_written(root: Path, locked: str) -> None:
 
 @pytest.mark.parametrize("locked", ["outcomes.jsonl", "outcomes"])
 def test_evidence_that_cannot_be_read(root: Path, locked: str) -> None:
-    """A file or a folder of evidence that cannot be read is one entry, and the run goes on and publishes."""
+    """An evidence file or folder that cannot be read is one entry, and the run goes on and publishes."""
     name = locked if locked.endswith(".jsonl") else f"{locked}/more.jsonl"
     write_evidence(root / "evidence", {name: lines(1)})
     (root / "evidence" / locked).chmod(0)
@@ -423,7 +423,7 @@ def test_evidence_that_cannot_be_read(root: Path, locked: str) -> None:
 
 @pytest.mark.parametrize("limit", ["1KB", "16MB"])
 def test_too_little_memory(root: Path, limit: str) -> None:
-    """A run that may not have the memory that it needs says so in one sentence, and the old version stays."""
+    """A run without enough memory says so in one sentence, and the old version stays."""
     before = version(root)
     write_evidence(root / "evidence", {"evidence.jsonl": lines(10_000, 500)})
     failed = command("run-all", "--root", root, "--set", f"memory_limit={limit}")

@@ -1,4 +1,4 @@
-"""Never is never: each layer of the firewall refuses on its own, with the other two taken away."""
+"""Never is never: each layer of the firewall refuses on its own, with the other two removed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ EVIDENCE = [
     evidence_line("self", verdict="reject", run_id="c", response="Another answer."),
 ]
 
-#: What an overlay would have to say to let everything through the first layer.
+#: An overlay that lets everything through the first layer.
 OPEN_ADMISSION = """-- Everything may enter.
 select dataset, category, 'always' as admission, null as setting, true as is_admitted, null::varchar as reason,
 from (values ('rag'), ('sft')) as datasets (dataset)
@@ -42,7 +42,7 @@ cross join (values ('accepted'), ('partially_accepted'), ('rejected'), ('needs_h
 
 
 def open_sql(sql: Sql) -> Sql:
-    """Return the SQL without its first layer: every category is admitted, no pair is a self-pair."""
+    """Return the SQL without its first layer: every category is admitted, and self-pairs are not recognised."""
     candidate = sql.files["sql/5_pairs/candidate.sql"]
     judged = "case when pair.is_one_run or with_one_text"
     assert judged in candidate
@@ -64,13 +64,13 @@ def export_planted(tmp_path: Path, sql: Sql, only: str) -> None:
 
 @pytest.fixture
 def no_schema(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the second layer away."""
+    """Remove the second layer."""
     monkeypatch.setattr(export, "_validate", lambda *_: None)
 
 
 @pytest.fixture
 def no_reread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the third layer away."""
+    """Remove the third layer."""
     monkeypatch.setattr(export, "audit", lambda *_: None)
 
 
@@ -105,7 +105,7 @@ def test_reread_alone_refuses(tmp_path: Path, sql: Sql, no_schema: None, name: s
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_all_layers_away_let_it_through(tmp_path: Path, sql: Sql, no_schema: None, no_reread: None, name: str) -> None:
-    """With all three layers away the planted rows do get through: so the tests above measure the layers."""
+    """With all three layers removed the planted rows do get through, so the tests above measure the layers."""
     export_planted(tmp_path, open_sql(sql), name)
     stem = next(dataset.stem for dataset in DATASETS if f"export-{dataset.name}" == name)
     rows = jsonl((tmp_path / "exports" / stem).with_suffix(".jsonl"))
@@ -117,7 +117,7 @@ def test_all_layers_away_let_it_through(tmp_path: Path, sql: Sql, no_schema: Non
 
 
 def test_reread_does_not_trust_a_row_label(tmp_path: Path, sql: Sql, no_schema: None) -> None:
-    """A view that labels a rejected row accepted passes the schema, and the re-read looks its id up all the same."""
+    """A view that labels a rejected row accepted passes the schema, but the re-read looks its id up."""
     lying = sql.files["sql/6_datasets/sft.sql"].replace(
         "decision.category as quality_score", "'accepted' as quality_score"
     )
@@ -127,7 +127,7 @@ def test_reread_does_not_trust_a_row_label(tmp_path: Path, sql: Sql, no_schema: 
 
 
 def test_reread_refuses_a_row_that_is_no_record(tmp_path: Path, sql: Sql, no_schema: None) -> None:
-    """An id that no scored record has is refused, whatever its row says."""
+    """An id that belongs to no scored record is refused, whatever its row says."""
     forged = sql.files["sql/6_datasets/decision.sql"].replace("sha256(concat(dataset", "sha256(concat(dataset, 'x'")
     with pytest.raises(FirewallError, match="no record"):
         export_planted(tmp_path, Sql(sql.files | {"sql/6_datasets/decision.sql": forged}), "export-rag")
@@ -140,13 +140,13 @@ def spoil_jsonl(file: Path) -> None:
 
 
 def spoil_parquet(file: Path) -> None:
-    """Take the last row away."""
+    """Remove the last row."""
     table = pq.read_table(file.with_suffix(".parquet"))
     pq.write_table(table.slice(0, table.num_rows - 1), file.with_suffix(".parquet"))
 
 
 def test_reread_refuses_a_stolen_identity(tmp_path: Path, sql: Sql, no_schema: None) -> None:
-    """A rejected row under the id and place of an accepted one is not the record that it says it is."""
+    """A rejected row with the id and place of an accepted one is found not to be the record that it names."""
     stolen = sql.files["sql/6_datasets/decision.sql"]
     for column, value in (("evidence_id", "min(run.evidence_id) over ()"), ("line_number", "1::bigint")):
         stolen = stolen.replace(f"        run.{column},\n", f"        {value} as {column},\n")
@@ -165,7 +165,7 @@ def test_reread_refuses_a_stolen_identity(tmp_path: Path, sql: Sql, no_schema: N
     ],
 )
 def test_reread_refuses_borrowed_text(tmp_path: Path, sql: Sql, name: str, path: str, old: str, new: str) -> None:
-    """A shipped row has the text and the run of the record that it names, or nothing ships."""
+    """A shipped row carries the text and the run of the record it names; otherwise nothing ships."""
     original = sql.files[f"sql/6_datasets/{path}.sql"]
     assert old in original
     files = sql.files | {f"sql/6_datasets/{path}.sql": original.replace(old, new)}
@@ -177,7 +177,7 @@ def test_reread_refuses_borrowed_text(tmp_path: Path, sql: Sql, name: str, path:
 def test_reread_reads_the_bytes(
     tmp_path: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]
 ) -> None:
-    """What changes in either file between writing and re-reading is found."""
+    """A change in either file between writing and re-reading is found."""
     write = export._write
 
     def write_then_spoil(run: Run, half: Any) -> Written:
@@ -192,7 +192,7 @@ def test_reread_reads_the_bytes(
 
 
 def test_no_flag_opens_the_firewall(tmp_path: Path) -> None:
-    """An overlay that admits everything ends in exit code 1, and nothing is published."""
+    """An overlay that admits everything ends with exit code 1, and nothing is published."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     overlay = tmp_path / "sql" / "1_policy"
     overlay.mkdir(parents=True)

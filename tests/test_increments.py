@@ -1,4 +1,4 @@
-"""In proportion to what changed: what nobody touched is not read, what grew is read on, and the result is a fresh run's."""
+"""A run costs what changed: untouched files are not read, grown files are read on, and the result equals a fresh run's."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ from etl.pipeline import run as run_module
 
 REPORTS = "reports/distillation"
 
-#: A mapping that looks at other lines: it gives each the number of lines of its file.
+#: A mapping that looks at other lines: it gives each line the number of lines of its file.
 WINDOW = """-- One row per note; its score is the share of its file that it is.
 select
     source_path,
@@ -66,7 +66,7 @@ def run(root: Path, *options: str) -> dict[str, Any]:
 
 
 def settle(folder: Path) -> None:
-    """Wait until the clock of the file system has moved on from the last change."""
+    """Wait until the file system's clock has moved on since the last change."""
     import time
 
     latest = max((file.stat().st_ctime_ns for file in folder.rglob("*")), default=0)
@@ -74,17 +74,17 @@ def settle(folder: Path) -> None:
 
 
 def carried(receipt: Mapping[str, Any]) -> dict[str, bool]:
-    """Return of each file of evidence whether its hash is an earlier run's."""
+    """Return for each file of evidence whether its hash comes from an earlier run."""
     return {entry["path"]: entry["carried"] for entry in receipt["inputs"]["files"]}
 
 
 def exports(root: Path) -> dict[str, bytes]:
-    """Return what is published, by name."""
+    """Return the published files by name."""
     return {file.name: file.read_bytes() for file in (root / "exports").glob("*/*")}
 
 
 def assert_as_fresh(root: Path, fresh: Path) -> None:
-    """Hold a root, and its warehouse's rows, against a fresh one on the same evidence."""
+    """Assert that a root, and its warehouse's rows, equal a fresh one on the same evidence."""
     fresh.mkdir(exist_ok=True)
     assert etl("run-all", "--root", fresh, "--evidence", root / "evidence").exit_code in {0, 1, 3}
     assert exports(root) == exports(fresh)
@@ -104,7 +104,7 @@ def assert_as_fresh(root: Path, fresh: Path) -> None:
 
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Give the list of all lines that are judged from here on."""
+    """Give the list to which every line that is judged from now on is added."""
     lines: list[bytes] = []
     judge_all = collect.judge_all
 
@@ -117,7 +117,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 def test_nothing_changed_reads_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second run reads no file of evidence and no export, marks every hash as carried, and says the same as the first."""
+    """A second run reads no evidence and no export, marks every hash as carried, and gives the same result."""
     before = run(root)
 
     def forbidden(*_: Any) -> None:
@@ -132,7 +132,7 @@ def test_nothing_changed_reads_nothing(root: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_new_file_alone_is_read(root: Path, tmp_path: Path, judged: list[bytes]) -> None:
-    """A file more -> its lines are judged and no others; the hashes of the others are carried."""
+    """One more file -> only its lines are judged; the hashes of the others are carried."""
     (root / "evidence/evidence/three.jsonl").write_bytes(line("c"))
     receipt = run(root)
     assert judged == [line("c").rstrip()]
@@ -157,7 +157,7 @@ EDITS: dict[str, tuple[Callable[[bytes], bytes], list[bytes]]] = {
 def test_a_file_that_changes(
     root: Path, tmp_path: Path, judged: list[bytes], edit: Callable[[bytes], bytes], tail: Sequence[bytes]
 ) -> None:
-    """Of a file that grew only the new lines are judged, one that was rewritten is read anew; the result is a fresh run's."""
+    """Of a grown file only the new lines are judged, a rewritten file is read whole; the result equals a fresh run's."""
     file = root / "evidence/evidence/one.jsonl"
     before = file.read_bytes()
     file.write_bytes(edit(before))
@@ -169,7 +169,7 @@ def test_a_file_that_changes(
 
 @pytest.mark.slow
 def test_half_a_line_is_completed(root: Path, tmp_path: Path) -> None:
-    """A last line without its line feed is a record or skipped; when the rest of it comes, it is another line."""
+    """A last line without its line feed is a record or skipped; when the rest of it arrives, it is another line."""
     file = root / "evidence/evidence/two.jsonl"
     whole = line("n", verdict="accept")
     for cut in (10, len(whole) - 1, len(whole), len(whole) + 3, 2 * len(whole) - 1):
@@ -188,7 +188,7 @@ def test_a_file_that_is_gone(root: Path, tmp_path: Path, judged: list[bytes]) ->
 
 @pytest.mark.slow
 def test_a_compressed_file_is_read_whole(root: Path, tmp_path: Path) -> None:
-    """A compressed file that grew by another member cannot be read on: it is read anew."""
+    """A compressed file that grew by another member cannot be read on, so it is read whole."""
     file = root / "evidence/evidence/packed.jsonl.gz"
     file.write_bytes(gzip.compress(line("p"), mtime=0))
     run(root)
@@ -198,7 +198,7 @@ def test_a_compressed_file_is_read_whole(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_mapping_over_all_lines_gets_all_lines(tmp_path: Path) -> None:
-    """Where a mapping looks at other lines, a new line changes the records of old ones: its files are read anew."""
+    """If a mapping looks at other lines, a new line changes the records of old ones, so its files are read whole."""
     overlay = tmp_path / "sql" / "2_sources"
     overlay.mkdir(parents=True)
     (overlay / "notes.sql").write_text(WINDOW, encoding="utf-8")
@@ -214,7 +214,7 @@ def test_a_mapping_over_all_lines_gets_all_lines(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_lost_file_of_a_mapping_over_all_lines(tmp_path: Path) -> None:
-    """Where a mapping looks at other lines, a file that is gone changes the records of those that stay."""
+    """If a mapping looks at other lines, a removed file changes the records of those that stay."""
     overlay = tmp_path / "sql" / "2_sources"
     overlay.mkdir(parents=True)
     over_all = WINDOW.replace("over (partition by source_path)", "over ()")
@@ -230,7 +230,7 @@ def test_a_lost_file_of_a_mapping_over_all_lines(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_touched_file_is_hashed_and_not_parsed(root: Path, judged: list[bytes]) -> None:
-    """Where only its times changed, a file's hash tells that it is the same: everything is reused, and nothing carried."""
+    """If only a file's times changed, its hash shows that it is the same: everything is reused, and its hash is not carried."""
     os.utime(root / "evidence/evidence/one.jsonl")
     receipt = run(root)
     assert receipt["status"] == "reused"
@@ -239,7 +239,7 @@ def test_a_touched_file_is_hashed_and_not_parsed(root: Path, judged: list[bytes]
 
 
 def test_rehash_distrusts_the_file_system(root: Path) -> None:
-    """Other bytes under the same stamp are believed to be the same, until --rehash reads them."""
+    """Other bytes with the same file stats count as unchanged, until --rehash reads them."""
     file = root / "evidence/evidence/two.jsonl"
     file.write_bytes(file.read_bytes().replace(b"The answer", b"An  answer"))
     settle(root / "evidence")
@@ -257,7 +257,7 @@ def test_rehash_distrusts_the_file_system(root: Path) -> None:
 
 @pytest.mark.slow
 def test_a_fresh_change_is_not_trusted(root: Path) -> None:
-    """A file changed within the clock's tick before it was looked at gets no stamp: it might change again unseen."""
+    """File stats are not kept for a file that changed within the clock's tick before: it might change again unseen."""
     settle(root / "evidence")
     file = root / "evidence/evidence/one.jsonl"
     file.write_bytes(file.read_bytes())
@@ -269,7 +269,7 @@ def test_a_fresh_change_is_not_trusted(root: Path) -> None:
 
 
 def test_where_nothing_changed_documents_alone_are_written(root: Path) -> None:
-    """The warehouse and the exports stay as they are: the run is in reports/, and in the next version's receipts."""
+    """The warehouse and the exports do not change: the run is in reports/, and in the next version's receipts."""
     warehouse = root / "warehouse/etl.duckdb"
     before = warehouse.read_bytes(), exports(root)
     assert run(root)["status"] == "reused"
@@ -286,7 +286,7 @@ def test_where_nothing_changed_documents_alone_are_written(root: Path) -> None:
 
 
 def test_a_run_that_writes_documents_alone_can_be_stopped(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stop ends that run too, before it publishes, with the sentence of a stop."""
+    """A signal ends that run too, before it publishes, with the usual sentence."""
     compose_report = run_module.compose_report
 
     def stopped(*values: Any, **named: Any) -> Any:
@@ -307,7 +307,7 @@ def test_a_run_that_writes_documents_alone_can_be_stopped(root: Path, monkeypatc
 def test_what_the_workshop_keeps_is_only_a_shortcut(
     root: Path, tmp_path: Path, name: str, content: bytes | None
 ) -> None:
-    """Without these files, or with damaged ones, a run does the same, more slowly."""
+    """Without these files, or with damaged ones, a run gives the same result, more slowly."""
     file = root / "warehouse/.etl" / name
     if content is None:
         file.unlink()

@@ -1,4 +1,4 @@
-"""Names, texts and arguments made to be taken for something else: SQL, paths, options, commands to a terminal."""
+"""Names, texts and arguments made to be mistaken for something else: SQL, paths, options, commands to a terminal."""
 
 import gzip
 import json
@@ -40,18 +40,18 @@ TERMINAL = {
     "bidi": "\u202egnp.exe\u2066x\u2067\u2068\u2069\u202a\u202b\u202c\u202d\u200e\u200f\u061c",
 }
 
-#: What a terminal obeys, or what turns the direction of reading; line feeds are the program's own.
+#: Characters that a terminal obeys, or that turn the reading direction; line feeds are the program's own.
 OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def require_tame(text: str) -> None:
-    """Fail, showing where, if a text holds a character that a terminal obeys."""
+    """Fail, and show where, if a text holds a character that a terminal obeys."""
     found = OBEYED.search(text)
     assert found is None, ascii(text[max(0, found.start() - 60) : found.end() + 20])
 
 
 def require_refusal(result: Result) -> None:
-    """Fail unless a command said in one tame sentence that it was used wrongly, and nothing else."""
+    """Fail unless a command said only, in one harmless sentence, that it was used wrongly."""
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
@@ -60,13 +60,13 @@ def require_refusal(result: Result) -> None:
 
 
 def rows(root: Path, query: str) -> list[tuple[Any, ...]]:
-    """Query the published warehouse past the command."""
+    """Query the published warehouse without the command."""
     with duckdb.connect(str(root / "warehouse" / "etl.duckdb"), read_only=True) as connection:
         return connection.execute(query).fetchall()
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Return the hash of every file below a folder; the lock and its kin are no content."""
+    """Return the hash of every file below a folder, except in the staging folder."""
     return {
         str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
@@ -78,7 +78,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def sql_line(number: int, text: str, **fields: Any) -> dict[str, Any]:
-    """Return a line whose every text is the same piece of SQL; number makes it one of its kind."""
+    """Return a line in which every text is the same piece of SQL; ``number`` makes the line unique."""
     texts = dict.fromkeys(("run_id", "model", "file", "prompt"), text)
     return evidence_line(text, **texts, response=f"{number} {text}", verdict="accept", cited_paths=[text]) | fields
 
@@ -115,7 +115,7 @@ def sql_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_sql_in_evidence_is_text(sql_root: Path) -> None:
-    """Every line is where it belongs and says what it said: as a record, or skipped for its unknown source."""
+    """Every line keeps its place and its text: as a record, or skipped for its unknown source."""
     records = rows(
         sql_root,
         "select task_id, run_id, model, file, prompt, cited_paths[1] from evidence.record where model is not null",
@@ -133,7 +133,7 @@ def test_sql_in_evidence_is_text(sql_root: Path) -> None:
 
 
 def test_sql_in_evidence_ships_as_it_is(sql_root: Path) -> None:
-    """The dataset holds the exact texts: each once, the copies being duplicates; known paths are compared as text."""
+    """The dataset holds the exact texts, each once, as the copies are duplicates; known paths are compared as text."""
     shipped = jsonl(sql_root / "exports/rag/playbooks.jsonl")
     known = [text for text in SQL if not text.startswith('"')]
     assert sorted(row["task_id"] for row in shipped) == sorted(known)
@@ -145,7 +145,7 @@ def test_sql_in_evidence_ships_as_it_is(sql_root: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("text", SQL)
 def test_explain_finds_a_place_by_its_exact_name(sql_root: Path, text: str) -> None:
-    """A path with SQL in it, or with wildcards, names its own line and no other."""
+    """A path with SQL or wildcards in it names only its own line."""
     path = f"evidence/{text.replace('/', '|')}.jsonl"
     found = etl("explain", f"{path}:1", "--root", sql_root, "--json").json
     assert [record["source_path"] for record in found["records"]] == [path]
@@ -155,7 +155,7 @@ def test_explain_finds_a_place_by_its_exact_name(sql_root: Path, text: str) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("text", SQL)
 def test_sql_as_an_id_names_nothing(sql_root: Path, text: str) -> None:
-    """What is asked for is a value, never a part of a statement or a pattern."""
+    """An argument is a value, never a part of a statement or a pattern."""
     before = contents(sql_root)
     require_refusal(etl("explain", "--root", sql_root, "--", text))
     for command in ("receipts", "verify", "drift"):
@@ -168,7 +168,7 @@ def test_sql_as_an_id_names_nothing(sql_root: Path, text: str) -> None:
 )
 @pytest.mark.parametrize("value", ["0); drop table x", "1 --", "1GB'; select 1"])
 def test_sql_as_a_setting_is_refused(sql_root: Path, name: str, value: str) -> None:
-    """A setting has a type: SQL is none of its values, and nothing is run or changed."""
+    """A setting has a type: SQL is not a valid value, and nothing is run or changed."""
     before = contents(sql_root)
     result = etl("run-all", "--root", sql_root, "--set", f"{name}={value}")
     require_refusal(result)
@@ -181,22 +181,22 @@ def test_sql_as_a_setting_is_refused(sql_root: Path, name: str, value: str) -> N
     "name", ["accept_at; drop table x", "accept_at'", "__class__", "known_paths_sha256", "", "a\x1b[31m"]
 )
 def test_sql_as_the_name_of_a_setting_is_refused(sql_root: Path, name: str) -> None:
-    """There is no setting of such a name."""
+    """A name of a setting that is SQL is refused as an unknown setting."""
     require_refusal(etl("run-all", "--root", sql_root, "--set", f"{name}=1"))
 
 
 @pytest.mark.parametrize("stage", ["collect; drop table x", "../collect", "collect'", "", "\x1b[31m"])
 def test_sql_as_a_stage_is_refused(sql_root: Path, stage: str) -> None:
-    """There is no stage of such a name."""
+    """A name of a stage that is SQL is refused as an unknown stage."""
     require_refusal(etl("run", "--root", sql_root, "--", stage))
 
 
-# Run ids are no paths.
+# Run ids are not paths.
 
 
 @pytest.fixture(scope="module")
 def runs_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a root with one run, and beside its reports a run's folder that no command may read."""
+    """Give a root with one run and, beside its reports, the folder of a run that no command may read."""
     root = tmp_path_factory.mktemp("runs") / "root"
     write_evidence(root / "evidence", {"evidence.jsonl": [evidence_line("a", verdict="accept")]})
     assert etl("run-all", "--root", root).exit_code == 0
@@ -335,7 +335,7 @@ def test_a_path_that_leads_out_is_absent(cited: tuple[set[str], dict[str, dict[s
 @pytest.mark.slow
 @pytest.mark.parametrize("path", INSIDE, ids=ascii)
 def test_an_odd_path_inside_is_present(cited: tuple[set[str], dict[str, dict[str, Any]]], path: str) -> None:
-    """A path that only looks odd is a path like any other."""
+    """A path that only looks odd is an ordinary path."""
     shipped, refused = cited
     assert path in shipped
     assert path not in refused
@@ -386,13 +386,13 @@ NAMES = [
 
 
 def as_text(name: bytes) -> str:
-    """Return a name as the books write it: bytes that are no UTF-8 as the replacement character and their value."""
+    """Return a name as the receipts write it: bytes that are not UTF-8 become the replacement character and their value."""
     odd = re.compile("[\udc80-\udcff]")
     return odd.sub(lambda byte: f"\ufffd{ord(byte[0]) - 0xDC00:02x}", name.decode("utf-8", "surrogateescape"))
 
 
 def write_bytes(folder: Path, name: bytes, line: dict[str, Any]) -> None:
-    """Write a file of one line, whatever bytes its name is made of."""
+    """Write a file of one line, whatever bytes are in its name."""
     file = folder / os.fsdecode(name)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(line), encoding="utf-8")
@@ -414,7 +414,7 @@ def odd_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(NAMES)), ids=[ascii(as_text(name))[:20] for name in NAMES])
 def test_an_odd_file_name_is_a_name(odd_names: Path, number: int) -> None:
-    """A file of an odd name, or in a folder of one, is read, and its lines are known by that very name."""
+    """A file with an odd name, or in a folder with one, is read, and its lines are known by exactly that name."""
     name = as_text(NAMES[number])
     paths = {f"evidence/{name}.jsonl", f"evidence/{name}.folder/a.jsonl"}
     found = rows(odd_names, f"select source_path, source from evidence.record where task_id = 't{number}'")
@@ -426,7 +426,7 @@ def test_an_odd_file_name_is_a_name(odd_names: Path, number: int) -> None:
 
 @pytest.mark.slow
 def test_odd_file_names_verify(odd_names: Path) -> None:
-    """All evidence is found again under the names in the receipts, and what is printed of them is tame."""
+    """All evidence is found again under the names in the receipts, and they are printed harmlessly."""
     for command in ("verify", "receipts", "drift"):
         result = etl(command, "--root", odd_names)
         assert result.exit_code == 0
@@ -435,7 +435,7 @@ def test_odd_file_names_verify(odd_names: Path) -> None:
 
 @pytest.mark.slow
 def test_two_names_that_are_written_alike_stay_two(tmp_path: Path) -> None:
-    """A name of bytes that are no UTF-8 and one of their escapes are two files: no record shares its key."""
+    """A name with bytes that are not UTF-8, and the same name with their escapes, are two files: no records share a key."""
     for number, name in enumerate((b"\xff.jsonl", b"\\xff.jsonl")):
         write_bytes(tmp_path / "evidence" / "evidence", name, evidence_line(f"t{number}", verdict="accept"))
     assert etl("run-all", "--root", tmp_path).exit_code == 0
@@ -448,7 +448,7 @@ def test_two_names_that_are_written_alike_stay_two(tmp_path: Path) -> None:
 
 
 def hostile_lines(text: str) -> list[dict[str, Any] | bytes]:
-    """Return lines with a text in every field that takes one; two make a pair, some are skipped."""
+    """Return lines with a text in every field that takes one; two of them make a pair, some are skipped."""
     texts = dict.fromkeys(("run_id", "model", "file", "prompt", "response"), text)
     lists = {name: [text] for name in ("success_markers", "failure_markers", "cited_paths")}
     messages = [{"role": text, "content": text}]
@@ -468,7 +468,7 @@ def hostile_lines(text: str) -> list[dict[str, Any] | bytes]:
 
 @pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Result]]:
-    """Give the root of a good run, then one on evidence full of commands to a terminal; and what was printed."""
+    """Give the root of a good run and of a run on evidence full of commands to a terminal, and what was printed."""
     root = tmp_path_factory.mktemp("terminal") / "root\x1b[31m\u202e"
     write_evidence(root / "evidence", {"evidence.jsonl": [evidence_line("a", verdict="accept")]})
     printed = [etl("run-all", "--root", root)]
@@ -505,7 +505,7 @@ def test_runs_print_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[Res
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["receipts", "verify", "drift", "health"])
 def test_reports_print_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[Result]], command: str) -> None:
-    """What tells about a run names its files and flags, and emits no control character."""
+    """Commands that report on a run name its files and flags, and emit no control character."""
     result = etl(command, "--root", terminal[0])
     assert result.exit_code in {0, 1, 3}
     assert result.stdout
@@ -515,7 +515,7 @@ def test_reports_print_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["*/summary.md", "latest.md"])
 def test_pages_hold_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[Result]], page: str) -> None:
-    """The pages for people can be shown with cat."""
+    """The Markdown pages can be shown with cat."""
     files = list((terminal[0] / "reports" / "distillation").glob(page))
     assert files
     for file in files:
@@ -548,7 +548,7 @@ def test_pages_hold_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[Res
     ids=ascii,
 )
 def test_sql_prints_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[Result]], query: str) -> None:
-    """Rows, column names and errors of any query are tame."""
+    """Rows, column names and errors of any query are printed harmlessly."""
     result = etl("sql", query, "--root", terminal[0])
     assert result.exit_code in {0, 2}
     assert result.stdout or result.stderr
@@ -558,7 +558,7 @@ def test_sql_prints_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[Res
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(TERMINAL)), ids=list(TERMINAL))
 def test_explain_prints_nothing_that_a_terminal_obeys(terminal: tuple[Path, list[Result]], number: int) -> None:
-    """Whatever is explained, a record, a pair, a skipped line or file, by whatever name: its texts are shown tame."""
+    """A record, a pair, a skipped line or file, explained by any name, shows its texts harmlessly."""
     root, text = terminal[0], list(TERMINAL.values())[number]
     name = text.replace("/", "|")
     places = [f"evidence/{number:02}.jsonl:{line}" for line in (1, 5, 8, 9, 10)]
@@ -577,7 +577,7 @@ def test_explain_prints_nothing_that_a_terminal_obeys(terminal: tuple[Path, list
 @pytest.mark.slow
 @pytest.mark.parametrize("text", TERMINAL.values(), ids=list(TERMINAL))
 def test_data_keep_the_exact_text(terminal: tuple[Path, list[Result]], text: str) -> None:
-    """What is exported, to JSONL and Parquet, and the warehouse hold the text as it was, not as it is shown."""
+    """The exports (JSONL and Parquet) and the warehouse hold the original text, not the harmless form that is printed."""
     root = terminal[0]
     (row,) = (row for row in jsonl(root / "exports/rag/playbooks.jsonl") if row["task_id"] == text)
     assert (row["content"], row["source_run_id"], row["model"]) == (text, text, text)
@@ -611,14 +611,14 @@ def test_data_keep_the_exact_text(terminal: tuple[Path, list[Result]], text: str
 def test_errors_repeat_nothing_that_a_terminal_obeys(
     terminal: tuple[Path, list[Result]], arguments: list[str], text: str
 ) -> None:
-    """A sentence about a wrong argument repeats it tame."""
+    """A sentence about a wrong argument repeats it harmlessly."""
     require_refusal(etl(*(part.format(text) for part in arguments), "--root", terminal[0]))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", TERMINAL.values(), ids=list(TERMINAL))
 def test_a_run_that_fails_on_a_text_reports_it_tame(tmp_path: Path, text: str) -> None:
-    """An error of SQL that quotes the evidence reaches stderr and the run's page without what a terminal obeys."""
+    """An SQL error that quotes the evidence reaches stderr and the run's page without control characters."""
     write_evidence(tmp_path / "evidence", {"mine.jsonl": [{"task_id": text}]})
     mapping = tmp_path / "sql" / "2_sources" / "mine.sql"
     mapping.parent.mkdir(parents=True)
@@ -729,7 +729,7 @@ def shut(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("statement", FORBIDDEN)
 def test_sql_reaches_no_file_and_changes_nothing(shut: Path, tmp_path: Path, statement: str) -> None:
-    """Reading another file, writing any, loading code or changing a setting is refused; no byte changes."""
+    """To read another file, write a file, load code or change a setting is refused; no byte changes."""
     place = tmp_path / "place"
     shutil.copytree(shut.parent, place)
     before = contents(place)

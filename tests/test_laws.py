@@ -1,7 +1,7 @@
-"""The laws hold for evidence as nasty as hypothesis can make it, and the views say what the specification says.
+"""The laws hold for evidence as nasty as hypothesis can make it, and the views follow the specification.
 
-Each example is a small world: a few records, settings, and perhaps a manifest. It is put into a warehouse in memory and
-the views are held against :mod:`oracle` or against themselves.
+Each example is a small world: a few records, settings, and perhaps a manifest. It is put into a warehouse in memory, and
+the views are compared with :mod:`oracle` or with themselves.
 """
 
 import hashlib
@@ -76,7 +76,7 @@ PROFILE = settings(deadline=None, derandomize=True)
 
 @dataclass(frozen=True)
 class World:
-    """What the views are computed from."""
+    """The input of the views."""
 
     records: Sequence[Row]
     settings: Settings
@@ -85,7 +85,7 @@ class World:
 
     @property
     def oracle(self) -> Oracle:
-        """The oracle's answers about it."""
+        """The oracle's answers about this world."""
         return Oracle(self.records, self.settings, self.known_paths)
 
 
@@ -93,7 +93,7 @@ NBSP = "\u00a0"
 TASKS = ("t", "u", "T ", "ü")
 FILES = ("evidence.jsonl", "evidence/a.jsonl", "evidence/B.jsonl", "evidence/\uffee.jsonl", "evidence/\U0001f600.jsonl")
 
-#: Numbers at, beside and far from the thresholds below. 0.1 + 0.2 is not 0.3.
+#: Numbers at, near and far from the thresholds below. 0.1 + 0.2 is not 0.3.
 NUMBERS = (
     *(-0.01, -5e-324, -0.0, 0.0, 5e-324, 0.3, 0.1 + 0.2, math.nextafter(0.5, 0), 0.5, 0.8, math.nextafter(0.9, 0), 0.9),
     *(math.nextafter(0.9, 1), math.nextafter(1, 0), 1.0, math.nextafter(1, 2), 1.5),
@@ -122,7 +122,7 @@ markers = st.sampled_from([None, [], ["done"], ["done", ""]])
 paths = often(None, rare=([], *([path] for path in PATHS), [PATHS[0], PATHS[4], PATHS[5]]))
 overrides = often(None, rare=(ACCEPTED, PARTIAL, REJECTED, REVIEW))
 
-#: What grades a record: usually one signal, sometimes several or none.
+#: The fields that grade a record: usually one signal, sometimes several or none.
 signals = st.one_of(
     st.fixed_dictionaries({"verdict": often("accept", "partial", "reject", rare=WORDS), "score": st.none() | numbers}),
     st.fixed_dictionaries({"score": numbers, "grounded_fraction": st.none() | numbers}),
@@ -133,7 +133,7 @@ signals = st.one_of(
 
 CLASSES = ("verdict", "verdict", "extraction", "telemetry", "experiment")
 
-#: Records with anything wrong.
+#: Records with any kind of fault.
 wild = st.builds(
     operator.or_,
     st.fixed_dictionaries(
@@ -152,7 +152,7 @@ wild = st.builds(
     signals,
 )
 
-#: Records with little wrong, crowded in few tasks, so that there are pairs, windows are full and ranks tie.
+#: Records with few faults, crowded in few tasks, so that there are pairs, full windows and tied ranks.
 crowd = st.fixed_dictionaries(
     {
         "source_class": st.sampled_from(CLASSES),
@@ -170,7 +170,7 @@ crowd = st.fixed_dictionaries(
 
 @st.composite
 def families(draw: st.DrawFn) -> list[Row]:
-    """Draw records of one task: verdicts that agree unless one dissents, and what was extracted from the task."""
+    """Draw records of one task: verdicts that agree unless one dissents, and extractions from the task."""
     task = {"source_path": FILES[0], "run_id": "own", "task_id": draw(st.sampled_from(TASKS[1:])), "response": "own"}
     word = draw(st.sampled_from(["accept", "reject", "cycle", "unheard-of", " "]))
     dissent = draw(st.sampled_from([None, None, "approve", "fail", "escalate"]))
@@ -187,7 +187,7 @@ manifests = st.none() | st.frozensets(st.sampled_from(PATHS), max_size=6) | st.j
 
 @st.composite
 def setting_rows(draw: st.DrawFn) -> Settings:
-    """Draw settings, thresholds in order."""
+    """Draw settings with ordered thresholds."""
     partial_at, accept_at = sorted((draw(st.sampled_from(THRESHOLDS)), draw(st.sampled_from(THRESHOLDS))))
     grounded = sorted((draw(st.sampled_from(THRESHOLDS)), draw(st.sampled_from(THRESHOLDS))))
     return Settings(
@@ -220,9 +220,9 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 def line(told: Row, number: int) -> Row:
-    """Return the record of a line; texts of its own get a number that no other line has.
+    """Return the record of a line; a text "own" gets a number that no other line has.
 
-    Lines with the same fields are the same line if they have as many ``spaces``; None makes a line without a hash.
+    Lines with the same fields and the same number of ``spaces`` are the same line; None makes a line without a hash.
     """
     row = dict.fromkeys(RECORD.names) | {"spaces": 0, "source": "evidence"} | told
     for column in ("run_id", "response"):
@@ -241,7 +241,7 @@ def sha256(text: str) -> str:
 
 
 def numbered(lines: Sequence[Row]) -> list[Row]:
-    """Give each line a key, and each file's lines their numbers, from 9 on: as text, 10 would come first."""
+    """Give each line a key, and number the lines of each file from 9 on: as text, 10 would come first."""
     following = Counter(dict.fromkeys(FILES, 8))
     rows = []
     for row in lines:
@@ -255,7 +255,7 @@ def numbered(lines: Sequence[Row]) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def pure() -> Iterator[Warehouse]:
-    """One warehouse for all worlds of this module; each example puts its own world in the place of the last."""
+    """One warehouse for all worlds of this module; each example replaces the world before it."""
     opened = Warehouse.create(PROGRAM, Settings(threads=1))
     yield opened
     opened.close()
@@ -263,7 +263,7 @@ def pure() -> Iterator[Warehouse]:
 
 @cache
 def views() -> list[View]:
-    """Return the views that label records or pairs, each after those that it reads."""
+    """Return the views that label records or pairs, each after the views that it reads."""
     with closing(Warehouse.create(PROGRAM, Settings())) as warehouse:
         lineage = Lineage.of(warehouse)
     labelling = [view for view in PROGRAM.views if view.schema in {"scored", "pairs", "datasets"}]
@@ -272,9 +272,9 @@ def views() -> list[View]:
 
 @pytest.fixture(scope="module")
 def ground() -> Iterator[Warehouse]:
-    """Such a warehouse where each view is computed once a world, from its definition, and held for those after it.
+    """Give a warehouse that computes each view once per world, from its definition, and keeps the result for later views.
 
-    It answers ten times faster; a law below holds it to the plain views.
+    It answers ten times faster; a law below compares it with the plain views.
     """
     opened = Warehouse.create(PROGRAM, Settings(threads=1))
     opened.execute("create schema definition")
@@ -288,19 +288,19 @@ def ground() -> Iterator[Warehouse]:
 
 
 def hold(ground: Warehouse, view: View) -> None:
-    """Compute a view from its definition and hold the result."""
+    """Compute a view from its definition and keep the result."""
     ground.execute(f'create or replace table held."{view.qualified}" as from definition."{view.qualified}"')
 
 
 def put(warehouse: Warehouse, world: World) -> None:
-    """Put a world in the place of the last."""
+    """Replace the world before by this one."""
     warehouse.replace("evidence.record", pa.Table.from_pylist(list(world.records), RECORD))
     warehouse.replace("policy.known_path", pa.table({"path": pa.array(sorted(world.known_paths or ()), pa.string())}))
     set_settings(warehouse, **world.settings.model_dump())
 
 
 def settle(ground: Warehouse, world: World, *names: str) -> None:
-    """Put a world in the place of the last and hold the views, or schemas, of these names; none named: all views."""
+    """Replace the world before by this one, and compute the named views or schemas; all views if none is named."""
     put(ground, world)
     for view in views():
         if not names or view.schema in names or view.qualified in names:
@@ -341,18 +341,18 @@ def by_record(warehouse: Warehouse, view: str, *columns: str) -> dict[Key, tuple
     return found
 
 
-# The views say what the specification says.
+# The views follow the specification.
 
 
 @settings(PROFILE, max_examples=60)
 @given(world=worlds())
 def test_the_views_say_what_the_specification_says(ground: Warehouse, world: World) -> None:
-    """Scores, pairs, outcomes, decisions and books of a world are those that the specification demands, and no others."""
+    """Scores, pairs, outcomes, decisions and counts of a world are exactly those of the specification."""
     the_views_are_the_specification(ground, world)
 
 
 def the_views_are_the_specification(ground: Warehouse, world: World) -> None:
-    """Fill the tables with a world and hold every view against the specification."""
+    """Fill the tables with a world and compare every view with the specification."""
     settle_books(ground, world)
     scores_are_the_specifications(ground, world)
     pairs_are_the_specifications(ground, world)
@@ -362,7 +362,7 @@ def the_views_are_the_specification(ground: Warehouse, world: World) -> None:
 
 
 def scores_are_the_specifications(ground: Warehouse, world: World) -> None:
-    """Every record is scored once, with the category and by the rule that section 4 demands."""
+    """Every record is scored once, with the category and rule of section 4."""
     oracle = world.oracle
     assert by_record(ground, "scored.run", "category", "rule") == {
         key(record): oracle.score(record) for record in world.records
@@ -370,7 +370,7 @@ def scores_are_the_specifications(ground: Warehouse, world: World) -> None:
 
 
 def pairs_are_the_specifications(ground: Warehouse, world: World) -> None:
-    """Hold the pairs in the windows, with ranks, outcomes and reasons, and the one outcome of each record, to section 5."""
+    """Assert that pairs (with ranks, outcomes and reasons) and the outcome of each record follow section 5."""
     rows = ground.execute("""
         select
             chosen_source_path, chosen_line_number, rejected_source_path, rejected_line_number,
@@ -387,7 +387,7 @@ def pairs_are_the_specifications(ground: Warehouse, world: World) -> None:
 
 
 def decisions_are_the_specifications(ground: Warehouse, world: World) -> None:
-    """Datasets refuse a record or pair for all the reasons that section 6 gives, in their order, the first one deciding."""
+    """Datasets refuse a record or pair for all the reasons of section 6, in their order; the first one decides."""
     oracle = world.oracle
     for dataset, reasons_of in (("rag", oracle.rag_reasons), ("sft", oracle.sft_reasons)):
         expected = {key(record): reasons_of(record) for record in world.records}
@@ -412,7 +412,7 @@ def decisions_are_the_specifications(ground: Warehouse, world: World) -> None:
 
 
 def books_are_the_specifications(ground: Warehouse, world: World) -> None:
-    """Hold the books to balance, and to count the categories, reasons and outcomes that the specification gives."""
+    """Assert that the counts add up, and count the categories, reasons and outcomes of the specification."""
     books_balance(ground, world)
     oracle, records = world.oracle, world.records
     reasons = {
@@ -441,7 +441,7 @@ def books_are_the_specifications(ground: Warehouse, world: World) -> None:
 
 
 def never_is_never(ground: Warehouse, world: World) -> None:
-    """Law 3: under no settings does sft ship what is rejected or needs human review, or rag what is rejected."""
+    """Law 3: under any settings sft ships nothing that is rejected or needs human review, and rag nothing that is rejected."""
     category = {key(record): world.oracle.category(record) for record in world.records}
     for view, never in (("datasets.sft", {REJECTED, REVIEW}), ("datasets.rag", {REJECTED})):
         shipped = [record for record, (reason,) in by_record(ground, view, "quarantine_reason").items() if not reason]
@@ -457,7 +457,7 @@ def firsts(reasons: Iterable[tuple[str, ...]]) -> list[str]:
 
 
 def books_balance(ground: Warehouse, world: World) -> None:
-    """At every stage what came in is what was accepted, rejected, quarantined and skipped, and each stage hands on all."""
+    """At every stage the records in are those accepted, rejected, quarantined and skipped, and the next stage takes in all."""
     book = {row.pop("stage"): row for row in ground.dicts("from receipts.stage_count")}
     assert list(book) == ["collect", "score", "export-rag", "export-sft", "export-preference"]
     for stage, stats in book.items():
@@ -504,7 +504,7 @@ def test_order_does_not_matter_in_many_worlds(ground: Warehouse, world: World, d
 
 
 def assert_order_does_not_matter(ground: Warehouse, world: World, data: st.DataObject) -> None:
-    """Hold every view to the same rows over the same records in another order."""
+    """Assert that every view gives the same rows for the same records in another order."""
     settle(ground, world)
     whole = contents(ground)
     settle(ground, replace(world, records=data.draw(st.permutations(world.records))))
@@ -517,7 +517,7 @@ PARTS = st.lists(st.integers(0, 3), min_size=len(TASKS), max_size=len(TASKS))
 @settings(PROFILE, max_examples=12)
 @given(world=worlds(), parts=PARTS)
 def test_partitions_by_task_add_up(ground: Warehouse, world: World, parts: list[int]) -> None:
-    """However tasks are spread over four partitions, the partitions' rows together are the whole's, in every view."""
+    """However tasks are spread over four partitions, their rows together are those of the whole, in every view."""
     assert_partitions_add_up(ground, world, parts)
 
 
@@ -530,7 +530,7 @@ def test_partitions_by_task_add_up_in_many_worlds(ground: Warehouse, world: Worl
 
 
 def assert_partitions_add_up(ground: Warehouse, world: World, parts: list[int]) -> None:
-    """Hold the rows over four partitions of the tasks, together, to those over the whole."""
+    """Assert that the rows of four partitions of the tasks, together, are those of the whole."""
     settle(ground, world)
     whole = contents(ground)
     part_of = dict(zip(TASKS, parts, strict=True))
@@ -548,7 +548,7 @@ def assert_partitions_add_up(ground: Warehouse, world: World, parts: list[int]) 
 @settings(PROFILE, max_examples=4)
 @given(world=worlds())
 def test_holding_changes_nothing(ground: Warehouse, pure: Warehouse, world: World) -> None:
-    """Every view, computed whole from the evidence, gives the rows it gives where the views before it are materialised."""
+    """Every view, computed whole from the evidence, gives the same rows as over materialised views."""
     assert_holding_changes_nothing(ground, pure, world)
 
 
@@ -561,7 +561,7 @@ def test_holding_changes_nothing_in_many_worlds(ground: Warehouse, pure: Warehou
 
 
 def assert_holding_changes_nothing(ground: Warehouse, pure: Warehouse, world: World) -> None:
-    """Hold the views over materialised ones to the views over plain ones."""
+    """Assert that views over materialised views equal those over plain ones."""
     settle(ground, world)
     put(pure, world)
     assert contents(ground) == contents(pure)

@@ -19,7 +19,7 @@ def skipped(root: Path) -> list[dict[str, object]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("is_folder", [False, True])
 def test_a_link_that_leads_out_is_refused(tmp_path: Path, is_folder: bool) -> None:
-    """A link to a file or folder elsewhere is one unreadable entry; --follow-links reads what it leads to."""
+    """A link to a file or folder elsewhere is one unreadable entry; with --follow-links its target is read."""
     elsewhere = write_evidence(tmp_path / "elsewhere", {"secret.jsonl": [evidence_line("secret")]})
     root = tmp_path / "root"
     write_evidence(root / "evidence", {"evidence/own.jsonl": [evidence_line("own")]})
@@ -57,7 +57,7 @@ def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
     ],
 )
 def test_a_bomb_is_cut_off(tmp_path: Path, pack: object, setting: str, sentence: str) -> None:
-    """What was unpacked within the limits counts; the rest is one corrupt_stream entry that says which limit it broke."""
+    """Lines unpacked within the limits count; the rest is one corrupt_stream entry that names the limit it broke."""
     assert callable(pack)
     suffix = "gz" if pack is gzip.compress else "zst"
     good = write_evidence(tmp_path, {"good": [evidence_line("good", verdict="accept")]}) / "good"

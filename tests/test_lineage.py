@@ -1,4 +1,4 @@
-"""Which settings concern a stage, and what is never known to be unchanged: found in the SQL, not in a list."""
+"""Which settings concern a stage, and what is never known to be unchanged: the SQL says so, not a list."""
 
 import ast
 from pathlib import Path
@@ -13,7 +13,7 @@ from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage, settings_hash
 from etl.warehouse.sql_files import Sql
 
-#: Settings that reading evidence depends on; and any that nobody has said anything about.
+#: Settings on which reading evidence depends, and settings of which nothing else is known.
 EVERYWHERE = frozenset(Settings.model_fields) - NOT_READ_BY_STAGES
 
 SWITCHES = {"include_partial", "include_review"}
@@ -38,7 +38,7 @@ NAMING = {
     "select id from datasets.decision where dataset = 'sft'": {*SCORES, *SWITCHES, "known_paths_sha256"},
 }
 
-#: Views that may read any setting: by a star, a whole row, a choice of columns at run time, or without naming one.
+#: Views that may read any setting: by a star, by a whole row, by columns chosen at run time, or without naming one.
 OF_ANY = [
     "select * from policy.setting",
     "from policy.setting",
@@ -59,7 +59,7 @@ OF_ANY = [
     "select POLICY.Setting.accept_at, setting as all_of_it from POLICY.Setting",
 ]
 
-#: Views, and what each reads that is not known to be unchanged; in place of what has no name, who reads it.
+#: Views, and the relations that each reads and that are not known to be unchanged; None: the view itself is reported.
 UNPROVABLE = {
     "select category from scored.run": [],
     "select path from policy.known_path": [],
@@ -79,14 +79,14 @@ create macro mine.limit_now() as (select accept_at from policy.setting);
 create macro limit_of_main() as (select partial_at from policy.setting), (x) as x;
 """
 
-#: What a view above reads, by a name that one of its steps has too.
+#: A view that one of the views above reads, under a name that one of its steps has too.
 OTHERS = {"sql/9_mine/thr.sql": "-- One of mine.\nselect max_pairs_per_task as n from policy.setting\n"}
 
 BODIES = [*NAMING, *OF_ANY, *UNPROVABLE]
 
 
 def name_of(body: str) -> str:
-    """Return the name of a view of one's own."""
+    """Return the name of a user's own view."""
     return f"mine.view_{BODIES.index(body)}"
 
 
@@ -105,19 +105,19 @@ def lineage() -> Lineage:
 
 @pytest.mark.parametrize(("body", "settings"), NAMING.items())
 def test_a_view_is_concerned_by_the_settings_that_it_names(lineage: Lineage, body: str, settings: set[str]) -> None:
-    """Those that it names itself, in any step or subquery, and those that the views and macros that it uses name."""
+    """The settings that it names itself, in any step or subquery, and those that the views and macros it uses name."""
     assert set(lineage.settings_of([name_of(body)], None)) - EVERYWHERE == settings
 
 
 @pytest.mark.parametrize("body", OF_ANY)
 def test_a_view_that_may_read_any_setting_is_concerned_by_all(lineage: Lineage, body: str) -> None:
-    """Whatever it reads, it is not missed."""
+    """A view that may read any setting has all of them."""
     assert set(lineage.settings_of([name_of(body)], None)) == EVERYWHERE | set(Settings().row())
 
 
 @pytest.mark.parametrize(("body", "relations"), UNPROVABLE.items())
 def test_what_is_not_known_to_be_unchanged(lineage: Lineage, body: str, relations: list[str] | None) -> None:
-    """What follows from the evidence and the settings can be reused; what runs leave behind, or what nobody knows, cannot."""
+    """What follows from evidence and settings can be reused; what runs leave behind, or what is unknown, cannot."""
     assert lineage.unprovable([name_of(body)]) == ([name_of(body)] if relations is None else relations)
 
 
@@ -127,21 +127,21 @@ def settings_of(lineage: Lineage, stage: Stage) -> frozenset[str]:
 
 
 def test_an_opt_in_concerns_its_dataset_alone(lineage: Lineage) -> None:
-    """The switches of policy.admission stand in its rows: each concerns the dataset whose row names it."""
+    """The opt-ins are named in rows of policy.admission: each concerns the dataset of its row."""
     both = {"include_review", "include_partial"}
     switches = {stage.dataset.name: both & settings_of(lineage, stage) for stage in STAGES if stage.dataset}
     assert switches == {"rag": {"include_review"}, "sft": {"include_partial"}, "preference": set()}
 
 
 def test_no_stage_is_concerned_by_what_cannot_change_it(lineage: Lineage) -> None:
-    """Threads, memory, history and drift change no output byte, so that no stage is stale for them."""
+    """Threads, memory, history and drift change no output byte, so no stage is stale because of them."""
     of_drift = {name for name in Settings.model_fields if name.startswith("drift_")}
     for stage in STAGES:
         assert not (of_drift | {"threads", "memory_limit", "history_runs"}) & settings_of(lineage, stage)
 
 
 def test_the_hash_is_over_the_named_settings() -> None:
-    """Another value of a named setting is another hash; of any other setting it is not."""
+    """Another value of a named setting gives another hash; another value of any other setting does not."""
     names = {"accept_at", "max_depth"}
     base = settings_hash(Settings(), names)
     assert settings_hash(Settings(partial_at=0.6), names) == base
@@ -149,8 +149,8 @@ def test_the_hash_is_over_the_named_settings() -> None:
 
 
 def test_no_stage_reads_a_setting_that_views_alone_read() -> None:
-    """What a stage's Python reads concerns every stage; settings that are said to be read by views alone are read by none."""
-    read_elsewhere = {"threads", "memory_limit"}  # how fast it runs, not what comes of it
+    """A setting that a stage's Python reads concerns every stage; no stage reads those that only views are said to read."""
+    read_elsewhere = {"threads", "memory_limit"}  # they change how fast it runs, not its results
     rooms = (REPOSITORY / "etl" / room for room in ("ingest", "export", "checks", "context.py", "pipeline/stages.py"))
     for module in (file for room in rooms for file in (room.rglob("*.py") if room.is_dir() else [room])):
         tree = ast.parse(module.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""One line of evidence, judged strictly: what is valid, and the one reason of what is not."""
+"""One line of evidence, judged strictly: what is valid, and the one reason why a line is not."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ MAX_DEPTH = 64
 
 
 def nested(depth: int, inside: str = "") -> str:
-    """Return an object whose brackets, objects and arrays in turn, are open ``depth`` deep."""
+    """Return an object with brackets open ``depth`` deep: objects and arrays in turn."""
     pairs = [('{"a":', "}") if level % 2 == 0 else ("[", "]") for level in range(depth)]
     opened, closed = "".join(pair[0] for pair in pairs), "".join(pair[1] for pair in reversed(pairs))
     return opened + (inside or "0") + closed
@@ -188,7 +188,7 @@ EXAMPLES = [
 
 
 def reason_of(line: bytes, max_depth: int = MAX_DEPTH) -> str | None:
-    """Return the reason why a line is refused, or None; alone and among others it is the same one."""
+    """Return the reason why a line is refused, or None; it is the same for the line alone and among others."""
     refusal = judge(line, max_depth)
     assert judge_all([b"{}", line, b"{}"], max_depth) == ({1: refusal} if refusal else {})
     return refusal and refusal.reason
@@ -204,13 +204,13 @@ def test_a_line_has_one_verdict(line: bytes, reason: str | None) -> None:
 
 @pytest.mark.parametrize("max_depth", [1, 2, 63, 64, 400])
 def test_the_depth_is_a_setting(max_depth: int) -> None:
-    """As many brackets may be open as the setting says, and not one more."""
+    """As many brackets may be open as the setting allows, and not one more."""
     assert reason_of(nested(max_depth).encode(), max_depth) is None
     assert reason_of(nested(max_depth + 1).encode(), max_depth) == "too_deep"
 
 
 def test_no_depth_breaks_the_judge() -> None:
-    """However many brackets are open, the line is too deep, and nothing worse happens."""
+    """However many brackets are open, the line is too deep; nothing worse happens."""
     assert reason_of(b"[" * 200_000) == "too_deep"
     assert reason_of(b'{"a":' * 200_000) == "too_deep"
     assert reason_of(b'{"a": "' + b"[" * 200_000) == "malformed_json"
@@ -232,7 +232,7 @@ def test_no_depth_breaks_the_judge() -> None:
     ],
 )
 def test_a_blank_line_holds_spaces_tabs_and_carriage_returns_only(line: bytes, blank: bool) -> None:
-    """Only space, tab and CR make a blank line; any other byte makes it a line to be judged."""
+    """Only space, tab and CR make a blank line; a line with any other byte is judged."""
     assert is_blank(line) is blank
     assert (judge_all([b'{"a": 1}', line], MAX_DEPTH).get(1, "no") is None) is blank
 
@@ -257,15 +257,15 @@ def test_a_blank_line_holds_spaces_tabs_and_carriage_returns_only(line: bytes, b
     ],
 )
 def test_depth_counts_the_brackets_open_outside_strings(line: bytes, depth: int) -> None:
-    """Brackets in strings do not count, whatever is escaped there, and neither does what is closed again."""
+    """Brackets in strings do not count, whatever is escaped there, nor do brackets that are closed again."""
     assert depth_of(line) == depth
 
 
-# A second judge, for lines that nobody thought of: the standard library's parser, keeping every pair that it reads.
+# A second judge, for random lines: the standard library's parser, which here keeps every pair that it reads.
 
 
 def second_judge(line: bytes) -> str | None:
-    """Return the reason by the text of the contract, slowly."""
+    """Return the reason according to the contract, slowly."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
@@ -284,7 +284,7 @@ def second_judge(line: bytes) -> str | None:
 
 
 class Pairs(list[tuple[str, Any]]):
-    """An object with all its members, those of the same key too."""
+    """An object with all its members, repeated keys included."""
 
 
 def refuse(word: str) -> Any:
@@ -293,7 +293,7 @@ def refuse(word: str) -> Any:
 
 
 def deepest(text: str) -> int:
-    """Walk through the characters and count the brackets that are open."""
+    """Go through the characters and count the open brackets."""
     most = depth = 0
     inside = escaped = False
     for character in text:
@@ -311,7 +311,7 @@ def deepest(text: str) -> int:
 
 
 def parts_of(value: Any) -> list[Any]:
-    """Return a value and all that it holds."""
+    """Return a value and every value in it."""
     if isinstance(value, Pairs):
         return [value, *(part for pair in value for inner in pair for part in parts_of(inner))]
     if isinstance(value, list):
@@ -359,7 +359,7 @@ SPLINTERS = [
     *("\ufeff".encode(), "\u2028".encode(), b"[" * 65, b'{"a":' * 63, b'"' + b"[" * 70, b"1e999", b"{}", b"[]"),
 ]
 
-#: A change: at which place, how many bytes go, what comes instead.
+#: A change: its place, how many bytes are removed, and the bytes that are inserted.
 changes = st.lists(
     st.tuples(st.integers(0, 200), st.sampled_from([0, 0, 0, 1, 2, 5]), st.sampled_from([b"", *SPLINTERS])), max_size=2
 )
@@ -368,7 +368,7 @@ changes = st.lists(
 @settings(max_examples=300, derandomize=True, deadline=None, database=None)
 @given(documents, changes)
 def test_two_judges_agree_on_lines_that_nobody_thought_of(text: str, edits: list[tuple[int, int, bytes]]) -> None:
-    """On valid lines with a byte or two changed, the judge says what the standard library's slow parser says."""
+    """On valid lines with a byte or two changed, the judge agrees with the slow second judge."""
     line = text.encode()
     for place, gone, instead in edits:
         at = place % (len(line) + 1)

@@ -26,12 +26,12 @@ from etl.warehouse.sql_files import Sql
     ],
 )
 def test_the_engine_gets_its_part(limit: str, part: int) -> None:
-    """A limit as people write it -> the engine's part: all but what the others need, at the least half."""
+    """A limit as people write it -> the engine's part: all but the part of the others, and at least half."""
     assert engine_limit(limit) == part
 
 
 def test_the_default_is_half_of_what_there_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No limit -> half of the machine's memory, or of what its control group may have, where that is less."""
+    """No limit -> half of the machine's memory, or of its control group's if that is less."""
     whole = machine_memory()
     assert engine_limit(None) == max(whole // 2 - OTHERS, whole // 4)
     group = tmp_path / "memory.max"
@@ -42,7 +42,7 @@ def test_the_default_is_half_of_what_there_is(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_the_engine_is_told(sql: Sql) -> None:
-    """The warehouse's engine has the limit that the setting leaves it."""
+    """The warehouse's engine gets its part of the limit."""
     warehouse = Warehouse.create(sql, Settings(memory_limit="1GiB"))
     told = warehouse.execute("select current_setting('memory_limit'), current_setting('block_allocator_memory')")[0]
     warehouse.close()
@@ -51,7 +51,7 @@ def test_the_engine_is_told(sql: Sql) -> None:
     assert [float(number) for number in numbers] == pytest.approx([512, 512 / KEPT_PART], abs=0.2)
 
 
-#: Touches as much memory as it is told, frees it, and says how many pages it took to do so once more.
+#: Touches and frees memory, and prints how many pages it takes to do so once more.
 AGAIN = """
 import resource
 from etl.base.memory import keep_freed_memory
@@ -69,13 +69,13 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator is told")
 def test_freed_memory_is_used_again() -> None:
-    """Memory that was had and freed is had again without asking the kernel for a page of it."""
+    """Freed memory is used again without asking the kernel for a page."""
     pages = {keep: int(run_python(AGAIN.format(keep=keep))) for keep in ("", "keep_freed_memory()")}
     assert pages[""] > 10_000
     assert pages["keep_freed_memory()"] < 100
 
 
-#: Says what the engine's allocator was told, where the engine has it built in.
+#: Prints the option of the engine's allocator, if the engine has it built in.
 TOLD = """
 import ctypes
 from etl.base.memory import keep_freed_memory
@@ -92,14 +92,14 @@ if hasattr(engine, "duckdb_je_mallctl"):
 
 
 def test_the_engine_hears_that_freed_memory_is_kept() -> None:
-    """Told before it is loaded, the engine's own allocator returns nothing for the time that it has lain free."""
+    """With the option set before it is loaded, the engine's own allocator keeps freed memory, however long it lies free."""
     told = run_python(TOLD)
     if not told:
         pytest.skip("the engine has no allocator of its own here")
     assert told == "-1\n"
 
 
-#: Says for a command whether the engine was loaded before it was told.
+#: Prints for a command whether the engine was loaded before the allocators were told.
 BEFORE = """
 import sys
 from etl.cli import app as cli
@@ -114,12 +114,12 @@ except SystemExit:
 
 
 def test_each_command_tells_before_the_engine_is_loaded() -> None:
-    """The command line tells the allocators before anything has loaded the engine."""
+    """The command line sets the allocators' options before anything loads the engine."""
     assert run_python(BEFORE) == "False\n"
 
 
 def test_who_gave_the_allocator_an_option_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An option in the environment is the user's, and stays."""
+    """An option that the user set in the environment stays."""
     name = memory._ENGINE_OPTIONS[0]
     monkeypatch.setenv(name, "dirty_decay_ms:5000")
     memory.keep_freed_memory()

@@ -1,4 +1,4 @@
-"""Nasty lines between good ones: each has the one fate that the contract gives it, and the good ones never notice."""
+"""Nasty lines between good ones: each has the one outcome that the contract gives it, and the good lines are not affected."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ from etl.ingest.strict_json import judge
 
 PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}
 
-#: The limits of the run over the table; the table's long lines are made to measure.
+#: The limits of the run over the table; the table's long lines are made to fit them.
 MAX_LINE_BYTES = 20_000
 MAX_DEPTH = 64
 
@@ -33,7 +33,7 @@ PLAIN = json.dumps(evidence_line("nasty"))
 
 @contextmanager
 def any_number_of_digits() -> Iterator[None]:
-    """Let integers of any length be parsed for a while."""
+    """Allow integers of any length to be parsed for a while."""
     limit = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:
@@ -43,17 +43,17 @@ def any_number_of_digits() -> Iterator[None]:
 
 
 def plus(members: str | bytes) -> bytes:
-    """Return a good line with more members, given as they are to be written."""
+    """Return a good line with more members, which are given as JSON."""
     return PLAIN[:-1].encode() + b", " + (members if isinstance(members, bytes) else members.encode()) + b"}"
 
 
 def extra(value: str | bytes) -> bytes:
-    """Return a good line with one more field, which no column is named by, of this value."""
+    """Return a good line with one more field of this value, which no column is named after."""
     return plus(b'"extra": ' + (value if isinstance(value, bytes) else value.encode()))
 
 
 def with_(name: str, value: str) -> bytes:
-    """Return a good line in which one field has another value, given as it is to be written."""
+    """Return a good line in which one field has another value, given as JSON."""
     return without(name)[:-1] + f', "{name}": {value}}}'.encode()
 
 
@@ -63,11 +63,11 @@ def without(*names: str) -> bytes:
 
 
 def of_length(length: int) -> bytes:
-    """Return a good line of so many bytes."""
+    """Return a good line of this many bytes."""
     return extra('"' + "x" * (length - len(extra('""'))) + '"')
 
 
-#: Name, fate, line.
+#: Name, outcome, line.
 NASTY: list[tuple[str, str, bytes]] = [
     # Blank: only space, tab, CR.
     ("an empty line", BLANK, b""),
@@ -92,7 +92,7 @@ NASTY: list[tuple[str, str, bytes]] = [
     ("a malformed line with CRLF", "malformed_json", b"{\r"),
     ("U+2028 and U+2029 in a string", RECORD, with_("response", '"a\u2028b\u2029c\u0085d"')),
     ("U+2028 between tokens", "malformed_json", PLAIN.replace(", ", ",\u2028").encode()),
-    # Words that are no JSON.
+    # Words that are not JSON.
     ("NaN", "malformed_json", with_("score", "NaN")),
     ("Infinity", "malformed_json", with_("score", "Infinity")),
     ("-Infinity", "malformed_json", with_("score", "-Infinity")),
@@ -160,7 +160,7 @@ NASTY: list[tuple[str, str, bytes]] = [
     ("a BOM in a string", RECORD, with_("response", '"\ufeffa"')),
     ("UTF-16", "invalid_utf8", PLAIN.encode("utf-16")),
     ("UTF-16 without a BOM", "malformed_json", PLAIN.encode("utf-16-le")),
-    # Bytes that are no UTF-8.
+    # Bytes that are not UTF-8.
     ("0xFF", "invalid_utf8", extra(b'"\xff"')),
     ("0xFE outside strings", "invalid_utf8", PLAIN.encode() + b"\xfe"),
     ("Latin-1", "invalid_utf8", extra("\u00e9".join('""').encode("latin-1"))),
@@ -226,7 +226,7 @@ NASTY: list[tuple[str, str, bytes]] = [
     ("a key twice and malformed", "malformed_json", plus('"a": 1, "a": 2,')),
     ("a key twice and no object", "duplicate_key", b'[{"a": 1, "a": 2}]'),
     ("a bad byte and malformed", "invalid_utf8", b"{\xff"),
-    # No object.
+    # Not an object.
     ("an array", "not_an_object", b"[]"),
     ("a line in an array", "not_an_object", b"[" + PLAIN.encode() + b"]"),
     ("a line in a string", "not_an_object", json.dumps(PLAIN).encode()),
@@ -293,7 +293,7 @@ NASTY: list[tuple[str, str, bytes]] = [
     ("messages of text with a comment", "bad_messages", with_("messages", '"[1 /* one */]"')),
     ("messages of text cut off", "bad_messages", with_("messages", '"[1, 2"')),
     ("all optional fields null", RECORD, without("model", "prompt")[:-1] + b', "model": null, "prompt": null}'),
-    # Words that are not of the vocabulary.
+    # Words that are not in the vocabulary.
     ("an unknown source class", "bad_source_class", with_("source_class", '"review"')),
     ("a source class in capitals", "bad_source_class", with_("source_class", '"Verdict"')),
     ("a source class with a space", "bad_source_class", with_("source_class", '"verdict "')),
@@ -302,7 +302,7 @@ NASTY: list[tuple[str, str, bytes]] = [
     ("an override with a NUL", "bad_human_override", with_("human_override", r'"accepted\u0000"')),
     ("a null override", RECORD, with_("human_override", "null")),
     ("an unknown verdict", RECORD, with_("verdict", '"splendid"')),
-    # What is required.
+    # Required fields.
     ("an empty object", "missing_source_class", b"{}"),
     ("no task", "missing_task_id", without("task_id")),
     ("a null task", "missing_task_id", with_("task_id", "null")),
@@ -368,13 +368,13 @@ for _number, (_, _, _line) in enumerate(NASTY, start=1):
 
 
 def digest(line: bytes) -> str:
-    """Return the hash by which a line is known."""
+    """Return the hash that identifies a line."""
     return sha256(line).hexdigest()
 
 
 @dataclass
 class Fates:
-    """What a run made of the lines of its files, by path and number."""
+    """The outcomes of the lines of a run's files, by path and number."""
 
     exit_code: int
     counts: tuple[int, int]
@@ -382,7 +382,7 @@ class Fates:
     skipped: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
 
     def of(self, path: str, number: int) -> str:
-        """Return the fate of a line; its number is in the books once, or not at all."""
+        """Return the outcome of a line; its number occurs once, or not at all."""
         if (path, number) in self.records:
             assert (path, number) not in self.skipped
             return RECORD
@@ -390,7 +390,7 @@ class Fates:
 
 
 def run(root: Path, *arguments: str) -> Fates:
-    """Run the command over the evidence in a root, and read from the published warehouse what became of every line."""
+    """Run the command over the evidence in a root, and read the outcome of every line from the published warehouse."""
     result = etl("run-all", "--root", root, *arguments)
     with duckdb.connect(str(root / "warehouse" / "etl.duckdb"), read_only=True) as connection:
         counts = connection.execute("select sum(record_count), sum(blank_count) from evidence.file").fetchall()[0]
@@ -407,7 +407,7 @@ def run(root: Path, *arguments: str) -> Fates:
     params=[pytest.param(ending, id=ending or "plain", marks=pytest.mark.slow if ending else ()) for ending in PACK],
 )
 def fates(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Fates]:
-    """Give the path of a file with all lines, plain or packed, and what one run made of it."""
+    """Give the path of a file with all lines, plain or packed, and the outcomes of one run."""
     root = tmp_path_factory.mktemp("nasty")
     path = f"evidence.jsonl{request.param}"
     (root / "evidence").mkdir()
@@ -416,7 +416,7 @@ def fates(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_the_table_is_fit_to_test_with() -> None:
-    """The table is long enough, names each entry once, covers every reason, and holds no line feed."""
+    """The table is long enough, has no name twice, covers every reason, and holds no line feed."""
     assert len(NASTY) >= 120
     assert len(set(NAMES)) == len(NAMES)
     assert not [name for name, _, line in NASTY if b"\n" in line]
@@ -428,7 +428,7 @@ def test_the_table_is_fit_to_test_with() -> None:
 
 @pytest.mark.parametrize("index", range(len(NASTY)), ids=NAMES)
 def test_a_nasty_line_has_its_fate(fates: tuple[str, Fates], index: int) -> None:
-    """A nasty line is a record, blank or skipped with its reason; what was skipped comes back byte for byte."""
+    """A nasty line is a record, blank, or skipped with its reason; skipped lines are kept byte for byte."""
     path, found = fates
     number = 2 * index + 2
     _, fate, line = NASTY[index]
@@ -457,7 +457,7 @@ def test_a_nasty_line_has_its_fate(fates: tuple[str, Fates], index: int) -> None
 
 
 def test_every_good_line_loads(fates: tuple[str, Fates]) -> None:
-    """Not one good line is lost or changed, whatever stands before and after it."""
+    """No good line is lost or changed, whatever comes before and after it."""
     path, found = fates
     for number in range(1, len(LINES) + 1, 2):
         record = found.records[path, number]
@@ -466,7 +466,7 @@ def test_every_good_line_loads(fates: tuple[str, Fates]) -> None:
 
 
 def test_lines_in_are_fates_out(fates: tuple[str, Fates]) -> None:
-    """Every line is in the books once, and the run that skipped lines says so by its exit code."""
+    """Every line is counted once, and the exit code shows that lines were skipped."""
     _, found = fates
     blank = sum(fate == BLANK for _, fate, _ in NASTY)
     assert found.exit_code == 1
@@ -475,15 +475,15 @@ def test_lines_in_are_fates_out(fates: tuple[str, Fates]) -> None:
     assert not found.records.keys() & found.skipped.keys()
 
 
-# Lines that nobody thought of, judged a second time by the standard library's parser.
+# Random lines, judged a second time by the standard library's parser.
 
 
 class NotJsonError(ValueError):
-    """Text that is no JSON by RFC 8259."""
+    """Text that is not JSON by RFC 8259."""
 
 
 def strictly(line: bytes) -> tuple[str, Any]:
-    """Return RECORD and the object that a line holds, or BLANK or its reason and None."""
+    """Return RECORD and the object of a line, or BLANK or its reason and None."""
     if not line.strip(b" \t\r"):
         return BLANK, None
     try:
@@ -516,7 +516,7 @@ def strictly(line: bytes) -> tuple[str, Any]:
 
 
 def encodable(value: Any) -> None:
-    """Raise ValueError if a text, or one in an array, cannot be UTF-8; objects were looked at when they were built."""
+    """Raise ValueError if a text, or one in an array, cannot be UTF-8; objects were checked when they were built."""
     if isinstance(value, str):
         value.encode("utf-8")
     elif isinstance(value, list):
@@ -591,7 +591,7 @@ def test_two_thousand_fuzzed_lines_have_the_verdict_of_the_standard_library(tmp_
 
 
 def in_files(fuzzed: list[bytes], root: Path) -> None:
-    """Collect lines from twenty files: every line has its one fate, with its bytes, and every record its text."""
+    """Collect lines from twenty files: every line has its one outcome, with its bytes, and every record its text."""
     size = -(-len(fuzzed) // 20)
     endings = list(PACK)
     files = {

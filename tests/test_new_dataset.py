@@ -1,4 +1,4 @@
-"""A dataset that is added as docs/how-to/add-a-dataset.md says is one like the others: no stage, plan or command forgets it."""
+"""A dataset that is added as docs/how-to/add-a-dataset.md says works like the others in every stage, plan and command."""
 
 import json
 import os
@@ -46,14 +46,14 @@ for line in sys.stdin:
 
 @dataclass(frozen=True)
 class Toy:
-    """A copy of the program with one more dataset at work, and the root that it runs in."""
+    """A running copy of the program with one more dataset, and the root that it runs in."""
 
     program: Path
     root: Path
     process: "subprocess.Popen[str]"
 
     def etl(self, *arguments: str, exit_code: int = 0) -> Any:
-        """Run a command of the copy in the root, and return what it says as JSON."""
+        """Run a command of the copy in the root, and return its JSON output."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps([*arguments, "--root", str(self.root), "--json"]) + "\n")
@@ -63,7 +63,7 @@ class Toy:
         return json.loads(stdout)
 
     def rows(self, stem: str) -> list[dict[str, Any]]:
-        """Return the rows of an exported file without what names their dataset, in the order of their places."""
+        """Return the rows of an exported file, ordered by line number, without the id, which names their dataset."""
         rows = [{name: value for name, value in row.items() if name != "id"} for row in jsonl(self.file(stem))]
         return sorted(rows, key=lambda row: row["provenance"]["line_number"])
 
@@ -73,7 +73,7 @@ class Toy:
 
 
 def follow(page: str, program: Path) -> int:
-    """Do what the page says in a copy of the program; return how many lines it adds to files that were there."""
+    """Follow the page in a copy of the program; return how many lines it adds to existing files."""
     added = 0
     for kind, name, below, content in BLOCK.findall(page):
         file = program / name
@@ -149,7 +149,7 @@ def test_a_dataset_by_the_recipe(toy: Toy) -> None:
 
 
 def test_what_its_contract_does_not_know_is_refused(toy: Toy) -> None:
-    """Its second layer stands by itself: an admission that lets rejected records through ends the run."""
+    """Its second layer works alone: an admission that lets rejected records through ends the run."""
     overlay = toy.root / "sql" / "1_policy"
     overlay.mkdir(parents=True)
     admission = (toy.program / "sql" / "1_policy" / "admission.sql").read_text(encoding="utf-8")

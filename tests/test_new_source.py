@@ -1,4 +1,4 @@
-"""A new source, as somebody adds it who has read one page: one SQL file beside the evidence, and no Python."""
+"""A new source, added by somebody who has read one page: one SQL file beside the evidence, and no Python."""
 
 import json
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def root_of(folder: Path, mapping: str, lines: Sequence[Line] = TICKETS) -> Path
 
 
 def rows(root: Path, query: str) -> Any:
-    """Return what a query finds in the published warehouse."""
+    """Return the result of a query over the published warehouse."""
     return etl("sql", query, "--root", root, "--json").json
 
 
@@ -87,7 +87,7 @@ def test_one_sql_file_adds_a_source(tmp_path: Path, mapping: str) -> None:
 
 
 def test_a_new_source_reaches_the_datasets(tmp_path: Path) -> None:
-    """What a new source brings is exported like any other, and points back to its line."""
+    """Records of a new source are exported like any other, and point back to their line."""
     root = root_of(tmp_path, MAPPING)
     etl("run-all", "--root", root)
     (row,) = jsonl(root / "exports" / "sft" / "instruction_response.jsonl")
@@ -120,7 +120,7 @@ def test_columns_that_a_mapping_does_not_name_are_null(tmp_path: Path) -> None:
 
 
 def test_what_holds_for_all_sources_holds_for_a_new_one(tmp_path: Path) -> None:
-    """A mapping need not check task, class, override and clock: that is done for every source."""
+    """A mapping need not check task, class, override and time: that is done for every source."""
     mapping = """
 select
     source_path,
@@ -169,7 +169,7 @@ def test_a_file_of_the_root_replaces_that_of_the_package(tmp_path: Path) -> None
 
 
 def with_score(expression: str) -> str:
-    """Return the mapping with one column more."""
+    """Return the mapping with one more column."""
     return MAPPING.replace("from raw.line", f"    {expression} as score,\nfrom raw.line")
 
 
@@ -210,7 +210,7 @@ BROKEN = {
 
 
 def complains_about(result: Result, *words: str) -> None:
-    """Hold that a command refused with one sentence that has these words in it, and no traceback."""
+    """Assert that a command refused with one sentence that contains these words, and no traceback."""
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.stderr
     assert all(word in result.stderr for word in words), result.stderr
     assert "Traceback" not in result.stderr + result.stdout
@@ -228,14 +228,14 @@ BY_DEFAULT = {
     [pytest.param(*BROKEN[name], id=name, marks=() if name in BY_DEFAULT else pytest.mark.slow) for name in BROKEN],
 )
 def test_a_mapping_that_does_not_work_is_named(tmp_path: Path, mapping: str, word: str) -> None:
-    """A mapping that loses or invents rows, or is no good SQL: one sentence names its file."""
+    """A mapping that loses or invents rows, or is not valid SQL, is named in one sentence."""
     root = root_of(tmp_path, mapping, LINES)
     complains_about(etl("run-all", "--dry-run", "--root", root), "sql/2_sources/tickets.sql", word)
 
 
 @pytest.mark.parametrize("name", ["drops a line", "fails on a line", "is cut off"])
 def test_nothing_is_published_by_a_mapping_that_does_not_work(tmp_path: Path, name: str) -> None:
-    """A run says the same sentence, and leaves no version."""
+    """A run prints the same sentence, and publishes nothing."""
     mapping, word = BROKEN[name]
     root = root_of(tmp_path, mapping, LINES)
     complains_about(etl("run-all", "--root", root), "sql/2_sources/tickets.sql", word)
@@ -243,7 +243,7 @@ def test_nothing_is_published_by_a_mapping_that_does_not_work(tmp_path: Path, na
 
 
 def test_a_source_may_be_called_anything(tmp_path: Path) -> None:
-    """A source has the name of its evidence, whatever that is; the name is never read as SQL."""
+    """A source has the name of its evidence, whatever it is; the name is never read as SQL."""
     names = ["my-tickets", "2026", "Été", "a.b", "x'); drop table evidence.record; --"]
     (tmp_path / "sql" / "2_sources").mkdir(parents=True)
     for name in names:
@@ -256,7 +256,7 @@ def test_a_source_may_be_called_anything(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["Tickets.sql", 'a"b.sql', "deeper/tickets.sql"])
 def test_a_file_that_can_be_no_view_is_named(tmp_path: Path, name: str) -> None:
-    """A file is named like a view; one that cannot be is refused before anything is read."""
+    """The file's name becomes a view's name; one that cannot is refused before anything is read."""
     root = root_of(tmp_path, MAPPING, LINES)
     file = root / "sql" / "2_sources" / name
     file.parent.mkdir(exist_ok=True)

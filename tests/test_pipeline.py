@@ -1,4 +1,4 @@
-"""The loop over the stages: one is proven while the next one runs, and a failure is told of the stage that it is of."""
+"""The loop over the stages: a stage is audited while the next one runs, and a failure is reported for its own stage."""
 
 import threading
 import time
@@ -20,18 +20,18 @@ from etl.export import export
 from etl.pipeline.stages import run_stages
 from etl.warehouse.connection import Warehouse
 
-#: Stages of these tests look at nothing of the run; there is room for two at once, or there is not.
+#: The stages of these tests ignore the run; there is memory for two at once, or there is not.
 NO_RUN: Any = SimpleNamespace(settings=Settings(memory_limit="4GB"))
 SMALL_RUN: Any = SimpleNamespace(settings=Settings(memory_limit="3.9GB"))
 
-#: Seconds after which a thread that waits for another one has waited in vain.
+#: Seconds after which a thread gives up waiting for another one.
 PATIENCE = 20
 
 EVIDENCE = [evidence_line("a", verdict="accept", run_id="1"), evidence_line("b", verdict="reject", run_id="2")]
 
 
 def nothing() -> None:
-    """Prove nothing."""
+    """Audit nothing."""
 
 
 class Watch:
@@ -49,7 +49,7 @@ class Watch:
 
 
 def test_a_stage_is_proven_while_the_next_one_runs() -> None:
-    """The proof of the first waits for the second to begin, and the second's body for that proof: both come to an end."""
+    """The audit of the first stage waits for the second to begin, and the second's body for that audit: both end."""
     begun, proven = threading.Event(), threading.Event()
 
     def prove() -> None:
@@ -68,7 +68,7 @@ def test_a_stage_is_proven_while_the_next_one_runs() -> None:
 
 @pytest.mark.parametrize("run", [NO_RUN, SMALL_RUN])
 def test_what_comes_at_last_runs_beside_the_last_proof(run: Run) -> None:
-    """The last proof waits for what comes at last, where two have room; else it is over by then."""
+    """The last audit runs beside the final step if there is memory for both; otherwise it ends before."""
     seen: list[str] = []
     at_last = threading.Event()
 
@@ -88,7 +88,7 @@ def test_what_comes_at_last_runs_beside_the_last_proof(run: Run) -> None:
 
 @pytest.mark.parametrize("run", [NO_RUN, SMALL_RUN])
 def test_nothing_comes_at_last_after_a_failure(run: Run) -> None:
-    """Where a stage fails, or the proof of one before the last, what comes at last is not begun."""
+    """If a stage fails, or the audit of a stage before the last, the final step does not begin."""
     begun: list[str] = []
     fails, proves_badly = (Stage("a", lambda _: fail()), Stage("b", lambda _: fail))
     for stages in ((fails,), (proves_badly, Stage("c", lambda _: None), Stage("d", lambda _: None))):
@@ -98,7 +98,7 @@ def test_nothing_comes_at_last_after_a_failure(run: Run) -> None:
 
 
 def test_a_failure_at_last_waits_for_the_proof() -> None:
-    """What fails at last is told when the last proof has ended; where that fails too, its error is told."""
+    """An error of the final step is raised when the last audit has ended; if that fails too, its error is raised."""
     seen: list[str] = []
     failing = threading.Event()
 
@@ -122,10 +122,10 @@ def test_a_failure_at_last_waits_for_the_proof() -> None:
 
 
 def test_no_stage_is_two_ahead_of_a_proof() -> None:
-    """A stage begins only when the one before the last is proven."""
+    """A stage begins only when the audit of the stage before the previous one has ended."""
     watch = Watch()
     names = [str(number) for number in range(5)]
-    proof = partial(time.sleep, 0.05)  # so long that a stage which did not wait for it would begin before its end
+    proof = partial(time.sleep, 0.05)  # so long that a stage which did not wait for it would begin before it ends
     run_stages(NO_RUN, tuple(Stage(name, lambda _: proof) for name in names), watch)
     for name, later in zip(names, names[2:], strict=False):
         assert watch.seen.index(f"{name} ends") < watch.seen.index(f"{later} begins")
@@ -146,7 +146,7 @@ def fail() -> None:
 
 @pytest.mark.parametrize("place", ["body", "proof"])
 def test_the_first_that_fails_stops_the_stages(place: str) -> None:
-    """Neither what fails nor what comes after it ends; a stage that began beside a failing proof is not seen to end either."""
+    """A stage that fails does not end, nor do the stages after it, nor a stage that began beside a failing audit."""
     watch = Watch()
     body: Callable[[Run], Any] = {"body": lambda _: fail(), "proof": lambda _: fail}[place]
     stages = (
@@ -162,7 +162,7 @@ def test_the_first_that_fails_stops_the_stages(place: str) -> None:
 
 
 def test_of_two_that_fail_the_first_is_told() -> None:
-    """The proof of a stage fails, and the body of the next one too: the error is that of the first, as is the failure."""
+    """If the audit of a stage fails, and the body of the next stage too, the error and the failure are those of the first."""
     failing = threading.Event()
 
     def prove() -> None:
@@ -179,7 +179,7 @@ def test_of_two_that_fail_the_first_is_told() -> None:
 
 @pytest.mark.parametrize("stage", ["export-rag", "export-preference"])
 def test_a_failed_proof_is_told_of_its_own_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
-    """Receipts name the stage whose files are wrong, not the one that ran meanwhile; nothing is published."""
+    """Receipts name the stage whose files are wrong, not the stage that ran meanwhile; nothing is published."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     audit = export.audit
 
@@ -201,7 +201,7 @@ def test_a_failed_proof_is_told_of_its_own_stage(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("stage", ["export-rag", "export-preference", "export-all"])
 def test_scores_that_are_carried_over_are_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
-    """An export without score computes scores once, and first: else each of its queries would, in memory for all records."""
+    """An export that runs alone computes scores once, first; otherwise each of its queries would, in memory for all records."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     assert etl("run-all", "--root", tmp_path).exit_code == 0
     held: list[str] = []

@@ -1,4 +1,4 @@
-"""Where the folders of a root lie, and what others put there: a run publishes whole, or refuses before it builds anything."""
+"""Where the folders of a root are, and what others put there: a run publishes whole, or refuses before it builds anything."""
 
 import os
 import shutil
@@ -64,7 +64,7 @@ IN_THE_WAY: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("case", IN_THE_WAY)
 def test_what_cannot_be_replaced_is_refused_before_anything_is_built(root: Path, case: str) -> None:
-    """Exit code 2 and a sentence that names it; health says the same; what is published stays readable."""
+    """A run ends with exit code 2 and a sentence that names it; health says the same; the published version stays readable."""
     change, words = IN_THE_WAY[case]
     change(root)
     documents = sorted((root / "reports").rglob("*"))
@@ -81,7 +81,7 @@ def test_what_cannot_be_replaced_is_refused_before_anything_is_built(root: Path,
 
 @pytest.mark.parametrize("place", ["exports", "warehouse", "reports"])
 def test_a_folder_on_another_file_system_is_refused(root: Path, place: str) -> None:
-    """The run does not begin, and the commands that look still work."""
+    """The run does not begin, and commands that only look still work."""
     other = Path("/dev/shm")
     if not other.is_dir() or other.stat().st_dev == root.stat().st_dev:
         pytest.skip("there is no second file system")
@@ -118,7 +118,7 @@ sys.exit(subprocess.run(["unshare", "-m", "sh", "-c", script, root], check=False
 
 
 def with_mounts(root: Path, script: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell script that mounts something, in a mount space of its own; skip where that is not allowed."""
+    """Run a shell script that mounts something, in its own mount namespace; skip if that is not allowed."""
     etl_command = f"{sys.executable} -m etl"
     given = [sys.executable, "-c", IN_A_MOUNT_SPACE, str(root), script.replace("ETL", etl_command)]
     done = subprocess.run(given, capture_output=True, text=True, check=False)
@@ -129,7 +129,7 @@ def with_mounts(root: Path, script: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("place", ["exports", "warehouse", "reports", "exports/mine"])
 def test_a_mount_point_is_refused(root: Path, place: str) -> None:
-    """A volume of its own, as containers have it, even of the same file system: no move reaches across it."""
+    """A volume, as containers have it, even of the same file system: no move reaches across it."""
     (root / "exports/mine").mkdir()
     done = with_mounts(root, f"mount --bind $0/{place} $0/{place} && ETL run-all --root $0")
     assert (done.returncode, done.stdout, shipped(root)) == (2, "", 1), done.stderr
@@ -137,7 +137,7 @@ def test_a_mount_point_is_refused(root: Path, place: str) -> None:
 
 
 def test_commands_that_look_work_on_a_read_only_root(root: Path) -> None:
-    """Also where a publish was cut, which they say; a run refuses."""
+    """They also work after a publish was cut, and say so; a run refuses."""
     (root / "warehouse/.etl/journal.json").write_text(
         '{"state": "publishing", "run_id": "20260131T120000Z-0002", "exports": null}', encoding="utf-8"
     )
@@ -153,7 +153,7 @@ def test_commands_that_look_work_on_a_read_only_root(root: Path) -> None:
 
 
 def test_what_others_put_into_exports_stays(root: Path) -> None:
-    """Files, folders and links of theirs are there after a run, and verify names them without calling them wrong."""
+    """Files, folders and links of others are there after a run, and verify names them but does not call them wrong."""
     for name in (".gitignore", "sft.dvc", "sft/card.md", "mine/deep/train.jsonl"):
         write_evidence(root / "exports", {name: ["mine"]})
     (root / "exports/link").symlink_to("nowhere")
@@ -172,14 +172,14 @@ def test_what_others_put_into_exports_stays(root: Path) -> None:
 
 
 def test_what_looks_like_a_part_of_a_dataset_is_called_wrong(root: Path) -> None:
-    """A data file that no receipt names, where trainers look for data, fails verify; it stays all the same."""
+    """A data file that no receipt names, where trainers look for data, fails verify; it stays anyway."""
     assert etl("run-all", "--root", root).exit_code == 0
     write_evidence(root / "exports", {"sft/more.jsonl": ["{}"]})
     assert etl("verify", "--all", "--root", root).exit_code == 1
 
 
 def test_mode_and_group_of_exports_stay(root: Path) -> None:
-    """Who may read the datasets does not change by a run."""
+    """A run does not change who may read the datasets."""
     exports = root / "exports"
     (exports / "sft").chmod(0o750)
     exports.chmod(0o2770)
@@ -196,7 +196,7 @@ def test_mode_and_group_of_exports_stay(root: Path) -> None:
 
 @pytest.mark.parametrize("number", [1, 18, 31, 95], ids=["EPERM", "EXDEV", "EMLINK", "EOPNOTSUPP"])
 def test_without_hard_links_stages_are_reused(root: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Where a file can have no second name, the files of reused stages are copied."""
+    """Where hard links are not possible, the files of reused stages are copied."""
 
     def refused(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -210,7 +210,7 @@ def test_without_hard_links_stages_are_reused(root: Path, monkeypatch: pytest.Mo
 
 
 def test_another_users_sticky_folder_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a folder such as /tmp only its owner may replace exports/; that is known before anything is built."""
+    """In a folder such as /tmp only its owner may replace exports/; the run refuses before anything is built."""
     root.chmod(0o1777)
     os.chown(root / "exports", 12345, -1) if os.geteuid() == 0 else pytest.skip("only root can give a folder away")
     os.chown(root, 12346, -1)

@@ -1,4 +1,4 @@
-"""Old until new is whole: what a reader sees is one version, also when a run was cut anywhere."""
+"""Old until new is whole: a reader sees one version, wherever a run was cut."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from etl.pipeline.staging import Staging
 
 
 def lines(count: int) -> list[dict[str, object]]:
-    """Return so many accepted lines."""
+    """Return this many accepted lines."""
     return [evidence_line(f"t{at}", verdict="accept") for at in range(count)]
 
 
@@ -85,7 +85,7 @@ def cut_at(root: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 
 def contents(root: Path) -> dict[str, tuple[bytes, int]]:
-    """Return the bytes and the time of the last change of every file of a root."""
+    """Return the bytes and the modification time of every file of a root."""
     return {
         str(file): (file.read_bytes(), file.stat().st_mtime_ns) for file in sorted(root.rglob("*")) if file.is_file()
     }
@@ -113,7 +113,7 @@ def test_cut_publish_is_finished(root: Path, monkeypatch: pytest.MonkeyPatch, st
 
 @pytest.mark.parametrize("state", ["built", "published"])
 def test_commands_that_look_change_nothing(root: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
-    """After a cut they say so on stderr, answer, and leave every byte of the root alone."""
+    """After a cut, commands that only look say so on stderr, answer, and leave every byte of the root alone."""
     if state == "published":
         cut_at(root, monkeypatch, 2)
     else:
@@ -127,7 +127,7 @@ def test_commands_that_look_change_nothing(root: Path, monkeypatch: pytest.Monke
 
 
 def test_a_run_under_way_is_not_called_cut(root: Path) -> None:
-    """While a run holds the root, its journal is no news."""
+    """While a run holds the root, its journal is not reported as a cut run."""
     staging = Staging(Project.at(root))
     staging.note(publish.Publishing(run_id="20260131T120000Z-0009", exports=None))
     assert "was cut" in etl("receipts", "--root", root).stderr
@@ -154,7 +154,7 @@ JOURNALS = [
 
 @pytest.mark.parametrize("journal", JOURNALS)
 def test_a_journal_of_somebody_else_is_not_believed(root: Path, journal: str) -> None:
-    """It moves nothing; a run and recover refuse with a sentence (exit code 2), and commands that look still work."""
+    """It moves nothing; a run and recover refuse with a sentence (exit code 2), and commands that only look still work."""
     victim = root.parent / "victim"
     write_evidence(victim, {"keep.txt": ["mine"]})
     file = Staging(Project.at(root)).journal
@@ -179,7 +179,7 @@ def test_swap_without_exchange(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_failed_run_keeps_the_old_version(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that fails before it publishes leaves exports and warehouse as they were, and its own receipts."""
+    """A run that fails before it publishes changes neither exports nor warehouse, and writes its receipts."""
     before = version(root)
 
     def fail(*_: object) -> None:
@@ -195,7 +195,7 @@ def test_failed_run_keeps_the_old_version(root: Path, monkeypatch: pytest.Monkey
 
 
 def kill_while_building(root: Path) -> None:
-    """Start a run that is killed while it proves what its first export wrote."""
+    """Start a run that is killed while it audits what its first export wrote."""
     code = (
         "import os, sys; from etl.export import export; from etl.cli.app import app; "
         "export.audit = lambda *_: os._exit(9); sys.argv = ['etl', 'run-all', '--force', '--root', sys.argv[1]]; app()"

@@ -1,4 +1,4 @@
-"""The publish step as a state machine: a cut before each change on disk, in the root and in a copy of it, and a reader at each.
+"""The publish step as a state machine: a cut before each change on disk, in the root and in a copy, and a reader each time.
 
 The root here is made by hand, so that hundreds of cuts take seconds. docs/publishing.md maps each step to its function.
 """
@@ -37,7 +37,7 @@ class Cut(BaseException):
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait for the disk: processes die here, machines do not."""
+    """Do not wait for the disk: here processes die, not machines."""
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
@@ -82,7 +82,7 @@ ENTRY = Publishing(
 
 @contextmanager
 def cut_before(monkeypatch: pytest.MonkeyPatch, number: int) -> Iterator[Callable[[], int]]:
-    """Cut before the change on disk of this number; give a function that returns how many changes were made."""
+    """Cut before the change on disk with this number; give a function that returns how many changes were made."""
     made = itertools.count()
     last = -1
 
@@ -129,7 +129,7 @@ def resume(root: Path) -> None:
 
 
 def assert_whole(root: Path, may_be_absent: bool) -> None:
-    """Hold that a reader finds each thing old or new, never a mixture, and everything that others put into exports/."""
+    """Assert that a reader finds each thing old or new, never a mixture, and everything that others put into exports/."""
     exports = root / "exports"
     if exports.is_dir() or not may_be_absent:
         assert len({(exports / path).read_text(encoding="utf-8").split()[0] for path in EXPORTED_FILES}) == 1
@@ -143,7 +143,7 @@ def assert_whole(root: Path, may_be_absent: bool) -> None:
 
 
 def assert_published(root: Path) -> None:
-    """Everything is the new version, the strangers are there, and nothing is left of the build."""
+    """Everything is the new version, the files of others are there, and nothing is left of the build."""
     assert_whole(root, may_be_absent=False)
     for path in EXPORTED_FILES:
         assert (root / "exports" / path).read_text(encoding="utf-8") == f"new {path}"
@@ -157,14 +157,14 @@ def assert_published(root: Path) -> None:
 
 @pytest.fixture(params=["one call", "two renames"])
 def may_be_absent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Give whether exports/ is away for a moment: where the system cannot exchange two folders in one call."""
+    """Give whether exports/ is absent for a moment: where the system cannot exchange two folders in one call."""
     if request.param == "two renames":
         monkeypatch.setattr(publish_module, "_exchange", lambda *_: False)
     return request.param == "two renames"
 
 
 def cuts(monkeypatch: pytest.MonkeyPatch, root: Path, job: Callable[[Path], object]) -> Iterator[Path]:
-    """Yield a root for each change that a job makes, in which the job was cut before it."""
+    """Yield, for each change that a job makes, a root in which the job was cut before that change."""
     for number in range(changes_of(monkeypatch, root, job)):
         cut = copied(root, root.with_name(f"{root.name}-{number}"))
         with cut_before(monkeypatch, number), pytest.raises(Cut):
@@ -174,7 +174,7 @@ def cuts(monkeypatch: pytest.MonkeyPatch, root: Path, job: Callable[[Path], obje
 
 
 def test_every_cut_of_a_publish_is_finished(root: Path, monkeypatch: pytest.MonkeyPatch, may_be_absent: bool) -> None:
-    """Cut anywhere: a reader finds whole things; the root and a copy of it are finished alike, once the run had decided."""
+    """Cut anywhere: a reader finds whole things; once the run has decided, the root and a copy of it are finished alike."""
     decided = 0
     for cut in cuts(monkeypatch, root, start):
         assert_whole(cut, may_be_absent)
@@ -193,7 +193,7 @@ def test_every_cut_of_a_publish_is_finished(root: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.slow
 def test_every_cut_of_a_finish_is_finished(root: Path, monkeypatch: pytest.MonkeyPatch, may_be_absent: bool) -> None:
-    """Cut anywhere, taken up, and cut anywhere again: the same."""
+    """Cut anywhere, finished, and cut anywhere again: the same."""
     seen = 0
     for cut in cuts(monkeypatch, root, start):
         if not (cut / "warehouse/.etl/journal.json").exists():
@@ -221,7 +221,7 @@ def test_a_folder_that_is_a_link_is_published_whole(root: Path, monkeypatch: pyt
 
 
 def test_a_first_publish_needs_no_exports(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing is published yet: cut anywhere after the decision, all is new in the end."""
+    """Nothing is published yet: after a cut anywhere after the decision, everything is new in the end."""
     for path in ("exports", "reports", "warehouse/etl.duckdb"):
         target = root / path
         shutil.rmtree(target) if target.is_dir() else target.unlink()
@@ -233,7 +233,7 @@ def test_a_first_publish_needs_no_exports(root: Path, monkeypatch: pytest.Monkey
 
 
 def test_documents_alone_leave_the_version(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run in which nothing changed publishes documents: cut anywhere, exports and warehouse stay the old ones."""
+    """A run in which nothing changed publishes only documents: cut anywhere, exports and warehouse stay the old ones."""
     build = root / "warehouse/.etl/build"
     shutil.rmtree(build / "exports")
     for name in ("etl.duckdb", "receipts.arrow"):
@@ -262,7 +262,7 @@ def elsewhere(root: Path, path: str) -> None:
 
 @pytest.mark.parametrize(("word", "change"), REFUSALS)
 def test_what_no_run_left_is_not_published(root: Path, word: str, change: Callable[[Path], object]) -> None:
-    """A journal that fits nothing, or leads out of the root, moves nothing: one sentence, and all stays."""
+    """A journal that fits nothing, or leads out of the root, moves nothing: one sentence, and everything stays."""
     staging = Staging(Project.at(root))
     staging.note(ENTRY)
     change(root)
@@ -273,7 +273,7 @@ def test_what_no_run_left_is_not_published(root: Path, word: str, change: Callab
 
 
 def test_a_first_move_that_fails_takes_the_decision_back(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing has moved, so nothing is decided: the old version stays, and the journal says no more of publishing."""
+    """Nothing has moved, so nothing is decided: the old version stays, and the journal no longer says publishing."""
 
     def refused(*_: object) -> bool:
         raise PermissionError(1, "Operation not permitted", "exports")
@@ -286,12 +286,12 @@ def test_a_first_move_that_fails_takes_the_decision_back(root: Path, monkeypatch
 
 
 def test_what_changes_in_exports_while_it_publishes_stays(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody writes to exports/ between the last look and the exchange: that is moved over."""
+    """Somebody writes to exports/ between the last look and the exchange: that is moved to the new exports."""
     exchange = publish_module._exchange
 
     def written_to(new: Path, exports: Path) -> bool:
         write(exports / "mine/late.txt", "late")
-        (exports / ".gitignore").unlink()  # and written anew: another file under the name
+        (exports / ".gitignore").unlink()  # and written again: another file under the name
         write(exports / ".gitignore", "another")
         return exchange(new, exports)
 
@@ -302,7 +302,7 @@ def test_what_changes_in_exports_while_it_publishes_stays(root: Path, monkeypatc
 
 
 def test_without_hard_links_files_are_copied(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a file can have no second name (EPERM, EXDEV, EMLINK), strangers are copied, and stay the same."""
+    """Where hard links are not possible (EPERM, EXDEV, EMLINK), files of others are copied, and stay the same."""
     for number in (1, 18, 31, 95):  # EPERM, EXDEV, EMLINK, EOPNOTSUPP
         copy = copied(root, root.with_name(f"errno-{number}"))
         shutil.rmtree(copy / "warehouse/.etl/build/exports/mine")

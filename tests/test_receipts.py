@@ -1,4 +1,4 @@
-"""Receipts: they say what happened, in books that balance, and taking them out changes nothing."""
+"""Receipts say what happened, their counts add up, and taking them out changes nothing."""
 
 import hashlib
 import json
@@ -86,7 +86,7 @@ def test_collect_receipt(root: Path) -> None:
 
 
 def test_score_and_preference_receipts(root: Path) -> None:
-    """Score passes all records on; the preference receipt has a second book over all scored records."""
+    """Score passes all records on; the preference receipt also counts the outcomes of all scored records."""
     folder = folder_of(root)
     score = json.loads((folder / "score.json").read_text(encoding="utf-8"))
     assert score["stats"] == {"accepted": 1, "rejected": 1, "quarantined": 2, "skipped": 0}
@@ -98,7 +98,7 @@ def test_score_and_preference_receipts(root: Path) -> None:
 
 
 def test_summary_adds_up(root: Path) -> None:
-    """The summary's totals are the sums over its stages; a skipped line fails the run, which publishes all the same."""
+    """The summary's totals are the sums over its stages; a skipped line fails the run, which still publishes."""
     summary = json.loads((folder_of(root) / "summary.json").read_text(encoding="utf-8"))
     assert summary["overall_passed"] is False
     assert summary["published"] is True
@@ -153,7 +153,7 @@ def test_pinned_clock_makes_receipts_repeatable(tmp_path: Path) -> None:
 
 
 def test_summaries_are_chained(tmp_path: Path) -> None:
-    """A run counts on from the one before it and names its summary's hash, also when one of them failed."""
+    """A run continues the numbering and names the hash of the summary before it, even if one of the runs failed."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     etl("run-all", "--root", tmp_path)
     etl("run-all", "--root", tmp_path, "--fail-fast")
@@ -170,7 +170,7 @@ def test_summaries_are_chained(tmp_path: Path) -> None:
 
 
 def test_failed_stage_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stage that raises: later stages are not_run, every stage has a receipt, the previous version stays."""
+    """If a stage raises, later stages are not_run, every stage has a receipt, and the previous version stays."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:4]})
     assert etl("run-all", "--root", tmp_path).exit_code == 0
     before = (tmp_path / "exports/sft/instruction_response.jsonl").read_bytes()
@@ -193,7 +193,7 @@ def test_failed_stage_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_failed_books_are_in_the_receipt(tmp_path: Path) -> None:
-    """A stage whose books do not balance has failed, also where it had other errors to tell."""
+    """A stage whose counts do not add up has failed, even if it also reports other errors."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     overlay = tmp_path / "sql" / "7_receipts"
     overlay.mkdir(parents=True)
@@ -208,7 +208,7 @@ def test_failed_books_are_in_the_receipt(tmp_path: Path) -> None:
 
 
 def test_books_that_do_not_balance_fail_the_run(tmp_path: Path) -> None:
-    """A view that loses a row is found by the books, and nothing is published."""
+    """The counts reveal a view that loses a row, and nothing is published."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:4]})
     overlay = tmp_path / "sql" / "6_datasets"
     overlay.mkdir(parents=True)
@@ -239,7 +239,7 @@ def test_aggregate_hash_tells_paths_and_contents_apart() -> None:
 
 
 def test_kept_rows_equal_their_definitions(tmp_path: Path, sql: Sql) -> None:
-    """What the warehouse keeps of documents is what the files of sql/7_receipts say of their texts, of all runs at once."""
+    """The kept rows of documents equal what the files of sql/7_receipts compute from the texts of all runs."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": [*EVIDENCE, "not json"]})
     for flags in ([], ["--fail-fast", "--force"], [], ["--include-partial"]):  # whole, failed, unchanged, in part
         etl("run-all", "--root", tmp_path, *flags)
@@ -269,7 +269,7 @@ def publish_twice(root: Path) -> None:
     ["a bit turned", "other SQL", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gone", "empty", "cut"))],
 )
 def test_rows_that_lie_at_hand_are_only_a_shortcut(tmp_path: Path, spoil: str) -> None:
-    """Without the file of known rows, or with one that cannot be used, the documents say the same."""
+    """Without the file of known rows, or with an unusable one, the documents give the same result."""
     copy_of(publish_twice, tmp_path)
     before = etl("drift", "--root", tmp_path, "--history", "--json").json
     project = Project.at(tmp_path)
@@ -295,7 +295,7 @@ def newest(root: Path) -> Path:
 
 
 def test_an_older_run_does_not_stand_for_newer_exports(tmp_path: Path) -> None:
-    """Where the receipts of the run that published are gone, and all else that knew it, everything runs again."""
+    """If the receipts of the run that published are gone, and so is all else that knew it, everything runs again."""
     copy_of(publish_twice, tmp_path)
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:2]})
     etl("run-all", "--root", tmp_path)
@@ -323,7 +323,7 @@ def test_an_older_run_does_not_stand_for_newer_exports(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_document_stops_no_other_command(tmp_path: Path, name: str, old: bytes, new: bytes) -> None:
-    """What the documents of one run cannot mean is left out; verify says so, and the next run does not mind."""
+    """Documents of a run that make no sense are left out; verify says so, and the next run is not affected."""
     copy_of(publish_twice, tmp_path)
     etl("run-all", "--include-partial", "--root", tmp_path)
     file = newest(tmp_path) / name
@@ -340,7 +340,7 @@ def test_a_damaged_document_stops_no_other_command(tmp_path: Path, name: str, ol
 
 
 def test_a_run_that_the_warehouse_does_not_know_is_compared_only_if_it_changed_nothing(tmp_path: Path) -> None:
-    """Beside a warehouse that was put back from an older copy, nothing is said of the runs after it."""
+    """If the warehouse was restored from an older copy, the runs after it are not compared."""
     copy_of(publish_twice, tmp_path)
     first, second = sorted(path.name for path in (tmp_path / "reports/distillation").iterdir() if path.is_dir())
     older = (tmp_path / "warehouse/etl.duckdb").read_bytes()

@@ -1,4 +1,4 @@
-"""Replay: an earlier run comes out again, byte for byte, or says what is in the way, or where it differs."""
+"""Replay repeats an earlier run, byte for byte, or says what prevents it, or where the outputs differ."""
 
 import random
 from pathlib import Path
@@ -83,13 +83,13 @@ def test_the_root_stays_as_it_is(root: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_of_some_stages(root: Path) -> None:
-    """A run that carried stages over is replayed whole."""
+    """A run that reused stages is replayed whole."""
     etl("run", "export-sft", "--root", root, "--include-partial")
     assert etl("replay", newest(root), "--root", root).exit_code == 0
 
 
 def test_evidence_that_grew(root: Path) -> None:
-    """A log that has grown is read as far as the run read it; a new file is none of its business."""
+    """A log that has grown is read as far as the run read it; a new file is ignored."""
     run_id = newest(root)
     with (root / "evidence/evidence.jsonl").open("ab") as log:
         log.write(b"{}\n")
@@ -99,7 +99,7 @@ def test_evidence_that_grew(root: Path) -> None:
 
 @pytest.mark.slow
 def test_evidence_elsewhere(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Evidence that was moved is named with --evidence; without it the sentence says which file is missing."""
+    """Evidence that was moved is given with --evidence; without it the sentence says which file is missing."""
     moved = (root / "evidence").rename(tmp_path_factory.mktemp("moved") / "evidence")
     refused = etl("replay", "--root", root)
     assert refused.exit_code == 2
@@ -110,7 +110,7 @@ def test_evidence_elsewhere(root: Path, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.mark.parametrize("content", [b"", b"{}\n" * 900])
 def test_rewritten_evidence(root: Path, content: bytes) -> None:
-    """Evidence whose bytes are others is refused with its name."""
+    """Evidence with other bytes is refused, and its file is named."""
     (root / "evidence/evidence.jsonl").write_bytes(content)
     refused = etl("replay", "--root", root)
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
@@ -119,7 +119,7 @@ def test_rewritten_evidence(root: Path, content: bytes) -> None:
 
 @pytest.mark.slow
 def test_another_manifest(root: Path) -> None:
-    """A manifest of known paths that names other paths is refused."""
+    """A manifest of known paths that lists other paths is refused."""
     manifest = root / "manifest.txt"
     manifest.write_text("known.py\n", encoding="utf-8")
     etl("run-all", "--root", root, "--known-paths", manifest)
@@ -132,7 +132,7 @@ def test_another_manifest(root: Path) -> None:
 
 @pytest.mark.slow
 def test_a_failed_run(root: Path) -> None:
-    """A run that published nothing has nothing to compare."""
+    """A run that published nothing cannot be compared."""
     etl("run-all", "--root", root, "--fail-fast", "--force")
     refused = etl("replay", newest(root), "--root", root)
     assert refused.exit_code == 2
@@ -152,7 +152,7 @@ def test_an_input_that_leads_out(root: Path) -> None:
 
 
 def test_the_first_differing_row(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where an output differs, the first row that does is named by its number, ids and columns; the exit code is 1."""
+    """If an output differs, its first differing row is named by number, ids and columns; the exit code is 1."""
     write = DatasetWriter.write
 
     def swapped(self: DatasetWriter, rows: object) -> None:
@@ -170,7 +170,7 @@ def test_the_first_differing_row(root: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.slow
 def test_other_code_is_said(root: Path) -> None:
-    """Where the SQL is another now, the replay says so, and what differs."""
+    """If the SQL has changed, the replay says so, and what differs."""
     overlay = root / "sql" / "1_policy"
     overlay.mkdir(parents=True)
     words = "-- Words.\nselect word.verdict, word.category, from (values ('accept', 'rejected')) as word (verdict, category)\n"
@@ -182,7 +182,7 @@ def test_other_code_is_said(root: Path) -> None:
 
 @pytest.mark.slow
 def test_replaced_files_cannot_be_compared_row_by_row(root: Path) -> None:
-    """Of a run whose files were replaced since, it is said that bytes differ, and why no row can be named."""
+    """If a run's files were replaced since, the replay says that bytes differ, and why it cannot name a row."""
     first = newest(root)
     write_evidence(root / "evidence", {"evidence.jsonl": [*LINES, *LINES[:1]]})
     overlay = root / "sql" / "1_policy"

@@ -25,7 +25,7 @@ STAGE_NAMES = [stage.name for stage in STAGES]
 EXPORTS = STAGE_NAMES[2:]
 REPORTS = "reports/distillation"
 
-#: Lines that each setting below makes a difference for, and lines that are skipped or blank.
+#: Lines whose result each setting below changes, and lines that are skipped or blank.
 LINES = [
     json.dumps(evidence_line("a", run_id="1", verdict="accept", cited_paths=["src/one.py"])),
     json.dumps(evidence_line("a", run_id="2", verdict="reject", response="Worse.")),
@@ -75,7 +75,7 @@ def write_to_warehouse(root: Path) -> None:
 
 
 class Root(RuleBasedStateMachine):
-    """A root, the edits that somebody may make there, and runs; what each run leaves is held against a fresh root."""
+    """A root, the edits that somebody may make there, and runs; the result of each run is compared with a fresh root's."""
 
     template: ClassVar[Path]
     scratch: ClassVar[Path]
@@ -104,7 +104,7 @@ class Root(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(FILES), at=st.integers(0, 9), line=st.sampled_from(LINES))
     def rewrite(self, name: str, at: int, line: str) -> None:
-        """Put another line in the place of one."""
+        """Replace a line by another one."""
         if lines := list(self.evidence.get(name, [])):
             lines[at % len(lines)] = line
             self.write(name, lines)
@@ -177,7 +177,7 @@ class Root(RuleBasedStateMachine):
         return etl(*arguments, "--root", self.root)
 
     def run_stages(self, stages: list[str], force: bool) -> None:
-        """Run stages; all that was said before must be true afterwards."""
+        """Run stages; everything that the plan said must be true afterwards."""
         before, head = exports(self.root), (self.root / REPORTS / "head").read_bytes()
         plan = self.command("plan", "--check", "--json", *self.options)
         steps = plan.json["steps"]
@@ -194,7 +194,7 @@ class Root(RuleBasedStateMachine):
             assert (exports(self.root), (self.root / REPORTS / "head").read_bytes()) == (before, head)
 
     def assert_published(self, result: Result, steps: list[dict[str, Any]], expected: set[str]) -> None:
-        """Hold the run's receipts against the plan, and what it published against a fresh root."""
+        """Compare the run's receipts with the plan, and the published files with a fresh root."""
         assert result.exit_code in {0, 1, 3}, result
         done = newest(self.root)
         for step in steps:
@@ -240,7 +240,7 @@ def machine(template: Path, scratch: Path) -> type[Root]:
 
 
 def try_sequences(tried: type[Root], number: int, examples: int) -> None:
-    """Try random sequences of edits and runs, the same ones for the same number."""
+    """Try random sequences of edits and runs; the same number gives the same sequences."""
     run_state_machine_as_test(
         seed(number)(tried),
         settings=settings(
@@ -256,7 +256,7 @@ def try_sequences(tried: type[Root], number: int, examples: int) -> None:
 
 @pytest.mark.slow
 def test_a_few_sequences_of_edits_and_runs(template: Path, tmp_path: Path) -> None:
-    """Four random sequences: after each run all is as in a fresh root, and what the plan said has come true."""
+    """Four random sequences: after each run everything is as in a fresh root, and the plan was right."""
     tried = machine(template, tmp_path)
     try_sequences(tried, 0, examples=4)
     assert tried.compared >= 4
@@ -266,7 +266,7 @@ def test_a_few_sequences_of_edits_and_runs(template: Path, tmp_path: Path) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(1, SEEDS + 1))
 def test_many_sequences_of_edits_and_runs(number: int, template: Path, tmp_path: Path) -> None:
-    """Ten random sequences for each seed: after each run all is as in a fresh root, and what the plan said has come true."""
+    """Ten random sequences for each seed: after each run everything is as in a fresh root, and the plan was right."""
     tried = machine(template, tmp_path)
     try_sequences(tried, number, examples=10)
     assert tried.compared >= 10
@@ -308,7 +308,7 @@ def test_plan_where_nothing_is_published(tmp_path: Path) -> None:
 
 
 def test_plan_as_json(root: Path) -> None:
-    """The published run, and one step per stage: what becomes of it, why, and which run made what would be reused."""
+    """The published run, and for each stage what happens to it, why, and which run made the output that would be reused."""
     made_by = newest(root)["summary"]["run_id"]
     assert etl("plan", "--root", root, "--json").json == {
         "schema_version": 1,
@@ -347,14 +347,14 @@ def test_plan_for_people(root: Path) -> None:
 
 
 def test_plan_check(root: Path) -> None:
-    """--check has exit code 1 if a stage must run, and 0 if none must; without it a plan is a plan, with exit code 0."""
+    """--check has exit code 1 if a stage must run, and 0 if none must; without --check the exit code of a plan is 0."""
     assert [etl("plan", *check, "--root", root).exit_code for check in ([], ["--check"])] == [0, 0]
     options = ["--include-review", "--root", root]
     assert [etl("plan", *check, *options).exit_code for check in ([], ["--check"], ["--check", "--json"])] == [0, 1, 1]
 
 
 def test_plan_writes_nothing(root: Path) -> None:
-    """A plan leaves every file as it was, with its time."""
+    """A plan changes no file, and no file's time."""
     before = {file: file.stat().st_mtime_ns for file in root.rglob("*")}
     assert reasons(root, "--include-partial")
     assert {file: file.stat().st_mtime_ns for file in root.rglob("*")} == before
@@ -362,7 +362,7 @@ def test_plan_writes_nothing(root: Path) -> None:
 
 @pytest.mark.slow
 def test_plan_without_evidence(root: Path) -> None:
-    """Where there is no evidence folder, a plan says so in one sentence, with exit code 2."""
+    """If the evidence folder is missing, a plan says so in one sentence, with exit code 2."""
     shutil.rmtree(root / "evidence")
     result = etl("plan", "--root", root)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -387,7 +387,7 @@ SETTINGS: dict[str, tuple[list[str], str, list[str]]] = {
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_setting_concerns_the_stages_that_it_can_change(root: Path, name: str) -> None:
-    """Another value: the stages whose output it can change run, and are told both values; the others are reused."""
+    """Another value: the stages whose output it can change run, and the reason has both values; the others are reused."""
     options, change, stages = SETTINGS[name]
     assert reasons(root, *options) == every(f"settings changed: {name} {change}.", stages)
 
@@ -405,7 +405,7 @@ def test_a_manifest_concerns_the_exports(root: Path) -> None:
 
 
 def test_each_stage_is_told_of_the_settings_that_concern_it(root: Path) -> None:
-    """Several settings changed: a stage names those that can change what it writes, and no other."""
+    """If several settings changed, a stage names those that can change its output, and no others."""
     options = ["--include-partial", "--include-review", "--set=drift_threshold=0.9"]
     assert reasons(root, *options) == {
         "export-rag": "settings changed: include_review is True, and was False.",
@@ -414,7 +414,7 @@ def test_each_stage_is_told_of_the_settings_that_concern_it(root: Path) -> None:
 
 
 def test_an_overlay_changes_what_a_setting_concerns(root: Path) -> None:
-    """A view of the root's own that names a setting makes it concern the stages that read the view, and no others."""
+    """If a view of the root's own names a setting, the setting concerns the stages that read the view, and no others."""
     sft = Sql.of(root).files["sql/6_datasets/sft.sql"]
     own = sft.replace(
         "where decision", "cross join policy.setting as setting\nwhere setting.drift_threshold > 0 and decision"
@@ -438,7 +438,7 @@ def test_an_overlay_changes_what_a_setting_concerns(root: Path) -> None:
     ],
 )
 def test_a_view_that_may_read_any_setting_is_concerned_by_any(root: Path, reading: str, names: list[str]) -> None:
-    """A star over policy.setting, or no column of it, names no setting: so any of them concerns the stage."""
+    """A star over policy.setting, or none of its columns, names no setting, so each of them concerns the stage."""
     sft = Sql.of(root).files["sql/6_datasets/sft.sql"]
     own = f"select * from (\n{sft}\n) {reading}\n".replace("s.* is not null", "(select count(*) from (select s.*)) = 1")
     (root / "sql" / "6_datasets").mkdir(parents=True)
@@ -449,7 +449,7 @@ def test_a_view_that_may_read_any_setting_is_concerned_by_any(root: Path, readin
 
 
 def test_what_can_be_another_in_each_run_is_never_reused(root: Path) -> None:
-    """A view that reads the receipts, or a relation of which nothing is known, makes its stage run each time."""
+    """A view that reads the receipts, or an unknown relation, makes its stage run each time."""
     sft = Sql.of(root).files["sql/6_datasets/sft.sql"]
     own = sft.rstrip() + " and (select count(*) from receipts.run) >= 0\n"
     (root / "sql" / "6_datasets").mkdir(parents=True)
@@ -469,7 +469,7 @@ def add_view(root: Path) -> None:
 
 @pytest.mark.slow
 def test_other_sql_concerns_every_stage(root: Path) -> None:
-    """A view added under ROOT/sql is other code: every stage runs; without it again, what was published is reused."""
+    """A view added under ROOT/sql is other code: every stage runs; without it again, the published version is reused."""
     add_view(root)
     assert reasons(root) == every(f"the code or the SQL is not that of run {published(root)}.")
     shutil.rmtree(root / "sql")
@@ -482,7 +482,7 @@ def test_other_sql_concerns_every_stage(root: Path) -> None:
 
 @pytest.mark.slow
 def test_another_engine_concerns_every_stage(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another version of DuckDB: every stage runs, and is told both versions."""
+    """With another version of DuckDB every stage runs, and the reason has both versions."""
     was = newest(root)["collect"]["engine"]["duckdb"]
     monkeypatch.setattr("etl.ledger.duckdb_version", lambda: "99.0")
     assert reasons(root) == every(f"duckdb is 99.0, and was {was}.")
@@ -516,7 +516,7 @@ def lose(file: Path) -> str:
 
 
 def lock_out(file: Path) -> str:
-    """Put a link that leads nowhere in its place."""
+    """Replace it by a link that leads nowhere."""
     file.unlink()
     file.symlink_to("nowhere.jsonl")
     return "evidence.jsonl has 0 bytes, and had"
@@ -525,7 +525,7 @@ def lock_out(file: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("edit", [grow, rewrite, add, lose, lock_out])
 def test_other_evidence_concerns_every_stage(root: Path, edit: Callable[[Path], str]) -> None:
-    """Evidence that is new, gone or another than it was: every stage runs, and is told which file it is."""
+    """If evidence is new, gone or changed, every stage runs, and the reason names the file."""
     why = edit(root / "evidence" / "evidence.jsonl")
     found = reasons(root)
     assert list(found) == STAGE_NAMES
@@ -540,7 +540,7 @@ def test_other_evidence_concerns_every_stage(root: Path, edit: Callable[[Path], 
     ],
 )
 def test_a_spoiled_output_concerns_its_stage(root: Path, name: str, stage: str) -> None:
-    """A published file that is gone or edited: the stage that wrote it runs, and puts it back; the others are reused."""
+    """If a published file is gone or edited, the stage that wrote it runs and restores it; the others are reused."""
     before, wanted = exports(root), {stage: f"{name} is gone, or somebody changed it."}
     (root / name).unlink()
     assert reasons(root) == wanted
@@ -570,7 +570,7 @@ def edit_receipt(_: Path, folder: Path) -> str:
 
 
 def forge_summary(_: Path, folder: Path) -> str:
-    """Change a figure in the summary, which binds all the others as before."""
+    """Change a figure in the summary, which still binds all the other documents."""
     content = (folder / "summary.json").read_bytes()
     (folder / "summary.json").write_bytes(content.replace(b'"total_skipped": 0', b'"total_skipped": 1'))
     return f"the receipts of the published run {folder.name} are damaged."
@@ -583,7 +583,7 @@ def write_elsewhere(root: Path, _: Path) -> str:
 
 
 def leave_a_log(root: Path, _: Path) -> str:
-    """Leave a write-ahead log beside the warehouse, as a shell does that was killed."""
+    """Leave a write-ahead log beside the warehouse, like a killed shell."""
     (root / "warehouse" / "etl.duckdb.wal").touch()
     return "somebody changed the warehouse since it was published."
 
@@ -597,7 +597,7 @@ def leave_a_log(root: Path, _: Path) -> str:
     ],
 )  # fmt: skip
 def test_a_damaged_version_is_not_reused(root: Path, change: Callable[[Path, Path], str]) -> None:
-    """Receipts or a warehouse that are not as the published run left them: every stage must run, and is told so."""
+    """If receipts or the warehouse changed since the published run, every stage must run, and the reason says so."""
     why = change(root, root / REPORTS / published(root))
     assert reasons(root) == every(why)
     result = etl("run", "export-all", "--root", root)
@@ -609,7 +609,7 @@ def test_a_damaged_version_is_not_reused(root: Path, change: Callable[[Path, Pat
 @pytest.mark.slow
 @pytest.mark.parametrize("change", [edit_receipt, leave_a_log])
 def test_a_run_heals_a_damaged_version(root: Path, change: Callable[[Path, Path], str]) -> None:
-    """The next run makes all anew, the same bytes as before, and from then on there is something to reuse."""
+    """The next run makes everything again, with the same bytes as before, and from then on stages are reused."""
     before = exports(root)
     change(root, root / REPORTS / published(root))
     assert etl("run-all", "--root", root).exit_code in {0, 3}
@@ -619,7 +619,7 @@ def test_a_run_heals_a_damaged_version(root: Path, change: Callable[[Path, Path]
 
 
 def test_force(root: Path) -> None:
-    """--force runs the stages that are named though nothing changed, and what they write is what they wrote."""
+    """--force runs the named stages though nothing changed, and they write the same bytes."""
     before = exports(root)
     assert etl("run", "score", "export-rag", "--force", "--root", root).exit_code == 0
     statuses = [newest(root)[stage]["status"] for stage in STAGE_NAMES]
@@ -631,7 +631,7 @@ def test_force(root: Path) -> None:
 
 @pytest.mark.slow
 def test_a_reused_stage_names_the_run_that_made_it(root: Path) -> None:
-    """After several runs made_by is still the run whose own receipt is ok, for each stage its own."""
+    """After several runs made_by still names, for each stage, the run whose own receipt is ok."""
     first = published(root)
     assert etl("run-all", "--root", root).exit_code == 0
     assert etl("run", "export-sft", "--force", "--root", root).exit_code == 0
@@ -645,7 +645,7 @@ def test_a_reused_stage_names_the_run_that_made_it(root: Path) -> None:
 
 @pytest.mark.slow
 def test_a_failed_run_changes_no_plan(root: Path) -> None:
-    """A run that published nothing is nothing to reuse: the plan is held against the published one before and after it."""
+    """A run that published nothing is not reused: the plan compares with the published run before and after it."""
     with (root / "evidence" / "evidence.jsonl").open("a", encoding="utf-8") as stream:
         stream.write("not json\n")
     before = etl("plan", "--root", root, "--json").json
@@ -655,7 +655,7 @@ def test_a_failed_run_changes_no_plan(root: Path) -> None:
 
 @pytest.mark.slow
 def test_fail_fast_stops_at_a_reused_collect_that_skipped_lines(root: Path) -> None:
-    """Lines that were skipped stay skipped: a run that reuses such a collect with --fail-fast fails, as it would anew."""
+    """Skipped lines stay skipped: a run with --fail-fast that reuses such a collect fails, as a new collect would."""
     with (root / "evidence" / "evidence.jsonl").open("a", encoding="utf-8") as stream:
         stream.write("not json\n")
     assert etl("run-all", "--root", root).exit_code == 1

@@ -1,4 +1,4 @@
-"""The bundled sample: its generator reproduces it, and a run over it shows everything that valid lines can lead to."""
+"""The bundled sample: its generator reproduces it, and a run over it shows every result that valid lines can have."""
 
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ STREAMS = {
 
 
 class SampleRun:
-    """A run over the sample, and questions to what it published."""
+    """A run over the sample, and queries over what it published."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -74,7 +74,7 @@ def generated_in(folder: Path) -> dict[str, bytes]:
 
 
 def test_generator_reproduces_the_sample(script: Path) -> None:
-    """The generator writes, byte for byte, the files that lie beside it in the repository."""
+    """The generator writes, byte for byte, the files beside it in the repository."""
     assert generate(script) == Result(0, "", "")
     written = generated_in(script.parent)
     assert set(written) == {f"{stream}.jsonl" for stream in STREAMS} | {"known-paths.txt"}
@@ -82,12 +82,12 @@ def test_generator_reproduces_the_sample(script: Path) -> None:
 
 
 def test_check_accepts_the_sample() -> None:
-    """The check of the generator passes over the sample as it is."""
+    """The generator's --check passes over the sample in the repository."""
     assert generate(SAMPLE / "make_sample.py", "--check") == Result(0, "", "")
 
 
 def test_check_names_what_differs(script: Path) -> None:
-    """The check says which files differ or are absent, exits with 1 and writes nothing."""
+    """--check says which files differ or are missing, exits with 1 and writes nothing."""
     generate(script)
     altered, absent = script.with_name("outcomes.jsonl"), script.with_name("evidence.jsonl")
     altered.write_bytes(altered.read_bytes() + b"\n")
@@ -100,7 +100,7 @@ def test_check_names_what_differs(script: Path) -> None:
 
 
 def test_known_paths_are_sorted_and_distinct() -> None:
-    """The list of paths is what `git ls-files` prints: sorted by bytes, one path a line, none twice."""
+    """The list of paths is what `git ls-files` prints: sorted by bytes, one path per line, each once."""
     lines = (SAMPLE / "known-paths.txt").read_text(encoding="utf-8").splitlines()
     assert lines == sorted(set(lines))
 
@@ -119,7 +119,7 @@ def test_run_passes_and_skips_nothing(run: SampleRun) -> None:
 
 
 def test_each_dataset_has_rows(run: SampleRun) -> None:
-    """Something of the sample ships in each dataset."""
+    """Some rows of the sample ship in each dataset."""
     for file in ("rag/playbooks", "sft/instruction_response", "preference/chosen_rejected"):
         assert jsonl(run.root / "exports" / f"{file}.jsonl")
 
@@ -135,7 +135,7 @@ def test_each_category_occurs(run: SampleRun) -> None:
 
 
 def test_each_scoring_rule_decides(run: SampleRun) -> None:
-    """Each scoring rule decides about some record of the sample."""
+    """Each scoring rule decides for some record of the sample."""
     assert run.values("select distinct rule from scored.run") == {
         "human_override",
         "verdict",
@@ -148,7 +148,7 @@ def test_each_scoring_rule_decides(run: SampleRun) -> None:
 
 
 def test_parents_agree_disagree_and_are_absent(run: SampleRun) -> None:
-    """Extractions meet each kind of parent: of any one category, at odds with each other, and none."""
+    """Extractions have parents of each category, parents that disagree, and no parents."""
     query = "select distinct list_last(reasons) as parent from scored.run where source_class = 'extraction'"
     assert run.values(query) == {
         "parent: accepted",
@@ -161,7 +161,7 @@ def test_parents_agree_disagree_and_are_absent(run: SampleRun) -> None:
 
 
 def test_each_outcome_at_the_pairing_occurs(run: SampleRun) -> None:
-    """Each outcome that a record can have at the pairing is that of some record of the sample."""
+    """Some record of the sample has each outcome that a record can have at the pairing."""
     assert run.values("select distinct outcome from pairs.record") == {
         "ineligible",
         "not_a_side",
@@ -174,7 +174,7 @@ def test_each_outcome_at_the_pairing_occurs(run: SampleRun) -> None:
 
 
 def test_pairs_exceed_the_cap(run: SampleRun) -> None:
-    """Some task of the sample has more clean pairs than the cap lets through, and the receipt counts the rest."""
+    """Some task of the sample has more clean pairs than the cap admits, and the receipt counts the rest."""
     receipt = run.receipt("export-preference")
     assert receipt["counts_by_reason"]["skipped"]["over_cap"] > 0
     exported = "select count(*) as pairs from pairs.candidate where outcome = 'exported' group by task_id"
@@ -216,5 +216,5 @@ def test_pairs_of_both_gaps_ship(run: SampleRun) -> None:
     ],
 )
 def test_each_quarantine_reason_occurs(run: SampleRun, dataset: str, reasons: set[str]) -> None:
-    """Each reason that a valid line can be quarantined for comes first for some row of the sample."""
+    """Each reason to quarantine a valid line is the first reason of some row of the sample."""
     assert run.reasons(dataset) == reasons

@@ -1,4 +1,4 @@
-"""JSON Schemas: what docs/schemas promises of a document holds for every document that is written."""
+"""JSON Schemas: every document that is written fits its schema in docs/schemas."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ FOLDER = REPOSITORY / "docs" / "schemas"
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Return a schema as it ships."""
+    """Return a schema from docs/schemas."""
     found: dict[str, Any] = json.loads((FOLDER / file_of(name)).read_text(encoding="utf-8"))
     return found
 
@@ -51,7 +51,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_document_fits_its_schema(root: Path) -> None:
-    """The documents of whole, partial, imperfect and failed runs -> each fits the schema that ships, and all are met."""
+    """The documents of whole, partial, imperfect and failed runs -> each fits its schema, and every schema is used."""
     validators = {name: Draft202012Validator(schema(name)) for name in DOCUMENTS}
     met = set()
     for name, text in written_by(root):
@@ -63,7 +63,7 @@ def test_every_document_fits_its_schema(root: Path) -> None:
 
 
 def test_every_report_fits_its_schema(root: Path, tmp_path: Path) -> None:
-    """What commands print with --json -> it fits the schema that ships, item by item where it is an array."""
+    """The JSON output of commands -> it fits its schema, item by item if it is an array."""
     ids = [row["run_id"] for row in etl("sql", "from receipts.run where published", "--root", root, "--json").json]
     reports: dict[str, tuple[str | Path, ...]] = {
         "book": ("run-all", "--dry-run", "--root", root),
@@ -85,7 +85,7 @@ def test_every_report_fits_its_schema(root: Path, tmp_path: Path) -> None:
 
 
 def test_schemas_promise_what_is_written(root: Path) -> None:
-    """A document without one of its fields, or with one more -> it does not fit: schemas are no looser than definitions."""
+    """A document without one of its fields, or with one more -> it does not fit: schemas are not looser than definitions."""
     envelope_may_hold_more = {"envelope"}
     for name, text in written_by(root):
         document, validator = json.loads(text), Draft202012Validator(schema(name))
@@ -96,7 +96,7 @@ def test_schemas_promise_what_is_written(root: Path) -> None:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_schemas_are_schemas(name: str) -> None:
-    """A schema that ships -> of draft 2020-12, valid as such, named by its file and its definition."""
+    """Each schema -> is of draft 2020-12, valid, and named after its file and its definition."""
     Draft202012Validator.check_schema(schema(name))
     assert (schema(name)["$schema"], schema(name)["$id"]) == (DIALECT, file_of(name))
     assert schema(name)["title"] == DOCUMENTS[name].__name__
@@ -108,5 +108,5 @@ def test_no_schema_without_a_document() -> None:
 
 
 def test_documents_are_documents() -> None:
-    """Whatever stands in the list -> validated before it is written, as Document does."""
+    """Every document in the list -> is validated before it is written, as Document does."""
     assert all(issubclass(kind, Document) for kind in DOCUMENTS.values())

@@ -1,4 +1,4 @@
-"""Scoring by example: given records, the category of each, the rule that decided, and what sets a record aside."""
+"""Scoring by example: for given records, the category of each, the rule that decided, and what sets a record aside."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import nextafter
@@ -22,7 +22,7 @@ BLANKS = [None, "", " ", "\t\r\n\x0b\x0c", "\u00a0", "\u2003\u3000\u2028"]
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Warehouse]:
-    """Give one warehouse for all examples: it takes longer to make than to ask."""
+    """Give one warehouse for all examples, because making one takes longer than querying it."""
     warehouse = Warehouse.create(Sql.of(Path("/nonexistent")), Settings())
     yield warehouse
     warehouse.close()
@@ -38,7 +38,7 @@ def warehouse(opened: Warehouse) -> Warehouse:
 
 
 def scored(warehouse: Warehouse, columns: str = "category, rule") -> list[tuple[Any, ...]]:
-    """Return what scored.run says of each record, in the order in which the records were given."""
+    """Return the row of scored.run for each record, in the order in which the records were given."""
     return warehouse.execute(f"select {columns} from scored.run order by line_number")
 
 
@@ -124,7 +124,7 @@ NO_SIGNAL = [
 def test_each_rule_by_itself(
     warehouse: Warehouse, examples: Sequence[tuple[Record, str, str]], source_class: str
 ) -> None:
-    """A record with one signal has the category that this signal means, in every class but extraction."""
+    """A record with one signal has the category of this signal, in every class except extraction."""
     insert_records(warehouse, *({"source_class": source_class} | dict(record) for record, _, _ in examples))
     found = scored(warehouse)
     assert [(record, *row) for (record, _, _), row in zip(examples, found, strict=True)] == examples
@@ -132,7 +132,7 @@ def test_each_rule_by_itself(
 
 # Which rule comes first.
 
-#: One signal per rule, in the order of the rules, no two neighbours of one category.
+#: One signal per rule, in the order of the rules; neighbours have different categories.
 SIGNALS: list[tuple[str, Record, str]] = [
     ("human_override", {"human_override": REJECTED}, REJECTED),
     ("verdict", {"verdict": "accept"}, ACCEPTED),
@@ -145,7 +145,7 @@ SIGNALS: list[tuple[str, Record, str]] = [
 
 @pytest.mark.parametrize("first", range(len(SIGNALS)), ids=[rule for rule, _, _ in SIGNALS])
 def test_the_first_rule_that_applies_decides(warehouse: Warehouse, first: int) -> None:
-    """Whatever signals of later rules a record has, the first one decides."""
+    """The first signal decides, whatever signals of later rules a record has."""
     record: dict[str, Any] = {}
     for _, signal, _ in SIGNALS[first:]:
         record |= signal
@@ -166,7 +166,7 @@ def test_the_first_rule_that_applies_decides(warehouse: Warehouse, first: int) -
     ],
 )
 def test_a_rule_that_cannot_tell_still_decides(warehouse: Warehouse, record: Record, category: str, rule: str) -> None:
-    """An unknown word or a number outside 0..1 is a signal: a later rule does not overrule it; a blank word is none."""
+    """An unknown word or a number outside 0..1 is a signal, which no later rule overrules; a blank word is not a signal."""
     insert_records(warehouse, record)
     assert scored(warehouse) == [(category, rule)]
 
@@ -190,7 +190,7 @@ def test_a_rule_that_cannot_tell_still_decides(warehouse: Warehouse, record: Rec
 def test_thresholds_are_settings(
     warehouse: Warehouse, settings: Mapping[str, Any], column: str, expected: Mapping[float, str]
 ) -> None:
-    """The bounds of score and grounded_fraction are settings of their own, and belong to the better category."""
+    """The bounds of score and grounded_fraction are separate settings, and a bound itself has the better category."""
     set_settings(warehouse, **settings)
     insert_records(warehouse, *({column: number} for number in expected))
     assert scored(warehouse) == [(category, column) for category in expected.values()]
@@ -230,7 +230,7 @@ ALL_REASONS = [
     ],
 )
 def test_reasons_list_all_signals_seen(warehouse: Warehouse, record: Record, reasons: list[str]) -> None:
-    """Every signal is listed in the order of the rules, those that did not decide as well."""
+    """Every signal is listed in the order of the rules, including those that did not decide."""
     insert_records(warehouse, record)
     assert scored(warehouse, "reasons") == [(reasons,)]
 
@@ -295,7 +295,7 @@ PARENTS: dict[str, tuple[list[Record], str, str]] = {
 def test_an_extraction_is_as_good_as_its_parents(
     warehouse: Warehouse, parents: Sequence[Record], category: str, reason: str
 ) -> None:
-    """It has the category that all verdict-class records of its task have; else a person must look."""
+    """It has the category that all verdict-class records of its task have; otherwise a person must look."""
     insert_records(warehouse, EXTRACTED, *parents)
     assert scored(warehouse, "category, rule, reasons")[0] == (category, "parent", [f"parent: {reason}"])
 
@@ -315,7 +315,7 @@ def test_an_extraction_is_as_good_as_its_parents(
 def test_parents_come_before_markers_and_after_the_rest(
     warehouse: Warehouse, record: Record, category: str, rule: str
 ) -> None:
-    """An extraction's own override, verdict, score and fraction come before its parents; its markers do not."""
+    """An extraction's own override, verdict, score and fraction take precedence over its parents; its markers do not."""
     insert_records(warehouse, EXTRACTED | dict(record), {"verdict": "accept"})
     assert scored(warehouse)[0] == (category, rule)
 
@@ -331,13 +331,13 @@ def test_markers_never_decide_for_an_extraction(warehouse: Warehouse) -> None:
 
 @pytest.mark.parametrize("source_class", ["verdict", "telemetry", "experiment"])
 def test_only_extractions_have_parents(warehouse: Warehouse, source_class: str) -> None:
-    """A record of another class without a signal stays without one, whatever others of its task say."""
+    """A record of another class without a signal stays without one, whatever other records of its task say."""
     insert_records(warehouse, {"source_class": source_class}, {"source_class": "verdict", "verdict": "accept"})
     assert scored(warehouse, "category, rule, reasons")[0] == (REVIEW, "no_signal", [])
 
 
 def test_parent_has_one_row_per_task_with_verdicts(warehouse: Warehouse) -> None:
-    """scored.task_verdict: what a task's verdicts have in common, null where they disagree, and how many there are."""
+    """scored.task_verdict has the category that a task's verdicts share (null if they disagree), and how many there are."""
     insert_records(
         warehouse,
         {"task_id": "a", "verdict": "accept"},
@@ -356,7 +356,7 @@ def test_parent_has_one_row_per_task_with_verdicts(warehouse: Warehouse) -> None
 
 
 def test_grade_says_what_each_rule_would_say(warehouse: Warehouse) -> None:
-    """scored.signal: for each record and rule the category that it would give, null where it has nothing to say."""
+    """scored.signal has for each record and rule the category that the rule gives, null if it gives none."""
     insert_records(
         warehouse,
         ALL_SIGNALS,
@@ -374,7 +374,7 @@ def test_grade_says_what_each_rule_would_say(warehouse: Warehouse) -> None:
 
 
 def test_every_record_is_scored_once(warehouse: Warehouse) -> None:
-    """No record is lost or doubled, whoever shares its task, its id or its line number; each keeps its identity."""
+    """No record is lost or doubled if others share its task, its id or its line number; each keeps its identity."""
     records = [
         {"task_id": task, "source_class": source_class, "source_path": path, "line_number": 1, "verdict": "accept"}
         for task, source_class, path in [
@@ -403,7 +403,7 @@ NO_PROVENANCE = {"missing_provenance": "source_path, line_number or line_sha256"
 
 
 def defects(warehouse: Warehouse) -> list[dict[str, str]]:
-    """Return the defects of each record in order, with what is said of them."""
+    """Return the defects of each record in order, with their details."""
     found: dict[int, dict[str, str]] = {
         key: {}
         for (key,) in warehouse.execute("select record_key from evidence.record order by source_path, line_number")
@@ -425,13 +425,13 @@ def defects(warehouse: Warehouse) -> list[dict[str, str]]:
     ],
 )
 def test_a_blank_text_is_a_defect(warehouse: Warehouse, column: str, defect: Record) -> None:
-    """No run and no response set a record aside, a blank being none; no prompt is a matter of the dataset."""
+    """A missing or blank run or response sets a record aside; a missing prompt is up to the dataset."""
     insert_records(warehouse, *({column: blank} for blank in BLANKS))
     assert defects(warehouse) == [defect] * len(BLANKS)
 
 
 def test_provenance_must_be_there(warehouse: Warehouse) -> None:
-    """A record that does not say where its line lies, or which bytes it had, is set aside."""
+    """A record without the place or the hash of its line is set aside."""
     insert_records(warehouse, {"source_path": ""}, {"source_path": "\u00a0"}, {"line_sha256": " "})
     assert defects(warehouse) == [NO_PROVENANCE] * 3
 
@@ -441,13 +441,13 @@ def test_provenance_must_be_there(warehouse: Warehouse) -> None:
     [{}, {"response": "\u200b"}, {"response": " . "}, *({"human_override": grade} for grade in (REJECTED, REVIEW))],
 )
 def test_a_category_is_no_defect(warehouse: Warehouse, record: Record) -> None:
-    """Any category is eligible, and anything but white space is a text."""
+    """Any category is eligible, and any text that is not only white space counts."""
     insert_records(warehouse, record)
     assert defects(warehouse) == [{}]
 
 
 def test_defects_are_told_one_by_one(warehouse: Warehouse) -> None:
-    """A record can have several defects, and each is told."""
+    """A record can have several defects, and each is listed."""
     insert_records(warehouse, {"run_id": None, "response": None, "prompt": None, "line_sha256": ""})
     assert defects(warehouse) == [
         {**NO_PROVENANCE, "missing_run_id": "run_id", "empty_response": "response", "empty_prompt": "prompt"}
@@ -456,7 +456,7 @@ def test_defects_are_told_one_by_one(warehouse: Warehouse) -> None:
 
 KNOWN = ["src/a.py", "src/b c.py", "src/\u00e9.py", "a..b/...", ".env", "-", "ab:c/C:d.py"]
 
-#: Paths that no repository has inside itself, put into the manifest nevertheless.
+#: Paths that cannot lie inside a repository, listed in the manifest nevertheless.
 OUTSIDE = [
     "..",
     "../src/a.py",
@@ -513,7 +513,7 @@ def give_manifest(warehouse: Warehouse, *paths: str) -> None:
 def test_a_cited_path_is_in_the_manifest_or_hallucinated(
     warehouse: Warehouse, manifest: list[str], cited: list[str] | None, absent: str | None
 ) -> None:
-    """A path that the manifest does not list as text, or that leaves the repository, is told by its place."""
+    """A path that the manifest does not list, or that leaves the repository, is named by its place."""
     give_manifest(warehouse, *manifest)
     insert_records(warehouse, {"cited_paths": cited}, {})
     assert defects(warehouse) == [{"absent_path": absent} if absent else {}, {}]
@@ -521,13 +521,13 @@ def test_a_cited_path_is_in_the_manifest_or_hallucinated(
 
 @pytest.mark.parametrize("cited", [["src/a.py"], ["../../etc/passwd"], ["/etc/passwd", "C:\\x"], [""], []])
 def test_without_a_manifest_no_path_is_hallucinated(warehouse: Warehouse, cited: list[str]) -> None:
-    """Where no manifest was given nobody knows what is there."""
+    """Without a manifest no path is known to be absent."""
     insert_records(warehouse, {"cited_paths": cited})
     assert defects(warehouse) == [{}]
 
 
 def test_all_copies_but_the_first_are_duplicates(warehouse: Warehouse) -> None:
-    """Of records with one evidence_id the first by source_path and line_number stays; the others say which it is."""
+    """Of records with one evidence_id the first by source_path and line_number stays; the others name it."""
     insert_records(
         warehouse,
         *(
@@ -557,6 +557,6 @@ def test_all_copies_but_the_first_are_duplicates(warehouse: Warehouse) -> None:
 
 
 def test_equal_texts_of_other_lines_are_no_duplicates(warehouse: Warehouse) -> None:
-    """Only the evidence_id tells a copy."""
+    """Only the evidence_id identifies a copy."""
     insert_records(warehouse, {"response": "same", "run_id": "same"}, {"response": "same", "run_id": "same"})
     assert defects(warehouse) == [{}, {}]

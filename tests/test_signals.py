@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what they cut, what they leave alone, and who hears them afterwards."""
+"""Ctrl-C and SIGTERM: what they stop, what they do not cut, and how they are handled afterwards."""
 
 import os
 import signal
@@ -21,13 +21,13 @@ from etl.warehouse.connection import Warehouse
 #: A join that takes the engine minutes.
 LONG = "select count(*) from range(1000000) as a, range(1000000) as b where a.range * b.range % 7 = 3"
 
-#: Seconds within which what was told to stop has stopped, on a busy machine too.
+#: Seconds within which a job must stop, even on a busy machine.
 SOON = 5.0
 
 
 @pytest.fixture(autouse=True)
 def _heard_as_before() -> Iterator[None]:
-    """Let the tests that follow hear signals as before: who was told to stop ignores them for the rest of its process."""
+    """Restore the handling of signals after each test: a job that was told to stop ignores them for the rest of its process."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handler in before.items():
@@ -35,13 +35,13 @@ def _heard_as_before() -> Iterator[None]:
 
 
 def tell(number: signal.Signals = signal.SIGTERM) -> None:
-    """Send this process a signal, and wait until its main thread has heard it."""
+    """Send this process a signal, and wait until its main thread has handled it."""
     os.kill(os.getpid(), number)
     time.sleep(0.2)
 
 
 def tell_later(number: signal.Signals = signal.SIGTERM) -> None:
-    """Send this process a signal in a moment."""
+    """Send this process a signal after a moment."""
     threading.Timer(0.3, tell, [number]).start()
 
 
@@ -57,7 +57,7 @@ def running(block: Callable[[], object], interrupt: Callable[[], None] = lambda:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_engine_is_interrupted(warehouse: Warehouse, number: signal.Signals) -> None:
-    """A statement that would take minutes ends, as KeyboardInterrupt and not as the engine's error."""
+    """A statement that would take minutes ends with KeyboardInterrupt, not with the engine's error."""
     begin = time.monotonic()
     tell_later(number)
     with pytest.raises(KeyboardInterrupt):
@@ -66,7 +66,7 @@ def test_the_engine_is_interrupted(warehouse: Warehouse, number: signal.Signals)
 
 
 def test_so_is_what_another_thread_has_it_compute(warehouse: Warehouse) -> None:
-    """All cursors are interrupted, and the thread that used one has ended when the job has; the warehouse can be closed."""
+    """All cursors are interrupted, and a thread that used one has ended when the job has; the warehouse can be closed."""
 
     def compute() -> None:
         with Background() as background:
@@ -81,7 +81,7 @@ def test_so_is_what_another_thread_has_it_compute(warehouse: Warehouse) -> None:
 
 
 def test_a_row_of_short_statements_is_stopped() -> None:
-    """A signal ends the job in whichever of many short statements it comes."""
+    """A signal ends the job during any of many short statements."""
 
     def compute() -> None:
         with duckdb.connect() as connection, interrupting(connection.interrupt):
@@ -95,7 +95,7 @@ def test_a_row_of_short_statements_is_stopped() -> None:
 
 
 def test_no_step_is_cut_that_python_takes_itself() -> None:
-    """What is under way is done to its end; the job ends where it looks whether to stop."""
+    """The step under way is finished; the job ends where it next checks for a stop."""
     done = []
 
     def job() -> None:
@@ -110,13 +110,13 @@ def test_no_step_is_cut_that_python_takes_itself() -> None:
 
 
 def test_a_job_that_never_looks_is_stopped_at_its_end() -> None:
-    """A signal counts even where the job comes to its end."""
+    """A signal counts even if the job never checks for it."""
     with pytest.raises(KeyboardInterrupt):
         run_stoppable(tell)
 
 
 def test_a_stop_that_was_swallowed_counts() -> None:
-    """Where something swallows the KeyboardInterrupt, the next block and the end of the job raise it again."""
+    """If something swallows the KeyboardInterrupt, the next block and the end of the job raise it again."""
     begun = []
 
     def job() -> None:
@@ -131,7 +131,7 @@ def test_a_stop_that_was_swallowed_counts() -> None:
 
 
 def test_threads_stop_at_their_next_step() -> None:
-    """Who gives to a thread, or takes from one, is stopped by the next item."""
+    """A job that gives items to a thread, or takes them from one, is stopped at the next item."""
 
     def take_ahead() -> None:
         with read_ahead(range(10)) as items:
@@ -156,7 +156,7 @@ def test_threads_stop_at_their_next_step() -> None:
 
 
 def test_an_error_without_a_signal_stays_itself() -> None:
-    """Only what a signal has caused becomes KeyboardInterrupt."""
+    """Only an error that a signal caused becomes KeyboardInterrupt."""
 
     def fail() -> None:
         raise ValueError("of its own")
@@ -166,7 +166,7 @@ def test_an_error_without_a_signal_stays_itself() -> None:
 
 
 def test_afterwards_signals_are_heard_as_before() -> None:
-    """A job that was not told to stop leaves nothing behind: no handler, no thread, and nobody stopped later."""
+    """A job that was not told to stop leaves nothing behind: no handler, no thread, and no later stop."""
     before = [signal.getsignal(number) for number in SIGNALS]
     threads = threading.active_count()
     during = run_stoppable(lambda: [signal.getsignal(number) for number in SIGNALS])
@@ -177,7 +177,7 @@ def test_afterwards_signals_are_heard_as_before() -> None:
 
 
 def test_what_must_not_be_cut_is_not() -> None:
-    """After ignore_signals a job goes on to its end, and signals stay ignored."""
+    """After ignore_signals a job continues to its end, and signals stay ignored."""
 
     def job() -> str:
         ignore_signals()
@@ -190,7 +190,7 @@ def test_what_must_not_be_cut_is_not() -> None:
 
 
 def test_a_second_signal_is_ignored() -> None:
-    """An impatient second Ctrl-C does not cut the clearing up."""
+    """A second, impatient Ctrl-C does not cut the cleaning up."""
 
     def job() -> None:
         tell(signal.SIGINT)
@@ -203,7 +203,7 @@ def test_a_second_signal_is_ignored() -> None:
 
 
 def test_another_thread_gets_no_signals() -> None:
-    """Outside the main thread a job is simply done."""
+    """Outside the main thread a job simply runs."""
     done: list[str] = []
     thread = threading.Thread(target=lambda: done.append(run_stoppable(lambda: "done")))
     thread.start()

@@ -1,4 +1,4 @@
-"""Signatures: what is signed is what the receipts say, with this key and no other; and a key stays where it is."""
+"""Signatures: the signed facts are those of the receipts, by this key and no other; and no private key gets out."""
 
 import base64
 import hashlib
@@ -52,7 +52,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
-    """Give each kind of key; the root's files of that kind are named by it."""
+    """Give each kind of key; the root's files of that kind have its name."""
     return str(request.param)
 
 
@@ -69,7 +69,7 @@ def check(root: Path, envelopes: list[Any], key: str) -> Result:
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
-    """Return what DSSE has signed, written from its specification."""
+    """Return the bytes that DSSE signs, written from its specification."""
     return b" ".join(
         [
             b"DSSEv1",
@@ -151,7 +151,7 @@ def test_signed_receipts_hold(root: Path, kind: str) -> None:
 
 
 def test_envelopes_from_stdin(root: Path) -> None:
-    """--envelopes - -> they are read from stdin; blank lines are none."""
+    """--envelopes - -> they are read from stdin, without blank lines."""
     text = b"\n" + (root / "p256.intoto.jsonl").read_bytes()
     arguments = ["verify", "--key", str(root / "p256.pub"), "--envelopes", "-", "--root", str(root), "--json"]
     result = CliRunner().invoke(app, arguments, input=text)
@@ -219,7 +219,7 @@ def test_tampering_is_found(root: Path, kind: str) -> None:
 
 
 def test_only_statements_about_known_runs_hold(root: Path, kind: str) -> None:
-    """Signed with the key, yet another type, no statement, of no known run, or of other facts -> each fails."""
+    """Signed with the key, but of another type, not a statement, of an unknown run, or with other facts -> each fails."""
     key = read_private_key(root / kind)
     text = base64.b64decode(envelopes_of(root, kind)[0]["payload"]).decode()
     run_id = json.loads(text)["predicate"]["etl_run_id"]
@@ -252,7 +252,7 @@ def test_another_key_finds_nothing_signed(root: Path, kind: str, other: str) -> 
 
 @pytest.mark.parametrize("name", ["collect.json", "summary.json"])
 def test_a_receipt_changed_after_signing_is_found(tmp_path: Path, root: Path, kind: str, name: str) -> None:
-    """A receipt or summary that is changed after it was signed -> what was signed does not hold any more."""
+    """A receipt or summary that was changed after it was signed -> the signed statement no longer holds."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     assert etl("run-all", "--root", tmp_path).exit_code == 0
     signed = etl("receipts", "--format", "in-toto", "--sign", root / kind, "--root", tmp_path).stdout
@@ -267,7 +267,7 @@ def test_a_receipt_changed_after_signing_is_found(tmp_path: Path, root: Path, ki
 
 
 def test_a_newer_run_leaves_signatures_as_they_are(tmp_path: Path, root: Path) -> None:
-    """Another run comes after the signed one -> what was signed of it holds still, and without a warehouse too."""
+    """Another run after the signed one -> the signed statements still hold, and without a warehouse too."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
     assert etl("run-all", "--root", tmp_path).exit_code == 0
     signed = etl("receipts", "--format", "in-toto", "--sign", root / "p256", "--root", tmp_path).stdout
@@ -283,7 +283,7 @@ def test_a_newer_run_leaves_signatures_as_they_are(tmp_path: Path, root: Path) -
     [([], ed25519.Ed25519PrivateKey), (["--p256"], ec.EllipticCurvePrivateKey)],
 )
 def test_keygen_makes_a_closed_pair(tmp_path: Path, flags: list[str], made: type) -> None:
-    """Etl keygen, under a lax umask -> a private key for its owner alone, of the kind asked for, its public key, an id."""
+    """Etl keygen, under a lax umask -> a private key of the kind asked for, for its owner alone, its public key, and an id."""
     before = os.umask(0)
     try:
         result = etl("keygen", tmp_path / "key", *flags, "--json")
@@ -306,7 +306,7 @@ def test_keygen_makes_a_closed_pair(tmp_path: Path, flags: list[str], made: type
 
 
 def test_private_key_is_made_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The private key's file -> opened with mode 0600 and O_EXCL: at no moment could others read it."""
+    """The private key's file -> opened with mode 0600 and O_EXCL: others could never read it."""
     opens = {}
     real = os.open
 
@@ -325,7 +325,7 @@ def test_private_key_is_made_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("there", ["key", "key.pub"])
 @pytest.mark.parametrize("is_link", [False, True])
 def test_keygen_never_overwrites(tmp_path: Path, there: str, is_link: bool) -> None:
-    """One of the two files, or a link to nowhere in its place -> exit code 2, and nothing is changed or left behind."""
+    """One of the two files exists, or a link to nowhere in its place -> exit code 2; nothing is changed or left behind."""
     if is_link:
         (tmp_path / there).symlink_to(tmp_path / "elsewhere")
     else:
@@ -353,7 +353,7 @@ def test_keygen_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o602])
 def test_open_private_key_is_refused(tmp_path: Path, root: Path, mode: int) -> None:
-    """A private key that group or others can get at -> nothing is signed, exit code 2, and how to close it."""
+    """A private key that group or others can access -> nothing is signed, exit code 2, and a sentence on how to fix it."""
     make_keys(tmp_path / "key")
     (tmp_path / "key").chmod(mode)
     result = etl("receipts", "--format", "in-toto", "--sign", tmp_path / "key", "--root", root)
@@ -388,7 +388,7 @@ def _public(key: Any) -> bytes:
     ids=["rsa", "p384", "secp256k1", "ed448"],
 )
 def test_keys_of_other_kinds_are_refused(tmp_path: Path, root: Path, other: Any) -> None:
-    """A whole pair of a kind that etl does not sign with -> exit code 2, and a sentence that names the two kinds."""
+    """A pair of another kind of key -> exit code 2, and a sentence that names the two kinds."""
     private = _write(tmp_path / "key", _private(other))
     result = etl("receipts", "--format", "in-toto", "--sign", private, "--root", root)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -400,7 +400,7 @@ def test_keys_of_other_kinds_are_refused(tmp_path: Path, root: Path, other: Any)
 
 
 def test_other_files_are_no_keys(tmp_path: Path, root: Path, kind: str) -> None:
-    """Text, a key with a password, a public key for a private one and the other way round -> refused."""
+    """Text, a key with a password, a public key instead of a private one or the reverse -> refused."""
     secret = serialization.load_pem_private_key((root / kind).read_bytes(), password=None)
     no_private = [
         _write(tmp_path / "text", b"no key"),
@@ -424,7 +424,7 @@ def test_other_files_are_no_keys(tmp_path: Path, root: Path, kind: str) -> None:
 
 
 def test_key_never_shows(tmp_path: Path, root: Path, kind: str) -> None:
-    """Commands that make, use or refuse a private key, with --debug -> no output holds its bytes in any spelling."""
+    """Commands that make, use or refuse a private key, with --debug -> no output holds its bytes in any encoding."""
     key = tmp_path / "key"
     keygen = ("keygen", key, *(["--p256"] if kind == "p256" else []), "--debug")
     outputs = [etl(*keygen), etl(*keygen)]
@@ -474,7 +474,7 @@ def test_key_never_shows(tmp_path: Path, root: Path, kind: str) -> None:
 def test_bad_usage_is_one_sentence(
     root: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
 ) -> None:
-    """Flags that do not go together, or files that are none -> exit code 2 and one sentence."""
+    """Flags that do not go together, or files that do not fit -> exit code 2 and one sentence."""
     monkeypatch.chdir(root)
     (root / "empty").write_bytes(b"\n \n")
     result = etl("verify", *arguments)
@@ -483,7 +483,7 @@ def test_bad_usage_is_one_sentence(
 
 
 def test_only_who_signs_loads_the_libraries(root: Path) -> None:
-    """The help, a run's table and its unsigned lines -> given without cryptography and securesystemslib; signing loads them."""
+    """The help, a run's table and its unsigned lines -> work without cryptography and securesystemslib; signing loads them."""
     program = (
         "import sys, etl.cli.app, typer.testing\n"
         "result = typer.testing.CliRunner().invoke(etl.cli.app.app, sys.argv[1:])\n"

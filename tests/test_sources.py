@@ -1,6 +1,6 @@
-"""The sources that ship: for each one a line, the record that it becomes, and what makes it no record.
+"""The sources that ship: for each one a line, the record that it becomes, and what makes it skipped.
 
-All lines are collected in one go; every example looks at its own line's fate.
+All lines are collected in one go; each example checks the outcome of its own line.
 """
 
 import gzip
@@ -28,13 +28,13 @@ ABSENT = object()
 
 
 def raw(text: str) -> str:
-    """Return what a line has in place of a value that Python would not write, such as 1e999."""
+    """Return the JSON that a line has in place of a value that Python would not write, such as 1e999."""
     return f"<raw {text}>"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source by example; a field inside another is written with a dot."""
+    """A source by example; a field inside another one is written with a dot."""
 
     line: dict[str, Any]
     record: dict[str, Any]
@@ -52,7 +52,7 @@ NO_INTEGER = ["5", "", True, [], [5], {}, 1.5, 2**63, -(2**63) - 1, 2**64, raw("
 NO_CLOCK = [*NO_TEXT, 1767225600, "nonsense"]
 
 WHEN = {"created_at": "2026-01-31T12:00:00Z"}
-THEN = {"created_at": datetime(2026, 1, 31, 12, 0, 0)}  # noqa: DTZ001 (the column is UTC and says no zone)
+THEN = {"created_at": datetime(2026, 1, 31, 12, 0, 0)}  # noqa: DTZ001 (the column is UTC and has no zone)
 
 MADE = {"run_id": "run-1", "task_id": "task-1"} | WHEN
 MADE_RECORD = {"run_id": "run-1", "task_id": "task-1"} | THEN
@@ -344,7 +344,7 @@ SOURCES = {
 
 
 def changed(line: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """Return a line with other values; a double underscore in a name goes into an object, ABSENT takes a field out."""
+    """Return a line with other values; a double underscore in a name goes into an object, ABSENT removes a field."""
     line = deepcopy(line)
     for path, value in fields.items():
         *outer, name = path.split("__")
@@ -359,7 +359,7 @@ def changed(line: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Example:
-    """A line and its fate: the record it becomes (only what is not null or empty), or the reason why it does not."""
+    """A line and its outcome: the record it becomes (only what is not null or empty), or the reason why it is skipped."""
 
     name: str
     source: str
@@ -386,7 +386,7 @@ def without(record: dict[str, Any], *columns: str) -> dict[str, Any]:
 
 
 def says(value: Any) -> str:
-    """Return a short name of a value."""
+    """Return a short name for a value."""
     text = re.sub(r"<raw (.*?)>", r"\1", json.dumps(value))
     return text if len(text) < 30 else f"{text[:12]}... ({len(text)})"
 
@@ -413,7 +413,7 @@ BAD = [
 
 
 def only_required(source: Source, absent: Any) -> dict[str, Any]:
-    """Return a source's line of required fields; the others are null, or absent."""
+    """Return a source's line with its required fields; the others are null, or absent."""
     others = {field: absent for field in source.wrong if field not in source.required and "." not in field}
     return changed(source.line, **others)
 
@@ -441,7 +441,7 @@ ESCALATION = SOURCES["observer_escalations"]
 ALPACA = SOURCES["alpaca_eval"]
 TAU = SOURCES["tau_bench"]
 
-#: A missing field comes before a bad one.
+#: A missing field is reported before a bad one.
 FIRST = [
     Example("a field missing, another bad", "evidence", changed(HOUSE.line, run_id=5, task_id=None), "missing_task_id"),
     Example("created_at missing", "outcomes", changed(OUTCOME.line, task_id=5, created_at=None), "missing_created_at"),
@@ -481,7 +481,7 @@ NOT_KEPT = [
     ),
 ]
 
-#: What is no null and no error: the value as it is.
+#: Values that are neither null nor an error are kept unchanged.
 AS_IT_IS = [
     *(
         Example(f"{field} is {says(value)}", "evidence", HOUSE.line | {field: value}, HOUSE.record | {field: kept})
@@ -534,7 +534,7 @@ CLOCK = [
                 ("1969-12-31T23:59:59Z", "1969-12-31 23:59:59"),
                 ("0001-01-01T00:00:00Z", "0001-01-01 00:00"),
                 ("9999-12-31T23:59:59.999999Z", "9999-12-31 23:59:59.999999"),
-                # A summer hour that some zones skip and another that they have twice: UTC knows neither.
+                # A summer hour that some zones skip, and one that they have twice: UTC has each once.
                 ("2026-03-29T02:30:00", "2026-03-29 02:30"),
                 ("2026-10-25T02:30:00", "2026-10-25 02:30"),
             ]
@@ -733,7 +733,7 @@ EXAMPLES = [
 
 
 def evidence_of(folder: Path) -> Path:
-    """Write the lines of all examples, in their order, into the files that they belong to. Returns the folder."""
+    """Write the lines of all examples, in order, into the files that they belong to. Returns the folder."""
     contents: dict[str, bytes] = {}
     for example in EXAMPLES:
         contents[example.path] = contents.get(example.path, b"") + example.text.encode() + b"\n"
@@ -745,7 +745,7 @@ def evidence_of(folder: Path) -> Path:
 
 
 def collect_into_memory(folder: Path) -> Warehouse:
-    """Return a warehouse in memory with a folder's evidence."""
+    """Return a warehouse in memory with the evidence of a folder."""
     sql = Sql.of(Path("/nonexistent"))
     warehouse = Warehouse.create(sql, Settings())
     collect(Run(Project.at(folder, folder), Settings(), sql, warehouse, folder / "exports"))
@@ -762,7 +762,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 
 @pytest.fixture(scope="module")
 def fates(warehouse: Warehouse) -> dict[str, dict[str, Any] | str]:
-    """Return what became of each example: what its record says, or the reason why there is none."""
+    """Return the outcome of each example: its record, or the reason why it was skipped."""
     rows: dict[tuple[str, int], dict[str, Any] | str] = {
         (row["source_path"], row["line_number"]): _said(row) for row in warehouse.dicts("from evidence.record")
     }
@@ -788,7 +788,7 @@ def _said(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def identity(example: Example) -> str:
-    """Return the name of an example among all."""
+    """Return the source and name that identify an example."""
     return f"{example.source}: {example.name}"
 
 
@@ -799,17 +799,17 @@ def test_a_line_has_its_fate(fates: dict[str, dict[str, Any] | str], example: Ex
 
 
 def test_no_example_hides_another() -> None:
-    """Each example has a name of its own."""
+    """Each example has its own name."""
     assert len({identity(example) for example in EXAMPLES}) == len(EXAMPLES)
 
 
 def test_every_source_that_ships_has_examples() -> None:
-    """The table of the contract is whole, and so are these examples."""
+    """The sources that ship are exactly those of these examples."""
     assert Sql.of(Path("/nonexistent")).sources == SOURCES.keys()
 
 
 def test_provenance_is_the_line_s_own(warehouse: Warehouse) -> None:
-    """Source, path, number and hash come from where the line lies, whatever it says itself."""
+    """Source, path, number and hash come from the place of the line, whatever the line itself says."""
     numbers: dict[str, int] = {}
     expected = {}
     for example in EXAMPLES:

@@ -1,4 +1,4 @@
-"""Statements: a run's receipts as in-toto and SLSA know them, with every fact in its place."""
+"""Statements: a run's receipts in the form of in-toto and SLSA, with every fact in its place."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def runs_of(root: Path) -> list[Path]:
 
 
 def states(root: Path, *arguments: str | Path) -> list[dict[str, Any]]:
-    """Return the lines that a run states."""
+    """Return the lines that state a run."""
     result = etl("receipts", *arguments, "--format", "in-toto", "--root", root)
     assert result.exit_code == 0, result.stderr
     return [json.loads(line) for line in result.stdout.splitlines()]
@@ -76,7 +76,7 @@ def stated(root: Path) -> list[tuple[dict[str, Any], RunSummary, StageReceipt]]:
 def test_statements_keep_the_published_field_rules(
     stated: list[tuple[dict[str, Any], RunSummary, StageReceipt]],
 ) -> None:
-    """Each statement of runs with varied flags -> in-toto's own package finds it, and each descriptor in it, valid."""
+    """Each statement of runs with varied flags -> valid for in-toto's own package, and so is each descriptor in it."""
     assert len(stated) >= 25
     for line, _, _ in stated:
         PublishedStatement.copy_from_pb(ParseDict(line, statement_pb2.Statement())).validate()
@@ -93,7 +93,7 @@ def test_statements_keep_the_published_field_rules(
 def test_provenance_keeps_the_published_field_rules(
     stated: list[tuple[dict[str, Any], RunSummary, StageReceipt]],
 ) -> None:
-    """A predicate without its extension fields -> SLSA's own message takes it with no field left over, and none missing."""
+    """A predicate without its extension fields -> SLSA's own message accepts it, with no field left over and none missing."""
 
     def without_extensions(value: Any) -> Any:
         if isinstance(value, list):
@@ -164,7 +164,7 @@ def _entries(descriptors: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_every_fact_of_a_receipt_stands_in_its_statement(
     stated: list[tuple[dict[str, Any], RunSummary, StageReceipt]],
 ) -> None:
-    """A statement -> each field of its receipt can be read back from where docs/receipts.md says it stands."""
+    """A statement -> each field of its receipt can be read back from the place that docs/receipts.md names."""
     assert FACTS.keys() == StageReceipt.model_fields.keys() - {"schema_version"}, "say where a new field stands"
     for line, summary, receipt in stated:
         expected = receipt.model_dump(mode="json", by_alias=True)
@@ -202,7 +202,7 @@ def test_identifiers_of_the_product_and_its_engines(root: Path) -> None:
 
 
 def test_byproducts_bind_the_documents(root: Path) -> None:
-    """A statement -> the hashes of its receipt's and its run's summary's files, by their paths under the root."""
+    """A statement -> the hashes of the files of its receipt and of its run's summary, by their paths under the root."""
     for line in states(root):
         byproducts = line["predicate"]["runDetails"]["byproducts"]
         stage, run_id = line["predicate"]["etl_stage"], line["predicate"]["etl_run_id"]
@@ -214,7 +214,7 @@ def test_byproducts_bind_the_documents(root: Path) -> None:
 
 
 def test_carried_over_stages_say_so(root: Path) -> None:
-    """A partial run -> a stage that was carried over has another build type, and names the run that made it."""
+    """A partial run -> a reused stage has another build type, and names the run that made it."""
     run = runs_of(root)[3].name
     kinds = {
         line["predicate"]["etl_stage"]: (
@@ -236,7 +236,7 @@ def test_carried_over_stages_say_so(root: Path) -> None:
 
 
 def test_stages_without_outputs_are_left_out_aloud(root: Path, tmp_path: Path, sql: Sql) -> None:
-    """A run that stopped -> its whole stages are stated as not published, the others named on stderr; none: exit code 2."""
+    """A run that stopped -> its complete stages are stated as not published, the others named on stderr; none: exit code 2."""
     result = etl("receipts", runs_of(root)[4].name, "--format", "in-toto", "--root", root)
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -261,7 +261,7 @@ def test_stages_without_outputs_are_left_out_aloud(root: Path, tmp_path: Path, s
 
 
 def test_lines_are_ascii(root: Path) -> None:
-    """Evidence whose name holds letters and a line separator -> each statement is one line of ASCII all the same."""
+    """Evidence with letters beyond ASCII and a line separator in its name -> each statement is still one line of ASCII."""
     result = etl("receipts", runs_of(root)[1].name, "--format", "in-toto", "--root", root)
     assert result.stdout.isascii()
     names = [item["name"] for item in json.loads(result.stdout.splitlines()[0])["predicate"]["buildDefinition"][
@@ -271,7 +271,7 @@ def test_lines_are_ascii(root: Path) -> None:
 
 
 def test_unread_inputs_are_named(root: Path) -> None:
-    """An input that could not be read has no digest -> it is no dependency, and stands in etl_unread."""
+    """An input that could not be read has no digest -> it is not a dependency, and is listed in etl_unread."""
     summary, (receipt, *_) = read_documents(runs_of(root)[0])
     unread = FileEntry(path="gone.jsonl", sha256=None, bytes=None, record_count=0)
     side = Side.of([*receipt.inputs.files, unread], receipt.inputs.record_count)
@@ -290,7 +290,7 @@ def test_versions_are_encoded(root: Path) -> None:
 
 
 def test_outputs_without_a_digest_are_not_stated(root: Path) -> None:
-    """A receipt with an output that has no digest -> no statement, for a subject must have one."""
+    """A receipt with an output without a digest -> no statement, as a subject must have one."""
     _, (receipt, *_) = read_documents(runs_of(root)[0])
     unread = FileEntry(path="x", sha256=None, bytes=0, record_count=0)
     assert has_statement(receipt)
@@ -313,7 +313,7 @@ def test_a_statement_reads_as_it_was_written(root: Path) -> None:
     ],
 )
 def test_bad_usage_is_one_sentence(root: Path, arguments: list[str], sentence: str) -> None:
-    """Flags that do not go together -> exit code 2 and one sentence, and nothing stated."""
+    """Flags that do not go together -> exit code 2 and one sentence, and nothing is stated."""
     result: Result = etl("receipts", *arguments, "--root", root)
     assert result.exit_code == 2
     assert sentence in result.stderr

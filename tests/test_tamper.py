@@ -1,7 +1,7 @@
-"""Receipts hold: whatever is changed in a root is found, by the product and by a verifier that shares no code with it.
+"""Every change in a root is found, by the product and by a verifier that shares no code with it.
 
-``pytest -m slow`` tries a history for each of 12 seeds, with 180 changes each; otherwise it is one history, and each kind of
-change 4 times.
+``pytest -m slow`` tries one history with each kind of change 4 times, and a history for each of 12 seeds with 180 changes
+each.
 """
 
 import gzip
@@ -30,12 +30,12 @@ from etl.warehouse.sql_files import Sql
 
 VERDICTS = ("accept", "reject", "partial", "escalate", None)
 BAD = ["not json", '{"prompt": 1}', '{"a": 1, "a": 2}', "[]"]
-#: Every how many changes the warehouse is asked as well: that takes ten times as long as the files.
+#: After this many changes the warehouse is checked as well: that takes ten times as long as the files.
 ASK_EVERY = 15
 
 
 class History:
-    """A root with several runs, as a seed has it; whenever it is untouched, both verifiers must find nothing."""
+    """A root with several runs, drawn from a seed; whenever it is untouched, both verifiers must find nothing."""
 
     def __init__(self, root: Path, seed: int) -> None:
         self.root, self.rng = root, random.Random(seed)
@@ -49,7 +49,7 @@ class History:
         self.assert_intact()
 
     def live(self) -> None:
-        """Run the product: first of all once, then in an order of the seed's."""
+        """Run the product: once first, then in an order drawn from the seed."""
         rng = self.rng
         self.append("evidence.jsonl", rng.randint(3, 12))
         self.append("evidence/more.jsonl", rng.randint(1, 4))
@@ -58,7 +58,7 @@ class History:
         acts = [self.reuse_and_part, self.stop_at_a_bad_line, self.break_sql, self.set_something, self.grow]
         rng.shuffle(acts)
         if rng.random() < 0.25:
-            acts.insert(0, self.stop_at_a_bad_line)  # the very first run fails: nothing is published yet
+            acts.insert(0, self.stop_at_a_bad_line)  # the first run fails: nothing is published yet
         else:
             self.run("run-all")
         for act in acts:
@@ -82,7 +82,7 @@ class History:
             stream.writelines(f"{line}\n" for line in (*more, *(json.dumps(self.line()) for _ in range(count))))
 
     def run(self, *command: str) -> None:
-        """Run a command that makes a run, and look at the root as it is then, and as it is once evidence grew or went."""
+        """Run a command that makes a run, and verify the root then, and with evidence that grew or vanished."""
         before = len(self.runs())
         code = etl(*command, "--root", self.root).exit_code
         assert code in {0, 1, 3}
@@ -100,27 +100,27 @@ class History:
         file.write_bytes(content)
 
     def runs(self) -> list[str]:
-        """Return the runs' ids, the oldest first."""
+        """Return the ids of the runs, oldest first."""
         return sorted(folder.name for folder in (self.root / REPORTS).glob("*/"))
 
     def assert_intact(self) -> None:
-        """Both verifiers find nothing."""
+        """Assert that both verifiers find nothing."""
         self.untouched += 1
         failed = [check for check in verify_all(Project.at(self.root)) if check.status == "failed"]
         assert (failed, verifier.check(self.root)) == ([], [])
 
     def reuse_and_part(self) -> None:
-        """Run again, perhaps all reused, and then the exports alone, by force."""
+        """Run again, perhaps with every stage reused, and then some stages with --force."""
         self.run("run-all")
         self.run("run", self.rng.choice(["export-all", "export-sft", "score"]), "--force")
 
     def stop_at_a_bad_line(self) -> None:
-        """Fail at a line that is none; the line stays, and is skipped from then on."""
+        """Fail at a bad line; the line stays, and later runs skip it."""
         self.append("evidence.jsonl", 0, self.rng.choice(BAD))
         self.run("run-all", "--fail-fast")
 
     def break_sql(self) -> None:
-        """Fail in a view, which is gone afterwards."""
+        """Fail in a view, which is removed afterwards."""
         overlay = self.root / "sql" / "6_datasets"
         overlay.mkdir(parents=True)
         sft = Sql.of(self.root / "nowhere").files["sql/6_datasets/sft.sql"]
@@ -134,7 +134,7 @@ class History:
         self.run("run-all", self.rng.choice(["--include-partial", "--include-review", "--set=max_pairs_per_task=1"]))
 
     def grow(self) -> None:
-        """Run with more evidence, or with a line rewritten."""
+        """Run with more evidence, or with a rewritten line."""
         if self.rng.random() < 0.5:
             self.append("evidence.jsonl", 2, "")
         else:
@@ -144,7 +144,7 @@ class History:
 
 
 def change_and_find(tree: Tree, rng: random.Random, times: int) -> int:
-    """Change the root so often in each way, undone each time; both verifiers find each. Returns how many changes there were."""
+    """Change the root in each way so often, and undo each change; both verifiers find each. Returns the number of changes."""
     project, tried, changes = Project.at(tree.root), Counter[str](), 0
     for number in range(times * len(KINDS)):
         kind = KINDS[number % len(KINDS)]
@@ -170,7 +170,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
 
 @pytest.fixture
 def tree(history: History) -> Iterator[Tree]:
-    """Give its root; what a test changes there is undone."""
+    """Give the root of the history; a test's changes are undone."""
     tree = Tree(history.root)
     yield tree
     tree.restore()
@@ -178,7 +178,7 @@ def tree(history: History) -> Iterator[Tree]:
 
 @pytest.mark.slow
 def test_a_history_has_all_sorts_of_runs(history: History) -> None:
-    """The history that the tests here change has stages that ran, were reused, failed and were not run, and skipped lines."""
+    """The history has stages that ran, were reused, failed and were not run, and skipped lines."""
     assert {"ok", "reused", "failed", "not_run", "skipped"} <= {
         status for status, count in history.statuses.items() if count
     }
@@ -197,7 +197,7 @@ def test_each_kind_of_change_is_found(tree: Tree) -> None:
 def test_every_change_is_found_and_no_untouched_root_is_accused(
     seed: int, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """A history for each seed, looked at about 25 times while untouched, then changed 180 times: no false alarm, no miss."""
+    """A history for each seed, verified about 25 times untouched, then changed 180 times: no false alarm, no miss."""
     history = History(tmp_path / "root", seed)
     history.live()
     assert history.untouched >= 17
@@ -210,12 +210,12 @@ def test_every_change_is_found_and_no_untouched_root_is_accused(
 
 
 def document(at: int, name: str) -> Callable[[Tree], str]:
-    """Return a function: the path of a document of the run at this place in the order."""
+    """Return a function that returns the path of a document of the run at this place in the order."""
     return lambda tree: f"{REPORTS}/{tree.runs[at]}/{name}"
 
 
 def edit(path: str | Callable[[Tree], str], content: bytes | None = None) -> Callable[[Tree], None]:
-    """Return a change: a file gets a byte more at its end, or this content."""
+    """Return a change: a file gets one more byte at its end, or this content."""
 
     def change(tree: Tree) -> None:
         file = path if isinstance(path, str) else path(tree)
@@ -225,14 +225,14 @@ def edit(path: str | Callable[[Tree], str], content: bytes | None = None) -> Cal
 
 
 def remove(*at: int) -> Callable[[Tree], None]:
-    """Return a change: the runs at these places are gone."""
+    """Return a change: the runs at these places are removed."""
     return lambda tree: [shutil.rmtree(tree.root / REPORTS / tree.runs[place]) for place in at] and None
 
 
 SFT, QUARANTINE = "exports/sft/instruction_response.jsonl", "exports/quarantine/rag.parquet"
 HEAD = f"{REPORTS}/head"
 
-#: What is changed; where verify finds it; what it says, with the ids of the runs in braces and {n} the number of runs.
+#: What is changed; where verify finds it; what it says, with run ids in braces and {n} for the number of runs.
 EXAMPLES: dict[str, tuple[Callable[[Tree], Any], str, str]] = {
     "a receipt": (edit(document(0, "collect.json")), "{0}/collect.json", "changed since run 1 ({0}) wrote it"),
     "a drift report": (edit(document(2, "drift.json")), "{2}/drift.json", "changed since run 3 ({2}) wrote it"),
@@ -294,7 +294,7 @@ EXAMPLES: dict[str, tuple[Callable[[Tree], Any], str, str]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_verify_says_what_was_changed_and_since_which_run(tree: Tree, name: str) -> None:
-    """One change: exit code 1, and a sentence that names the file, and the run since which it is not as it was."""
+    """One change: exit code 1, and a sentence that names the file, and the run since which it is wrong."""
     change, where, what = EXAMPLES[name]
     assert etl("verify", "--all", "--root", tree.root).exit_code == 0
     change(tree)
@@ -311,7 +311,7 @@ def test_verify_says_what_was_changed_and_since_which_run(tree: Tree, name: str)
 
 @pytest.mark.slow
 def test_the_independent_verifier_as_a_program(tree: Tree) -> None:
-    """It runs without any installed package; an untouched root is intact, a changed one is told with exit code 1."""
+    """It runs without any installed package; an untouched root is intact, a changed one is reported with exit code 1."""
     command = [sys.executable, "-I", "-S", verifier.__file__, tree.root]
     intact = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (intact.returncode, intact.stdout, intact.stderr) == (0, "Intact.\n", "")
@@ -323,7 +323,7 @@ def test_the_independent_verifier_as_a_program(tree: Tree) -> None:
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a root whose second run made one dataset anew and reused all else that the first had made."""
+    """Give a root whose second run made one dataset again and reused everything else."""
     root = tmp_path_factory.mktemp("two")
     lines = [evidence_line("a", verdict="accept"), evidence_line("b", verdict="reject")]
     write_evidence(root / "evidence", {"evidence.jsonl": lines})
@@ -334,20 +334,20 @@ def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def pair(two_runs: Path) -> Iterator[Tree]:
-    """Give the root with two runs; what a test changes there is undone."""
+    """Give the root with two runs; a test's changes are undone."""
     tree = Tree(two_runs)
     yield tree
     tree.restore()
 
 
 def add_bad_line(root: Path) -> None:
-    """Let the evidence end in a line that is skipped."""
+    """Append a line to the evidence that is skipped."""
     with (root / "evidence" / "evidence.jsonl").open("a", encoding="utf-8") as stream:
         stream.write("not json\n")
 
 
 def point_head(tree: Tree, run: str) -> str:
-    """Let head name a run as it is now; return the hash that it names."""
+    """Let head name a run with its present summary; return the hash that head names."""
     digest = sha256((tree.root / REPORTS / run / "summary.json").read_bytes()).hexdigest()
     head = {"schema_version": 1, "seq": tree.runs.index(run) + 1, "run_id": run, "sha256": digest}
     tree.write(HEAD, (json.dumps(head, indent=2) + "\n").encode())
@@ -361,12 +361,12 @@ def failed(root: Path, *arguments: str) -> list[str]:
 
 
 def files_failed(root: Path) -> bool:
-    """Tell whether the product's check of the files alone finds something."""
+    """Return whether the product's check of the files alone finds something."""
     return any(check.status == "failed" for check in check_chain(Project.at(root)))
 
 
 def test_a_tail_cut_together_with_head_is_seen_by_the_warehouse_or_a_pinned_head(pair: Tree) -> None:
-    """The newest run removed and head set back: the files alone look intact, the warehouse knows it, a pin misses it."""
+    """The newest run is removed and head set back: the files alone look intact; the warehouse and a pin reveal it."""
     pinned = pair.json(HEAD)["sha256"]
     shutil.rmtree(pair.root / REPORTS / pair.runs[1])
     older = point_head(pair, pair.runs[0])
@@ -379,7 +379,7 @@ def test_a_tail_cut_together_with_head_is_seen_by_the_warehouse_or_a_pinned_head
 
 @pytest.mark.slow
 def test_a_failed_run_cut_together_with_head_is_seen_by_a_pinned_head_alone(two_runs: Path, tmp_path: Path) -> None:
-    """The warehouse learns of a failed run only from the next that builds one: until then nothing but a pin can miss it."""
+    """The warehouse learns of a failed run only from the next run that builds one: until then only a pin shows its removal."""
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
     add_bad_line(root)
     assert etl("run-all", "--fail-fast", "--root", root).exit_code == 1
@@ -394,7 +394,7 @@ def test_a_failed_run_cut_together_with_head_is_seen_by_a_pinned_head_alone(two_
 
 
 def test_a_run_forged_through_to_head_is_seen_by_the_warehouse_or_a_pinned_head(pair: Tree) -> None:
-    """An output edited, and each hash from there to head: the files agree, but not with the warehouse, nor with a pin."""
+    """An output is edited, and each hash from there to head: the files agree, but not with the warehouse or a pin."""
     pinned = pair.json(HEAD)["sha256"]
     before, content = sha256(pair.of(SFT)).hexdigest(), pair.of(SFT).replace(b"answer", b"ANSWER")
     pair.write(SFT, content)
@@ -431,7 +431,7 @@ SHAPES: dict[str, tuple[bytes, bytes]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_forged_summary_has_the_shape_of_one(pair: Tree, name: str) -> None:
-    """Head names the newest summary's hash, but it is no summary: both verifiers refuse it."""
+    """Head names the newest summary's hash, but the file is not a valid summary: both verifiers refuse it."""
     path, (old, new) = document(1, "summary.json")(pair), SHAPES[name]
     assert old in pair.of(path)
     pair.write(path, pair.of(path).replace(old, new, 1))
@@ -453,7 +453,7 @@ def test_a_forged_summary_counts_on_from_the_one_before_it(pair: Tree) -> None:
 @pytest.mark.parametrize("content", [b"[]", b"{}", b"", b"\xff", b"[" * 100_000])
 @pytest.mark.parametrize("name", ["collect.json", "score.json"])
 def test_a_forged_receipt_has_the_shape_of_one(pair: Tree, name: str, content: bytes) -> None:
-    """Summary and head bind what is no receipt of the published run: both verifiers refuse it."""
+    """Summary and head bind a file that is not a receipt of the published run: both verifiers refuse it."""
     path = document(1, name)(pair)
     pair.write(path, content)
     rebind(pair, pair.runs[1])
@@ -463,7 +463,7 @@ def test_a_forged_receipt_has_the_shape_of_one(pair: Tree, name: str, content: b
 
 
 def test_before_the_first_run(tmp_path: Path) -> None:
-    """Where there is no run there is nothing to find, but a head, or a file in exports/, has come from elsewhere."""
+    """Without a run there is nothing to find; but a head, or a data file in exports/, must come from elsewhere."""
     (tmp_path / "exports").mkdir()
     (tmp_path / "exports" / "README.md").touch()
     assert (failed(tmp_path), verifier.check(tmp_path)) == ([], [])
@@ -479,7 +479,7 @@ def test_before_the_first_run(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_evidence_that_lies_elsewhere(two_runs: Path, tmp_path: Path) -> None:
-    """The folder is named, as for the run: other bytes of the same size are found there, grown or gone ones are no fault."""
+    """With --evidence, other bytes of the same size are found; a grown or missing file is not a fault."""
     root, evidence = Path(shutil.copytree(two_runs, tmp_path / "root")), tmp_path / "elsewhere"
     (root / "evidence").rename(evidence)
     assert (failed(root), verifier.check(root)) == ([], [])
@@ -496,7 +496,7 @@ class Cut(BaseException):
 
 
 def cut_before_head(patch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
-    """Let a run be cut when its folder is among the others, and head is not."""
+    """Cut a run when its folder is among the others, but head is not there yet."""
     replace = Path.replace
 
     def until_head(self: Path, target: Path) -> Path:
@@ -508,7 +508,7 @@ def cut_before_head(patch: pytest.MonkeyPatch, error: type[BaseException]) -> No
 
 
 def kill(root: Path, *options: str, method: str, when: str) -> subprocess.CompletedProcess[bytes]:
-    """Run everything in another process, which dies where a method of Path is called under a condition."""
+    """Run everything in another process, which dies when a method of Path is called under a condition."""
     code = (
         "import os, sys\nfrom pathlib import Path\nfrom etl.cli.app import app\n"
         f"method = Path.{method}\n"
@@ -523,7 +523,7 @@ def kill(root: Path, *options: str, method: str, when: str) -> subprocess.Comple
 def test_recover_repairs_a_cut_publish_step(
     two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int | str
 ) -> None:
-    """Wherever the publish is cut: etl recover finishes it, and verify --all finds everything as recorded."""
+    """Wherever the publish is cut, etl recover finishes it, and verify --all finds everything as recorded."""
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
     write_evidence(root / "evidence", {"evidence.jsonl": [evidence_line("c", verdict="accept")]})
 
@@ -546,7 +546,7 @@ def test_recover_repairs_a_cut_publish_step(
 
 @pytest.mark.slow
 def test_recover_repairs_head_of_a_failed_run(two_runs: Path, tmp_path: Path) -> None:
-    """A failed run that is killed between its folder and head: etl recover puts head there, and all is as recorded."""
+    """A failed run is killed between its folder and head: etl recover writes head, and everything is as recorded."""
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
     add_bad_line(root)
     killed = kill(
@@ -569,7 +569,7 @@ def test_recover_repairs_head_of_a_failed_run(two_runs: Path, tmp_path: Path) ->
 def test_recover_repairs_head_that_the_system_refused(
     two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A failed run whose head the system did not take: the error is told, and etl recover puts head there."""
+    """The system refuses the head of a failed run: the error is reported, and etl recover writes head."""
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
     add_bad_line(root)
     with monkeypatch.context() as patch:

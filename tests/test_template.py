@@ -1,4 +1,4 @@
-"""The template database: made once for the same SQL and engine, copied from then on, and made again where it is spoiled."""
+"""The template database is made once for the same SQL and engine, copied from then on, and made again if it is damaged."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ COMMENTS = "select schema_name || '.' || view_name, comment from duckdb_views() 
 
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a cache folder that nobody else uses, and that is not there yet."""
+    """Give a cache folder that nobody else uses, and that does not exist yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "evidence-etl"
 
@@ -35,7 +35,7 @@ def views_of(warehouse: Warehouse) -> list[tuple[str, str]]:
 
 
 def test_it_is_made_once(own_cache: Path, sql: Sql, tmp_path: Path) -> None:
-    """The second warehouse copies the file that the first one made; so does one in a file."""
+    """The second warehouse copies the file that the first one made, and so does a warehouse in a file."""
     Warehouse.create(sql, Settings()).close()
     (file,) = own_cache.glob("*.duckdb")
     made = file.stat().st_ino
@@ -52,7 +52,7 @@ def test_it_has_every_view_with_its_comment(own_cache: Path, sql: Sql, tmp_path:
 
 
 def test_columns_have_the_comments_of_the_header(sql: Sql) -> None:
-    """A view of one's own explains as many columns as it likes; a name that none of them has is ignored."""
+    """A user's own view explains as many columns as it likes; a name that is not a column is ignored."""
     body = "-- Numbers.\n--   x: seven, or\n--       'seven'\n--   y: nobody\nselect 7 as x, 8 as z"
     warehouse = Warehouse.create(with_view(sql, body), Settings())
     query = "select column_name, comment from duckdb_columns() where table_name = 'extra' order by all"
@@ -61,7 +61,7 @@ def test_columns_have_the_comments_of_the_header(sql: Sql) -> None:
 
 
 def test_other_sql_has_another_template(own_cache: Path, sql: Sql) -> None:
-    """A view that was added is there, also where the template of the other SQL is at hand."""
+    """An added view is there, even if the template of the other SQL is at hand."""
     Warehouse.create(sql, Settings()).close()
     warehouse = Warehouse.create(with_view(sql, "select 7 as x"), Settings())
     assert warehouse.one("from policy.extra") == 7
@@ -70,7 +70,7 @@ def test_other_sql_has_another_template(own_cache: Path, sql: Sql) -> None:
 
 
 def test_a_spoiled_one_is_made_again(own_cache: Path, sql: Sql, tmp_path: Path) -> None:
-    """What a machine that lost its power left of a template is replaced, not believed; nor is another database."""
+    """A template that a power failure damaged is replaced, not believed; nor is another database."""
     with duckdb.connect(str(tmp_path / "other.duckdb")) as other:
         other.execute("create table x (i integer)")
     Warehouse.create(sql, Settings()).close()
@@ -85,7 +85,7 @@ def test_a_spoiled_one_is_made_again(own_cache: Path, sql: Sql, tmp_path: Path) 
 
 
 def test_what_lies_in_its_place_is_done_without(own_cache: Path, sql: Sql) -> None:
-    """A folder where the template should be, or no home at all: the process keeps its template elsewhere."""
+    """If a folder is in the template's place, the process keeps its template elsewhere."""
     Warehouse.create(sql, Settings()).close()
     (file,) = own_cache.glob("*.duckdb")
     file.unlink()
@@ -99,7 +99,7 @@ def test_what_lies_in_its_place_is_done_without(own_cache: Path, sql: Sql) -> No
 def test_a_cache_that_cannot_be_written_is_done_without(
     tmp_path: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the user's cache is no folder, the process keeps its template elsewhere."""
+    """If the user's cache is not a folder, the process keeps its template elsewhere."""
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     warehouse = Warehouse.create(sql, Settings())
@@ -108,7 +108,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 
 
 def test_sql_that_does_not_work_leaves_nothing(own_cache: Path, sql: Sql) -> None:
-    """The error names the file, and no template of it is kept; that of the package may be."""
+    """The error names the file, and no template of that SQL is kept."""
     Warehouse.create(sql, Settings()).close()
     before = sorted(own_cache.iterdir())
     with pytest.raises(SqlError, match=r"^sql/1_policy/extra\.sql: .*nowhere"):
@@ -130,7 +130,7 @@ def test_the_oldest_are_removed(own_cache: Path, sql: Sql, monkeypatch: pytest.M
 
 
 def test_a_changed_view_is_bound_again_with_all_that_read_it(sql: Sql) -> None:
-    """A policy of one's own that has another type, or another column, reaches the views above it."""
+    """A user's own policy with another type, or another column, reaches the views that read it."""
     pairing = sql.files["sql/1_policy/pairing.sql"].replace("gap.reason,", "gap.reason::blob as reason,")
     warehouse = Warehouse.create(Sql(sql.files | {"sql/1_policy/pairing.sql": pairing}), Settings())
     types = "select column_type from (describe {}) where column_name = '{}'"
@@ -141,7 +141,7 @@ def test_a_changed_view_is_bound_again_with_all_that_read_it(sql: Sql) -> None:
 
 
 def test_a_template_of_changes_is_that_of_all(own_cache: Path, sql: Sql, tmp_path: Path) -> None:
-    """What is built upon the package's template has the views, tables and dependencies of one that is built from nothing."""
+    """A template built upon the package's has the same views, tables and dependencies as one built from nothing."""
     extra = {
         "sql/1_policy/extra.sql": "-- More.\nselect 7 as x\n",
         "sql/1_policy/verdict.sql": "select 'ok' as verdict, 'accepted' as category\n",

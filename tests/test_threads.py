@@ -1,4 +1,4 @@
-"""Several things at once, side by side or in order: what comes out, and what becomes of errors."""
+"""Several things at once, side by side or in order: their results, and their errors."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ def failing_at(number: int) -> Iterator[int]:
 
 
 def test_jobs_at_once_meet() -> None:
-    """Two jobs that wait for each other both come to their end, and give what they return in the order they were named."""
+    """Two jobs that wait for each other both end, and their results come in the order of the arguments."""
     meeting = threading.Barrier(2, timeout=20)
     assert run_together(lambda number, name: (meeting.wait() in (0, 1), number, name), (1, 2), "ab") == [
         (True, 1, "a"),
@@ -24,7 +24,7 @@ def test_jobs_at_once_meet() -> None:
 
 
 def test_the_first_error_of_jobs_at_once_is_raised() -> None:
-    """It is raised when all have ended, so that nothing runs on."""
+    """The error is raised when all jobs have ended, so that nothing runs on."""
     before = threading.active_count()
     with pytest.raises(ZeroDivisionError):
         run_together(lambda number: 1 / number, (1, 0, 2))
@@ -32,14 +32,14 @@ def test_the_first_error_of_jobs_at_once_is_raised() -> None:
 
 
 def test_items_come_in_their_order() -> None:
-    """What is read ahead comes out as it went in, also where there is nothing."""
+    """Items that are read ahead come out in their order, also if there are none."""
     for items in (list(range(100)), [], [None, None]):
         with read_ahead(items) as ready:
             assert list(ready) == items
 
 
 def test_an_error_of_the_items_comes_in_its_turn() -> None:
-    """The items before the one that fails are given; then the error is raised."""
+    """The items before the one that fails come out; then the error is raised."""
     with read_ahead(failing_at(3)) as ready:
         assert [next(ready), next(ready), next(ready)] == [0, 1, 2]
         with pytest.raises(ValueError, match="no more"):
@@ -55,7 +55,7 @@ def test_who_stops_early_leaves_no_thread() -> None:
 
 
 def test_who_fails_leaves_no_thread() -> None:
-    """A consumer that fails leaves nothing running either, though its error still holds on to what it had at hand."""
+    """A consumer that fails leaves nothing running either, though its error still refers to the iterator."""
     before = threading.active_count()
     with pytest.raises(KeyError) as failure, read_ahead(range(1000)) as ready:  # noqa: PT012 - the block is what is tested
         next(ready)
@@ -65,7 +65,7 @@ def test_who_fails_leaves_no_thread() -> None:
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
-    """Two jobs at a time wait for each other; what they make comes as the items came."""
+    """Two jobs at a time wait for each other; their results come in the order of the items."""
     meeting = threading.Barrier(2, timeout=20)
 
     def job(item: int) -> int:
@@ -79,7 +79,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
 
 
 def test_an_error_of_a_result_comes_in_its_turn() -> None:
-    """The results before the one that fails are given; then the error is raised, and no thread is left."""
+    """The results before the one that fails come out; then the error is raised, and no thread is left."""
     before = threading.active_count()
     with map_ahead(lambda item: 6 // item, (3, 2, 1, 0, 1)) as results:
         assert [next(results), next(results), next(results)] == [2, 3, 6]
@@ -89,7 +89,7 @@ def test_an_error_of_a_result_comes_in_its_turn() -> None:
 
 
 def test_who_stops_asking_leaves_no_thread() -> None:
-    """A consumer of results that stops, though there are more, leaves nothing running."""
+    """A consumer of results that stops early leaves nothing running."""
     before = threading.active_count()
     with map_ahead(abs, range(1000)) as results:
         assert next(results) == 0
@@ -97,7 +97,7 @@ def test_who_stops_asking_leaves_no_thread() -> None:
 
 
 def test_jobs_are_done_in_their_order() -> None:
-    """All that was given is done at the end of the block, in the order in which it was given."""
+    """At the end of the block all jobs are done, in the order in which they were given."""
     done: list[int] = []
     with Background() as behind:
         for number in range(50):
@@ -106,7 +106,7 @@ def test_jobs_are_done_in_their_order() -> None:
 
 
 def test_an_error_of_a_job_reaches_who_gave_it() -> None:
-    """A job that fails is told at the latest at the end of the block."""
+    """The error of a job is raised at the end of the block, at the latest."""
 
     def fail() -> None:
         raise ValueError("broken")
@@ -116,7 +116,7 @@ def test_an_error_of_a_job_reaches_who_gave_it() -> None:
 
 
 def test_of_two_errors_the_one_of_the_job_is_raised() -> None:
-    """Where a job fails and then the block, the job's error is raised: it was given before. The other is its cause."""
+    """If a job fails and then the block, the job's error is raised, as the job came first; the block's error is its cause."""
     failing = threading.Event()
 
     def fail() -> None:
@@ -131,7 +131,7 @@ def test_of_two_errors_the_one_of_the_job_is_raised() -> None:
 
 
 def test_an_error_of_the_giver_cancels_what_waits() -> None:
-    """Where the block itself fails, its own error is raised, and jobs that have not begun are not done."""
+    """If the block itself fails, its own error is raised, and jobs that have not begun are not done."""
     gate = threading.Event()
     done: list[int] = []
     with pytest.raises(KeyError), Background(depth=3) as behind:  # noqa: PT012 - the block is what is tested

@@ -1,7 +1,7 @@
-"""Law 8 under torture: kills at any moment, crowds, readers in a loop, signals. What a reader sees is one version, whole.
+"""Law 8 under torture: kills at any moment, crowds, readers in a loop, signals. A reader sees one version, whole.
 
-``ETL_KILLS`` says how often a run is killed (30 unless given); ``ETL_TORTURE_SEED`` seeds the moments. ``pytest -rP``
-shows where the kills were.
+``ETL_KILLS`` is the number of kills (30 unless given); ``ETL_TORTURE_SEED`` seeds their moments. ``pytest -rP`` shows in
+which states runs were killed.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ from etl.pipeline.stages import STAGES
 from etl.pipeline.staging import Staging
 
 KILLS = int(os.environ.get("ETL_KILLS", "30"))
-#: A run is told to stop at so many moments of each of its long stages, by each signal.
+#: The number of moments in each long stage at which a run is told to stop, by each signal.
 SIGNALS_PER_STAGE = max(1, KILLS // 10)
 SEED = int(os.environ.get("ETL_TORTURE_SEED", "8"))
 CROWD, CROWDS = 8, 10
@@ -52,7 +52,7 @@ pytestmark = pytest.mark.torture
 
 
 def write_version(evidence: Path, name: str, count: int = 300) -> None:
-    """Write so many lines in place of the evidence, others for each name; a task has accepted and rejected attempts."""
+    """Replace the evidence by this many lines, which depend on the name; a task has accepted and rejected attempts."""
     evidence.mkdir(parents=True, exist_ok=True)
     with (evidence / "evidence.jsonl").open("w", encoding="utf-8") as stream:
         for number in range(count):
@@ -71,21 +71,21 @@ def write_version(evidence: Path, name: str, count: int = 300) -> None:
 
 @dataclass(frozen=True)
 class Version:
-    """What is published of one evidence: every file of exports, and the warehouse's count and content."""
+    """A published version: every file of exports, and the warehouse's count and content."""
 
     exports: dict[str, bytes]
     warehouse: tuple[int, str]
 
     @classmethod
     def read(cls, root: Path) -> "Version":
-        """Read it from disk, with no etl code."""
+        """Read it from disk, without any code of etl."""
         files = (file for file in sorted((root / "exports").rglob("*")) if file.is_file())
         exports = {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
         with duckdb.connect(str(root / "warehouse" / "etl.duckdb"), read_only=True) as warehouse:
             return cls(exports, warehouse.execute(CONTENT).fetchall()[0])
 
 
-#: The evidence that alternates: name and number of lines, so that a count tells which it is.
+#: The two evidences that alternate: name and number of lines, so that the count identifies them.
 COUNTS = {"A": 300, "B": 260}
 
 
@@ -110,7 +110,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def versions(undisturbed: dict[str, Path]) -> dict[str, Version]:
-    """Give what undisturbed runs make of evidence A and of evidence B."""
+    """Give the versions that undisturbed runs publish of evidence A and of evidence B."""
     return {name: Version.read(root) for name, root in undisturbed.items()}
 
 
@@ -121,7 +121,7 @@ def root(tmp_path: Path, undisturbed: dict[str, Path]) -> Path:
 
 
 def published(root: Path, versions: dict[str, Version]) -> tuple[str, str]:
-    """Return the names of the versions that exports and warehouse are; fail where one of them is a mixture."""
+    """Return the names of the versions of exports and of the warehouse; fail if one of them is a mixture."""
     found = Version.read(root)
     exports = [name for name, version in versions.items() if version.exports == found.exports]
     warehouse = [name for name, version in versions.items() if version.warehouse == found.warehouse]
@@ -142,7 +142,7 @@ def start(root: Path) -> "subprocess.Popen[str]":
 
 
 def journal(root: Path) -> dict[str, Any]:
-    """Return the journal, or an empty one where there is none."""
+    """Return the journal, or an empty one if there is none."""
     try:
         entry: dict[str, Any] = json.loads(Staging(Project.at(root)).journal.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -156,13 +156,13 @@ def runs(root: Path) -> set[str]:
 
 
 def wait(process: "subprocess.Popen[str]", until: Callable[[], bool]) -> None:
-    """Wait until something is so, or the process has ended."""
+    """Wait until the condition holds, or the process has ended."""
     while process.poll() is None and not until():
         time.sleep(0.0001)
 
 
 def assert_no_litter(root: Path) -> None:
-    """Hold that nothing but what is published, the lock and the receipts is there."""
+    """Assert that only the published files, the lock and the receipts are there."""
     kept = {"README.md", ".gitkeep"}
     assert {file.name for file in (root / "warehouse").rglob("*")} - kept == KEPT_OF_WAREHOUSE
     assert {file.name for file in (root / "reports").iterdir()} - kept == {"distillation"}
@@ -173,7 +173,7 @@ def assert_no_litter(root: Path) -> None:
 
 
 def assert_receipts(root: Path, run_id: str) -> list[str]:
-    """Hold that a run has one receipt per stage, and its summary; return the statuses in stage order."""
+    """Assert that a run has one receipt per stage, and its summary; return the statuses in stage order."""
     folder = root / "reports" / "distillation" / run_id
     wanted = {*(f"{stage}.json" for stage in STAGE_NAMES), "summary.json", "summary.md", "drift.json"}
     assert {file.name for file in folder.iterdir()} == wanted
@@ -187,7 +187,7 @@ def assert_receipts(root: Path, run_id: str) -> list[str]:
 
 
 def assert_cut(statuses: Sequence[str]) -> None:
-    """Hold that stages passed until one failed, and that none ran after it."""
+    """Assert that stages passed until one failed, and that none ran after it."""
     failed = statuses.index("failed")
     assert set(statuses[:failed]) <= {"ok", "reused"}
     assert list(statuses[failed:]) == ["failed"] + ["not_run"] * (len(STAGES) - failed - 1)
@@ -197,7 +197,7 @@ def assert_cut(statuses: Sequence[str]) -> None:
 
 
 class Killer:
-    """Kills runs at random moments of a run; counts where they were."""
+    """Kills runs at random moments, and counts in which state they were."""
 
     def __init__(self, root: Path, versions: dict[str, Version]) -> None:
         self.root = root
@@ -234,7 +234,7 @@ class Killer:
         self._look(left, before)
 
     def _look(self, left: dict[str, Any], before: set[str]) -> None:
-        """Hold that what is published is whole, and count where the kill was."""
+        """Assert that the published version is whole, and count the state in which the run was killed."""
         state = journal(self.root).get("state")
         exports, warehouse = published(self.root, self.versions)
         assert exports == warehouse or state == "publishing"
@@ -246,7 +246,7 @@ class Killer:
 
 
 def test_killed_anywhere(root: Path, versions: dict[str, Version]) -> None:
-    """However often a run is killed, exports and warehouse are whole, and the next run publishes without a trace left."""
+    """However often a run is killed, exports and warehouse are whole, and the next run publishes and leaves no trace."""
     killer = Killer(root, versions)
     names = cycle("BA")
     name = next(names)
@@ -254,7 +254,7 @@ def test_killed_anywhere(root: Path, versions: dict[str, Version]) -> None:
         write_version(root / "evidence", name, COUNTS[name])
         killer.kill()
         if killer.random.random() < 0.25:
-            continue  # the run that would take up what was cut is killed too
+            continue  # the run that would finish the cut one is killed too
         result = etl("run-all", "--root", root)
         assert (result.exit_code, result.stderr) == (0, "")
         assert published(root, versions) == (name, name)
@@ -291,7 +291,7 @@ def test_killed_while_it_takes_up_a_cut_run(root: Path) -> None:
 
 
 def test_crowd(root: Path, versions: dict[str, Version]) -> None:
-    """Of runs started at once some win; the others say which process holds the root; what is published is one version."""
+    """Of runs started at once some win; the others name the process that holds the root; one version is published."""
     for name in islice(cycle("BA"), CROWDS):
         write_version(root / "evidence", name, COUNTS[name])
         crowd = [start(root) for _ in range(CROWD)]
@@ -316,7 +316,7 @@ def test_crowd(root: Path, versions: dict[str, Version]) -> None:
 
 @contextlib.contextmanager
 def opened(folder: Path, *names: str) -> Iterator[list[IO[bytes]]]:
-    """Open files of one folder that is looked up once, so that all are of one version, whatever takes its place."""
+    """Open files of one folder, which is looked up once, so that all are of one version, even if the folder is replaced."""
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with contextlib.ExitStack() as files:
@@ -339,20 +339,20 @@ def read_once(root: Path) -> tuple[int, bytes, int]:
 
 
 def read_until(root: Path, stop: Path) -> tuple[Counter[tuple[int, bytes, int]], list[str]]:
-    """Read in a loop until the file ``stop`` is there; return what was seen, and what went wrong."""
+    """Read in a loop until the file ``stop`` exists; return what was seen, and the errors."""
     seen: Counter[tuple[int, bytes, int]] = Counter()
     errors = []
     while not stop.exists():
         try:
             seen[read_once(root)] += 1
-        except Exception as error:  # noqa: BLE001 - whatever a reader meets is a finding
+        except Exception as error:  # noqa: BLE001 - any error of a reader is a finding
             errors.append(f"{type(error).__name__}: {error}")
         time.sleep(0.005)
     return seen, errors
 
 
 def test_reader_in_a_loop(root: Path, versions: dict[str, Version], tmp_path: Path) -> None:
-    """Whoever reads while runs publish never meets an error, and never a mixture."""
+    """A reader never meets an error or a mixture while runs publish."""
     stop = tmp_path / "stop"
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         reader = pool.submit(read_until, root, stop)
@@ -376,7 +376,7 @@ def test_reader_in_a_loop(root: Path, versions: dict[str, Version], tmp_path: Pa
 
 @pytest.fixture(scope="module")
 def soon(tmp_path_factory: pytest.TempPathFactory) -> float:
-    """Give the seconds in which a run that is told to stop has ended: two small runs, from start to end, on this machine."""
+    """Give the seconds in which a run must have stopped: the time of two small whole runs on this machine."""
     root = tmp_path_factory.mktemp("small")
     write_version(root / "evidence", "A", COUNTS["A"])
     begin = time.perf_counter()
@@ -385,7 +385,7 @@ def soon(tmp_path_factory: pytest.TempPathFactory) -> float:
 
 
 def stop(process: "subprocess.Popen[str]", number: signal.Signals, soon: float) -> tuple[int, str]:
-    """Tell a run to stop, hold that it has ended soon, without a traceback, and return its exit code and stderr."""
+    """Tell a run to stop, assert that it ends soon, without a traceback, and return its exit code and stderr."""
     process.send_signal(number)
     told = time.perf_counter()
     _, stderr = process.communicate(timeout=60)
@@ -404,7 +404,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def is_in(root: Path, stage: str) -> bool:
-    """Tell whether the run under way has begun a stage."""
+    """Return whether the run under way has begun a stage."""
     return bool(journal(root).get("partial_run", {}).get("started") == stage)
 
 
@@ -412,7 +412,7 @@ def is_in(root: Path, stage: str) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 @pytest.mark.parametrize("moment", range(SIGNALS_PER_STAGE))
 def test_signal(root: Path, many: Path, soon: float, moment: int, number: signal.Signals, stage: str) -> None:
-    """A run that is told to stop ends at once, with a sentence, exit code 1, receipts, and the old version in place."""
+    """A run that is told to stop ends soon, with a sentence, exit code 1, and receipts; the old version stays."""
     before, earlier = Version.read(root), runs(root)
     shutil.copy(many / "evidence.jsonl", root / "evidence")
     process = start(root)
@@ -428,7 +428,7 @@ def test_signal(root: Path, many: Path, soon: float, moment: int, number: signal
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_signal_as_it_publishes(root: Path, versions: dict[str, Version], soon: float, number: signal.Signals) -> None:
-    """A run that is told to stop while it publishes has done so or has not, says which, and leaves no journal."""
+    """A run that is told to stop while it publishes either publishes or not, says which, and leaves no journal."""
     chance = random.Random(f"{SEED} {number}")
     old = "A"
     for new in islice(cycle("BA"), SIGNALS):

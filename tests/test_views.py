@@ -17,7 +17,7 @@ from etl.warehouse.sql_files import Sql, View, packaged_sql
 
 
 def test_views_work_in_a_plain_shell(tmp_path: Path) -> None:
-    """Every view answers in a session that knows nothing of the product, and gives what the run shipped."""
+    """Every view answers in a session without the product, and gives the rows that the run shipped."""
     copy_of(publish_sample, tmp_path)
     with duckdb.connect(str(tmp_path / "warehouse/etl.duckdb"), read_only=True) as shell:
         shell.execute("set timezone = 'Asia/Kathmandu'")
@@ -33,7 +33,7 @@ def test_views_work_in_a_plain_shell(tmp_path: Path) -> None:
 
 
 def test_materialised_views_equal_their_definitions(tmp_path: Path) -> None:
-    """What a run computed once and exported equals what the views' definitions say."""
+    """The rows that a run computed once and exported equal those of the views' definitions."""
     copy_of(publish_sample, tmp_path)
     for dataset, file in (("rag", "rag/playbooks"), ("sft", "sft/instruction_response")):
         query = f"select id from datasets.{dataset} where quarantine_reason is null order by id"
@@ -63,7 +63,7 @@ def test_what_a_run_computes_once_is_the_view(collected: Callable[..., Warehouse
 
 
 def test_an_overlay_may_ask_for_any_column(tmp_path: Path) -> None:
-    """A view of one's own finds all columns of scored.run at hand during a run."""
+    """A user's own view finds all columns of scored.run during a run."""
     decision = Sql.of(tmp_path).files["sql/6_datasets/decision.sql"]
     own = decision.replace(
         "not coalesce(admission.is_admitted, false)",
@@ -113,7 +113,7 @@ def test_files_are_plain_sql(path: str) -> None:
 
 @pytest.mark.slow
 def test_built_wheel_works_from_any_folder(tmp_path: Path) -> None:
-    """The wheel carries its SQL: installed elsewhere, it runs in a folder that has nothing but evidence."""
+    """The wheel contains its SQL: installed elsewhere, it runs in a folder that has only evidence."""
     source = tmp_path / "source"
     left_out = shutil.ignore_patterns(".*", "warehouse", "exports", "reports")
     shutil.copytree(

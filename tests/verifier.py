@@ -1,7 +1,7 @@
-"""An independent verifier: holds a root's runs against each other and the files on disk, with the standard library alone.
+"""An independent verifier: compares a root's runs with each other and with the files on disk, using the standard library only.
 
 ``python verifier.py ROOT [--head HASH] [--evidence DIR]`` prints a sentence for each thing that is not as recorded, and
-exits with 1 if there is one. What was cut off or forged through to ``head`` cannot be seen from inside: pin a head.
+exits with 1 if there is one. A chain that was cut off or forged through to ``head`` looks intact from inside: pin a head.
 """
 
 import argparse
@@ -47,7 +47,7 @@ RECEIPT = {
 
 
 def fits(value: Any, shape: Any) -> bool:
-    """Tell whether a JSON value has a shape."""
+    """Return whether a JSON value has a shape."""
     if isinstance(shape, dict):
         known = {name.removeprefix("?"): inner for name, inner in shape.items()}
         if "*" in known and isinstance(value, dict):
@@ -73,7 +73,7 @@ def read(file: Path, shape: Any) -> tuple[dict[str, Any] | None, str]:
 
 
 def digest_of(file: Path) -> str | None:
-    """Return the hash of a file's bytes, None if there is no such file."""
+    """Return the hash of a file's bytes, None if the file does not exist."""
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
 
 
@@ -109,7 +109,7 @@ def documents(folder: Path, summary: dict[str, Any]) -> Iterator[str]:
 
 
 def head(file: Path, newest: dict[str, Any] | None, digest: str) -> Iterator[str]:
-    """Yield what is wrong with the head of the chain; its bytes are known as soon as the newest run is."""
+    """Yield what is wrong with the head of the chain; the newest run determines its bytes."""
     names = newest and {"schema_version": 1, "seq": newest["seq"], "run_id": newest["run_id"], "sha256": digest}
     wanted = (json.dumps(names, indent=2, ensure_ascii=False) + "\n").encode()
     if (not file.is_file() or file.read_bytes() != wanted) if newest else file.exists():
@@ -117,7 +117,7 @@ def head(file: Path, newest: dict[str, Any] | None, digest: str) -> Iterator[str
 
 
 def files(root: Path, evidence: Path | None, summaries: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield what is wrong with the files that the newest published run names, and what would be taken for another of them."""
+    """Yield what is wrong with the files that the newest published run names, and each data file beside them."""
     published = next((summary for summary in reversed(summaries) if summary["published"]), None)
     named = set()
     for stage in published["stages"] if published else []:

@@ -1,4 +1,4 @@
-"""The same rows with Hugging Face datasets: python datasets_peer.py EVIDENCE OUT."""
+"""Writes the same rows with Hugging Face datasets: python datasets_peer.py EVIDENCE OUT."""
 
 import json
 import sys
@@ -88,7 +88,7 @@ def sft(batch: Batch) -> Batch:
 
 
 def quarantine(batch: Batch, reasons: dict[str, str]) -> Batch:
-    """Return the rows of a quarantine, each for the reason of its category."""
+    """Return the rows of a quarantine, each with the reason for its category."""
     reason = [reasons[category] for category in batch["category"]]
     return {
         "source_run_id": batch["run_id"],
@@ -118,7 +118,7 @@ def preference(batch: Batch) -> Batch:
 
 
 def pairs(record: Dataset) -> Iterator[tuple[int, int]]:
-    """Yield where the sides of each pair stand: five pairs of a task, over as many records as there are."""
+    """Yield the row numbers of both sides of each pair: at most five pairs for a task."""
     run_ids, responses, times = record["run_id"][:], record["response"][:], record["created_at"][:]
     tasks: dict[str, dict[tuple[str, str], list[int]]] = defaultdict(lambda: defaultdict(list))
     sides = zip(record["task_id"][:], record["prompt"][:], record["category"][:], strict=True)
@@ -141,14 +141,14 @@ def pairs(record: Dataset) -> Iterator[tuple[int, int]]:
 
 
 def of_category(record: Dataset, *admitted: str) -> Dataset:
-    """Return the records of some categories."""
+    """Return the records of the admitted categories."""
     return record.filter(
         lambda categories: [category in admitted for category in categories], input_columns="category", batched=True
     )
 
 
 def paired(record: Dataset) -> Dataset:
-    """Return the records of the chosen side beside those of the rejected side, in the order of both ids."""
+    """Return the chosen records beside the rejected ones, ordered by both ids."""
     chosen, rejected = zip(*sorted(pairs(record)), strict=True)
     other = record.select(rejected)
     other = other.rename_columns({name: f"other_{name}" for name in other.column_names})
@@ -156,7 +156,7 @@ def paired(record: Dataset) -> Dataset:
 
 
 def write(out: Path, name: str, rows: Dataset) -> None:
-    """Write rows as JSONL and as Parquet: by pyarrow, as to_parquet does not let its compression be chosen."""
+    """Write rows as JSONL and as Parquet; pyarrow writes Parquet, as to_parquet has no option for the compression."""
     schema = rows.features.arrow_schema
     with pq.ParquetWriter(out / f"{name}.parquet", schema, compression="zstd", compression_level=3) as groups:
         for table in rows.with_format("arrow").iter(batch_size=ROWS_PER_GROUP):
@@ -165,7 +165,7 @@ def write(out: Path, name: str, rows: Dataset) -> None:
 
 
 def shaped(rows: Dataset, shape: Any, features: Features, **arguments: Any) -> Dataset:
-    """Return rows in the shape of an output."""
+    """Return rows with the columns of an output."""
     unwanted = [name for name in rows.column_names if name not in features]
     return rows.map(
         shape, batched=True, remove_columns=unwanted, features=features, fn_kwargs=arguments

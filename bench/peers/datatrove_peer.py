@@ -1,7 +1,7 @@
-"""The same rows through datatrove: its pipeline, a reader, its writers; python datatrove_peer.py EVIDENCE OUT.
+"""Writes the same rows with datatrove's pipeline and writers: python datatrove_peer.py EVIDENCE OUT.
 
-A pipeline passes documents on one by one, so that order, pairs and the rows themselves are plain Python: that of orjson_peer.
-Its Parquet writer has zstd's default level.
+A pipeline passes documents on one by one, so the order, the pairs and the rows come from the plain Python of orjson_peer. Its
+Parquet writer uses zstd's default level.
 """
 
 import sys
@@ -18,7 +18,7 @@ from sums import write_sums
 
 
 class LineReader(BaseDiskReader):
-    """Reads the good lines as documents; datatrove's own JSONL reader leaves a file at its first bad byte."""
+    """Reads the good lines as documents; datatrove's own JSONL reader stops reading a file at its first bad byte."""
 
     name = "lines"
 
@@ -38,13 +38,13 @@ def expand(data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> Docum
 
 
 def as_row(_writer: Any, document: Document) -> Row:
-    """Return what is written to Parquet."""
+    """Return the row that is written to Parquet."""
     row: Row = document.metadata["row"]
     return row
 
 
 def as_json(_writer: Any, document: Document) -> Row:
-    """Return what is written to JSONL."""
+    """Return the row that is written to JSONL."""
     return in_json(document.metadata["row"])
 
 

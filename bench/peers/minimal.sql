@@ -1,5 +1,5 @@
--- The baseline: one bare DuckDB script that writes the same rows from the evidence shape, with nothing of what the product
--- adds: no strict reading, no reasons for skipped lines, no validation, no audit, no receipts. $EVIDENCE and $OUT are folders.
+-- The baseline: one bare DuckDB script that writes the same rows from the evidence shape, without what the product adds:
+-- strict reading, reasons for skipped lines, validation, audit, receipts. $EVIDENCE and $OUT are folders.
 set timezone = 'UTC';
 
 create table record as
@@ -11,7 +11,7 @@ with line as (
     from read_ndjson_objects('$EVIDENCE/evidence.jsonl', ignore_errors = true, filename = true)
 ),
 
--- Truncated lines and bad UTF-8 are null by now; NaN and a key that stands twice are not.
+-- Truncated lines and bad UTF-8 are null by now; lines with NaN or with a repeated key are not.
 good as (
     select *
     from line
@@ -124,7 +124,7 @@ with side as (
     where category <> 'needs_human_review'
 ),
 
--- Ranked without the texts: they come back for the pairs that stay.
+-- Pairs are ranked without their texts, which are joined to the pairs that stay.
 pair as (
     select
         chosen.line_number as chosen_line,

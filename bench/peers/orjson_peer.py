@@ -1,4 +1,4 @@
-"""The same rows in plain Python with orjson, and pyarrow for Parquet: python orjson_peer.py EVIDENCE OUT."""
+"""Writes the same rows in plain Python with orjson, and pyarrow for Parquet: python orjson_peer.py EVIDENCE OUT."""
 
 import sys
 from collections import defaultdict
@@ -37,7 +37,7 @@ ROWS_PER_GROUP = 10_000
 
 
 def record_of(number: int, line: bytes) -> Row | None:
-    """Return the record of a line, or nothing for a bad one."""
+    """Return the record of a line; None for a bad line."""
     try:
         record: Row = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -126,7 +126,7 @@ def preference(chosen: Row, rejected: Row) -> Row:
 
 
 def pairs(found: list[Row]) -> Iterator[Row]:
-    """Yield the pairs: five of a task, over as many records as there are."""
+    """Yield the pairs: at most five for a task."""
     tasks: dict[str, dict[tuple[str, str], list[Row]]] = defaultdict(lambda: defaultdict(list))
     for record in found:
         tasks[record["task_id"]][record["prompt"], record["category"]].append(record)

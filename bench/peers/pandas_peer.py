@@ -1,4 +1,4 @@
-"""The same rows in pandas: python pandas_peer.py EVIDENCE OUT."""
+"""Writes the same rows with pandas: python pandas_peer.py EVIDENCE OUT."""
 
 import sys
 from hashlib import sha256
@@ -61,7 +61,7 @@ PREFERENCE = {
 
 
 def is_good(line: bytes) -> bool:
-    """Tell whether a line is whole, is UTF-8 and JSON, and has each key once: read_json would stop at the first that is not."""
+    """Return whether a line is whole, UTF-8 and JSON, and has each key once; read_json stops at the first line that is not."""
     return line.endswith(b"}\n") and b"NaN" not in line and b"\xff" not in line and line.count(b'"source_class"') == 1
 
 
@@ -82,7 +82,7 @@ def records(evidence: Path) -> pd.DataFrame:
 
 
 def shaped(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
-    """Return the columns of an output: its names, and where they come from."""
+    """Return the columns of an output: ``columns`` has the name of each, and the column that it comes from."""
     return pd.DataFrame({name: frame[origin] for name, origin in columns.items()})
 
 
@@ -99,14 +99,14 @@ def sft(record: pd.DataFrame) -> pd.DataFrame:
 
 
 def quarantine(record: pd.DataFrame, reasons: dict[str, str]) -> pd.DataFrame:
-    """Return the rows that a dataset refuses, each for the reason of its category."""
+    """Return the rows that a dataset refuses, each with the reason for its category."""
     refused = record[record["category"].isin(list(reasons))]
     reason = refused["category"].map(reasons)
     return shaped(refused.assign(reason=reason, reasons=[[each] for each in reason]), QUARANTINE)
 
 
 def preference(record: pd.DataFrame) -> pd.DataFrame:
-    """Return the preference dataset: five pairs of a task, over as many records as there are."""
+    """Return the preference dataset: at most five pairs for a task."""
     prompt = ["task_id", "prompt"]
     side = record[record["category"] != "needs_human_review"].sort_values(["created_at", "id"])
     is_rejected = side["category"] == "rejected"

@@ -1,4 +1,4 @@
-"""The same rows in polars: python polars_peer.py EVIDENCE OUT."""
+"""Writes the same rows with polars: python polars_peer.py EVIDENCE OUT."""
 
 import sys
 from hashlib import sha256
@@ -15,7 +15,7 @@ CATEGORIES = {"accept": "accepted", "partial": "partially_accepted", "reject": "
 
 
 def hashes(lines: pl.Series) -> pl.Series:
-    """Return the sha256 of each line: polars has none of its own."""
+    """Return the sha256 of each line, which polars cannot compute itself."""
     return pl.Series([sha256(line.encode()).hexdigest() for line in lines], dtype=pl.String)
 
 
@@ -92,7 +92,7 @@ def sft(record: pl.DataFrame) -> pl.DataFrame:
 
 
 def quarantine(record: pl.DataFrame, reasons: dict[str, str]) -> pl.DataFrame:
-    """Return the rows that a dataset refuses, each for the reason of its category."""
+    """Return the rows that a dataset refuses, each with the reason for its category."""
     return (
         record.filter(col("category").is_in(list(reasons)))
         .with_columns(col("category").replace_strict(reasons).alias("reason"))
@@ -110,7 +110,7 @@ def quarantine(record: pl.DataFrame, reasons: dict[str, str]) -> pl.DataFrame:
 
 
 def preference(record: pl.DataFrame) -> pl.DataFrame:
-    """Return the preference dataset: five pairs of a task, over as many records as there are."""
+    """Return the preference dataset: at most five pairs for a task."""
     prompt = ["task_id", "prompt"]
     side = (
         record.lazy()
