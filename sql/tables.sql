@@ -21,6 +21,7 @@ create table if not exists policy.setting (
     include_partial boolean not null,
     include_review boolean not null,
     max_depth bigint not null,
+    max_values bigint not null,
     max_line_bytes bigint not null,
     max_unpacked_bytes bigint not null,
     max_unpack_ratio bigint not null,

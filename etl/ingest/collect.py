@@ -4,7 +4,7 @@ Three threads work in step: one reads and judges lines, one maps them, one puts 
 collected and nobody touched since is not read again; of a file that grew, only what was added is parsed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
@@ -12,13 +12,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from etl.base.settings import Settings
 from etl.base.threads import Background
 from etl.context import EvidenceFile, Run
 from etl.ingest.files import find_evidence, source_of
 from etl.ingest.loader import Loader
 from etl.ingest.mapping import LINE, Mapper, mapping_room
 from etl.ingest.reader import Known, Limits, LineReader, LongLine
-from etl.ingest.strict_json import Refusal, is_blank, judge_all
+from etl.ingest.strict_json import Refusal, is_blank, judge
 
 #: Lines are mapped in portions of about this many bytes: enough to be worth a query, few enough to be held several times.
 PORTION_BYTES = 32 << 20
@@ -202,7 +203,7 @@ def _load(run: Run, file: EvidenceFile, portion: _Portion, is_known: bool, known
     try:
         for read in reader:
             if isinstance(read, list):
-                blank += _take(portion, read, number + 1, unknown, settings.max_depth)
+                blank += _take(portion, read, number + 1, unknown, settings)
                 number += len(read)
                 is_blank_line = is_blank(read[-1])
                 continue
@@ -231,21 +232,19 @@ def _load(run: Run, file: EvidenceFile, portion: _Portion, is_known: bool, known
     }
 
 
-def _take(portion: _Portion, lines: list[bytes], first: int, unknown: Refusal | None, max_depth: int) -> int:
+def _take(portion: _Portion, lines: list[bytes], first: int, unknown: Refusal | None, settings: Settings) -> int:
     """Put lines, of which the first has the number ``first``, into the portion; return how many of them are blank."""
-    if unknown:
-        set_aside: Mapping[int, Refusal | None] = {
-            at: None if is_blank(line) else unknown for at, line in enumerate(lines)
-        }
-    else:
-        set_aside = judge_all(lines, max_depth)
-    for at, refusal in set_aside.items():
-        if refusal:
-            digest = sha256(lines[at]).hexdigest()
-            portion.skip(first + at, digest, refusal.reason, refusal.detail, lines[at])
-    good = [at for at in range(len(lines)) if at not in set_aside]
-    portion.accept([first + at for at in good], [lines[at] for at in good])
-    return sum(refusal is None for refusal in set_aside.values())
+    good: list[int] = []
+    blank = 0
+    for number, line in enumerate(lines, start=first):
+        if is_blank(line):
+            blank += 1
+        elif refusal := unknown or judge(line, settings.max_depth, settings.max_values):
+            portion.skip(number, sha256(line).hexdigest(), refusal.reason, refusal.detail, line)
+        else:
+            good.append(number)
+    portion.accept(good, [lines[number - first] for number in good])
+    return blank
 
 
 def _goes_on(reader: LineReader, known: Known) -> bool:
