@@ -21,6 +21,7 @@ create table if not exists policy.setting (
     include_partial boolean not null,
     include_review boolean not null,
     max_depth bigint not null,
+    max_values bigint not null,
     max_line_bytes bigint not null,
     max_unpacked_bytes bigint not null,
     max_unpack_ratio bigint not null,
@@ -45,6 +46,7 @@ comment on column policy.setting.max_pairs_per_task is
 comment on column policy.setting.include_partial is 'whether partially accepted records enter sft';
 comment on column policy.setting.include_review is 'whether records that need human review enter rag';
 comment on column policy.setting.max_depth is 'how many brackets of a JSON text may be open at once';
+comment on column policy.setting.max_values is 'how many commas and opening brackets a line may have outside its strings';
 comment on column policy.setting.max_line_bytes is 'the longest line that is read, in bytes';
 comment on column policy.setting.max_unpacked_bytes is 'how many bytes one compressed file may unpack to';
 comment on column policy.setting.max_unpack_ratio is

@@ -182,6 +182,7 @@ def test_an_empty_folder_is_no_failure(collected: Collect) -> None:
 SKIPPED = {
     b'{"a": "\xff\x80", "b"': "invalid_utf8",
     b"[" * 65: "too_deep",
+    b'{"task_id": ' + b"7" * 4301 + b"}": "too_large",
     b'{"a": NaN}\r': "malformed_json",
     b"\x00\x01\x02": "malformed_json",
     b"\xef\xbb\xbf{}": "malformed_json",
@@ -250,6 +251,14 @@ def test_the_depth_that_is_too_deep_is_a_setting(collected: Collect) -> None:
     line = evidence_line("a", messages=[{"role": "user"}])
     assert skips(collected({"evidence.jsonl": [line]}, max_depth=2)) == [(1, "too_deep")]
     assert skips(collected({"evidence.jsonl": [line]}, max_depth=3)) == []
+
+
+def test_the_values_that_are_too_many_are_a_setting(collected: Collect) -> None:
+    """max_values moves the bound of too_large: commas and opening brackets count, those in strings do not."""
+    line = evidence_line("a", response="one, two, [three], {four}", messages=[1, 2, 3])
+    values = len(line) + 3
+    assert skips(collected({"evidence.jsonl": [line]}, max_values=values - 1)) == [(1, "too_large")]
+    assert skips(collected({"evidence.jsonl": [line]}, max_values=values)) == []
 
 
 # Who made the evidence, and its identity.

@@ -16,7 +16,7 @@ from etl.base.file_stat import TICK_NS, FileStat, read_stats, stat_of, write_sta
 from etl.base.project import Project
 from etl.ingest import collect
 from etl.ingest.reader import LineReader
-from etl.ingest.strict_json import is_blank
+from etl.ingest.strict_json import Refusal
 from etl.pipeline import run as run_module
 
 REPORTS = "reports/distillation"
@@ -106,13 +106,13 @@ def assert_as_fresh(root: Path, fresh: Path) -> None:
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Give the list to which every line that is judged from now on is added."""
     lines: list[bytes] = []
-    judge_all = collect.judge_all
+    judge = collect.judge
 
-    def noting(some: list[bytes], max_depth: int) -> Any:
-        lines.extend(line for line in some if not is_blank(line))
-        return judge_all(some, max_depth)
+    def noting(line: bytes, max_depth: int, max_values: int) -> Refusal | None:
+        lines.append(line)
+        return judge(line, max_depth, max_values)
 
-    monkeypatch.setattr(collect, "judge_all", noting)
+    monkeypatch.setattr(collect, "judge", noting)
     return lines
 
 

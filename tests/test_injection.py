@@ -164,7 +164,7 @@ def test_sql_as_an_id_names_nothing(sql_root: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["accept_at", "max_pairs_per_task", "include_partial", "memory_limit", "threads", "max_depth"]
+    "name", ["accept_at", "max_pairs_per_task", "include_partial", "memory_limit", "threads", "max_depth", "max_values"]
 )
 @pytest.mark.parametrize("value", ["0); drop table x", "1 --", "1GB'; select 1"])
 def test_sql_as_a_setting_is_refused(sql_root: Path, name: str, value: str) -> None:

@@ -1,6 +1,9 @@
-"""Links that lead out, and files that unpack to more than they may: named, refused, and the run goes on."""
+"""Links that lead out, files that unpack to too much, lines of too many values: named, refused, and the run goes on."""
 
 import gzip
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +73,109 @@ def test_a_bomb_is_cut_off(tmp_path: Path, pack: object, setting: str, sentence:
     assert (entry["line_number"], entry["reason"]) == (2, "corrupt_stream")
     assert sentence in str(entry["detail"])
     assert etl("sql", "select count(*) as n from evidence.record", "--root", tmp_path, "--json").json == [{"n": 1}]
+
+
+#: Runs a command and prints its exit code and the most bytes of memory that it had. The system counts what the process had
+#: before it became the command, too: so this small process starts it, and not the one that tests.
+WATCH = """
+import resource, subprocess, sys
+
+done = subprocess.run(sys.argv[1:], stdout=sys.stderr)
+print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+"""
+
+#: Judges each line of a file and prints the reasons.
+JUDGE = """
+import sys
+from etl.ingest.strict_json import judge
+
+for line in open(sys.argv[1], "rb"):
+    print(*(judge(line, 64, 1_000_000) or ["good"])[:1], file=sys.stderr)
+"""
+
+#: The length of a line whose values would take a gigabyte and more if they were read.
+LONG = 60_000_000
+
+RUN = [sys.executable, "-m", "etl", "run-all"]
+
+
+def watched(*command: str | Path) -> tuple[int, str, int]:
+    """Run a command; return its exit code, what it says on stderr, and the most bytes of memory that it had."""
+    given = [sys.executable, "-c", WATCH, *map(str, command)]
+    done = subprocess.run(given, capture_output=True, text=True, check=True)
+    code, peak = map(int, done.stdout.split())
+    return code, done.stderr, peak
+
+
+def write_array(file: Path, value: str, count: int) -> int:
+    """Write a line of evidence with an array of ``count`` values, whose elements are of this form; return its length."""
+    line = json.dumps(evidence_line("long", values=[0])).encode()
+    before, after = line[:-2], line[-2:]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(before + f",{value}".encode() * (count - 1) + after)
+    return file.stat().st_size
+
+
+NEST = '{"ab":' * 61 + "0" + "}" * 61
+
+
+@pytest.mark.parametrize(
+    ("value", "count", "reason"),
+    [
+        pytest.param("{}", LONG // 3, "too_large", id="60 MB of empty objects"),
+        pytest.param("[]", LONG // 3, "too_large", id="60 MB of empty arrays", marks=pytest.mark.slow),
+        pytest.param("0.5", LONG // 4, "too_large", id="60 MB of fractions", marks=pytest.mark.slow),
+        pytest.param(NEST, LONG // 400, "too_large", id="60 MB of nested objects", marks=pytest.mark.slow),
+        pytest.param("0", 2**24, "too_large", id="2**24 numbers", marks=pytest.mark.slow),
+        pytest.param("[]", 2**24 + 1, "too_large", id="2**24 + 1 arrays", marks=pytest.mark.slow),
+        pytest.param("0", 2**26 + 1, "too_large", id="2**26 + 1 numbers", marks=pytest.mark.slow),
+        pytest.param("0", 999_990, "good", id="numbers up to the limit"),
+        pytest.param("[]", 499_990, "good", id="arrays up to the limit", marks=pytest.mark.slow),
+        pytest.param(NEST, 16_120, "good", id="nested objects up to the limit"),
+    ],
+)
+def test_no_line_takes_more_than_four_times_its_length_to_judge(
+    tmp_path: Path, value: str, count: int, reason: str
+) -> None:
+    """A line with as many values as it may have, or of 60 MB: it is judged in four times these 60 MB, or of its length."""
+    few = write_evidence(tmp_path, {"few.jsonl": [evidence_line(f"few-{number}") for number in range(5)]})
+    size = write_array(tmp_path / "long.jsonl", value, count)
+    _, _, usual = watched(sys.executable, "-c", JUDGE, few / "few.jsonl")
+    code, said, peak = watched(sys.executable, "-c", JUDGE, tmp_path / "long.jsonl")
+    assert (code, said) == (0, f"{reason}\n")
+    assert peak - usual <= 4 * max(size, LONG)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [("{}", LONG // 3), ("[]", LONG // 3), ("0.5", LONG // 4), ("0", 2**24), ("0", 2**24 + 1), ("0", 2**26 + 1)],
+)
+def test_a_line_of_too_many_values_is_skipped(tmp_path: Path, value: str, count: int) -> None:
+    """Its bytes are kept and the others are read; it takes the memory that it takes the engine to keep its bytes."""
+    evidence = tmp_path / "evidence" / "evidence"
+    write_evidence(evidence, {"few.jsonl": [evidence_line(f"few-{number}") for number in range(5)]})
+    flags = ["--set", "max_line_bytes=200000000"]
+    _, _, usual = watched(*RUN, "--root", tmp_path / "usual", "--evidence", tmp_path / "evidence", *flags)
+    size = write_array(evidence / "long.jsonl", value, count)
+    code, said, peak = watched(*RUN, "--root", tmp_path, *flags)
+    assert code == 1, said
+    (entry,) = skipped(tmp_path)
+    assert (entry["source_path"], entry["line_number"], entry["reason"]) == ("evidence/long.jsonl", 1, "too_large")
+    kept = "select octet_length(raw) as kept from evidence.skipped"
+    assert etl("sql", kept, "--root", tmp_path, "--json").json == [{"kept": size}]
+    assert etl("sql", "select count(*) as n from evidence.record", "--root", tmp_path, "--json").json == [{"n": 5}]
+    assert peak - usual <= 6 * size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("value", "count"), [("0", 9_999_980), ("{}", 4_999_980), (NEST, 161_280)])
+def test_the_engine_reads_as_many_values_as_may_be_set(tmp_path: Path, value: str, count: int) -> None:
+    """A line with the most values that the setting can allow becomes a record like any other."""
+    write_array(tmp_path / "evidence" / "evidence.jsonl", value, count)
+    code, said, _ = watched(
+        *RUN, "--root", tmp_path, "--set", "max_values=10000000", "--set", "max_line_bytes=200000000"
+    )
+    assert (code, skipped(tmp_path)) == (0, []), said
+    tasks = etl("sql", "select task_id from evidence.record", "--root", tmp_path, "--json").json
+    assert tasks == [{"task_id": "long"}]

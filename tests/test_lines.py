@@ -1,4 +1,4 @@
-"""One line of evidence, judged strictly: what is valid, and the one reason why a line is not."""
+"""One line of evidence, judged strictly: what is valid, and the one reason of what is not."""
 
 import json
 from typing import Any
@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.ingest.strict_json import depth_of, is_blank, judge, judge_all
+from etl.ingest import strict_json
+from etl.ingest.strict_json import Refusal, is_blank, judge
 
 MAX_DEPTH = 64
+MAX_VALUES = 1_000_000
 
 
 def nested(depth: int, inside: str = "") -> str:
-    """Return an object with brackets open ``depth`` deep: objects and arrays in turn."""
+    """Return an object whose brackets, objects and arrays in turn, are open ``depth`` deep."""
     pairs = [('{"a":', "}") if level % 2 == 0 else ("[", "]") for level in range(depth)]
     opened, closed = "".join(pair[0] for pair in pairs), "".join(pair[1] for pair in reversed(pairs))
     return opened + (inside or "0") + closed
@@ -39,8 +41,9 @@ VALID = {
     "a number too large for a double": '{"a": 1e999, "b": -1e999, "c": 1E+400}',
     "a number too small for a double": '{"a": 1e-999}',
     "an integer over 64 bits": '{"a": 9223372036854775808, "b": 18446744073709551616}',
-    "an integer of 5,000 digits": f'{{"a": {"7" * 5000}}}',
+    "an integer of 4,300 digits": f'{{"a": {"7" * 4300}, "b": -{"7" * 4300}}}',
     "a fraction of 5,000 digits": f'{{"a": 0.{"7" * 5000}}}',
+    "an exponent of 5,000 digits": f'{{"a": 1e{"7" * 5000}, "b": 1e-{"7" * 5000}}}',
     "the same key in two objects": '{"a": {"a": 1}, "b": [{"a": 1}, {"a": 1}]}',
     "keys that differ in case": '{"a": 1, "A": 2}',
     "keys that differ in normal form": '{"\u00e9": 1, "e\u0301": 2}',
@@ -145,6 +148,16 @@ TOO_DEEP = {
     "65 brackets after a string full of brackets": f'{{"b": "]]]\\"}}", "c": {nested(64)}}}',
 }
 
+TOO_LARGE = {
+    "an integer of 4,301 digits": f'{{"a": {"7" * 4301}}}',
+    "a negative integer of 4,301 digits": f'{{"a": -{"7" * 4301}}}',
+    "a number with 4,301 digits before the point": f'{{"a": {"7" * 4301}.5}}',
+    "a number with 4,301 digits before the exponent": f'{{"a": {"7" * 4301}e-4301}}',
+    "a number of 100,000 digits that is no object": "7" * 100_000,
+    "a million zeros": f'{{"a": [{"0," * 999_999}0]}}',
+    "a million commas, and no JSON": "," * 1_000_001,
+}
+
 INVALID_UTF8 = {
     "a byte that begins nothing": b'{"a": "\xff"}',
     "a Latin-1 letter": b'{"a": "caf\xe9"}',
@@ -157,6 +170,16 @@ INVALID_UTF8 = {
 }
 
 PRECEDENCE = {
+    "bad UTF-8 and too large": (b"[" + b"0," * 1_000_000 + b"\xff", "invalid_utf8"),
+    "bad UTF-8, a number of too many digits": (b"[" + b"7" * 4301 + b', "\xff"]', "invalid_utf8"),
+    "too large and too deep": (b"[" * 65 + b"," * 1_000_000, "too_large"),
+    "a number of too many digits, too deep": (f'{{"a": {"7" * 4301}, "b": {nested(64)}}}'.encode(), "too_deep"),
+    "a number of too many digits and a trailing comma": (f'{{"a": {"7" * 4301},}}'.encode(), "too_large"),
+    "a trailing comma and a number of too many digits": (
+        f'{{"b": [1,], "a": {"7" * 4301}}}'.encode(),
+        "malformed_json",
+    ),
+    "a key twice, a number of too many digits": (f'{{"a": 1, "a": {"7" * 4301}}}'.encode(), "too_large"),
     "bad UTF-8 and too deep": (("[" * 65).encode() + b"\xff", "invalid_utf8"),
     "bad UTF-8 and malformed": (b'{"a": \xff,}', "invalid_utf8"),
     "bad UTF-8, a key twice": (b'{"a": 1, "a": "\xff"}', "invalid_utf8"),
@@ -181,36 +204,93 @@ EXAMPLES = [
         ("duplicate_key", DUPLICATE),
         ("not_an_object", NO_OBJECT),
         ("too_deep", TOO_DEEP),
+        ("too_large", TOO_LARGE),
         ("invalid_utf8", INVALID_UTF8),
     ]
     for name, line in lines.items()
 ] + [pytest.param(line, reason, id=f"{reason} first: {name}") for name, (line, reason) in PRECEDENCE.items()]
 
 
-def reason_of(line: bytes, max_depth: int = MAX_DEPTH) -> str | None:
-    """Return the reason why a line is refused, or None; it is the same for the line alone and among others."""
-    refusal = judge(line, max_depth)
-    assert judge_all([b"{}", line, b"{}"], max_depth) == ({1: refusal} if refusal else {})
+def reason_of(line: bytes, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> str | None:
+    """Return the reason why a line is refused, or None."""
+    refusal = judge(line, max_depth, max_values)
     return refusal and refusal.reason
 
 
 @pytest.mark.parametrize(("line", "reason"), EXAMPLES)
 def test_a_line_has_one_verdict(line: bytes, reason: str | None) -> None:
     """A line is one strict JSON object, or has the first reason that applies, with a word on where or why."""
-    refusal = judge(line, MAX_DEPTH)
-    assert reason_of(line) == reason
+    refusal = judge(line, MAX_DEPTH, MAX_VALUES)
+    assert (refusal and refusal.reason) == reason
     assert refusal is None or refusal.detail
 
 
-@pytest.mark.parametrize("max_depth", [1, 2, 63, 64, 400])
+@pytest.mark.parametrize(
+    ("line", "reason", "detail"),
+    [
+        (b'{"a": "\xc3\xa9", "b": "\xff"}', "invalid_utf8", "byte 19: invalid start byte"),
+        (b'{"a": "\xe2\x82', "invalid_utf8", "byte 8: unexpected end of data"),
+        (b'{"a": "' + b"\xe2\x82\xac" * 700_000 + b'\xff"}', "invalid_utf8", "byte 2100008: invalid start byte"),
+        (b"[" * 65, "too_deep", "more than 64 brackets are open at once (setting max_depth)"),
+        (
+            b"," * (MAX_VALUES + 1),
+            "too_large",
+            "more than 1000000 commas and opening brackets outside strings (setting max_values)",
+        ),
+        (b'{"a": ' + b"7" * 5000 + b"}", "too_large", "byte 4308: a number has more than 4,300 digits"),
+        (b'\xef\xbb\xbf{"a": 1}', "malformed_json", "byte 1: a byte order mark"),
+        (b'{"\xc3\xa9": NaN}', "malformed_json", "byte 8: NaN is not JSON"),
+        (b'{"a": -Infinity}', "malformed_json", "byte 8: Infinity is not JSON"),
+        (b'{"a": 1,}', "malformed_json", "byte 9: trailing comma"),
+        (b'{"a": 1} {}', "malformed_json", "byte 10: trailing characters"),
+        (b'{"a": [1', "malformed_json", "byte 8: EOF while parsing a list"),
+        (b'{"a": 1, "a": NaN}', "malformed_json", "byte 15: NaN is not JSON"),
+        (b'{"a": 1, "\\u0061": 2}', "duplicate_key", '"a" stands twice in one object'),
+        (rb'{"\"\n\\": 1, "\"\n\\": 2}', "duplicate_key", r'"\"\n\\" stands twice in one object'),
+        (b'[{" at line 1": 1}, {"b": {}, "b": 2}]', "duplicate_key", '"b" stands twice in one object'),
+        (b'{" at line 1": 1, " at line 1": 2}', "duplicate_key", '" at line 1" stands twice in one object'),
+        (b"[]", "not_an_object", "the line is an array"),
+        (b"0", "not_an_object", "the line is a number"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_and_where(line: bytes, reason: str, detail: str) -> None:
+    """A refused line -> a sentence for a person: the byte of the fault, the key, or the setting; nothing else of the line."""
+    assert judge(line, MAX_DEPTH, MAX_VALUES) == Refusal(reason, detail)
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ('{"a": [1, 2, {}]}', 5),
+        ('{"a": [[], [], {"b": null}]}', 7),
+        ('{"a": "1, 2, [3, {4", "b": 5}', 2),
+        (r'{"a": "\", [{,", "b\\": "\\\",", "c": "\\"}', 3),
+        (f'{{"a": "{", " * 1000}", "{"[" * 1000}": 0}}', 2),
+    ],
+)
+@pytest.mark.parametrize("piece", [4, 5, 6, 7, 64, 1 << 20])
+def test_the_number_of_values_is_a_setting(monkeypatch: pytest.MonkeyPatch, piece: int, line: str, values: int) -> None:
+    """As many commas and opening brackets may stand outside strings as the setting says, and not one more."""
+    monkeypatch.setattr(strict_json, "PIECE_BYTES", piece)
+    assert reason_of(line.encode(), max_values=values) is None
+    assert reason_of(line.encode(), max_values=values - 1) == "too_large"
+
+
+def test_prose_is_never_too_large() -> None:
+    """However many commas and brackets a text holds, only what stands outside of it counts."""
+    assert reason_of(b'{"a": "' + b"one, two [three], {four}, " * 500_000 + b'", "b": [1, 2]}') is None
+    assert reason_of(b'{"a": "' + rb"\"one\", \\" * 500_000 + b'", "b": [1, 2]}', max_values=5) is None
+
+
+@pytest.mark.parametrize("max_depth", [1, 2, 63, 64, 200])
 def test_the_depth_is_a_setting(max_depth: int) -> None:
-    """As many brackets may be open as the setting allows, and not one more."""
+    """As many brackets may be open as the setting says, and not one more."""
     assert reason_of(nested(max_depth).encode(), max_depth) is None
     assert reason_of(nested(max_depth + 1).encode(), max_depth) == "too_deep"
 
 
 def test_no_depth_breaks_the_judge() -> None:
-    """However many brackets are open, the line is too deep; nothing worse happens."""
+    """However many brackets are open, the line is too deep, and nothing worse happens."""
     assert reason_of(b"[" * 200_000) == "too_deep"
     assert reason_of(b'{"a":' * 200_000) == "too_deep"
     assert reason_of(b'{"a": "' + b"[" * 200_000) == "malformed_json"
@@ -232,9 +312,8 @@ def test_no_depth_breaks_the_judge() -> None:
     ],
 )
 def test_a_blank_line_holds_spaces_tabs_and_carriage_returns_only(line: bytes, blank: bool) -> None:
-    """Only space, tab and CR make a blank line; a line with any other byte is judged."""
+    """Only space, tab and CR make a blank line; any other byte makes it a line to be judged."""
     assert is_blank(line) is blank
-    assert (judge_all([b'{"a": 1}', line], MAX_DEPTH).get(1, "no") is None) is blank
 
 
 @pytest.mark.parametrize(
@@ -256,16 +335,20 @@ def test_a_blank_line_holds_spaces_tabs_and_carriage_returns_only(line: bytes, b
         (b"[}[", 1),
     ],
 )
-def test_depth_counts_the_brackets_open_outside_strings(line: bytes, depth: int) -> None:
-    """Brackets in strings do not count, whatever is escaped there, nor do brackets that are closed again."""
-    assert depth_of(line) == depth
+@pytest.mark.parametrize("piece", [4, 5, 6, 7, 1 << 20])
+def test_depth_counts_the_brackets_open_outside_strings(
+    monkeypatch: pytest.MonkeyPatch, piece: int, line: bytes, depth: int
+) -> None:
+    """Brackets in strings do not count, whatever is escaped there, and neither does what is closed again."""
+    monkeypatch.setattr(strict_json, "PIECE_BYTES", piece)
+    assert [reason_of(line, allowed) == "too_deep" for allowed in range(6)] == [allowed < depth for allowed in range(6)]
 
 
-# A second judge, for random lines: the standard library's parser, which here keeps every pair that it reads.
+# A second judge, for lines that nobody thought of: the standard library's parser, keeping every pair that it reads.
 
 
 def second_judge(line: bytes) -> str | None:
-    """Return the reason according to the contract, slowly."""
+    """Return the reason by the text of the contract, slowly."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
@@ -284,7 +367,7 @@ def second_judge(line: bytes) -> str | None:
 
 
 class Pairs(list[tuple[str, Any]]):
-    """An object with all its members, repeated keys included."""
+    """An object with all its members, those of the same key too."""
 
 
 def refuse(word: str) -> Any:
@@ -293,25 +376,26 @@ def refuse(word: str) -> Any:
 
 
 def deepest(text: str) -> int:
-    """Go through the characters and count the open brackets."""
+    """Walk through the characters and count the brackets that are open.
+
+    A backslash hides the quote after it, outside strings too, where the line is malformed anyway.
+    """
     most = depth = 0
     inside = escaped = False
     for character in text:
-        if inside:
-            inside = escaped or character != '"'
-            escaped = character == "\\" and not escaped
-        elif character == '"':
-            inside = True
-        elif character in "[{":
+        if character == '"' and not escaped:
+            inside = not inside
+        elif character in "[{" and not inside:
             depth += 1
             most = max(most, depth)
-        elif character in "]}":
+        elif character in "]}" and not inside:
             depth = max(depth - 1, 0)
+        escaped = character == "\\" and not escaped
     return most
 
 
 def parts_of(value: Any) -> list[Any]:
-    """Return a value and every value in it."""
+    """Return a value and all that it holds."""
     if isinstance(value, Pairs):
         return [value, *(part for pair in value for inner in pair for part in parts_of(inner))]
     if isinstance(value, list):
@@ -359,7 +443,7 @@ SPLINTERS = [
     *("\ufeff".encode(), "\u2028".encode(), b"[" * 65, b'{"a":' * 63, b'"' + b"[" * 70, b"1e999", b"{}", b"[]"),
 ]
 
-#: A change: its place, how many bytes are removed, and the bytes that are inserted.
+#: A change: at which place, how many bytes go, what comes instead.
 changes = st.lists(
     st.tuples(st.integers(0, 200), st.sampled_from([0, 0, 0, 1, 2, 5]), st.sampled_from([b"", *SPLINTERS])), max_size=2
 )
@@ -368,7 +452,7 @@ changes = st.lists(
 @settings(max_examples=300, derandomize=True, deadline=None, database=None)
 @given(documents, changes)
 def test_two_judges_agree_on_lines_that_nobody_thought_of(text: str, edits: list[tuple[int, int, bytes]]) -> None:
-    """On valid lines with a byte or two changed, the judge agrees with the slow second judge."""
+    """On valid lines with a byte or two changed, the judge says what the standard library's slow parser says."""
     line = text.encode()
     for place, gone, instead in edits:
         at = place % (len(line) + 1)

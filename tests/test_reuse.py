@@ -377,6 +377,7 @@ SETTINGS: dict[str, tuple[list[str], str, list[str]]] = {
     "partial_at": (["--set=partial_at=0.7"], "is 0.7, and was 0.5", STAGE_NAMES[1:]),
     "grounded_accept_at": (["--set=grounded_accept_at=0.7"], "is 0.7, and was 0.8", STAGE_NAMES[1:]),
     "max_depth": (["--set=max_depth=3"], "is 3, and was 64", STAGE_NAMES),
+    "max_values": (["--set=max_values=9"], "is 9, and was 1000000", STAGE_NAMES),
     "max_line_bytes": (["--set=max_line_bytes=100"], f"is 100, and was {64 << 20}", STAGE_NAMES),
     "follow_links": (["--follow-links"], "is True, and was False", STAGE_NAMES),
     "threads": (["--set=threads=1"], "", []),

@@ -58,7 +58,11 @@ class Settings(BaseModel):
     )
     include_partial: bool = Field(False, description="Admit partially_accepted into sft.")
     include_review: bool = Field(False, description="Admit needs_human_review into rag.")
-    max_depth: Annotated[int, Field(ge=1, le=400)] = Field(64, description="Brackets that may be open at once.")
+    max_depth: Annotated[int, Field(ge=1, le=200)] = Field(64, description="Brackets that may be open at once.")
+    max_values: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        1_000_000,
+        description="Commas and opening brackets that a line may hold outside strings: a bound of its values.",
+    )
     max_line_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = Field(64 << 20, description="Longest line, in bytes.")
     max_unpacked_bytes: Annotated[int, Field(ge=1)] = Field(
         256 << 30, description="Bytes that one compressed file may unpack to; the rest is one corrupt_stream."

@@ -4,7 +4,7 @@ Three threads work in step: one reads and judges lines, one maps them, one puts 
 collected and nobody touched since is not read again; of a file that grew, only what was added is parsed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
@@ -12,13 +12,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from etl.base.settings import Settings
 from etl.base.threads import Background
 from etl.context import EvidenceFile, Run
 from etl.ingest.files import find_evidence, source_of
 from etl.ingest.loader import Loader
 from etl.ingest.mapping import LINE, Mapper, mapping_room
 from etl.ingest.reader import Known, Limits, LineReader, LongLine, Tail
-from etl.ingest.strict_json import Refusal, is_blank, judge_all
+from etl.ingest.strict_json import Refusal, is_blank, judge
 from etl.warehouse.connection import Warehouse
 
 #: Lines are mapped in portions of about this many bytes: enough to be worth a query, few enough to hold several of them.
@@ -214,21 +215,17 @@ def _load(run: Run, file: EvidenceFile, portion: _Portion, is_known: bool, known
         portion.forget(file.source_path, count.lines or -1)
     try:
         for read in reader:
-            _take(portion, read, count, settings.max_depth)
+            _take(portion, read, count, settings)
     except OSError as error:
         count.is_unreadable = True
         portion.skip(0, None, "unreadable_file", error.strerror or str(error))
     return _file_row(file, reader, count)
 
 
-def _take(portion: _Portion, read: list[bytes] | LongLine | Tail, count: _Count, max_depth: int) -> None:
+def _take(portion: _Portion, read: list[bytes] | LongLine | Tail, count: _Count, settings: Settings) -> None:
     """Put what was read at once into the portion: several lines, a line that is too long, or a tail that was cut."""
     if isinstance(read, list):
-        set_aside = judge_all(read, max_depth) if portion.mapper else _refuse_all(read, portion.source)
-        _put(portion, read, count.lines + 1, set_aside)
-        count.lines += len(read)
-        count.blank += sum(refusal is None for refusal in set_aside.values())
-        count.last_is_blank = is_blank(read[-1])
+        _judge(portion, read, count, settings)
         return
     count.lines += 1
     count.last_is_blank = False
@@ -239,19 +236,22 @@ def _take(portion: _Portion, read: list[bytes] | LongLine | Tail, count: _Count,
         portion.skip(count.lines, sha256(read.content).hexdigest(), "corrupt_stream", read.detail, read.content)
 
 
-def _put(portion: _Portion, lines: list[bytes], first: int, set_aside: Mapping[int, Refusal | None]) -> None:
-    """Put lines, of which the first has the number ``first``, into the portion: the refused ones with their reasons."""
-    for at, refusal in set_aside.items():
-        if refusal:
-            portion.skip(first + at, sha256(lines[at]).hexdigest(), refusal.reason, refusal.detail, lines[at])
-    good = [at for at in range(len(lines)) if at not in set_aside]
-    portion.accept([first + at for at in good], [lines[at] for at in good])
-
-
-def _refuse_all(lines: Sequence[bytes], source: str) -> dict[int, Refusal | None]:
-    """Refuse the lines of a source that has no mapping; blank lines are blank all the same."""
-    unknown = Refusal("unknown_source", f"there is no sql/2_sources/{source}.sql")
-    return {at: None if is_blank(line) else unknown for at, line in enumerate(lines)}
+def _judge(portion: _Portion, lines: list[bytes], count: _Count, settings: Settings) -> None:
+    """Put the good lines into the portion, and the refused ones with their reasons; count the blank ones."""
+    unknown = f"there is no sql/2_sources/{portion.source}.sql"
+    source_refusal = None if portion.mapper else Refusal("unknown_source", unknown)
+    first = count.lines + 1
+    good: list[int] = []
+    for number, line in enumerate(lines, start=first):
+        if is_blank(line):
+            count.blank += 1
+        elif refusal := source_refusal or judge(line, settings.max_depth, settings.max_values):
+            portion.skip(number, sha256(line).hexdigest(), refusal.reason, refusal.detail, line)
+        else:
+            good.append(number)
+    portion.accept(good, [lines[number - first] for number in good])
+    count.lines += len(lines)
+    count.last_is_blank = is_blank(lines[-1])
 
 
 def _file_row(file: EvidenceFile, reader: LineReader, count: _Count) -> dict[str, Any]:

@@ -179,7 +179,7 @@ class _Pending:
     def __init__(self, limit: int, offset: int) -> None:
         self._limit = limit
         self.offset = offset
-        self._parts: list[bytes] = []
+        self._parts = io.BytesIO()
         self._length = 0
         self._hash: hashlib._Hash | None = None
 
@@ -192,13 +192,13 @@ class _Pending:
         if self._hash:
             self._hash.update(part)
         elif self._length <= self._limit:
-            self._parts.append(part)
+            self._parts.write(part)
         else:
             self._hash = hashlib.sha256(self.content() + part)
-            self._parts = []
+            self._parts = io.BytesIO()
 
     def content(self) -> bytes:
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        return self._parts.getvalue()
 
     def passed(self, lines: list[bytes]) -> Iterator[list[bytes] | LongLine]:
         """Yield lines that were read whole, all at once where each is within the limit."""
@@ -214,7 +214,7 @@ class _Pending:
         """Return the line and begin the next one."""
         line = LongLine(self.offset, self._length, self._hash.hexdigest()) if self._hash else [self.content()]
         self.offset += self._length + 1
-        self._parts, self._length, self._hash = [], 0, None
+        self._parts, self._length, self._hash = io.BytesIO(), 0, None
         return line
 
 

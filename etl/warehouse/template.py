@@ -28,7 +28,7 @@ from etl.warehouse.sql_files import Sql, View, bundle_hash
 STORAGE_VERSION = "v1.5.0"
 
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
-FORMAT = 5
+FORMAT = 6
 
 #: The engine neither downloads nor loads extensions.
 CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
