@@ -48,8 +48,7 @@ def gives(warehouse: Warehouse, view: str, table: str) -> None:
     expected = [tuple(row.values()) for row in _typed(warehouse, view, table)]
     order = "" if "\norder by" in Sql.packaged().view(view).body else " order by all"
     found = warehouse.execute(f"select {', '.join(_parsed(table)[0])} from {view}{order}")
-    shown = ("\n".join(map(str, rows)) for rows in (found, expected))
-    assert found == expected, f"{view} gives\n{{}}\nand not\n{{}}".format(*shown)
+    assert found == expected, "\n".join([f"{view} gives", *map(str, found), "and not", *map(str, expected)])
 
 
 def _parsed(table: str) -> list[list[str | None]]:

@@ -7,7 +7,7 @@ from etl.warehouse.connection import Warehouse
 
 
 def test_decision(warehouse: Warehouse) -> None:
-    """A row without reasons ships; of several reasons the first in the order of policy.reason is the quarantine_reason."""
+    """A row without reasons ships; where it has several, the first in the order of policy.reason is its quarantine_reason."""
     given(warehouse, "evidence.record", """
         line_number | run_id | prompt  | verdict
         1           | run-1  | Fix it. | accept
@@ -26,7 +26,7 @@ def test_decision(warehouse: Warehouse) -> None:
 
 
 def test_lineage(warehouse: Warehouse) -> None:
-    """All that is known of a record, once for each dataset of records: its line, its category and why, and its decisions."""
+    """A record has a row for each dataset of records, with its line, its category, and what the dataset decides."""
     given(warehouse, "evidence.record", """
         source_path    | line_number | task_id | score
         evidence.jsonl | 1           | task-1  | 0.6
@@ -39,7 +39,7 @@ def test_lineage(warehouse: Warehouse) -> None:
 
 
 def test_pair_decision(warehouse: Warehouse) -> None:
-    """Two pairs ship, which is all that the task may export; one is over the cap, and one has the same text on both sides."""
+    """The task may export two pairs; a third clean one is skipped, and one with the same text on both sides is quarantined."""
     set_settings(warehouse, max_pairs_per_task=2)
     given(warehouse, "evidence.record", """
         run_id | response | verdict | score
@@ -74,7 +74,7 @@ def test_preference(warehouse: Warehouse) -> None:
 
 
 def test_rag(warehouse: Warehouse) -> None:
-    """The prompt gives the title; a record without one ships without a title, and a rejected record does not ship."""
+    """The title comes from the prompt; a record without a prompt ships without a title, and a rejected record does not ship."""
     given(warehouse, "evidence.record", """
         run_id | prompt  | response | verdict
         run-1  | Fix it. | Fixed.   | accept

@@ -6,7 +6,7 @@ from etl.warehouse.connection import Warehouse
 
 
 def test_baseline(warehouse: Warehouse) -> None:
-    """A run is compared with the newest earlier one that published, and a run after the pinned one with that one."""
+    """A run is compared with the newest earlier run that published; runs after the pinned one are compared with that one."""
     given(warehouse, "policy.baseline", """
         run_id
         wednesday
@@ -30,7 +30,7 @@ def test_baseline(warehouse: Warehouse) -> None:
 
 
 def test_comparison(warehouse: Warehouse) -> None:
-    """Two reasons double: two and four can be chance, 198 and 396 cannot; that fewer are accepted is told by the reasons."""
+    """Two reasons double: from 2 to 4 can be chance, from 198 to 396 cannot, and that also explains why fewer are accepted."""
     given(warehouse, "receipts.run", """
         run_id  | seq
         monday  | 1
@@ -58,7 +58,7 @@ def test_comparison(warehouse: Warehouse) -> None:
 
 
 def test_flag(warehouse: Warehouse) -> None:
-    """The first run has nothing to be compared with; the second one has more records, and a column that was not there."""
+    """The first run has nothing to be compared with; the second one has more records, and a new column in a file."""
     given(warehouse, "receipts.run", """
         run_id  | seq
         monday  | 1
@@ -85,7 +85,7 @@ def test_flag(warehouse: Warehouse) -> None:
 
 
 def test_history(warehouse: Warehouse) -> None:
-    """All runs have their figures here, failed ones too; a volume is no share of anything."""
+    """A run that did not publish has figures too, of the stages that were done; a volume has no share."""
     given(warehouse, "receipts.run", """
         run_id  | seq | published
         monday  | 1   | true
@@ -140,7 +140,7 @@ def test_metric(warehouse: Warehouse) -> None:
 
 
 def test_report(warehouse: Warehouse) -> None:
-    """A run is as severe as the worst of its findings; one that says nothing has a row all the same."""
+    """A run is as severe as the worst of its findings; a run without findings has a row too."""
     given(warehouse, "receipts.run", """
         run_id    | seq
         monday    | 1
@@ -169,7 +169,7 @@ def test_report(warehouse: Warehouse) -> None:
 
 
 def test_schema_change(warehouse: Warehouse) -> None:
-    """A column of another type is one column less and one more; a file that only one of the runs wrote is not compared."""
+    """A column whose type changed counts as one gone and one new; a file that only one of the runs wrote is not compared."""
     given(warehouse, "receipts.run", """
         run_id  | seq
         monday  | 1
@@ -191,7 +191,7 @@ def test_schema_change(warehouse: Warehouse) -> None:
 
 
 def test_stage_delta(warehouse: Warehouse) -> None:
-    """On Wednesday the evidence is that of Monday and the output is another, although all else is the same: a violation."""
+    """On Wednesday everything that the stage depends on is as on Monday, but its output differs: a violation."""
     given(warehouse, "receipts.run", """
         run_id    | seq
         monday    | 1

@@ -6,7 +6,7 @@ from etl.warehouse.connection import Warehouse
 
 
 def test_incoming(warehouse: Warehouse) -> None:
-    """Times become UTC, and a missing field is told before the problem that the mapping found."""
+    """Times become UTC; a missing task comes before the problem that the mapping found."""
     given_lines(warehouse, "builds.jsonl", """
         {"job": "build-1", "at": "2026-03-01T10:00:00+01:00"}
         {"job": "build-2", "at": "2026-03-01"}
@@ -33,7 +33,7 @@ def test_incoming(warehouse: Warehouse) -> None:
 
 
 def test_skipped_summary(warehouse: Warehouse) -> None:
-    """The first place is the first in the order of its text, in which line 10 comes before line 9."""
+    """Lines are counted by source and reason; places are ordered as text, so line 10 comes before line 9."""
     given(warehouse, "evidence.skipped", """
         source   | source_path    | line_number | reason
         outcomes | outcomes.jsonl | 9           | malformed_json

@@ -7,7 +7,7 @@ from etl.warehouse.connection import Warehouse
 
 
 def test_candidate(warehouse: Warehouse) -> None:
-    """Here a task exports its two best clean pairs; a pair of one run is quarantined, and takes the place of no other."""
+    """The task exports its two best clean pairs; a pair of one run is quarantined, and does not count against the two."""
     set_settings(warehouse, max_pairs_per_task=2)
     given(warehouse, "evidence.record", """
         run_id | response | verdict | score
@@ -26,7 +26,7 @@ def test_candidate(warehouse: Warehouse) -> None:
 
 
 def test_ranked(warehouse: Warehouse) -> None:
-    """Rank goes by score, then by time; a partially accepted record is a side only where no rejected one shares its prompt."""
+    """Score decides the rank, then time; a partially accepted record has a side where no rejected one shares its prompt."""
     given(warehouse, "evidence.record", """
         line_number | prompt   | verdict  | score | created_at
         1           | Fix it.  | accept   |       |
@@ -48,7 +48,7 @@ def test_ranked(warehouse: Warehouse) -> None:
 
 
 def test_record(warehouse: Warehouse) -> None:
-    """Every record has one outcome: it is in a pair, or the first thing that kept it out of one is named."""
+    """Each record is in an exported pair, or its outcome says what kept it out."""
     given(warehouse, "evidence.record", """
         line_number | task_id | run_id | prompt   | verdict
         1           | task-1  | run-1  | Fix it.  | accept

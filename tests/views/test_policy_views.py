@@ -7,7 +7,7 @@ from etl.warehouse.connection import Warehouse
 
 
 def test_admission(warehouse: Warehouse) -> None:
-    """A setting opens only what is opt_in; here partially accepted records enter sft, and nothing lets a rejected one in."""
+    """A setting admits only what is opt_in: here partially accepted records enter sft; no setting admits rejected ones."""
     set_settings(warehouse, include_partial=True)
     gives(warehouse, "policy.admission", """
         dataset | category           | admission | setting         | is_admitted | reason
@@ -33,7 +33,7 @@ def test_dataset(warehouse: Warehouse) -> None:
 
 
 def test_pairing(warehouse: Warehouse) -> None:
-    """Only an accepted record is ever preferred; any other two categories make no pair."""
+    """An accepted record is preferred over a rejected and over a partially accepted one; no other gap makes a preference."""
     gives(warehouse, "policy.pairing", """
         chosen_category | rejected_category  | reason
         accepted        | partially_accepted | accepted_over_partially_accepted
@@ -42,7 +42,7 @@ def test_pairing(warehouse: Warehouse) -> None:
 
 
 def test_reason(warehouse: Warehouse) -> None:
-    """A row that has no run id and a category that is not admitted is quarantined as missing_source_run_id: it comes first."""
+    """A row that lacks a run id and whose prompt is blank is quarantined as missing_source_run_id, which comes first."""
     gives(warehouse, "policy.reason", """
         precedence | name
         1          | missing_provenance
@@ -60,7 +60,7 @@ def test_reason(warehouse: Warehouse) -> None:
 
 
 def test_requirement(warehouse: Warehouse) -> None:
-    """Every dataset refuses every defect, except that only sft needs a prompt."""
+    """A blank prompt keeps a record out of sft alone; each of the other defects keeps it out of every dataset."""
     gives(warehouse, "policy.requirement", """
         defect             | dataset    | reason
         absent_path        | preference | hallucinated_file_path
@@ -98,7 +98,7 @@ def test_stage(warehouse: Warehouse) -> None:
 
 
 def test_verdict(warehouse: Warehouse) -> None:
-    """Sources use several words for one category."""
+    """Several words of the sources mean one category."""
     gives(warehouse, "policy.verdict", """
         category           | verdict
         accepted           | accept

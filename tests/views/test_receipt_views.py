@@ -28,7 +28,7 @@ def test_decision_count(warehouse: Warehouse) -> None:
 
 
 def test_evidence_count(warehouse: Warehouse) -> None:
-    """What went in is counted from the files, so that it can be held against the records and the skipped lines."""
+    """What went in is counted by files, and what became of it by records and skipped lines; blank lines count apart."""
     given(warehouse, "evidence.file", """
         source   | source_path    | record_count | blank_count
         evidence | evidence.jsonl | 2            | 1
@@ -53,7 +53,7 @@ def test_evidence_count(warehouse: Warehouse) -> None:
 
 
 def test_file(warehouse: Warehouse) -> None:
-    """A receipt names what its stage read and wrote: files with their size, and relations, which have none."""
+    """A receipt names what its stage read and wrote; a relation has a hash and no size."""
     given_document(warehouse, "run-1/collect.json", """
         {
             "run_id": "run-1",
@@ -74,7 +74,7 @@ def test_file(warehouse: Warehouse) -> None:
 
 
 def test_file_column(warehouse: Warehouse) -> None:
-    """A Parquet file has its columns in the receipt, in their order; a JSONL file has none there."""
+    """Each column of a Parquet file has a row; a JSONL file gives none."""
     given_document(warehouse, "run-1/export-sft.json", """
         {
             "run_id": "run-1",
@@ -93,7 +93,7 @@ def test_file_column(warehouse: Warehouse) -> None:
 
 
 def test_funnel(warehouse: Warehouse) -> None:
-    """The newest run comes first, and within a run the stages as they run; where nothing went in there is no percentage."""
+    """The newest run comes first, its stages in the order in which they run; where nothing went in, the percentage is null."""
     given(warehouse, "receipts.run", """
         run_id  | seq
         monday  | 1
@@ -134,7 +134,7 @@ def test_message(warehouse: Warehouse) -> None:
 
 
 def test_outcome(warehouse: Warehouse) -> None:
-    """The stage that exports pairs also counts records: what pairing did with each of those that were scored."""
+    """The stage that exports pairs also counts the scored records, by what pairing did with them."""
     given_document(warehouse, "run-1/export-preference.json", """
         {
             "run_id": "run-1",
@@ -150,7 +150,7 @@ def test_outcome(warehouse: Warehouse) -> None:
 
 
 def test_outcome_count(warehouse: Warehouse) -> None:
-    """Every record is counted once, whether it is in a pair or not."""
+    """Each record counts once, in a pair or not."""
     given(warehouse, "evidence.record", """
         task_id | verdict
         task-1  | accept
@@ -206,7 +206,7 @@ def test_reason(warehouse: Warehouse) -> None:
 
 
 def test_reason_count(warehouse: Warehouse) -> None:
-    """The counts of all stages in one table; a stat without a reason is there once, and one with reasons once for each."""
+    """One accepted record is counted at each stage that took it in; export-preference takes in pairs, and there are none."""
     given(warehouse, "evidence.file", """
         source   | source_path    | record_count | blank_count
         evidence | evidence.jsonl | 1            | 0
@@ -231,7 +231,7 @@ def test_reason_count(warehouse: Warehouse) -> None:
 
 
 def test_row_change(warehouse: Warehouse) -> None:
-    """A row enters after a setting changed, one leaves with its line, a new one is refused; the way back is compared too."""
+    """A changed setting lets a row in, another leaves with its line, a new line is refused; Tuesday to Monday is the reverse."""
     given(warehouse, "receipts.run", """
         run_id  | seq
         monday  | 1
@@ -262,7 +262,7 @@ def test_row_change(warehouse: Warehouse) -> None:
 
 
 def test_row_state(warehouse: Warehouse) -> None:
-    """Identical lines are told apart by their number; a pair is known by both of its records and has no place."""
+    """Identical lines are numbered in nth; a pair names both of its records, and no line."""
     given(warehouse, "evidence.record", """
         evidence_id | line_number | response | verdict
         aa          | 1           | Fixed.   | accept
@@ -282,7 +282,7 @@ def test_row_state(warehouse: Warehouse) -> None:
 
 
 def test_run(warehouse: Warehouse) -> None:
-    """A run that failed is a row as well; its time has no zone because it is UTC."""
+    """A summary gives one row, also that of a run that did not publish; previous is the hash of the summary before it."""
     given_document(warehouse, "run-2/summary.json", """
         {
             "run_id": "run-2",
@@ -320,7 +320,7 @@ def test_score_count(warehouse: Warehouse) -> None:
 
 
 def test_stage(warehouse: Warehouse) -> None:
-    """Score passes on all that went in, whatever it accepts; a summary gives no row here."""
+    """A receipt gives one row, and a summary none; score passes on all records, whatever it accepts."""
     given_document(warehouse, "run-1/score.json", """
         {
             "run_id": "run-1",
@@ -342,7 +342,7 @@ def test_stage(warehouse: Warehouse) -> None:
 
 
 def test_stage_count(warehouse: Warehouse) -> None:
-    """Every stage has a row, in the order in which they run; what went in is the sum of what became of it."""
+    """Stages come in the order in which they run; records_in is the sum of accepted, rejected, quarantined and skipped."""
     given(warehouse, "evidence.file", """
         source   | source_path    | record_count | blank_count
         evidence | evidence.jsonl | 3            | 1
@@ -367,7 +367,7 @@ def test_stage_count(warehouse: Warehouse) -> None:
 
 
 def test_unbalanced(warehouse: Warehouse) -> None:
-    """On Monday all counts add up; on Tuesday a record got lost between two stages, and a reason was not counted."""
+    """On Monday all counts add up; on Tuesday a record was lost between two stages, and a skipped line has no reason."""
     given(warehouse, "receipts.stage", """
         run_id  | stage   | records_in | records_out | accepted | skipped
         monday  | collect | 9          | 8           | 8        | 1

@@ -29,7 +29,7 @@ def test_eligibility(warehouse: Warehouse) -> None:
 
 
 def test_run(warehouse: Warehouse) -> None:
-    """The first rule that has a signal decides; an extraction takes the category of its task, and all signals are kept."""
+    """The first rule that has a signal decides, and reasons names all signals; an extraction takes the category of its task."""
     given(warehouse, "evidence.record", """
         line_number | source_class | task_id | verdict | score | human_override
         1           | verdict      | task-1  | approve | 0.2   |
@@ -67,7 +67,7 @@ def test_signal(warehouse: Warehouse) -> None:
 
 
 def test_task_verdict(warehouse: Warehouse) -> None:
-    """A task has a category where its verdicts agree, and none where they differ; telemetry has no say, and gives no row."""
+    """A task has a category where the records of class verdict agree; records of other classes do not count."""
     given(warehouse, "evidence.record", """
         source_class | task_id  | verdict | score
         verdict      | agreed   | approve |

@@ -19,7 +19,7 @@ def test_alpaca_eval(warehouse: Warehouse) -> None:
 
 
 def test_audit_facts(warehouse: Warehouse) -> None:
-    """The file that a fact is about is also the only path that it cites; a fact about no file cites none."""
+    """The file that a fact is about is the only path that it cites; without a file there is none."""
     given_lines(warehouse, "audit_facts.jsonl", """
         {"task_id": "audit-1", "created_at": "2026-01-31", "fact": "Retries are bounded.", "file": "src/retry.py"}
         {"task_id": "audit-1", "created_at": "2026-01-31", "fact": "There is no cache."}
@@ -45,7 +45,7 @@ def test_distilled_config_hints(warehouse: Warehouse) -> None:
 
 
 def test_distilled_facts(warehouse: Warehouse) -> None:
-    """A fact is an extraction, so it has no verdict of its own; of two problems the missing field is named, not the bad one."""
+    """The fact is the response; where one field is missing and another is bad, the problem names the missing one."""
     given_lines(warehouse, "distilled_facts.jsonl", """
         {"run_id": "run-1", "task_id": "task-1", "created_at": "2026-01-31", "text": "Times are in UTC."}
         {"run_id": 7, "task_id": "task-1", "text": "Times are in UTC."}
@@ -58,7 +58,7 @@ def test_distilled_facts(warehouse: Warehouse) -> None:
 
 
 def test_distilled_procedures(warehouse: Warehouse) -> None:
-    """A procedure may cite no path; a blank task is as good as none."""
+    """A procedure is the response, and need not cite a path; a blank task counts as missing."""
     given_lines(warehouse, "distilled_procedures.jsonl", """
         {"task_id": "task-1", "created_at": "2026-01-31", "text": "Run the migrations, then deploy.", "cited_paths": []}
         {"task_id": " ", "created_at": "2026-01-31", "text": "Deploy."}
@@ -71,7 +71,7 @@ def test_distilled_procedures(warehouse: Warehouse) -> None:
 
 
 def test_evidence(warehouse: Warehouse) -> None:
-    """Fields have the names of columns; messages may be an array or its text, and a number as text is a problem."""
+    """Fields have the names of columns; messages may be an array or its text, but a score must not be text."""
     given_lines(warehouse, "evidence.jsonl", """
         {"source_class": "verdict", "task_id": "task-1", "verdict": "accept", "messages": [{"role": "user"}]}
         {"source_class": "experiment", "task_id": "task-1", "score": 0.75, "messages": "[{}]"}
@@ -88,7 +88,7 @@ def test_evidence(warehouse: Warehouse) -> None:
 
 
 def test_mode_experiments(warehouse: Warehouse) -> None:
-    """The grounded fraction stands in the results of the validation; there it may be null."""
+    """The grounded fraction is taken from validation_results, where it may be null."""
     given_lines(warehouse, "mode_experiments.jsonl", """
         {"task_id": "task-1", "created_at": "2026-01-31", "response": "Fixed.",
          "validation_results": {"grounded_fraction": 0.85}}
@@ -105,7 +105,7 @@ def test_mode_experiments(warehouse: Warehouse) -> None:
 
 
 def test_observer_escalations(warehouse: Warehouse) -> None:
-    """The reason for which a task went to a person is a sign of failure; a blank reason is none."""
+    """The reason for which a task went to a person is a failure marker; a blank reason gives none."""
     given_lines(warehouse, "observer_escalations.jsonl", """
         {"task_id": "task-1", "created_at": "2026-01-31", "text": "The tests hang.", "reason": "no progress"}
         {"task_id": "task-2", "created_at": "2026-01-31", "text": "The tests hang.", "reason": ""}
@@ -118,7 +118,7 @@ def test_observer_escalations(warehouse: Warehouse) -> None:
 
 
 def test_observer_reviews(warehouse: Warehouse) -> None:
-    """The review is the response, and its verdict stays the observer's word; a field of another type is a problem."""
+    """The review is the response, and the verdict stays as the observer wrote it; a review that is not text is a problem."""
     given_lines(warehouse, "observer_reviews.jsonl", """
         {"task_id": "task-1", "created_at": "2026-01-31", "review": "Try again.", "verdict": "cycle", "file": "src/a.py"}
         {"task_id": "task-1", "created_at": "2026-01-31", "review": ["Try again."], "verdict": "cycle"}
@@ -131,7 +131,7 @@ def test_observer_reviews(warehouse: Warehouse) -> None:
 
 
 def test_outcomes(warehouse: Warehouse) -> None:
-    """A count of events above zero is a marker; zero and an absent count are none."""
+    """A count above zero gives a marker, and zero or no count gives none; a count must be a number."""
     given_lines(warehouse, "outcomes.jsonl", """
         {"task_id": "task-1", "created_at": "2026-01-31", "ok_events": 3, "error_events": 0, "cost_usd": 0.02}
         {"task_id": "task-2", "created_at": "2026-01-31", "error_events": 2, "gap_signals": 1}
@@ -146,7 +146,7 @@ def test_outcomes(warehouse: Warehouse) -> None:
 
 
 def test_scrum_reviews(warehouse: Warehouse) -> None:
-    """The review is the response; the paths that it cites are kept, also one that leads out of the repository."""
+    """The review is the response; cited paths are taken over unchecked, but the time must not be blank."""
     given_lines(warehouse, "scrum_reviews.jsonl", """
         {"task_id": "task-1", "created_at": "2026-01-31", "review": "Good.", "verdict": "approve", "cited_paths": ["../a.py"]}
         {"task_id": "task-1", "created_at": "", "review": "Bad.", "verdict": "reject"}
@@ -159,7 +159,7 @@ def test_scrum_reviews(warehouse: Warehouse) -> None:
 
 
 def test_tau_bench(warehouse: Warehouse) -> None:
-    """The name of the file gives model and domain, and the response is the last text of the assistant, not of the user."""
+    """The file's name gives model and domain; the response is the last text of the assistant, null where there is none."""
     given_lines(warehouse, "tau_bench/model-a-airline.jsonl", """
         {"task_id": 7, "trial": 0, "reward": 1.0, "info": {"task": {"instruction": "Cancel my flight."}},
          "traj": [{"role": "assistant", "content": "It is done."}, {"role": "user", "content": "Thanks."}]}
