@@ -160,15 +160,18 @@ def settings_page() -> str:
 
 
 def examples() -> list[tuple[str, list[str]]]:
-    """Return the view of each example in ``tests/views``, and the lines that show the example; no test is run for that."""
+    """Return the view of each example in ``tests/views``, and the lines that show the example.
+
+    The tests are read, not run. Each is a sentence and then calls, of which the last says what the view gives; another
+    statement in one raises AttributeError.
+    """
     found = []
     for file in sorted((HERE.parent / "tests" / "views").glob("test_*_views.py")):
         for test in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(test, ast.FunctionDef):
-                steps = [step.value for step in test.body if isinstance(step, ast.Expr)][1:]
-                calls = [step for step in steps if isinstance(step, ast.Call)]
-                lines = [_escaped(ast.get_docstring(test) or ""), "", *(line for call in calls for line in _step(call))]
-                found.append((ast.literal_eval(calls[-1].args[1]), lines))
+                sentence, *calls = (statement.value for statement in test.body)
+                shown = [_escaped(sentence.value), "", *(line for call in calls for line in _step(call))]
+                found.append((ast.literal_eval(calls[-1].args[1]), shown))
     return found
 
 

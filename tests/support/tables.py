@@ -57,14 +57,22 @@ def _parsed(table: str) -> list[list[str | None]]:
 
 
 def _typed(warehouse: Warehouse, relation: str, table: str) -> list[dict[str, Any]]:
-    """Return the rows of a table with values of the types that the columns have in a relation."""
+    """Return the rows of a table with values of the types that the columns have in a relation.
+
+    Raises ValueError for a row that has more or fewer cells than there are columns, KeyError for an unknown column.
+    """
     names, *rows = _parsed(table)
     types = dict(warehouse.execute(f"select column_name, column_type from (describe {relation})"))
-    is_nested = {name: types[name].startswith("STRUCT") or types[name].endswith("[]") for name in names}
-    casts = [f"{name}::{'json::' * is_nested[name]}{types[name]} as {name}" for name in names]
-    cells = {name: pa.array([row[at] for row in rows], pa.string()) for at, name in enumerate(names)}
-    with warehouse.lent("cells", pa.table(cells)):
+    casts = [f"{_cast(name, types[name])} as {name}" for name in names]
+    texts = [dict(zip(names, row, strict=True)) for row in rows]
+    with warehouse.lent("cells", pa.Table.from_pylist(texts, pa.schema([(name, pa.string()) for name in names]))):
         return warehouse.dicts(f"select {', '.join(casts)} from cells")
+
+
+def _cast(cell: str, kind: str) -> str:
+    """Return the expression that makes a value of a type from the text of a cell, which is JSON for a list or a struct."""
+    is_nested = kind.endswith("[]") or kind.startswith("STRUCT")
+    return f"{cell}::json::{kind}" if is_nested else f"{cell}::{kind}"
 
 
 def _plausible(warehouse: Warehouse, relation: str) -> dict[str, Any]:

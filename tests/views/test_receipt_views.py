@@ -231,7 +231,7 @@ def test_reason_count(warehouse: Warehouse) -> None:
 
 
 def test_row_change(warehouse: Warehouse) -> None:
-    """A changed setting lets a row in, another leaves with its line, a new line is refused; Tuesday to Monday is the reverse."""
+    """A changed setting admits a row, one leaves with its line, and a new line is refused; the way back is compared too."""
     given(warehouse, "receipts.run", """
         run_id  | seq
         monday  | 1
