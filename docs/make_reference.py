@@ -1,9 +1,11 @@
 """Writes the reference pages from what the product itself says: comments in the warehouse, fields of settings and documents."""
 
+import ast
 import json
 import sys
 from collections.abc import Callable
 from functools import partial
+from inspect import cleandoc
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -91,7 +93,8 @@ def _dictionary_of(warehouse: Warehouse) -> str:
         "# Data dictionary",
         "",
         "Every relation of `warehouse/etl.duckdb`. This page is made from the comments in the warehouse (`make docs`), which",
-        "are the headers of the files under `sql/`; a test holds them equal. In the warehouse itself:",
+        "are the headers of the files under `sql/`; a test holds them equal. [Examples](examples.md) show what each view gives",
+        "for a few rows. In the warehouse itself:",
         "",
         "```sql",
         "select schema_name, view_name, comment from duckdb_views() where not internal;",
@@ -156,8 +159,63 @@ def settings_page() -> str:
     return "\n".join(page)
 
 
+def examples() -> list[tuple[str, list[str]]]:
+    """Return the view of each example in ``tests/views``, and the lines that show the example.
+
+    The tests are read, not run. Each is a sentence and then calls, of which the last says what the view gives; another
+    statement in one raises AttributeError.
+    """
+    found = []
+    for file in sorted((HERE.parent / "tests" / "views").glob("test_*_views.py")):
+        for test in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(test, ast.FunctionDef):
+                sentence, *calls = (statement.value for statement in test.body)
+                shown = [_escaped(sentence.value), "", *(line for call in calls for line in _step(call))]
+                found.append((ast.literal_eval(calls[-1].args[1]), shown))
+    return found
+
+
+def _step(call: ast.Call) -> list[str]:
+    """Return the lines that show one call of an example: of ``set_settings``, or of a function of tests/support/tables.py."""
+    function = ast.unparse(call.func)
+    if function == "set_settings":
+        return [f"With `{', '.join(map(ast.unparse, call.keywords))}`:", ""]
+    where, text = map(ast.literal_eval, call.args[1:])
+    shown = _table(text) if function in {"given", "gives"} else ["```json", *cleandoc(text).splitlines(), "```"]
+    return [f"**gives** `{where}`" if function == "gives" else f"`{where}`", "", *shown, ""]
+
+
+def _table(text: str) -> list[str]:
+    """Return an example's table, one line for its columns and one for each row, as a table of Markdown."""
+    rows = [[_escaped(cell.strip()) for cell in line.split("|")] for line in cleandoc(text).splitlines()]
+    header, *lines = [f"| {' | '.join(cells)} |" for cells in rows]
+    return [header, "|---" * len(rows[0]) + "|", *lines]
+
+
+def examples_page() -> str:
+    """Return the page that shows the example of each view."""
+    page = [
+        "# Examples",
+        "",
+        "One for each view: what is given, and what the view gives then. An empty cell is null. Columns of a given table that",
+        "an example does not name have plausible values; a long line of JSON is broken. The examples are the tests in",
+        "`tests/views`, from which this page is made (`make docs`). The [data dictionary](data-dictionary.md) says what each",
+        "column means.",
+        "",
+    ]
+    by_view = examples()
+    for schema, meaning in _SCHEMAS.items():
+        of_schema = [(view, lines) for view, lines in by_view if view.startswith(f"{schema}.")]
+        if of_schema:
+            page += [f"## {schema}", "", meaning, ""]
+        for view, lines in of_schema:
+            page += [f"### {view}", "", *lines]
+    return "\n".join(page)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "data-dictionary.md": data_dictionary,
+    "examples.md": examples_page,
     "settings.md": settings_page,
     **{f"schemas/{file_of(name)}": partial(schema_text, name) for name in DOCUMENTS},
 }

@@ -1,0 +1,103 @@
+"""Datasets by example: records, the rows that they become, and why a row does not ship."""
+
+from conftest import set_settings
+from tables import given, gives
+
+from etl.warehouse.connection import Warehouse
+
+
+def test_decision(warehouse: Warehouse) -> None:
+    """A row without reasons ships; where it has several, the first in the order of policy.reason is its quarantine_reason."""
+    given(warehouse, "evidence.record", """
+        line_number | run_id | prompt  | verdict
+        1           | run-1  | Fix it. | accept
+        2           | run-2  |         | partial
+        3           |        | Fix it. | reject
+    """)
+    gives(warehouse, "datasets.decision", """
+        dataset | line_number | quarantine_reason     | quarantine_reasons                               | detail
+        rag     | 1           |                       | []                                               |
+        rag     | 2           |                       | []                                               |
+        rag     | 3           | missing_source_run_id | ["missing_source_run_id", "unsafe_rag_category"] | run_id
+        sft     | 1           |                       | []                                               |
+        sft     | 2           | empty_content         | ["empty_content", "category_disallowed"]         | prompt
+        sft     | 3           | missing_source_run_id | ["missing_source_run_id", "unsafe_sft_category"] | run_id
+    """)
+
+
+def test_lineage(warehouse: Warehouse) -> None:
+    """A record has a row for each dataset of records, with its line, its category, and what the dataset decides."""
+    given(warehouse, "evidence.record", """
+        source_path    | line_number | task_id | score
+        evidence.jsonl | 1           | task-1  | 0.6
+    """)
+    gives(warehouse, "datasets.lineage", """
+        dataset | source_path    | line_number | category           | rule  | pairing_outcome | quarantine_reasons
+        rag     | evidence.jsonl | 1           | partially_accepted | score | no_counterpart  | []
+        sft     | evidence.jsonl | 1           | partially_accepted | score | no_counterpart  | ["category_disallowed"]
+    """)
+
+
+def test_pair_decision(warehouse: Warehouse) -> None:
+    """The task may export two pairs; a third clean one is skipped, and one with the same text on both sides is quarantined."""
+    set_settings(warehouse, max_pairs_per_task=2)
+    given(warehouse, "evidence.record", """
+        run_id | response | verdict | score
+        run-1  | good     | accept  | 1.0
+        run-2  | hello    | accept  | 0.9
+        run-3  | bad      | reject  | 0.2
+        run-4  | hello    | reject  | 0.1
+    """)
+    gives(warehouse, "datasets.pair_decision", """
+        dataset    | chosen_run_id | rejected_run_id | quarantine_reason | skip_reason | detail
+        preference | run-1         | run-3           |                   |             |
+        preference | run-1         | run-4           |                   |             |
+        preference | run-2         | run-3           |                   | over_cap    |
+        preference | run-2         | run-4           | self_pairing      |             | both sides have one text
+    """)
+
+
+def test_preference(warehouse: Warehouse) -> None:
+    """A row has the texts of both sides and the later of their times; without a time on either side it has none."""
+    given(warehouse, "evidence.record", """
+        task_id | prompt   | response | verdict | created_at
+        task-1  | Fix it.  | Fixed.   | accept  | 2026-01-01
+        task-1  | Fix it.  | Almost.  | partial | 2026-01-02
+        task-2  | Test it. | Tested.  | accept  |
+        task-2  | Test it. | No.      | reject  |
+    """)
+    gives(warehouse, "datasets.preference", """
+        task_id | prompt   | chosen  | rejected | reason                           | created_at
+        task-1  | Fix it.  | Fixed.  | Almost.  | accepted_over_partially_accepted | 2026-01-02
+        task-2  | Test it. | Tested. | No.      | accepted_over_rejected           |
+    """)
+
+
+def test_rag(warehouse: Warehouse) -> None:
+    """The title comes from the prompt; a record without a prompt ships without a title, and a rejected record does not ship."""
+    given(warehouse, "evidence.record", """
+        run_id | prompt  | response | verdict
+        run-1  | Fix it. | Fixed.   | accept
+        run-2  |         | Fixed.   | partial
+        run-3  | Fix it. | No.      | reject
+    """)
+    gives(warehouse, "datasets.rag", """
+        source_run_id | source_category    | title   | content | quarantine_reason
+        run-1         | accepted           | Fix it. | Fixed.  |
+        run-2         | partially_accepted |         | Fixed.  |
+        run-3         | rejected           | Fix it. | No.     | unsafe_rag_category
+    """)
+
+
+def test_sft(warehouse: Warehouse) -> None:
+    """A row names the line that it is made from; a partially accepted record does not ship unless include_partial is on."""
+    given(warehouse, "evidence.record", """
+        source_path | line_number | line_sha256 | prompt   | response | verdict
+        a.jsonl     | 1           | aa          | Fix it.  | Fixed.   | accept
+        a.jsonl     | 2           | bb          | Test it. | Tested.  | partial
+    """)
+    gives(warehouse, "datasets.sft", """
+        instruction | provenance                                                        | quarantine_reason
+        Fix it.     | {"source_path": "a.jsonl", "line_number": 1, "line_sha256": "aa"} |
+        Test it.    | {"source_path": "a.jsonl", "line_number": 2, "line_sha256": "bb"} | category_disallowed
+    """)

@@ -1,0 +1,47 @@
+"""Evidence by example: what holds for every source, and a summary of what was skipped."""
+
+from tables import given, given_lines, gives
+
+from etl.warehouse.connection import Warehouse
+
+
+def test_incoming(warehouse: Warehouse) -> None:
+    """Times become UTC; a missing task comes before the problem that the mapping found."""
+    given_lines(warehouse, "builds.jsonl", """
+        {"job": "build-1", "at": "2026-03-01T10:00:00+01:00"}
+        {"job": "build-2", "at": "2026-03-01"}
+        {"job": "build-3", "at": "yesterday"}
+        {"job": " ", "log": 7}
+        {"job": "build-5", "log": 7}
+    """)
+    given(warehouse, "raw.mapped", """
+        source_path  | line_number | source_class | task_id | created_at                | problem
+        builds.jsonl | 1           | telemetry    | build-1 | 2026-03-01T10:00:00+01:00 |
+        builds.jsonl | 2           | telemetry    | build-2 | 2026-03-01                |
+        builds.jsonl | 3           | telemetry    | build-3 | yesterday                 |
+        builds.jsonl | 4           | telemetry    |         |                           | bad_log
+        builds.jsonl | 5           | telemetry    | build-5 |                           | bad_log
+    """)
+    gives(warehouse, "evidence.incoming", """
+        line_number | source | task_id | created_at          | problem
+        1           | builds | build-1 | 2026-03-01 09:00:00 |
+        2           | builds | build-2 | 2026-03-01 00:00:00 |
+        3           | builds | build-3 |                     | bad_created_at
+        4           | builds |         |                     | missing_task_id
+        5           | builds | build-5 |                     | bad_log
+    """)
+
+
+def test_skipped_summary(warehouse: Warehouse) -> None:
+    """Lines are counted by source and reason; places are ordered as text, so line 10 comes before line 9."""
+    given(warehouse, "evidence.skipped", """
+        source   | source_path    | line_number | reason
+        outcomes | outcomes.jsonl | 9           | malformed_json
+        outcomes | outcomes.jsonl | 10          | malformed_json
+        outcomes | outcomes.jsonl | 11          | missing_task_id
+    """)
+    gives(warehouse, "evidence.skipped_summary", """
+        source   | reason          | lines | first_at
+        outcomes | malformed_json  | 2     | outcomes.jsonl:10
+        outcomes | missing_task_id | 1     | outcomes.jsonl:11
+    """)
