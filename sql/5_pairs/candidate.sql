@@ -1,6 +1,6 @@
 -- One row per candidate pair. In each task and prompt, each of the max_pairs_per_task best chosen records is paired with each
--- of the max_pairs_per_task best rejected ones. The clean pairs of a task are ordered such that the exported ones spread over
--- many records.
+-- of the max_pairs_per_task best rejected ones. Of the clean pairs of a task those are exported first whose ranks are good on
+-- both sides.
 --   task_id: the task of both records
 --   chosen_key: the record_key of the chosen record
 --   chosen_source_path: the file of the chosen record
