@@ -129,7 +129,7 @@ def test_reread_does_not_trust_a_row_label(tmp_path: Path, sql: Sql, no_schema: 
 def test_reread_refuses_a_row_that_is_no_record(tmp_path: Path, sql: Sql, no_schema: None) -> None:
     """An id that no scored record has is refused, whatever its row says."""
     forged = sql.files["sql/6_datasets/decision.sql"].replace("sha256(concat(dataset", "sha256(concat(dataset, 'x'")
-    with pytest.raises(FirewallError, match="no record"):
+    with pytest.raises(FirewallError, match="is not a record"):
         export_planted(tmp_path, Sql(sql.files | {"sql/6_datasets/decision.sql": forged}), "export-rag")
 
 
@@ -169,7 +169,7 @@ def test_reread_refuses_borrowed_text(tmp_path: Path, sql: Sql, name: str, path:
     original = sql.files[f"sql/6_datasets/{path}.sql"]
     assert old in original
     files = sql.files | {f"sql/6_datasets/{path}.sql": original.replace(old, new)}
-    with pytest.raises(FirewallError, match="has not the text or the run"):
+    with pytest.raises(FirewallError, match="does not carry the text and run"):
         export_planted(tmp_path, Sql(files), name)
 
 
@@ -180,8 +180,8 @@ def test_reread_reads_the_bytes(
     """What changes in either file between writing and re-reading is found."""
     write = export._write
 
-    def write_then_spoil(run: Run, half: Any) -> Written:
-        written = write(run, half)
+    def write_then_spoil(run: Run, half: Any, versions: dict[str, str]) -> Written:
+        written = write(run, half, versions)
         if half.ships:
             spoil(run.exports / half.stem)
         return written

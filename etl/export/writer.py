@@ -2,10 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import BinaryIO, NamedTuple, Self
 
 import polars as pl
 import pyarrow as pa
@@ -63,21 +62,22 @@ def _in_one_chunk(batches: list[pa.RecordBatch]) -> pa.Table:
     return pa.Table.from_batches([batches[0] if is_whole else pa.concat_batches(batches)])
 
 
-def digest_of(rows: pa.Table) -> bytes:
-    """Return the sha256 over polars' hash of each row (64 bits): tables of one process can be told apart by it, not files."""
+def to_frame(rows: pa.Table) -> pl.DataFrame:
+    """Return a table as a frame of polars."""
     frame = pl.from_arrow(rows)
     assert isinstance(frame, pl.DataFrame)
-    return hashlib.sha256(frame.hash_rows().to_arrow().buffers()[1]).digest()
+    return frame
+
+
+def digest_of(rows: pa.Table) -> bytes:
+    """Return the sha256 over polars' hash of each row (64 bits): tables of one process can be told apart by it, not files."""
+    return hashlib.sha256(to_frame(rows).hash_rows().to_arrow().buffers()[1]).digest()
 
 
 def utc(schema: pa.Schema) -> pa.Schema:
     """Return the schema with its times marked as UTC."""
-    return pa.schema(
-        [
-            field.with_type(pa.timestamp("us", tz="UTC")) if pa.types.is_timestamp(field.type) else field
-            for field in schema
-        ]
-    )
+    time = pa.timestamp("us", tz="UTC")
+    return pa.schema([field.with_type(time) if pa.types.is_timestamp(field.type) else field for field in schema])
 
 
 class Written(NamedTuple):
@@ -94,57 +94,50 @@ class Written(NamedTuple):
             sync_file(file)
 
 
-class DatasetWriter:
+class DatasetWriter(NamedTuple):
     """Writes the same rows as JSONL and as Parquet, each in a thread of its own.
 
     Every key stands in every JSON row; times are text in ``TIME_FORMAT``. The Parquet row groups are the tables as they
     are given, so give tables of ``ROWS_PER_GROUP`` rows. The files are durable when what is ``written`` has been synced.
     """
 
-    def __init__(self, stem: Path, schema: pa.Schema, metadata: dict[str, str]) -> None:
-        """``stem`` is the path without ``.jsonl`` or ``.parquet``; ``schema`` that of the tables to come."""
+    written: Written
+    lines: BinaryIO
+    groups: pq.ParquetWriter
+    for_lines: Background
+    for_groups: Background
+
+    @classmethod
+    @contextmanager
+    def open(cls, stem: Path, schema: pa.Schema, metadata: dict[str, str]) -> Iterator[Self]:
+        """Open both files. ``stem`` is their path without the endings; ``schema`` is that of the tables to come."""
+        files = Written(stem.with_suffix(".jsonl"), stem.with_suffix(".parquet"), schema, [])
         stem.parent.mkdir(parents=True, exist_ok=True)
-        self.jsonl = stem.with_suffix(".jsonl")
-        self.parquet = stem.with_suffix(".parquet")
-        # Carried-over files may be hard links to published ones: never write into them.
-        self.jsonl.unlink(missing_ok=True)
-        self.parquet.unlink(missing_ok=True)
-        self.written = Written(self.jsonl, self.parquet, schema, [])
-        self._schema = schema.with_metadata(metadata)
-        self._lines = self.jsonl.open("wb")
-        self._groups = pq.ParquetWriter(
-            self.parquet,
-            self._schema,
-            compression="zstd",
-            compression_level=ZSTD_LEVEL,
-            use_dictionary=list(REPETITIVE),
-        )
-        self._threads = ExitStack()
-        self._for_lines, self._for_groups = (self._threads.enter_context(Background()) for _ in range(2))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self._threads.__exit__(kind, error, trace)
-        finally:
-            self._groups.close()
-            self._lines.close()
+        for file in (files.jsonl, files.parquet):
+            file.unlink(missing_ok=True)  # it may be a hard link to a published file, which must not change
+        with (
+            files.jsonl.open("wb") as lines,
+            pq.ParquetWriter(
+                files.parquet,
+                schema.with_metadata(metadata),
+                compression="zstd",
+                compression_level=ZSTD_LEVEL,
+                use_dictionary=list(REPETITIVE),
+            ) as groups,
+            Background() as for_lines,
+            Background() as for_groups,
+        ):
+            yield cls(files, lines, groups, for_lines, for_groups)
 
     def write(self, rows: pa.Table) -> None:
         """Append rows, a table of one chunk, to both files."""
         self.written.digests.append(digest_of(rows))
-        self._for_lines.give(self._write_lines, rows)
-        self._for_groups.give(self._write_group, rows)
+        self.for_lines.give(self._write_lines, rows)
+        self.for_groups.give(self._write_group, rows)
 
     def _write_group(self, rows: pa.Table) -> None:
-        self._groups.write_table(rows.cast(self._schema), row_group_size=ROWS_PER_GROUP)
+        self.groups.write_table(rows.cast(self.groups.schema), row_group_size=ROWS_PER_GROUP)
 
     def _write_lines(self, rows: pa.Table) -> None:
-        frame = pl.from_arrow(rows)
-        assert isinstance(frame, pl.DataFrame)
-        for part in frame.iter_slices(ROWS_PER_TEXT):
-            part.with_columns(pl.selectors.datetime().dt.strftime(TIME_FORMAT)).write_ndjson(self._lines)
+        for part in to_frame(rows).iter_slices(ROWS_PER_TEXT):
+            part.with_columns(pl.selectors.datetime().dt.strftime(TIME_FORMAT)).write_ndjson(self.lines)
