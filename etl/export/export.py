@@ -16,7 +16,7 @@ from etl.base.threads import Background, read_ahead, run_together
 from etl.checks import columns_of, contract_of, quarantine_of
 from etl.context import Proof, Run
 from etl.export.firewall.audit import audit
-from etl.export.writer import DatasetWriter, Written, fixed_batches, to_frame, utc
+from etl.export.writer import Written, fixed_batches, mark_utc, to_frame, write_files
 from etl.warehouse.lineage import Lineage, settings_hash
 
 #: The version of the datasets' columns, written into every Parquet file.
@@ -104,22 +104,24 @@ def _ranges(parts: int) -> list[str]:
 
 
 def _write(run: Run, half: _Half, versions: dict[str, str]) -> Written:
-    """Write the rows of a half, each batch when its contract has passed it; the Parquet file also names its ``versions``."""
-    done, total = 0, half.count(run)
+    """Write the rows of a half; its Parquet file names the dataset and these ``versions``."""
     batches = half.rows(run)
     first = next(batches)
-    schema = utc(first.schema)
-    with (
-        DatasetWriter.open(run.exports / half.stem, schema, {"dataset": half.name, **versions}) as writer,
-        read_ahead(fixed_batches(chain([first], batches))) as tables,
-    ):
-        while some := [table.cast(schema) for table in islice(tables, TABLES_PER_CHECK)]:
-            _validate(pa.concat_tables(some), half.contract, half.stem)
-            for table in some:
-                writer.write(table)
-                done += table.num_rows
-                run.progress(f"write {half.stem}", done, total)
-    return writer.written
+    schema = mark_utc(first.schema)
+    with read_ahead(fixed_batches(chain([first], batches))) as tables:
+        good = _validate_all(run, half, (table.cast(schema) for table in tables))
+        return write_files(run.exports / half.stem, schema, {"dataset": half.name, **versions}, good)
+
+
+def _validate_all(run: Run, half: _Half, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the tables that the contract of a half has passed, and show the progress."""
+    done, total = 0, half.count(run)
+    while some := list(islice(tables, TABLES_PER_CHECK)):
+        _validate(pa.concat_tables(some), half.contract, half.stem)
+        for table in some:
+            yield table
+            done += table.num_rows
+            run.progress(f"write {half.stem}", done, total)
 
 
 def _validate(batch: pa.Table, contract: type[pa_polars.DataFrameModel], stem: str) -> None:

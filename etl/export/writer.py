@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -46,17 +45,17 @@ def fixed_batches(batches: Iterable[pa.RecordBatch], rows: int = ROWS_PER_GROUP)
         start = 0
         while held + batch.num_rows - start >= rows:
             cut = rows - held
-            yield _in_one_chunk([*waiting, batch.slice(start, cut)])
+            yield _join([*waiting, batch.slice(start, cut)])
             start += cut
             waiting, held = [], 0
         if start < batch.num_rows:
             waiting.append(batch.slice(start))
             held += batch.num_rows - start
     if held:
-        yield _in_one_chunk(waiting)
+        yield _join(waiting)
 
 
-def _in_one_chunk(batches: list[pa.RecordBatch]) -> pa.Table:
+def _join(batches: list[pa.RecordBatch]) -> pa.Table:
     """Join batches; the rest of one is copied too, for it begins at an offset, below which the engine reads no struct."""
     is_whole = len(batches) == 1 and batches[0].column(0).offset == 0
     return pa.Table.from_batches([batches[0] if is_whole else pa.concat_batches(batches)])
@@ -74,7 +73,7 @@ def digest_of(rows: pa.Table) -> bytes:
     return hashlib.sha256(to_frame(rows).hash_rows().to_arrow().buffers()[1]).digest()
 
 
-def utc(schema: pa.Schema) -> pa.Schema:
+def mark_utc(schema: pa.Schema) -> pa.Schema:
     """Return the schema with its times marked as UTC."""
     time = pa.timestamp("us", tz="UTC")
     return pa.schema([field.with_type(time) if pa.types.is_timestamp(field.type) else field for field in schema])
@@ -94,50 +93,31 @@ class Written(NamedTuple):
             sync_file(file)
 
 
-class DatasetWriter(NamedTuple):
-    """Writes the same rows as JSONL and as Parquet, each in a thread of its own.
+def write_files(stem: Path, schema: pa.Schema, metadata: dict[str, str], tables: Iterable[pa.Table]) -> Written:
+    """Write the same rows as JSONL and as Parquet, each in a thread of its own, and return what was written.
 
-    Every key stands in every JSON row; times are text in ``TIME_FORMAT``. The Parquet row groups are the tables as they
-    are given, so give tables of ``ROWS_PER_GROUP`` rows. The files are durable when what is ``written`` has been synced.
+    ``stem`` is the files' path without their endings. The tables are in one chunk each, and of the ``schema``; they become
+    the Parquet file's row groups, so give tables of ``ROWS_PER_GROUP`` rows. Every key stands in every JSON row; times are
+    text in ``TIME_FORMAT``. The files are durable when they have been synced.
     """
+    written = Written(stem.with_suffix(".jsonl"), stem.with_suffix(".parquet"), schema, [])
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for file in (written.jsonl, written.parquet):
+        file.unlink(missing_ok=True)  # it may be a hard link to a published file, which must not change
+    options = {"compression": "zstd", "compression_level": ZSTD_LEVEL, "use_dictionary": list(REPETITIVE)}
+    with (
+        written.jsonl.open("wb") as lines,
+        pq.ParquetWriter(written.parquet, schema.with_metadata(metadata), **options) as groups,
+        Background() as for_lines,
+        Background() as for_groups,
+    ):
+        for rows in tables:
+            written.digests.append(digest_of(rows))
+            for_lines.give(_write_lines, rows, lines)
+            for_groups.give(groups.write_table, rows.cast(groups.schema), ROWS_PER_GROUP)
+    return written
 
-    written: Written
-    lines: BinaryIO
-    groups: pq.ParquetWriter
-    for_lines: Background
-    for_groups: Background
 
-    @classmethod
-    @contextmanager
-    def open(cls, stem: Path, schema: pa.Schema, metadata: dict[str, str]) -> Iterator[Self]:
-        """Open both files. ``stem`` is their path without the endings; ``schema`` is that of the tables to come."""
-        files = Written(stem.with_suffix(".jsonl"), stem.with_suffix(".parquet"), schema, [])
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        for file in (files.jsonl, files.parquet):
-            file.unlink(missing_ok=True)  # it may be a hard link to a published file, which must not change
-        with (
-            files.jsonl.open("wb") as lines,
-            pq.ParquetWriter(
-                files.parquet,
-                schema.with_metadata(metadata),
-                compression="zstd",
-                compression_level=ZSTD_LEVEL,
-                use_dictionary=list(REPETITIVE),
-            ) as groups,
-            Background() as for_lines,
-            Background() as for_groups,
-        ):
-            yield cls(files, lines, groups, for_lines, for_groups)
-
-    def write(self, rows: pa.Table) -> None:
-        """Append rows, a table of one chunk, to both files."""
-        self.written.digests.append(digest_of(rows))
-        self.for_lines.give(self._write_lines, rows)
-        self.for_groups.give(self._write_group, rows)
-
-    def _write_group(self, rows: pa.Table) -> None:
-        self.groups.write_table(rows.cast(self.groups.schema), row_group_size=ROWS_PER_GROUP)
-
-    def _write_lines(self, rows: pa.Table) -> None:
-        for part in to_frame(rows).iter_slices(ROWS_PER_TEXT):
-            part.with_columns(pl.selectors.datetime().dt.strftime(TIME_FORMAT)).write_ndjson(self.lines)
+def _write_lines(rows: pa.Table, lines: BinaryIO) -> None:
+    for part in to_frame(rows).iter_slices(ROWS_PER_TEXT):
+        part.with_columns(pl.selectors.datetime().dt.strftime(TIME_FORMAT)).write_ndjson(lines)

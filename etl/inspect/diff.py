@@ -105,6 +105,6 @@ def _has_changed_nothing(project: Project, run_id: str, since: int) -> bool:
     """Tell whether a run after the one of number ``since`` published that one's version once more."""
     with suppress(OSError, ValueError):
         summary = read_documents(project.reports / Path(run_id).name)[0]  # a run's id is a name, never a path
-        is_reused = summary.published and all(stage.status == "reused" for stage in summary.stages)
+        is_reused = summary.published and {stage.status for stage in summary.stages} == {"reused"}
         return is_reused and summary.run_id == run_id and summary.seq > since
     return False

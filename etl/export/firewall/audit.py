@@ -48,7 +48,9 @@ def _read_both(written: Written, rows: Rows) -> Generator[pa.Table]:
                 if columnar is None or columnar != text or digest_of(columnar) != digest:
                     raise AuditError(_describe_difference(written, rows))
                 yield text
-    except pa.ArrowException:
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # the disk fails, and says why
         raise AuditError(_describe_difference(written, rows)) from None
 
 
@@ -58,12 +60,10 @@ def _describe_difference(written: Written, rows: Rows) -> str:
         expected = (table.cast(written.schema) for table in fixed_batches(rows()))
         try:
             row = _first_difference(expected, read(written))
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
             return f"{_published_name(file)}: it cannot be read back ({error})."
         if row:
-            return (
-                f"{_published_name(file)}, row {row}: it is missing or differs from the relation it was written from."
-            )
+            return f"{_published_name(file)}, row {row}: it is not the row of the relation it was written from."
     return f"{_published_name(written.jsonl)}: its rows are not those that were handed to the writers."
 
 
