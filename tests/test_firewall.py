@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from conftest import etl as command
@@ -149,6 +150,16 @@ def spoil_parquet(file: Path) -> None:
     pq.write_table(table.slice(0, table.num_rows - 1), file.with_suffix(".parquet"))
 
 
+def spoil_both(file: Path) -> None:
+    """Change the same letters in both files."""
+    content = file.with_suffix(".jsonl").read_bytes()
+    file.with_suffix(".jsonl").write_bytes(content.replace(b"answer", b"answes"))
+    table = pq.read_table(file.with_suffix(".parquet"))
+    spoiled = pc.replace_substring(table["content"], "answer", "answes")
+    at = table.column_names.index("content")
+    pq.write_table(table.set_column(at, table.schema.field(at), spoiled), file.with_suffix(".parquet"))
+
+
 def break_jsonl(file: Path) -> None:
     """Cut the file in its last row."""
     content = file.with_suffix(".jsonl").read_bytes()
@@ -184,6 +195,7 @@ def test_reread_refuses_a_stolen_identity(tmp_path: Path, sql: Sql, no_schema: N
         ("export-sft", "sft", "record.response,", "'Borrowed.' as response,"),
         ("export-rag", "rag", "record.response as content", "'Borrowed.' as content"),
         ("export-preference", "preference", "chosen.response as chosen,", "rejected.response || '.' as chosen,"),
+        ("export-preference", "preference", "rejected.response as rejected,", "rejected.response || '.' as rejected,"),
         ("export-preference", "pair_decision", "candidate.chosen_run_id,", "'somebody' as chosen_run_id,"),
     ],
 )
@@ -196,6 +208,10 @@ def test_reread_refuses_borrowed_text(tmp_path: Path, sql: Sql, name: str, path:
         export_planted(tmp_path, Sql(files), name)
 
 
+NOBODY = r"is not a record of scored\.run"
+NO_TWO = r"is not made from two records of one task in scored\.run"
+
+
 def rows_twice(relation: str) -> tuple[str, str]:
     """Return what a view reads, and what it reads when it gives each row twice."""
     return f"from {relation} as", f"from (from {relation} union all from {relation}) as"
@@ -205,6 +221,15 @@ def rows_twice(relation: str) -> tuple[str, str]:
     ("name", "breaks", "problem"),
     [
         ("sft", {"6_datasets/sft": rows_twice("datasets.decision")}, "is there twice"),
+        ("rag", {"6_datasets/rag": ("line_sha256 := record.line_sha256", "line_sha256 := 'x'")}, NOBODY),
+        (
+            "sft",
+            {
+                "4_scored/run": ("then signal.by_verdict", "then nullif(signal.by_verdict, 'rejected')"),
+                "6_datasets/decision": ("when not coalesce(admission.is_admitted, false)", "when false"),
+            },
+            NOBODY,
+        ),
         ("preference", {"6_datasets/preference": rows_twice("datasets.pair_decision")}, "is there twice"),
         ("preference", {"5_pairs/candidate": ("pair.is_one_run or with", "with")}, "compares a run with itself"),
         (
@@ -223,7 +248,19 @@ def rows_twice(relation: str) -> tuple[str, str]:
         (
             "preference",
             {"6_datasets/preference": ("decision.rejected_key = rejected.record_key", "rejected.line_number = 3")},
-            "is not made from two records of one task in scored.run",
+            NO_TWO,
+        ),
+        ("preference", {"6_datasets/preference": ("line_sha256 := chosen.line_sha256", "line_sha256 := 'x'")}, NO_TWO),
+        ("preference", {"6_datasets/pair_decision": ("dataset.dataset, chr(31)", "'x', chr(31)")}, NO_TWO),
+        (
+            "preference",
+            {
+                "5_pairs/candidate": (
+                    "chosen.task_id = rejected.task_id and chosen.prompt is not distinct from rejected.prompt",
+                    "true",
+                )
+            },
+            NO_TWO,
         ),
     ],
 )
@@ -243,6 +280,7 @@ def test_reread_alone_names_what_is_wrong(
     ("spoil", "word"),
     [
         (spoil_jsonl, r"jsonl, row \d: it is not the row of the relation"),
+        (spoil_both, r"parquet, row \d: it is not the row of the relation"),
         (break_jsonl, r"jsonl: it cannot be read back \(JSON parse error"),
         (spoil_parquet, r"parquet, row \d: it is not the row of the relation"),
         (damage_parquet, r"parquet: it cannot be read back \("),
