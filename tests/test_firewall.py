@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from conftest import etl as command
@@ -31,6 +32,10 @@ EVIDENCE = [
     evidence_line("pair", verdict="reject", run_id="b", response="Another answer."),
     evidence_line("self", verdict="accept", run_id="c"),
     evidence_line("self", verdict="reject", run_id="c", response="Another answer."),
+    evidence_line("twin", verdict="accept", run_id="d", response="One answer."),
+    evidence_line("twin", verdict="reject", run_id="e", response="One answer."),
+    evidence_line("half", verdict="partial", run_id="f"),
+    evidence_line("half", verdict="reject", run_id="g", response="Another answer."),
 ]
 
 #: An overlay that lets everything through the first layer.
@@ -129,7 +134,7 @@ def test_reread_does_not_trust_a_row_label(tmp_path: Path, sql: Sql, no_schema: 
 def test_reread_refuses_a_row_that_is_no_record(tmp_path: Path, sql: Sql, no_schema: None) -> None:
     """An id that belongs to no scored record is refused, whatever its row says."""
     forged = sql.files["sql/6_datasets/decision.sql"].replace("sha256(concat(dataset", "sha256(concat(dataset, 'x'")
-    with pytest.raises(FirewallError, match="no record"):
+    with pytest.raises(FirewallError, match="is not a record"):
         export_planted(tmp_path, Sql(sql.files | {"sql/6_datasets/decision.sql": forged}), "export-rag")
 
 
@@ -143,6 +148,35 @@ def spoil_parquet(file: Path) -> None:
     """Remove the last row."""
     table = pq.read_table(file.with_suffix(".parquet"))
     pq.write_table(table.slice(0, table.num_rows - 1), file.with_suffix(".parquet"))
+
+
+def spoil_both(file: Path) -> None:
+    """Change the same letters in both files."""
+    content = file.with_suffix(".jsonl").read_bytes()
+    file.with_suffix(".jsonl").write_bytes(content.replace(b"answer", b"answes"))
+    table = pq.read_table(file.with_suffix(".parquet"))
+    spoiled = pc.replace_substring(table["content"], "answer", "answes")
+    at = table.column_names.index("content")
+    pq.write_table(table.set_column(at, table.schema.field(at), spoiled), file.with_suffix(".parquet"))
+
+
+def break_jsonl(file: Path) -> None:
+    """Cut the file in its last row."""
+    content = file.with_suffix(".jsonl").read_bytes()
+    file.with_suffix(".jsonl").write_bytes(content[:-9])
+
+
+def damage_parquet(file: Path) -> None:
+    """Overwrite the first pages."""
+    with file.with_suffix(".parquet").open("r+b") as stream:
+        stream.seek(4)
+        stream.write(bytes(200))
+
+
+def retype_parquet(file: Path) -> None:
+    """Rename a column."""
+    table = pq.read_table(file.with_suffix(".parquet"))
+    pq.write_table(table.rename_columns({"content": "text"}), file.with_suffix(".parquet"))
 
 
 def test_reread_refuses_a_stolen_identity(tmp_path: Path, sql: Sql, no_schema: None) -> None:
@@ -161,6 +195,7 @@ def test_reread_refuses_a_stolen_identity(tmp_path: Path, sql: Sql, no_schema: N
         ("export-sft", "sft", "record.response,", "'Borrowed.' as response,"),
         ("export-rag", "rag", "record.response as content", "'Borrowed.' as content"),
         ("export-preference", "preference", "chosen.response as chosen,", "rejected.response || '.' as chosen,"),
+        ("export-preference", "preference", "rejected.response as rejected,", "rejected.response || '.' as rejected,"),
         ("export-preference", "pair_decision", "candidate.chosen_run_id,", "'somebody' as chosen_run_id,"),
     ],
 )
@@ -169,25 +204,103 @@ def test_reread_refuses_borrowed_text(tmp_path: Path, sql: Sql, name: str, path:
     original = sql.files[f"sql/6_datasets/{path}.sql"]
     assert old in original
     files = sql.files | {f"sql/6_datasets/{path}.sql": original.replace(old, new)}
-    with pytest.raises(FirewallError, match="has not the text or the run"):
+    with pytest.raises(FirewallError, match="does not carry the text and run"):
         export_planted(tmp_path, Sql(files), name)
 
 
-@pytest.mark.parametrize("spoil", [spoil_jsonl, spoil_parquet])
-def test_reread_reads_the_bytes(
-    tmp_path: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]
+NOBODY = r"is not a record of scored\.run"
+NO_TWO = r"is not made from two records of one task in scored\.run"
+
+
+def rows_twice(relation: str) -> tuple[str, str]:
+    """Return what a view reads, and what it reads when it gives each row twice."""
+    return f"from {relation} as", f"from (from {relation} union all from {relation}) as"
+
+
+@pytest.mark.parametrize(
+    ("name", "breaks", "problem"),
+    [
+        ("sft", {"6_datasets/sft": rows_twice("datasets.decision")}, "is there twice"),
+        ("rag", {"6_datasets/rag": ("line_sha256 := record.line_sha256", "line_sha256 := 'x'")}, NOBODY),
+        (
+            "sft",
+            {
+                "4_scored/run": ("then signal.by_verdict", "then nullif(signal.by_verdict, 'rejected')"),
+                "6_datasets/decision": ("when not coalesce(admission.is_admitted, false)", "when false"),
+            },
+            NOBODY,
+        ),
+        ("preference", {"6_datasets/preference": rows_twice("datasets.pair_decision")}, "is there twice"),
+        ("preference", {"5_pairs/candidate": ("pair.is_one_run or with", "with")}, "compares a run with itself"),
+        (
+            "preference",
+            {"5_pairs/candidate": (" or with_one_text.chosen_key is not null", "")},
+            "compares a text with itself",
+        ),
+        (
+            "preference",
+            {
+                "5_pairs/ranked": ("then 'chosen' else 'rejected'", "then 'rejected' else 'chosen'"),
+                "1_policy/pairing": ("('accepted', 'rejected', ", "('rejected', 'accepted', "),
+            },
+            "sets rejected over accepted, which is not a preference",
+        ),
+        (
+            "preference",
+            {"6_datasets/preference": ("decision.rejected_key = rejected.record_key", "rejected.line_number = 3")},
+            NO_TWO,
+        ),
+        ("preference", {"6_datasets/preference": ("line_sha256 := chosen.line_sha256", "line_sha256 := 'x'")}, NO_TWO),
+        ("preference", {"6_datasets/pair_decision": ("dataset.dataset, chr(31)", "'x', chr(31)")}, NO_TWO),
+        (
+            "preference",
+            {
+                "5_pairs/candidate": (
+                    "chosen.task_id = rejected.task_id and chosen.prompt is not distinct from rejected.prompt",
+                    "true",
+                )
+            },
+            NO_TWO,
+        ),
+    ],
+)
+def test_reread_alone_names_what_is_wrong(
+    tmp_path: Path, sql: Sql, no_schema: None, name: str, breaks: dict[str, tuple[str, str]], problem: str
 ) -> None:
-    """A change in either file between writing and re-reading is found."""
+    """Each fault that a broken view plants is found in the written bytes, and the error says which row has it."""
+    files = dict(sql.files)
+    for path, (old, new) in breaks.items():
+        assert old in files[f"sql/{path}.sql"]
+        files[f"sql/{path}.sql"] = files[f"sql/{path}.sql"].replace(old, new, 1)
+    with pytest.raises(FirewallError, match=rf"^exports/{name}/\w+\.jsonl: the row [0-9a-f]{{64}} {problem}; "):
+        export_planted(tmp_path, Sql(files), f"export-{name}")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [
+        (spoil_jsonl, r"jsonl, row \d: it is not the row of the relation"),
+        (spoil_both, r"parquet, row \d: it is not the row of the relation"),
+        (break_jsonl, r"jsonl: it cannot be read back \(JSON parse error"),
+        (spoil_parquet, r"parquet, row \d: it is not the row of the relation"),
+        (damage_parquet, r"parquet: it cannot be read back \("),
+        (retype_parquet, r"parquet: its columns or types are not those of the dataset"),
+    ],
+)
+def test_reread_reads_the_bytes(
+    tmp_path: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None], word: str
+) -> None:
+    """What changes in either file between writing and re-reading is found, and the error names the file and the row."""
     write = export._write
 
-    def write_then_spoil(run: Run, half: Any) -> Written:
-        written = write(run, half)
+    def write_then_spoil(run: Run, half: Any, versions: dict[str, str]) -> Written:
+        written = write(run, half, versions)
         if half.ships:
             spoil(run.exports / half.stem)
         return written
 
     monkeypatch.setattr(export, "_write", write_then_spoil)
-    with pytest.raises(AuditError):
+    with pytest.raises(AuditError, match=rf"^exports/rag/playbooks\.{word}"):
         export_planted(tmp_path, sql, "export-rag")
 
 

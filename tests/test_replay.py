@@ -1,12 +1,14 @@
 """Replay repeats an earlier run, byte for byte, or says what prevents it, or where the outputs differ."""
 
 import random
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Line, copy_of, etl, evidence_line, write_evidence
 
-from etl.export.writer import DatasetWriter
+from etl.export.writer import Written, write_files
 
 LINES: list[Line] = [
     evidence_line("a", verdict="accept", run_id="1", response="Good.", cited_paths=["known.py"]),
@@ -152,13 +154,13 @@ def test_an_input_that_leads_out(root: Path) -> None:
 
 
 def test_the_first_differing_row(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If an output differs, its first differing row is named by number, ids and columns; the exit code is 1."""
-    write = DatasetWriter.write
+    """Where an output differs, the first row that does is named by its number, ids and columns; the exit code is 1."""
 
-    def swapped(self: DatasetWriter, rows: object) -> None:
-        write(self, rows.take([1, 0, *range(2, len(rows))]) if len(rows) > 1 else rows)  # type: ignore[attr-defined, arg-type]
+    def write_swapped(stem: Path, schema: Any, metadata: Any, tables: Iterable[Any]) -> Written:
+        swapped = (rows.take([1, 0, *range(2, len(rows))]) if len(rows) > 1 else rows for rows in tables)
+        return write_files(stem, schema, metadata, swapped)
 
-    monkeypatch.setattr(DatasetWriter, "write", swapped)
+    monkeypatch.setattr("etl.export.export.write_files", write_swapped)
     monkeypatch.setattr("etl.export.export.audit", lambda *_: None)
     found = etl("replay", "--root", root, "--json")
     assert found.exit_code == 1

@@ -1,12 +1,12 @@
 """The export stages: one relation becomes a dataset and its quarantine, validated batch by batch as it is written."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain, islice
 from math import ceil
 from typing import NamedTuple
 
 import pandera.polars as pa_polars
-import polars as pl
 import pyarrow as pa
 from pandera.errors import SchemaErrors
 
@@ -15,8 +15,8 @@ from etl.base.errors import ContractError
 from etl.base.threads import Background, read_ahead, run_together
 from etl.checks import columns_of, contract_of, quarantine_of
 from etl.context import Proof, Run
-from etl.export.firewall import audit
-from etl.export.writer import DatasetWriter, Written, fixed_batches, utc
+from etl.export.firewall.audit import audit
+from etl.export.writer import Written, fixed_batches, mark_utc, to_frame, write_files
 from etl.warehouse.lineage import Lineage, settings_hash
 
 #: The version of the datasets' columns, written into every Parquet file.
@@ -43,62 +43,52 @@ def export(run: Run, dataset: Dataset) -> Proof:
     run.warehouse.materialise(dataset.decisions)
     lineage = run.lineage or Lineage.of(run.warehouse)
     settings = lineage.settings_of(dataset.relations, dataset.name)
-    metadata = {"schema_version": SCHEMA_VERSION, "settings_hash": settings_hash(run.settings, settings)}
+    versions = {"schema_version": SCHEMA_VERSION, "settings_hash": settings_hash(run.settings, settings)}
     halves = (
-        _Half(
-            dataset,
-            dataset.ships,
-            dataset.stem,
-            contract_of(dataset),
-            ROWS_PER_SORT,
-            {"dataset": dataset.name, **metadata},
-        ),
-        _Half(
-            dataset,
-            REFUSED,
-            dataset.quarantine_stem,
-            quarantine_of(dataset),
-            REFUSED_PER_SORT,
-            {"dataset": dataset.quarantine_stem, **metadata},
-        ),
+        _Half(dataset, dataset.stem, dataset.ships, contract_of(dataset), ROWS_PER_SORT),
+        _Half(dataset, dataset.quarantine_stem, REFUSED, quarantine_of(dataset), REFUSED_PER_SORT),
     )
-    written = run_together(lambda half: _write(run.beside(), half), halves)
+    written = run_together(lambda half: _write(run.beside(), half, versions), halves)
 
     def prove(half: _Half, files: Written) -> None:
         mine = run.beside()
         with Background() as behind:
             behind.give(files.sync)
-            audit(mine, files, lambda: half.rows(mine, half.count(mine)), dataset if half.ships else None)
+            audit(mine, files, partial(half.rows, mine), dataset if half.ships else None)
 
     return lambda: run_together(prove, halves, written)
 
 
 class _Half(NamedTuple):
-    """The rows of a dataset that ship, or those that are refused: under which condition, and into which files.
+    """The rows of a dataset that ship, or those that are refused: into which files, under which condition.
 
-    So many of them are sorted at once; the Parquet file has this ``metadata``.
+    So many of them are sorted at once.
     """
 
     dataset: Dataset
-    where: str
     stem: str
+    where: str
     contract: type[pa_polars.DataFrameModel]
     sorted_at_once: int
-    metadata: dict[str, str]
 
     @property
     def ships(self) -> bool:
         """Whether these are the rows that ship."""
         return self.stem == self.dataset.stem
 
+    @property
+    def name(self) -> str:
+        """What the Parquet file calls its rows."""
+        return self.dataset.name if self.ships else self.stem
+
     def count(self, run: Run) -> int:
         """Return how many rows there are."""
         decisions = f"{self.dataset.decisions} where dataset = $dataset and {self.where}"
         return int(run.warehouse.one(f"select count(*) from {decisions}", {"dataset": self.dataset.name}))
 
-    def rows(self, run: Run, count: int) -> Iterator[pa.RecordBatch]:
-        """Stream the rows, which are so many, in the order in which they are written; where there are none, an empty batch."""
-        columns = columns_of(self.contract)
+    def rows(self, run: Run) -> Iterator[pa.RecordBatch]:
+        """Stream the rows in the order in which they are written; where there are none, an empty batch."""
+        columns, count = columns_of(self.contract), self.count(run)
         for ids in _ranges(ceil(count / self.sorted_at_once) or 1):
             with run.warehouse.batches(self.dataset.relation, columns, f"({self.where}) and {ids}", ORDER) as rows:
                 yield from rows if count else [pa.RecordBatch.from_pylist([], rows.schema)]
@@ -112,27 +102,30 @@ def _ranges(parts: int) -> list[str]:
     return [f"{begin} and {end}" for begin, end in zip(begins, ends, strict=True)]
 
 
-def _write(run: Run, half: _Half) -> Written:
-    done, total = 0, half.count(run)
-    batches = half.rows(run, total)
+def _write(run: Run, half: _Half, versions: dict[str, str]) -> Written:
+    """Write the rows of a half; its Parquet file names the dataset and these ``versions``."""
+    batches = half.rows(run)
     first = next(batches)
-    schema = utc(first.schema)
-    with (
-        DatasetWriter(run.exports / half.stem, schema, half.metadata) as writer,
-        read_ahead(fixed_batches(chain([first], batches))) as tables,
-    ):
-        while some := [table.cast(schema) for table in islice(tables, TABLES_PER_CHECK)]:
-            _validate(pa.concat_tables(some), half.contract, half.stem)
-            for table in some:
-                writer.write(table)
-                done += table.num_rows
-                run.progress(f"write {half.stem}", done, total)
-    return writer.written
+    schema = mark_utc(first.schema)
+    with read_ahead(fixed_batches(chain([first], batches))) as tables:
+        good = _validate_all(run, half, (table.cast(schema) for table in tables))
+        return write_files(run.exports / half.stem, schema, {"dataset": half.name, **versions}, good)
+
+
+def _validate_all(run: Run, half: _Half, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the tables that the contract of a half has passed, and show the progress."""
+    done, total = 0, half.count(run)
+    while some := list(islice(tables, TABLES_PER_CHECK)):
+        _validate(pa.concat_tables(some), half.contract, half.stem)
+        for table in some:
+            yield table
+            done += table.num_rows
+            run.progress(f"write {half.stem}", done, total)
 
 
 def _validate(batch: pa.Table, contract: type[pa_polars.DataFrameModel], stem: str) -> None:
-    frame = pl.from_arrow(batch)
-    assert isinstance(frame, pl.DataFrame)
+    """Raise ContractError that names the first row and column that break a contract."""
+    frame = to_frame(batch)
     try:
         contract.validate(frame, lazy=True)
     except SchemaErrors as error:

@@ -2,10 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import BinaryIO, NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -47,37 +45,38 @@ def fixed_batches(batches: Iterable[pa.RecordBatch], rows: int = ROWS_PER_GROUP)
         start = 0
         while held + batch.num_rows - start >= rows:
             cut = rows - held
-            yield _in_one_chunk([*waiting, batch.slice(start, cut)])
+            yield _join([*waiting, batch.slice(start, cut)])
             start += cut
             waiting, held = [], 0
         if start < batch.num_rows:
             waiting.append(batch.slice(start))
             held += batch.num_rows - start
     if held:
-        yield _in_one_chunk(waiting)
+        yield _join(waiting)
 
 
-def _in_one_chunk(batches: list[pa.RecordBatch]) -> pa.Table:
+def _join(batches: list[pa.RecordBatch]) -> pa.Table:
     """Join batches; the rest of one is copied too, for it begins at an offset, below which the engine reads no struct."""
     is_whole = len(batches) == 1 and batches[0].column(0).offset == 0
     return pa.Table.from_batches([batches[0] if is_whole else pa.concat_batches(batches)])
 
 
-def digest_of(rows: pa.Table) -> bytes:
-    """Return the sha256 over polars' hash of each row (64 bits): tables of one process can be told apart by it, not files."""
+def to_frame(rows: pa.Table) -> pl.DataFrame:
+    """Return a table as a frame of polars."""
     frame = pl.from_arrow(rows)
     assert isinstance(frame, pl.DataFrame)
-    return hashlib.sha256(frame.hash_rows().to_arrow().buffers()[1]).digest()
+    return frame
 
 
-def utc(schema: pa.Schema) -> pa.Schema:
+def digest_of(rows: pa.Table) -> bytes:
+    """Return the sha256 over polars' hash of each row (64 bits): tables of one process can be told apart by it, not files."""
+    return hashlib.sha256(to_frame(rows).hash_rows().to_arrow().buffers()[1]).digest()
+
+
+def mark_utc(schema: pa.Schema) -> pa.Schema:
     """Return the schema with its times marked as UTC."""
-    return pa.schema(
-        [
-            field.with_type(pa.timestamp("us", tz="UTC")) if pa.types.is_timestamp(field.type) else field
-            for field in schema
-        ]
-    )
+    time = pa.timestamp("us", tz="UTC")
+    return pa.schema([field.with_type(time) if pa.types.is_timestamp(field.type) else field for field in schema])
 
 
 class Written(NamedTuple):
@@ -94,57 +93,31 @@ class Written(NamedTuple):
             sync_file(file)
 
 
-class DatasetWriter:
-    """Writes the same rows as JSONL and as Parquet, each in a thread of its own.
+def write_files(stem: Path, schema: pa.Schema, metadata: dict[str, str], tables: Iterable[pa.Table]) -> Written:
+    """Write the same rows as JSONL and as Parquet, each in a thread of its own, and return what was written.
 
-    Every key stands in every JSON row; times are text in ``TIME_FORMAT``. The Parquet row groups are the tables as they
-    are given, so give tables of ``ROWS_PER_GROUP`` rows. The files are durable when what is ``written`` has been synced.
+    ``stem`` is the files' path without their endings. The tables are in one chunk each, and of the ``schema``; they become
+    the Parquet file's row groups, so give tables of ``ROWS_PER_GROUP`` rows. Every key stands in every JSON row; times are
+    text in ``TIME_FORMAT``. The files are durable when they have been synced.
     """
+    written = Written(stem.with_suffix(".jsonl"), stem.with_suffix(".parquet"), schema, [])
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for file in (written.jsonl, written.parquet):
+        file.unlink(missing_ok=True)  # it may be a hard link to a published file, which must not change
+    options = {"compression": "zstd", "compression_level": ZSTD_LEVEL, "use_dictionary": list(REPETITIVE)}
+    with (
+        written.jsonl.open("wb") as lines,
+        pq.ParquetWriter(written.parquet, schema.with_metadata(metadata), **options) as groups,
+        Background() as for_lines,
+        Background() as for_groups,
+    ):
+        for rows in tables:
+            written.digests.append(digest_of(rows))
+            for_lines.give(_write_lines, rows, lines)
+            for_groups.give(groups.write_table, rows.cast(groups.schema), ROWS_PER_GROUP)
+    return written
 
-    def __init__(self, stem: Path, schema: pa.Schema, metadata: dict[str, str]) -> None:
-        """``stem`` is the path without ``.jsonl`` or ``.parquet``; ``schema`` that of the tables to come."""
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        self.jsonl = stem.with_suffix(".jsonl")
-        self.parquet = stem.with_suffix(".parquet")
-        # Carried-over files may be hard links to published ones: never write into them.
-        self.jsonl.unlink(missing_ok=True)
-        self.parquet.unlink(missing_ok=True)
-        self.written = Written(self.jsonl, self.parquet, schema, [])
-        self._schema = schema.with_metadata(metadata)
-        self._lines = self.jsonl.open("wb")
-        self._groups = pq.ParquetWriter(
-            self.parquet,
-            self._schema,
-            compression="zstd",
-            compression_level=ZSTD_LEVEL,
-            use_dictionary=list(REPETITIVE),
-        )
-        self._threads = ExitStack()
-        self._for_lines, self._for_groups = (self._threads.enter_context(Background()) for _ in range(2))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self._threads.__exit__(kind, error, trace)
-        finally:
-            self._groups.close()
-            self._lines.close()
-
-    def write(self, rows: pa.Table) -> None:
-        """Append rows, a table of one chunk, to both files."""
-        self.written.digests.append(digest_of(rows))
-        self._for_lines.give(self._write_lines, rows)
-        self._for_groups.give(self._write_group, rows)
-
-    def _write_group(self, rows: pa.Table) -> None:
-        self._groups.write_table(rows.cast(self._schema), row_group_size=ROWS_PER_GROUP)
-
-    def _write_lines(self, rows: pa.Table) -> None:
-        frame = pl.from_arrow(rows)
-        assert isinstance(frame, pl.DataFrame)
-        for part in frame.iter_slices(ROWS_PER_TEXT):
-            part.with_columns(pl.selectors.datetime().dt.strftime(TIME_FORMAT)).write_ndjson(self._lines)
+def _write_lines(rows: pa.Table, lines: BinaryIO) -> None:
+    for part in to_frame(rows).iter_slices(ROWS_PER_TEXT):
+        part.with_columns(pl.selectors.datetime().dt.strftime(TIME_FORMAT)).write_ndjson(lines)

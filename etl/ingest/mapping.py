@@ -12,6 +12,7 @@ from etl.base.errors import MachineError, SqlError, StageError
 from etl.context import Run
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import View
+from etl.warehouse.statements import read_sql
 
 #: The columns of raw.line.
 LINE = pa.schema(
@@ -26,18 +27,6 @@ LINE = pa.schema(
 
 #: The operators of a plan that gives one row for each row it reads, in their order.
 _ROW_BY_ROW = {"PROJECTION", "SEQ_SCAN"}
-
-_REFUSED = """
-select
-    bad.source,
-    bad.source_path,
-    bad.line_number,
-    bad.line_sha256,
-    bad.problem as reason,
-    encode(line.json) as raw,
-from bad_lines as bad
-inner join raw.line as line on bad.source_path = line.source_path and bad.line_number = line.line_number
-"""
 
 
 @contextmanager
@@ -55,7 +44,7 @@ def mapping_room(warehouse: Warehouse) -> Iterator[None]:
 class Mapper:
     """One source's mapping at work; ``warehouse`` is a cursor for the thread that maps.
 
-    ``relation`` is the mapping's full name, ``columns`` the columns that it names, cast to their types in raw.mapped.
+    ``mapped`` is what raw.mapped is meanwhile: the columns that the mapping names, in their types, and null in all others.
 
     A mapping that goes row by row (``is_row_wise``) can map any portion of the lines on its own; another one, say with a
     window over the lines, needs all lines of its source at once.
@@ -65,8 +54,7 @@ class Mapper:
     mapping: View
     is_row_wise: bool
     names_its_lines: bool
-    relation: str
-    columns: str
+    mapped: str
 
     @classmethod
     def of(cls, run: Run, warehouse: Warehouse, source: str) -> "Mapper":
@@ -83,7 +71,11 @@ class Mapper:
             raise _no_key(mapping)
         relation = f'"{warehouse.one("select current_database()")}".{mapping.qualified}'
         cast = ", ".join(f"{name}::{kind} as {name}" for name, kind in types.items() if name in columns)
-        return cls(warehouse, mapping, is_row_wise, bool(key), relation, cast)
+        if not key:  # row for row, so the lines themselves say where a row is from
+            cast = f"line.source_path, line.line_number, {cast}"
+            relation = f"raw.main.line as line positional join {relation}"
+        mapped = f"from raw.main.mapped_shape union all by name select {cast} from {relation}"
+        return cls(warehouse, mapping, is_row_wise, bool(key), mapped)
 
     def map(self, lines: pa.Table) -> tuple[pa.Table, pa.Table]:
         """Return the records made of the lines, and rows of evidence.skipped for the other lines.
@@ -93,7 +85,7 @@ class Mapper:
         with self.warehouse.lent("lines", lines):
             try:
                 self.warehouse.execute("create or replace view raw.main.line as from lines")
-                self.warehouse.execute(f"create or replace view raw.main.mapped as {self._mapped}")
+                self.warehouse.execute(f"create or replace view raw.main.mapped as {self.mapped}")
                 incoming = self.warehouse.arrow("from evidence.incoming")
                 self._require_one_row_per_line(lines, incoming)
             except (MachineError, SqlError):
@@ -102,18 +94,8 @@ class Mapper:
                 raise SqlError(f"{self.mapping.path}: {error}") from error
             is_good = pc.is_null(incoming["problem"])
             with self.warehouse.lent("bad_lines", incoming.filter(pc.invert(is_good))):
-                refused = self.warehouse.arrow(_REFUSED)
+                refused = self.warehouse.arrow(read_sql(__file__, "refused"))
         return incoming.filter(is_good).drop_columns(["problem"]), refused
-
-    @property
-    def _mapped(self) -> str:
-        """The SELECT behind raw.mapped: the columns that the mapping names, in their types, and null for the others."""
-        if self.names_its_lines:
-            return f"from raw.main.mapped_shape union all by name select {self.columns} from {self.relation}"
-        return (
-            f"from raw.main.mapped_shape union all by name select line.source_path, line.line_number, {self.columns} "
-            f"from raw.main.line as line positional join {self.relation}"
-        )
 
     def _require_one_row_per_line(self, lines: pa.Table, incoming: pa.Table) -> None:
         keys = pl.from_arrow(incoming.select(["source_path", "line_number"]))

@@ -1,8 +1,9 @@
-"""Tells whether a root is fit for a run, and in what state the last one left it."""
+"""Examines whether a root is fit for a run, and in which state the last run left it."""
 
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from etl import __version__
@@ -24,61 +25,56 @@ ROOM_PER_EVIDENCE = 4
 
 
 def examine(project: Project, settings: Settings) -> list[Check]:
-    """Return the findings, worst last within none: in the order in which a run would meet them."""
-    return [
-        Check("versions", "ok", f"etl {__version__}, duckdb {duckdb_version()}"),
-        _sql(project, settings),
-        *_folders(project),
-        *_evidence(project),
-        *_state(project),
-        _warehouse(project),
-        _last_run(project, settings),
-    ]
+    """Return what was found, in the order in which a run would meet it; what cannot be examined has failed."""
+    findings = [Check("versions", "ok", f"etl {__version__}, duckdb {duckdb_version()}")]
+    examinations = {
+        "sql": _examine_sql(project, settings),
+        "folders": _examine_folders(project),
+        "evidence": _examine_evidence(project),
+        "lock": _examine_lock(project),
+        "published": _examine_warehouse(project),
+        "last run": _examine_last_run(project, settings),
+    }
+    for what, found in examinations.items():
+        try:
+            findings += found
+        except EtlError as error:
+            findings.append(Check(what, "failed", str(error)))
+    return findings
 
 
-def _sql(project: Project, settings: Settings) -> Check:
-    try:
-        sql = Sql.of(project.overlay)
-        Warehouse.create(sql, settings).close()
-    except EtlError as error:
-        return Check("sql", "failed", str(error))
-    return Check("sql", "ok", f"{len(sql.views)} views, {len(sql.sources)} sources")
+def _examine_sql(project: Project, settings: Settings) -> Iterator[Check]:
+    sql = Sql.of(project.overlay)
+    Warehouse.create(sql, settings).close()
+    yield Check("sql", "ok", f"{len(sql.views)} views, {len(sql.sources)} sources")
 
 
-def _folders(project: Project) -> Iterator[Check]:
-    are_writable = True
-    for name in ("warehouse", "exports", "reports"):
-        folder = project.root / name
-        there = next(place for place in (folder, *folder.parents) if place.exists())
-        if os.access(there, os.W_OK | os.X_OK):
-            yield Check(name, "ok", f"{folder} can be written")
+def _examine_folders(project: Project) -> Iterator[Check]:
+    folders = [project.root / name for name in ("warehouse", "exports", "reports")]
+    unwritable = [folder for folder in folders if not os.access(_nearest(folder), os.W_OK | os.X_OK)]
+    for folder in folders:
+        if folder in unwritable:
+            detail = f"{_nearest(folder)} cannot be written: commands that only read work here, but a run does not"
+            yield Check(folder.name, "warn", detail)
         else:
-            are_writable = False
-            yield Check(name, "warn", f"{there} cannot be written: commands that only look work here, a run does not")
-    if are_writable:
-        found = list(obstacles(project))
-        yield from (Check("publishing", "failed", sentence) for sentence in found)
-        if not found:
-            yield Check("publishing", "ok", "nothing is in the way")
+            yield Check(folder.name, "ok", f"{folder} can be written")
+    status = "warn" if unwritable else "failed"  # where nothing can be written, nobody expects a run to publish
+    in_the_way = [Check("publishing", status, sentence) for sentence in obstacles(project)]
+    yield from in_the_way or [Check("publishing", "ok", "nothing is in the way")]
 
 
-def _evidence(project: Project) -> Iterator[Check]:
-    try:
-        files = find_evidence(project.evidence)
-    except EtlError as error:
-        yield Check("evidence", "failed", str(error))
-        return
+def _examine_evidence(project: Project) -> Iterator[Check]:
+    files = find_evidence(project.evidence)
     size = sum(file.size for file in files)
     yield Check("evidence", "ok" if files else "warn", f"{len(files)} files, {size:,} bytes in {project.evidence}")
-    there = next(place for place in (project.root, *project.root.parents) if place.exists())
-    free, needed = shutil.disk_usage(there).free, ROOM_PER_EVIDENCE * size
+    free, needed = shutil.disk_usage(_nearest(project.root)).free, ROOM_PER_EVIDENCE * size
     if free < needed:
-        yield Check("space", "warn", f"{free:,} bytes are free, a run may need {needed:,}; make room first")
+        yield Check("space", "warn", f"{free:,} bytes are free, but a run may need {needed:,}; make room first")
     else:
         yield Check("space", "ok", f"{free:,} bytes are free, a run needs about {needed:,}")
 
 
-def _state(project: Project) -> Iterator[Check]:
+def _examine_lock(project: Project) -> Iterator[Check]:
     staging = Staging(project)
     cut = staging.cut_run()
     if staging.is_held():
@@ -89,32 +85,29 @@ def _state(project: Project) -> Iterator[Check]:
         yield Check("lock", "ok", "no run is under way, and none was cut")
 
 
-def _warehouse(project: Project) -> Check:
-    if not project.warehouse.is_file():
-        return Check("published", "warn", "nothing is published yet; etl run-all does it")
-    try:
+def _examine_warehouse(project: Project) -> Iterator[Check]:
+    if project.warehouse.is_file():
         with PublishedWarehouse.open(project.warehouse) as warehouse:
             records = warehouse.one("select count(*) from evidence.record")
-    except EtlError as error:
-        return Check("published", "failed", str(error))
-    return Check("published", "ok", f"{records:,} records in {_relative(project.warehouse, project.root)}")
+        yield Check("published", "ok", f"{records:,} records in {project.relative(project.warehouse)}")
+    else:
+        yield Check("published", "warn", "nothing is published yet; publish with etl run-all")
 
 
-def _last_run(project: Project, settings: Settings) -> Check:
-    try:
-        history = load_history(project, Sql.of(project.overlay), settings)
-    except EtlError as error:
-        return Check("last run", "failed", str(error))
-    rows = history.execute("select run_id, published, overall_passed from receipts.run order by seq desc limit 1")
-    history.close()
+def _examine_last_run(project: Project, settings: Settings) -> Iterator[Check]:
+    last = "select run_id, published, overall_passed from receipts.run order by seq desc limit 1"
+    with closing(load_history(project, Sql.of(project.overlay), settings)) as history:
+        rows = history.execute(last)
     if not rows:
-        return Check("last run", "ok", "there was none yet")
-    run_id, published, passed = rows[0]
-    if passed:
-        return Check("last run", "ok", f"{run_id} passed")
-    outcome = "published, but did not pass" if published else "did not publish"
-    return Check("last run", "warn", f"{run_id} {outcome}; etl receipts {run_id} says why")
+        yield Check("last run", "ok", "there is no run yet")
+    for run_id, published, passed in rows:
+        outcome = "published, but did not pass" if published else "did not publish"
+        if passed:
+            yield Check("last run", "ok", f"{run_id} passed")
+        else:
+            yield Check("last run", "warn", f"{run_id} {outcome}; etl receipts {run_id} says why")
 
 
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists."""
+    return next(place for place in (folder, *folder.parents) if place.exists())

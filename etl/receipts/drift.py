@@ -8,9 +8,10 @@ from etl.base.project import Project
 from etl.receipts.models import DriftReport, DriftStage, Pin
 from etl.receipts.store import require_published, set_baseline
 from etl.warehouse.connection import Warehouse
+from etl.warehouse.statements import read_sql
 
 #: In which order people want to see what is compared.
-_KINDS = "list_position(['source', 'volume', 'pairs', 'category', 'reason', 'accepted'], kind)"
+_KINDS = ["source", "volume", "pairs", "category", "reason", "accepted"]
 
 
 def drift_of(history: Warehouse, run_id: str) -> DriftReport:
@@ -34,16 +35,12 @@ def drift_of(history: Warehouse, run_id: str) -> DriftReport:
 
 def comparisons_of(history: Warehouse, run_id: str) -> list[dict[str, Any]]:
     """Return every comparison of a run with its prior one, and what each condition said of it."""
-    return history.dicts(
-        "select * exclude (run_id, position) from drift.comparison where run_id = ? order by "
-        f"position, {_KINDS}, stat, counter",
-        [run_id],
-    )
+    return history.dicts(read_sql(__file__, "comparison"), {"run": run_id, "kinds": _KINDS})
 
 
 def counter_history(history: Warehouse) -> list[dict[str, Any]]:
     """Return the course of each counter over all runs, as rows of drift.history: counter by counter, oldest run first."""
-    return history.dicts(f"from drift.history order by position, {_KINDS}, stat, counter, seq")
+    return history.dicts("from drift.history order by position, list_position(?, kind), stat, counter, seq", [_KINDS])
 
 
 def compare_against(history: Warehouse, run_id: str, prior_run_id: str) -> None:

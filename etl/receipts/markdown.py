@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from etl.receipts.models import DriftReport, RunSummary, StageReceipt
 from etl.warehouse.connection import Warehouse
+from etl.warehouse.statements import read_sql
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -61,13 +62,7 @@ def _reasons_table(receipts: Sequence[StageReceipt]) -> list[str]:
 
 def latest_page(history: Warehouse) -> str:
     """Return latest.md: each stage's most recent run."""
-    rows = history.execute(
-        "select stage.stage, stage.run_id, stage.status, stage.recorded_at::varchar, stage.records_in, stage.accepted, "
-        "stage.rejected, stage.quarantined, stage.skipped, case when stage.passed then 'yes' else 'no' end "
-        "from receipts.stage as stage inner join receipts.run as run on stage.run_id = run.run_id "
-        "where stage.status <> 'not_run' "
-        "qualify row_number() over (partition by stage.stage order by run.seq desc) = 1 order by stage.position"
-    )
+    rows = history.execute(read_sql(__file__, "latest"))
     head = ("stage", "run", "status", "at (UTC)", "in", "accepted", "rejected", "quarantined", "skipped", "passed")
     return "\n".join(["# Each stage's most recent run", "", *_table(head, rows), ""])
 

@@ -4,39 +4,9 @@ Only what changes is written: a state is a row with the first and the last publi
 """
 
 from etl.warehouse.connection import Warehouse
+from etl.warehouse.statements import read_sql
 
 TABLE = "receipts.row_history"
-
-_END = """
-update receipts.row_history as history set last_seq = $before
-where history.last_seq is null and not exists (
-    from receipts.row_state as state
-    where
-        state.dataset = history.dataset
-        and state.evidence_id = history.evidence_id
-        and state.other_evidence_id is not distinct from history.other_evidence_id
-        and state.nth = history.nth
-        and state.category = history.category
-        and state.reason is not distinct from history.reason
-)
-"""
-_BEGIN = """
-insert into receipts.row_history by name
-select state.*, $seq as first_seq
-from receipts.row_state as state
-anti join (from receipts.row_history where last_seq is null) as history
-    on
-        state.dataset = history.dataset
-        and state.evidence_id = history.evidence_id
-        and state.other_evidence_id is not distinct from history.other_evidence_id
-        and state.nth = history.nth
-"""
-#: The oldest of the last so many published runs; states that ended before it are deleted.
-OLDEST_KEPT = """
-select min(seq) from (
-    select seq from receipts.run where published order by seq desc limit $runs
-)
-"""
 
 
 def carry_row_history(old: Warehouse, new: Warehouse) -> None:
@@ -48,11 +18,10 @@ def carry_row_history(old: Warehouse, new: Warehouse) -> None:
 def keep_row_history(warehouse: Warehouse, seq: int, before: int | None) -> None:
     """Write which states end and begin with run ``seq``; ``before`` is the last run that published, if one did."""
     warehouse.materialise("receipts.row_state")
-    warehouse.execute(_END, {"before": before})
-    warehouse.execute(_BEGIN, {"seq": seq})
+    warehouse.execute(read_sql(__file__, "end_states"), {"before": before})
+    warehouse.execute(read_sql(__file__, "begin_states"), {"seq": seq})
 
 
 def forget_row_history(warehouse: Warehouse, runs: int) -> None:
-    """Delete the states that ended before the last ``runs`` published runs."""
-    oldest = warehouse.one(OLDEST_KEPT, {"runs": runs})
-    warehouse.execute(f"delete from {TABLE} where last_seq < $oldest", {"oldest": oldest})
+    """Forget the states that the last ``runs`` published runs, as ``receipts.run`` knows them, never saw."""
+    warehouse.execute(read_sql(__file__, "forget_states"), {"runs": runs})

@@ -18,6 +18,7 @@ from etl.base.settings import Settings
 from etl.receipts.models import Head, Pin, RunSummary, StageReceipt
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql, View
+from etl.warehouse.statements import read_sql
 
 SUMMARY = "summary.json"
 
@@ -207,11 +208,7 @@ def summary_hash(project: Project, history: Warehouse, run_id: str) -> str | Non
 
     The summary of the next run names it, or ``head``. Where neither does, it is the hash of what was read.
     """
-    rows = history.execute(
-        "select next.previous, run.summary_sha256 from receipts.run as run "
-        "left join receipts.run as next on run.seq + 1 = next.seq where run.run_id = ?",
-        [run_id],
-    )
+    rows = history.execute(read_sql(__file__, "summary_hash"), {"run": run_id})
     if not rows:
         return None
     of_next, as_read = rows[0]

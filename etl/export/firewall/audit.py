@@ -1,0 +1,112 @@
+"""The audit: both files of a dataset are read back from disk and compared in full, then their rows are judged."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from itertools import count, zip_longest
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.json
+import pyarrow.parquet as pq
+
+from etl.base.datasets import Dataset
+from etl.base.errors import AuditError
+from etl.base.threads import map_ahead, read_ahead
+from etl.context import Run
+from etl.export.firewall.refusal import refuse_forbidden
+from etl.export.writer import ROWS_PER_GROUP, Written, digest_of, fixed_batches
+
+#: JSON is parsed so many bytes at a time, and to the end of the row: what fits the caches is parsed in half the time.
+PARSED_BYTES = 1 << 20
+
+#: Gives the rows of the relation that a file was written from, once more.
+Rows = Callable[[], Iterable[pa.RecordBatch]]
+
+
+def audit(run: Run, written: Written, rows: Rows, dataset: Dataset | None = None) -> None:
+    """Read a JSONL and a Parquet file back from disk, compare them in full with each other and with what was to be written.
+
+    ``rows`` serves to tell which row differs. The rows of a ``dataset`` also pass the firewall; a quarantine has none to
+    pass. Raises AuditError, FirewallError.
+    """
+    with closing(_read_both(written, rows)) as tables:
+        if dataset:
+            refuse_forbidden(run, dataset, tables, _published_name(written.jsonl))
+        for _ in tables:
+            pass
+
+
+def _read_both(written: Written, rows: Rows) -> Generator[pa.Table]:
+    """Yield the tables that both files hold, each when it is found to be the one that was handed to the writers."""
+    try:
+        with (
+            read_ahead(_read_parquet(written)) as from_parquet,
+            map_ahead(partial(_parse, schema=written.schema), _read_blocks(written.jsonl)) as from_jsonl,
+        ):
+            for columnar, text, digest in zip_longest(from_parquet, _regroup(from_jsonl), written.digests):
+                if columnar is None or columnar != text or digest_of(columnar) != digest:
+                    raise AuditError(_describe_difference(written, rows))
+                yield text
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # the disk fails, and says why
+        raise AuditError(_describe_difference(written, rows)) from None
+
+
+def _describe_difference(written: Written, rows: Rows) -> str:
+    """Return a sentence about the first row of a file that is not the relation's, or about a file that cannot be read."""
+    for file, read in ((written.parquet, _read_parquet), (written.jsonl, _read_jsonl)):
+        expected = (table.cast(written.schema) for table in fixed_batches(rows()))
+        try:
+            row = _first_difference(expected, read(written))
+        except (pa.ArrowException, OSError) as error:
+            return f"{_published_name(file)}: it cannot be read back ({error})."
+        if row:
+            return f"{_published_name(file)}, row {row}: it is not the row of the relation it was written from."
+    return f"{_published_name(written.jsonl)}: its rows are not those that were handed to the writers."
+
+
+def _first_difference(ours: Iterable[pa.Table], theirs: Iterable[pa.Table]) -> int | None:
+    """Return the number of the first row, from 1, in which two streams of tables differ; None where they are equal."""
+    for start, both in zip(count(1, ROWS_PER_GROUP), zip_longest(ours, theirs)):
+        if both[0] != both[1]:
+            pairs = zip_longest(*(table.to_pylist() if table is not None else [] for table in both))
+            return next((row for row, (left, right) in enumerate(pairs, start) if left != right), start)
+    return None
+
+
+def _read_parquet(written: Written) -> Iterator[pa.Table]:
+    with pq.ParquetFile(written.parquet) as parquet:
+        if not parquet.schema_arrow.equals(written.schema):
+            raise AuditError(f"{_published_name(written.parquet)}: its columns or types are not those of the dataset.")
+        yield from fixed_batches(parquet.iter_batches(ROWS_PER_GROUP))
+
+
+def _read_jsonl(written: Written) -> Iterator[pa.Table]:
+    return _regroup(_parse(lines, written.schema) for lines in _read_blocks(written.jsonl))
+
+
+def _read_blocks(file: Path) -> Iterator[bytes]:
+    """Yield a file's bytes, some whole lines at a time."""
+    with file.open("rb") as stream:
+        while lines := stream.read(PARSED_BYTES):
+            yield lines + stream.readline()
+
+
+def _parse(lines: bytes, schema: pa.Schema) -> pa.Table:
+    """Parse with another library than the one that wrote it."""
+    as_text = pa.schema([f.with_type(pa.string()) if pa.types.is_timestamp(f.type) else f for f in schema])
+    parse = pa.json.ParseOptions(explicit_schema=as_text, unexpected_field_behavior="error")
+    in_one = pa.json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+    return pa.json.read_json(pa.BufferReader(lines), read_options=in_one, parse_options=parse).cast(schema)
+
+
+def _regroup(parsed: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Cut what was parsed into tables of a row group's length."""
+    return fixed_batches(batch for rows in parsed for batch in rows.to_batches())
+
+
+def _published_name(file: Path) -> str:
+    """Return the file's path as it would be published: ``exports/…``."""
+    return f"exports/{file.parent.name}/{file.name}"

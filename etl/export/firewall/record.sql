@@ -1,0 +1,24 @@
+-- The first written row that must not ship, of a dataset of records; no row where all may.
+--   id: the id of the written row
+--   problem: what is wrong with it, as the end of a sentence that begins with the row
+--   $dataset: the name of the dataset
+--   $never: the categories that may never enter it
+select
+    id,
+    case
+        when not is_named or coalesce(id <> sha256(concat($dataset, chr(31), evidence_id)), true)
+            then 'is not a record of scored.run'
+        when not is_carried then 'does not carry the text and run of the record it names'
+        when list_contains($never, category) then concat('is ', category, ', which may never enter ', $dataset)
+    end as problem,
+from raw.main.named
+where problem is not null
+union all
+select
+    id,
+    'is there twice' as problem,
+from raw.main.named
+group by id
+having count(*) > 1
+order by id, problem
+limit 1

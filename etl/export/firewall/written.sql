@@ -1,0 +1,17 @@
+-- Makes the table of the records that the rows of one dataset's files name: one for each row of records, two for each pair.
+--   id: the id of the written row
+--   side: chosen or rejected; record where the row is made from one record
+--   source_path: the file of the record's line, as the row says it
+--   line_number: the number of the line, as the row says it
+--   line_sha256: the hash of the line, as the row says it
+--   response: a hash of the response that the row carries
+--   carried: a hash of the prompt, response and run_id that the row carries; null stands for what the dataset does not carry
+create or replace table raw.main.written (
+    id varchar,
+    side varchar,
+    source_path varchar,
+    line_number bigint,
+    line_sha256 varchar,
+    response ubigint,
+    carried ubigint
+)

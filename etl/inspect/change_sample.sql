@@ -1,0 +1,18 @@
+-- The first rows, by id, of each kind of change between two runs; see receipts.row_change, whose columns these are.
+--   $from_run, $to_run: the ids of both runs
+--   $size: how many rows of each kind
+select
+    dataset,
+    change,
+    cause,
+    id,
+    source_path,
+    line_number,
+    category_before,
+    category_now,
+    reason_before,
+    reason_now,
+from receipts.row_change
+where from_run_id = $from_run and to_run_id = $to_run
+qualify row_number() over (partition by dataset, change, cause order by id, source_path, line_number) <= $size
+order by all

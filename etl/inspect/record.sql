@@ -1,0 +1,29 @@
+-- The records that an id or places name, with their text and what each dataset decides about them; see datasets.lineage.
+--   datasets: dataset, id, quarantine_reasons and detail for each dataset, in the order of policy.dataset
+--   $places: places, as path:line
+--   $id: an evidence_id, a line_sha256, or the id of a row of a dataset
+select
+    lineage.* exclude (dataset, id, quarantine_reasons, detail),
+    record.created_at,
+    record.model,
+    record.prompt,
+    record.response,
+    list(
+        struct_pack(
+            dataset := lineage.dataset,
+            id := lineage.id,
+            quarantine_reasons := lineage.quarantine_reasons,
+            detail := lineage.detail
+        )
+        order by dataset.position
+    ) as datasets,
+from datasets.lineage as lineage
+inner join evidence.record as record
+    on lineage.source_path = record.source_path and lineage.line_number = record.line_number
+inner join policy.dataset as dataset on lineage.dataset = dataset.dataset
+group by all
+having
+    list_contains($places, lineage.source_path || ':' || lineage.line_number)
+    or $id in (lineage.evidence_id, lineage.line_sha256)
+    or bool_or(lineage.id = $id)
+order by lineage.source_path, lineage.line_number
