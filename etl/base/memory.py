@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import re
 from pathlib import Path
 
 #: What is kept from the engine for Python, for lines and batches on their way between the threads, and for what allocators
@@ -28,7 +27,6 @@ _KEEP = {
 _ENGINE_OPTIONS = ("DUCKDB_JE_MALLOC_CONF", "dirty_decay_ms:-1,muzzy_decay_ms:-1")
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
-_SIZE = re.compile(r"^([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B$")
 
 
 def engine_limit(memory_limit: str | None) -> int:
@@ -39,7 +37,11 @@ def engine_limit(memory_limit: str | None) -> int:
 
 def process_limit(memory_limit: str | None) -> int:
     """Return the bytes that the whole process may take, under the setting ``memory_limit``."""
-    return machine_memory() // 2 if memory_limit is None else _bytes_of(memory_limit)
+    if memory_limit is None:
+        return machine_memory() // 2
+    from pydantic import ByteSize, TypeAdapter
+
+    return TypeAdapter(ByteSize).validate_python(memory_limit)
 
 
 def keep_freed_memory() -> None:
@@ -64,10 +66,3 @@ def machine_memory() -> int:
         return min(machine, int(_CGROUP_LIMIT.read_text(encoding="ascii")))
     except (OSError, ValueError):  # there is no group, or its limit is the word max
         return machine
-
-
-def _bytes_of(size: str) -> int:
-    match = _SIZE.match(size)
-    assert match, "settings have seen to it"
-    number, unit, binary = match.groups()
-    return int(float(number) * (1024 if binary else 1000) ** ("KMGT".index(unit) + 1))

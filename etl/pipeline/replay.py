@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from etl.base.errors import SettingError, UsageError
 from etl.base.files import sha256_of
+from etl.base.known_paths import Manifest, read_known_paths
 from etl.base.project import Project
-from etl.base.settings import Manifest, Settings, read_known_paths
+from etl.base.settings import Settings
 from etl.context import Progress, show_nothing
 from etl.ingest.reader import CHUNK
 from etl.pipeline.run import Outcome, Request, execute

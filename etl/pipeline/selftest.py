@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from etl.base.datasets import DATASETS
+from etl.base.known_paths import read_known_paths
 from etl.base.project import Project
-from etl.base.settings import Settings, read_known_paths
+from etl.base.settings import Settings
 from etl.pipeline.replay import replay
 from etl.pipeline.run import Outcome, Request, execute
 from etl.pipeline.stages import STAGES
