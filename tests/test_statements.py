@@ -15,7 +15,7 @@ from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
 from in_toto_attestation.v1.statement import Statement as PublishedStatement
 
 from etl.receipts.attestation.statement import has_statement, statement_of
-from etl.receipts.models import FileEntry, Named, RunSummary, Side, StageReceipt
+from etl.receipts.models import FileEntry, RunSummary, Side, StageReceipt
 from etl.receipts.store import read_documents
 from etl.warehouse.sql_files import Sql
 
@@ -275,7 +275,7 @@ def test_unread_inputs_are_named(root: Path) -> None:
     summary, (receipt, *_) = read_documents(runs_of(root)[0])
     unread = FileEntry(path="gone.jsonl", sha256=None, bytes=None, record_count=0)
     side = Side.of([*receipt.inputs.files, unread], receipt.inputs.record_count)
-    line = statement_of(summary, receipt.model_copy(update={"inputs": side}), []).to_line()
+    line = statement_of(summary, receipt.model_copy(update={"inputs": side}), {}).to_line()
     predicate = json.loads(line)["predicate"]
     assert predicate["etl_unread"] == [unread.model_dump()]
     assert "gone.jsonl" not in [item["name"] for item in predicate["buildDefinition"]["resolvedDependencies"]]
@@ -285,7 +285,7 @@ def test_versions_are_encoded(root: Path) -> None:
     """A local version such as 3.13.0+ -> its plus sign is encoded, as package URLs require."""
     summary, (receipt, *_) = read_documents(runs_of(root)[0])
     engine = receipt.engine.model_copy(update={"python": "3.13.0+"})
-    line = statement_of(summary, receipt.model_copy(update={"engine": engine}), []).to_line()
+    line = statement_of(summary, receipt.model_copy(update={"engine": engine}), {}).to_line()
     assert '"pkg:generic/python@3.13.0%2B"' in line
 
 
@@ -458,7 +458,7 @@ FULL_STATEMENT = {
 
 def test_a_statement_to_the_byte() -> None:
     """A receipt in which nothing is null, and its summary -> this very line."""
-    documents = [Named(path="r/x.json", sha256=_sha(11)), Named(path="r/summary.json", sha256=_sha(12))]
+    documents = {"r/x.json": _sha(11), "r/summary.json": _sha(12)}
     line = statement_of(SUMMARY_OF_IT, FULL_RECEIPT, documents).to_line()
     assert line == json.dumps(FULL_STATEMENT, separators=(",", ":"))
 
@@ -467,7 +467,7 @@ def test_what_is_null_is_absent() -> None:
     """A receipt in which all is null that may be -> its statement has none of these keys, and differs in nothing else."""
     nothing = {"git_commit": None, "records": None, "made_by": None, "inputs": Side.of([], 2)}
     bare = FULL_RECEIPT.model_copy(update=nothing)
-    predicate = json.loads(statement_of(SUMMARY_OF_IT.model_copy(update={"previous": None}), bare, []).to_line())[
+    predicate = json.loads(statement_of(SUMMARY_OF_IT.model_copy(update={"previous": None}), bare, {}).to_line())[
         "predicate"
     ]
     full = FULL_STATEMENT["predicate"]
@@ -502,5 +502,5 @@ def test_changed_documents_are_not_stated(tmp_path: Path, name: str) -> None:
     file.write_bytes(file.read_bytes() + b"\n")
     result = etl("receipts", "--format", "in-toto", "--root", tmp_path)
     assert result.exit_code == 2
-    assert f"{name}: it is not what the run wrote; etl verify" in result.stderr
+    assert f"{name}: its bytes are not those that the run wrote; check it with etl verify" in result.stderr
     assert result.stdout == ""
