@@ -114,7 +114,7 @@ def test_rewritten_evidence(root: Path, content: bytes) -> None:
     (root / "evidence/evidence.jsonl").write_bytes(content)
     refused = etl("replay", "--root", root)
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
-    assert f"{root / 'evidence/evidence.jsonl'}: its bytes are not those that the run read; put back what run" in refused.stderr
+    assert f"{root / 'evidence/evidence.jsonl'}: its bytes are not those that the run read" in refused.stderr
 
 
 @pytest.mark.slow
