@@ -200,10 +200,12 @@ class _Trial:
         return "one flipped bit in a receipt, a summary, the head or a dataset is found"
 
     def _request(self, force: bool = True) -> Request:
+        """Return the request to run all stages on the fixture."""
         manifest = read_known_paths(FIXTURE / "known-paths.txt")
         return Request(self.project, Settings(known_paths_sha256=manifest.sha256()), manifest, force=force)
 
     def _run(self, force: bool = True) -> RunReport:
+        """Run all stages and return what they report. Raises the error that stopped them, if one did."""
         outcome = execute(self._request(force))
         if outcome.error is not None:
             raise outcome.error
@@ -211,7 +213,9 @@ class _Trial:
         return outcome.report
 
     def _exported(self) -> dict[Path, bytes]:
+        """Return the published files with their bytes."""
         return {file: file.read_bytes() for file in self.project.exports.rglob("*") if file.is_file()}
 
     def _broken(self) -> str:
+        """Return the names of what the check of the chain finds broken."""
         return ", ".join(check.what for check in check_chain(self.project) if check.status == "failed")
