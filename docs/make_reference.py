@@ -17,7 +17,6 @@ from etl.pipeline.plan import Plan
 from etl.pipeline.replay import Replay
 from etl.pipeline.selftest import Acceptance
 from etl.receipts.attestation.signing import Envelope, KeyPair
-from etl.receipts.attestation.statement import Statement
 from etl.receipts.models import Check, Document, DriftReport, Head, Pin, RunSummary, StageReceipt
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.read_only import PublishedWarehouse
@@ -42,7 +41,6 @@ DOCUMENTS: dict[str, type[Document]] = {
     "replay": Replay,
     "run-summary": RunSummary,
     "stage-receipt": StageReceipt,
-    "statement": Statement,
 }
 
 _SCHEMAS = {

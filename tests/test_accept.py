@@ -39,7 +39,7 @@ def test_an_edited_fixture_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(selftest, "FIXTURE", tmp_path)
     found = gates()
     assert found["the fixture is the one that was bundled"][0] is False
-    assert "'skipped': 4" in found["a run counts what the fixture's author counted"][1]
+    assert "'skipped': 4" in found["a run counts what the author of the fixture counted"][1]
 
 
 @pytest.mark.slow
@@ -88,4 +88,4 @@ def test_unbalanced_books_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
             for row in execute(self, statement, values)
         ],
     )
-    assert gates()["a run counts what the fixture's author counted"][1].startswith("The books do not balance")
+    assert gates()["a run counts what the author of the fixture counted"][1].startswith("The books do not balance")

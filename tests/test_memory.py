@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from etl.base import memory
 from etl.base.memory import KEPT_PART, OTHERS, engine_limit, machine_memory
@@ -28,6 +29,21 @@ from etl.warehouse.sql_files import Sql
 def test_the_engine_gets_its_part(limit: str, part: int) -> None:
     """A limit as people write it -> the engine's part: all but the part of the others, and at least half."""
     assert engine_limit(limit) == part
+
+
+@pytest.mark.parametrize("text", ["4GB", "1.5 TiB", "512MB", "0KB"])
+def test_the_setting_keeps_its_spelling(text: str) -> None:
+    """A number, perhaps a space, and a unit from KB to TiB -> the setting is the text as it was given."""
+    assert Settings(memory_limit=text).model_dump()["memory_limit"] == text
+
+
+@pytest.mark.parametrize(
+    "text", ["4", "4gb", "4Gb", "4G", "4B", "4PB", "4  GB", " 4GB", "4GB\n", "-4GB", ".5GB", "1e3GB"]
+)
+def test_other_spellings_are_refused(text: str) -> None:
+    """No unit, another unit or case, or no plain number -> refused."""
+    with pytest.raises(ValidationError):
+        Settings(memory_limit=text)
 
 
 def test_the_default_is_half_of_what_there_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

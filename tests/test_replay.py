@@ -116,7 +116,7 @@ def test_rewritten_evidence(root: Path, content: bytes) -> None:
     (root / "evidence/evidence.jsonl").write_bytes(content)
     refused = etl("replay", "--root", root)
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
-    assert f"{root / 'evidence/evidence.jsonl'}: its bytes are not those that run" in refused.stderr
+    assert f"{root / 'evidence/evidence.jsonl'}: its bytes are not those that the run read" in refused.stderr
 
 
 @pytest.mark.slow
@@ -166,8 +166,8 @@ def test_the_first_differing_row(root: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found.exit_code == 1
     differences = {output["path"]: output["difference"] for output in found.json["outputs"] if not output["is_equal"]}
     assert set(differences) >= {"exports/rag/playbooks.jsonl", "exports/rag/playbooks.parquet"}
-    assert differences["exports/rag/playbooks.jsonl"].startswith("row 1 differs first: it was ")
-    assert "in id" in differences["exports/rag/playbooks.parquet"]
+    assert differences["exports/rag/playbooks.jsonl"].startswith("row 1 is the first that differs (in ")
+    assert "(in id" in differences["exports/rag/playbooks.parquet"]
 
 
 @pytest.mark.slow
@@ -194,5 +194,5 @@ def test_replaced_files_cannot_be_compared_row_by_row(root: Path) -> None:
     etl("run-all", "--root", root)
     found = etl("replay", first, "--root", root, "--json").json
     differences = {output["path"]: output["difference"] for output in found["outputs"]}
-    assert "the file of that run was replaced since" in differences["exports/rag/playbooks.jsonl"]
-    assert differences["scored.run"] == "the relation has other rows"
+    assert "the file has been replaced since" in differences["exports/rag/playbooks.jsonl"]
+    assert differences["scored.run"] == "the relation has different rows"

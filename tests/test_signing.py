@@ -21,7 +21,6 @@ from etl.base.errors import KeyFileError
 from etl.cli.app import app
 from etl.receipts.attestation.signing import (
     PAYLOAD_TYPE,
-    Envelope,
     SignatureError,
     make_keys,
     open_envelope,
@@ -109,23 +108,21 @@ def test_published_vector(tmp_path: Path) -> None:
         "A3JqsQGtVsJ2O2xqrI5IcnXip5GToJ3F+FnZ+O88SjtR6rDAajabZKciJTfUiHqJPcIAriEGAHTVeCUjW2JIZA=="
     )
     r, s = (int.from_bytes(half) for half in (published[:32], published[32:]))
-    envelope = Envelope.model_validate(
-        {
-            "payload": "aGVsbG8gd29ybGQ=",
-            "payloadType": "http://example.com/HelloWorld",
-            "signatures": [{"sig": base64.b64encode(encode_dss_signature(r, s)).decode()}],
-        }
-    )
+    envelope = {
+        "payload": "aGVsbG8gd29ybGQ=",
+        "payloadType": "http://example.com/HelloWorld",
+        "signatures": [{"sig": base64.b64encode(encode_dss_signature(r, s)).decode()}],
+    }
     file = _write(tmp_path / "key.pub", _public(numbers.public_key()))
-    with pytest.raises(SignatureError, match=re.escape(f"what is signed is not {PAYLOAD_TYPE}")):
-        open_envelope(envelope, read_public_key(file))
+    with pytest.raises(SignatureError, match=re.escape(f"its payload is not of the type {PAYLOAD_TYPE}")):
+        open_envelope(json.dumps(envelope).encode(), read_public_key(file))
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"\xfb\xff\xbe"])
 def test_other_tools_sign_and_check_the_same(root: Path, kind: str, payload: bytes) -> None:
     """A payload signed by the cryptography library alone -> it holds; what is signed here holds there, under its keyid."""
-    theirs = Envelope.model_validate(envelope_by_hand(root / kind, PAYLOAD_TYPE, payload))
-    assert open_envelope(theirs, read_public_key(root / f"{kind}.pub")) == payload
+    theirs = envelope_by_hand(root / kind, PAYLOAD_TYPE, payload)
+    assert open_envelope(json.dumps(theirs).encode(), read_public_key(root / f"{kind}.pub")) == payload
     ours = json.loads(sign(payload, read_private_key(root / kind)).to_line())
     (signature,) = ours["signatures"]
     assert (base64.b64decode(ours["payload"]), ours["payloadType"]) == (payload, PAYLOAD_TYPE)
@@ -163,7 +160,7 @@ def test_table_of_checks(root: Path) -> None:
     """Without --json -> the same checks as a table."""
     result = etl("verify", "--key", root / "p256.pub", "--envelopes", root / "p256.intoto.jsonl", "--root", root)
     assert result.exit_code == 0
-    assert result.stdout.count("signed, and the run's documents state the same") == 5
+    assert result.stdout.count("it is signed, and the run's documents state the same") == 5
 
 
 def test_all_that_dsse_allows_is_read(root: Path, kind: str) -> None:
@@ -197,7 +194,7 @@ def test_tampering_is_found(root: Path, kind: str) -> None:
     other = envelopes_of(root, KINDS[1 - KINDS.index(kind)])[0]
     cut = base64.b64encode(base64.b64decode(good["signatures"][0]["sig"])[:-1]).decode()
     keyid = good["signatures"][0]["keyid"]
-    unsigned = f"no signature in it is that of the key {keyid}"
+    unsigned = f"it is not signed with the key {keyid}"
     cases = [
         (_changed(good, '"etl_blank":0', '"etl_blank":1'), unsigned),
         (good | {"payloadType": "application/json"}, unsigned),
@@ -207,7 +204,7 @@ def test_tampering_is_found(root: Path, kind: str) -> None:
         (good | {"signatures": envelopes_of(root, kind)[1]["signatures"]}, unsigned),
         (good | {"signatures": [other["signatures"][0] | {"keyid": keyid}]}, unsigned),
         (good | {"signatures": []}, "it is not a DSSE envelope"),
-        (good | {"payload": "#"}, "it is not base64"),
+        (good | {"payload": "#"}, "its payload is not base64"),
         ("text", "it is not a DSSE envelope"),
         ({"payload": "e30="}, "it is not a DSSE envelope"),
     ]
@@ -219,14 +216,16 @@ def test_tampering_is_found(root: Path, kind: str) -> None:
 
 
 def test_only_statements_about_known_runs_hold(root: Path, kind: str) -> None:
-    """Signed with the key, but of another type, not a statement, of an unknown run, or with other facts -> each fails."""
+    """Signed with the key, yet of another type, about no stage, about an unknown run, or with other facts -> each fails."""
     key = read_private_key(root / kind)
     text = base64.b64decode(envelopes_of(root, kind)[0]["payload"]).decode()
     run_id = json.loads(text)["predicate"]["etl_run_id"]
     other_type = envelope_by_hand(root / kind, "text/plain", b"{}")
     cases = [
-        (other_type, f"what is signed is not {PAYLOAD_TYPE}"),
-        (b"{}", "not a statement that this version of etl makes"),
+        (other_type, f"its payload is not of the type {PAYLOAD_TYPE}"),
+        (b"{}", "it does not name a stage of a run"),
+        (b"[" * 100_000, "it does not name a stage of a run"),
+        (b'{"predicate": {"etl_run_id": null, "etl_stage": "collect"}}', "it does not name a stage of a run"),
         (text.replace(f'id":"{run_id}"', 'id":"../../evidence"').encode(), "There is no run '../../evidence'"),
         (text.replace(f"{run_id}/collect", f"{run_id}/score").encode(), "the run's documents state something else now"),
         (text.replace('"etl_stage":"collect"', '"etl_stage":"nothing"').encode(), "state something else now"),
@@ -332,14 +331,14 @@ def test_keygen_never_overwrites(tmp_path: Path, there: str, is_link: bool) -> N
         (tmp_path / there).write_text("mine", encoding="utf-8")
     result = etl("keygen", tmp_path / "key")
     assert result.exit_code == 2
-    assert f"{there}: it cannot be made (File exists); no key is overwritten" in result.stderr
+    assert f"{there}: it cannot be created (File exists); no file is overwritten" in result.stderr
     assert [file.name for file in tmp_path.iterdir()] == [there]
     assert is_link or (tmp_path / there).read_text(encoding="utf-8") == "mine"
 
 
 def test_keygen_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that fails while a pair is written, or no such folder -> one sentence, and no half of a pair."""
-    assert "cannot be made (No such file or directory)" in etl("keygen", tmp_path / "no/key").stderr
+    assert "cannot be created (No such file or directory)" in etl("keygen", tmp_path / "no/key").stderr
 
     def failing(descriptor: int, path: Path) -> None:
         raise OSError(28, "No space left on device", str(path))
@@ -359,7 +358,7 @@ def test_open_private_key_is_refused(tmp_path: Path, root: Path, mode: int) -> N
     result = etl("receipts", "--format", "in-toto", "--sign", tmp_path / "key", "--root", root)
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert f"(mode {mode:04o}); close it with chmod 600." in result.stderr
+    assert f"(mode {mode:04o}); run chmod 600." in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -467,7 +466,7 @@ def test_key_never_shows(tmp_path: Path, root: Path, kind: str) -> None:
         (["--envelopes", "p256.intoto.jsonl"], "--key PUBFILE and --envelopes FILE go together"),
         (["nobody", "--key", "p256.pub", "--envelopes", "p256.intoto.jsonl"], "name no run"),
         (["--key", "p256.pub", "--envelopes", "gone"], "gone: it cannot be read"),
-        (["--key", "p256.pub", "--envelopes", "empty"], "there is no envelope in it"),
+        (["--key", "p256.pub", "--envelopes", "empty"], "empty: it holds no envelope"),
         (["--key", "gone", "--envelopes", "p256.intoto.jsonl"], "gone: the key cannot be read"),
     ],
 )
@@ -502,7 +501,7 @@ def test_a_keyid_decides_nothing(root: Path, kind: str) -> None:
     envelope = sign(b"{}", read_private_key(root / f"other-{kind}"))
     mine = read_public_key(root / f"{kind}.pub")
     signature = envelope.signatures[0].model_copy(update={"keyid": keyid_by_hand(root / f"{kind}.pub")})
-    claimed = envelope.model_copy(update={"signatures": [signature]})
+    claimed = envelope.model_copy(update={"signatures": [signature]}).to_line().encode()
     with pytest.raises(SignatureError):
         open_envelope(claimed, mine)
     assert open_envelope(claimed, read_public_key(root / f"other-{kind}.pub")) == b"{}"

@@ -66,7 +66,8 @@ class Inputs:
         self, stages: "tuple[Stage, ...] | None" = None, threshold: float | None = None, may_be_new: bool = False
     ) -> "Request":
         """Return the request for these stages, or all. Raises UsageError or SettingError where it makes no sense."""
-        from etl.base.settings import parse_settings, read_known_paths
+        from etl.base.known_paths import read_known_paths
+        from etl.base.settings import parse_settings
         from etl.pipeline.run import Request
         from etl.pipeline.stages import STAGES
 

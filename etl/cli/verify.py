@@ -49,7 +49,7 @@ def receipts(
 
 
 def _statements(run_id: str | None, project: "Project", key_file: Path | None) -> Answer:
-    from etl.receipts.attestation.run_statements import statements_of
+    from etl.receipts.attestation.statement import statements_of
     from etl.receipts.markdown import harmless
 
     sign = _signer(key_file) if key_file else None
@@ -122,8 +122,7 @@ def verify(
 def _envelope_checks(
     run_id: str | None, project: "Project", key_file: Path | None, envelopes: Path | None
 ) -> "list[Check]":
-    from etl.receipts.attestation.check import check_envelopes
-    from etl.receipts.attestation.signing import read_public_key
+    from etl.receipts.attestation.signing import check_envelopes, read_public_key
 
     if key_file is None or envelopes is None:
         raise UsageError("--key PUBFILE and --envelopes FILE go together; name both.")

@@ -1,11 +1,10 @@
-"""Runs an earlier run again, in a scratch root, from what its receipts name, and compares every byte."""
+"""Repeats an earlier run in a scratch root, from what its receipts name, and compares every output with its receipt."""
 
 import json
 import shutil
-from collections.abc import Iterator
-from hashlib import sha256
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
@@ -14,18 +13,16 @@ from pydantic import ValidationError
 
 from etl.base.errors import SettingError, UsageError
 from etl.base.files import sha256_of
+from etl.base.known_paths import read_known_paths
 from etl.base.project import Project
-from etl.base.settings import Manifest, Settings, read_known_paths
+from etl.base.settings import Settings
 from etl.context import Progress, show_nothing
+from etl.export.writer import ROWS_PER_GROUP
 from etl.ingest.reader import CHUNK
-from etl.pipeline.run import Outcome, Request, execute
+from etl.pipeline.run import Request, execute
+from etl.receipts.chain import evidence_of
 from etl.receipts.models import Document, FileEntry, RunSummary, StageReceipt
-from etl.receipts.partial_run import code_hash
 from etl.receipts.store import require_documents
-from etl.warehouse.sql_files import Sql
-
-#: Rows of two Parquet files that are held in memory at a time.
-ROWS = 10_000
 
 
 class Comparison(Document):
@@ -37,7 +34,7 @@ class Comparison(Document):
 
 
 class Replay(Document):
-    """What came of running a run again. With other code or another engine, a difference proves nothing."""
+    """What came of repeating a run. Where the code or the engine is another one, a difference proves nothing."""
 
     schema_version: Literal[1] = 1
     run_id: str
@@ -52,135 +49,106 @@ class Replay(Document):
 
 
 def replay(project: Project, run_id: str, evidence: Path | None = None, progress: Progress = show_nothing) -> Replay:
-    """Run again what ``run_id`` ran and compare each output with its receipt.
+    """Repeat a run and compare each output with its receipt.
 
-    ``evidence`` is where its inputs are now, if not where they were. A file of evidence that has only grown is read as far
-    as it was then. Raises UsageError where the run cannot be repeated: it did not publish, or an input, the manifest of
-    known paths or a setting is not what it was.
+    ``evidence`` is where its inputs are now, if not where they were. A file that has only grown is read as far as the run
+    read it. Raises UsageError where the run published nothing, or where an input, a setting or the manifest of known paths
+    is not the same any more.
     """
-    summary, receipts = _documents(project, run_id)
+    summary, receipts = require_documents(project.reports / run_id)
+    if not summary.published:
+        raise UsageError(f"Run {run_id} published nothing that could be compared; replay a run that published.")
+    collect = next(receipt for receipt in receipts if receipt.stage == "collect")
     with TemporaryDirectory(prefix="etl-replay-") as folder:
-        scratch = Project.at(Path(folder) / "root", Path(folder) / "evidence")
-        scratch.root.mkdir()
+        scratch = Project.at(Path(folder))
         scratch.evidence.mkdir()
         if project.overlay.is_dir():
             shutil.copytree(project.overlay, scratch.overlay)
-        collected = next(receipt for receipt in receipts if receipt.stage == "collect")
-        recorded = evidence or project.root / summary.request.evidence
-        for entry in collected.inputs.files:
-            _copy_input(recorded, entry, scratch.evidence, run_id)
-        outcome = execute(
-            Request(scratch, _settings(summary), _manifest(project, summary), progress=progress, force=True)
-        )
+        for entry in collect.inputs.files:
+            _copy_input(evidence or evidence_of(project, summary), entry, scratch.evidence, run_id)
+        outcome = execute(_request(project, scratch, summary, progress))
         if outcome.error is not None:
             raise outcome.error
+        made, again = outcome.report.receipts[0], outputs_of(outcome.report.receipts)
         return Replay(
             run_id=run_id,
-            same_code=collected.code_hash == code_hash(Sql.of(project.overlay)),
-            same_engine=collected.engine == outcome.report.receipts[0].engine,
-            outputs=list(_comparisons(project, scratch, receipts, outcome)),
+            same_code=collect.code_hash == made.code_hash,
+            same_engine=collect.engine == made.engine,
+            outputs=[_compare(project, scratch, entry, again[path]) for path, entry in outputs_of(receipts).items()],
         )
 
 
-def _documents(project: Project, run_id: str) -> tuple[RunSummary, list[StageReceipt]]:
-    summary, receipts = require_documents(project.reports / run_id)
-    if not summary.published:
-        raise UsageError(f"Run {run_id} published nothing that could be compared; replay one that did.")
-    return summary, receipts
+def outputs_of(receipts: Iterable[StageReceipt]) -> dict[str, FileEntry]:
+    """Return the outputs of all stages of a run by their paths."""
+    return {entry.path: entry for receipt in receipts for entry in receipt.outputs.files}
 
 
 def _copy_input(evidence: Path, entry: FileEntry, target: Path, run_id: str) -> None:
-    """Copy as much of a file as the run read, and require that it is what the run read."""
+    """Copy as much of a file of evidence as a run read. Raises UsageError where that is not what the run read."""
+    file, copy = evidence / entry.path, target / entry.path
     if entry.sha256 is None or entry.bytes is None:
-        raise UsageError(f"{entry.path} could not be read by run {run_id}, so that run cannot be repeated.")
-    if PurePosixPath(entry.path).is_absolute() or ".." in PurePosixPath(entry.path).parts:
-        raise UsageError(
-            f"{entry.path}: this input of run {run_id} leads out of the evidence folder; check etl verify --all."
-        )
-    copy = target / entry.path
+        raise UsageError(f"{file}: run {run_id} could not read this file, so the run cannot be repeated.")
+    if not copy.resolve().is_relative_to(target.resolve()):
+        raise UsageError(f"{file}: it leads out of the evidence folder; check run {run_id} with etl verify --all.")
     copy.parent.mkdir(parents=True, exist_ok=True)
-    digest, left = sha256(), entry.bytes
     try:
-        with (evidence / entry.path).open("rb") as source, copy.open("wb") as sink:
-            while left and (chunk := source.read(min(CHUNK, left))):
-                digest.update(chunk)
-                sink.write(chunk)
-                left -= len(chunk)
+        with file.open("rb") as source, copy.open("wb") as sink:
+            for start in range(0, entry.bytes, CHUNK):
+                sink.write(source.read(min(CHUNK, entry.bytes - start)))
+        problem = "" if sha256_of(copy) == entry.sha256 else "its bytes are not those that the run read"
     except OSError as error:
-        raise UsageError(
-            f"{evidence / entry.path}: run {run_id} read this file, and it cannot be read now ({error.strerror}); "
-            "put it back, or name another folder with --evidence."
-        ) from None
-    if left or digest.hexdigest() != entry.sha256:
-        raise UsageError(
-            f"{evidence / entry.path}: its bytes are not those that run {run_id} read; put them back, or name another folder "
-            "with --evidence."
-        )
+        problem = f"it cannot be read now ({error.strerror})"
+    if problem:
+        raise UsageError(f"{file}: {problem}; put back what run {run_id} read, or name another folder with --evidence.")
 
 
-def _settings(summary: RunSummary) -> Settings:
+def _request(project: Project, scratch: Project, summary: RunSummary, progress: Progress) -> Request:
+    """Return the request to repeat a run. Raises UsageError where a setting or the manifest of known paths prevents it."""
+    asked, known_paths = summary.request, None
     try:
-        return Settings.model_validate(summary.request.settings)
+        settings = Settings.model_validate(asked.settings)
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingError(
             f"Run {summary.run_id} had the setting {first['loc'][0]}, which this version does not take "
             f"({first['msg'].lower()}); replay it with the version that made it."
         ) from None
+    if asked.known_paths is not None:
+        known_paths = read_known_paths(project.root / asked.known_paths)
+        if known_paths.sha256() != settings.known_paths_sha256:
+            raise UsageError(
+                f"{known_paths.file}: it does not name the paths that run {summary.run_id} knew; put it back."
+            )
+    return Request(scratch, settings, known_paths, progress=progress)
 
 
-def _manifest(project: Project, summary: RunSummary) -> Manifest | None:
-    if summary.request.known_paths is None:
-        return None
-    manifest = read_known_paths(project.root / summary.request.known_paths)
-    if manifest.sha256() != summary.request.settings["known_paths_sha256"]:
-        raise UsageError(f"{manifest.file}: it does not name the paths that run {summary.run_id} knew; put it back.")
-    return manifest
+def _compare(project: Project, scratch: Project, entry: FileEntry, again: FileEntry) -> Comparison:
+    """Compare an output with that of the replay."""
+    is_equal = again.sha256 == entry.sha256
+    difference = None if is_equal else _difference(project.root / entry.path, scratch.root / entry.path, entry)
+    return Comparison(path=entry.path, is_equal=is_equal, difference=difference)
 
 
-def _comparisons(
-    project: Project, scratch: Project, receipts: list[StageReceipt], outcome: Outcome
-) -> Iterator[Comparison]:
-    again = {entry.path: entry for receipt in outcome.report.receipts for entry in receipt.outputs.files}
-    for receipt in receipts:
-        for entry in receipt.outputs.files:
-            if again[entry.path].sha256 == entry.sha256:
-                yield Comparison(path=entry.path, is_equal=True, difference=None)
-            else:
-                yield Comparison(path=entry.path, is_equal=False, difference=_difference(project, scratch, entry))
-
-
-def _difference(project: Project, scratch: Project, entry: FileEntry) -> str:
+def _difference(old: Path, new: Path, entry: FileEntry) -> str:
     """Say where two versions of an output differ first, as far as the old one can still be read."""
     if entry.bytes is None:
-        return "the relation has other rows"
-    old, new = project.root / entry.path, scratch.root / entry.path
+        return "the relation has different rows"
     if not old.is_file() or sha256_of(old) != entry.sha256:
-        return "its bytes differ; the file of that run was replaced since, so its rows cannot be compared"
-    pairs = zip_longest(_rows(old), _rows(new))
-    for number, (before, now) in enumerate(pairs, start=1):
+        return "its bytes differ; the file has been replaced since, so its rows cannot be compared"
+    rows = zip_longest(_rows(old), _rows(new), fillvalue={"id": "absent"})
+    for number, (before, now) in enumerate(rows, start=1):
         if before != now:
-            return f"row {number} differs first: it was {_id(before)} and is {_id(now)}{_columns(before, now)}"
-    return "its rows are equal; the bytes that hold them are not"
+            columns = ", ".join(name for name in before if before[name] != now.get(name))
+            return f"row {number} is the first that differs (in {columns}): it was {before['id']} and is {now['id']}"
+    return "its rows are equal, but its bytes differ"
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a JSONL or Parquet file."""
     if file.suffix == ".parquet":
         with pq.ParquetFile(file) as table:
-            for batch in table.iter_batches(ROWS):
+            for batch in table.iter_batches(ROWS_PER_GROUP):
                 yield from batch.to_pylist()
     else:
         with file.open("rb") as lines:
-            for line in lines:
-                yield json.loads(line)
-
-
-def _id(row: dict[str, Any] | None) -> str:
-    return str(row["id"]) if row else "absent"
-
-
-def _columns(before: dict[str, Any] | None, now: dict[str, Any] | None) -> str:
-    if not before or not now:
-        return ""
-    names = [name for name in before if name not in now or before[name] != now[name]]
-    return f" (in {', '.join(names)})"
+            yield from map(json.loads, lines)
