@@ -5,7 +5,8 @@ import json
 import sys
 from collections.abc import Callable
 from functools import partial
-from inspect import cleandoc
+from inspect import cleandoc, getsource
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -126,6 +127,18 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
+def _meanings_of_fields(kind: type) -> dict[str, str]:
+    """Return the text below each field of a class, by the field's name."""
+    (tree,) = ast.parse(getsource(kind)).body
+    assert isinstance(tree, ast.ClassDef)
+    return {
+        field.target.id: cleandoc(text.value.value)
+        for field, text in pairwise(tree.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
+
+
 def settings_page() -> str:
     """Return the page that lists every setting with its default and meaning."""
     page = [
@@ -144,9 +157,10 @@ def settings_page() -> str:
         "drift_threshold": "`--threshold`, `ETL_DRIFT_THRESHOLD`",
         "known_paths_sha256": "`--known-paths FILE` (the only way)",
     }
+    meanings = _meanings_of_fields(Settings)
     for name, field in Settings.model_fields.items():
         default = "null" if field.default is None else str(field.default).lower()
-        page.append(f"| `{name}` | {default} | {field.description} | {others.get(name, '')} |")
+        page.append(f"| `{name}` | {default} | {meanings[name]} | {others.get(name, '')} |")
     page += [
         "",
         "The settings hash that receipts and Parquet files carry is over the settings that can change what the stage makes:",

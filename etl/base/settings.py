@@ -32,7 +32,7 @@ DRIFT_THRESHOLD_VARIABLE = "ETL_DRIFT_THRESHOLD"
 class Settings(BaseModel):
     """Everything that can be set with ``--set NAME=VALUE``; the views read it as ``policy.setting``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     accept_at: Fraction = 0.9
     """Scores at or above this are accepted."""
