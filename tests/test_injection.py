@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from conftest import Result, etl, evidence_line, jsonl, write_evidence
 
-from etl.receipts.markdown import harmless
+from etl.base.terminal import harmless
 
 SQL = [
     "'; drop table evidence.record; --",

@@ -79,3 +79,15 @@ class MachineError(StageError):
 
 class BooksError(StageError):
     """A stage lost or invented records."""
+
+
+def sentence_of(error: BaseException) -> str:
+    """Return what a person is told about an error, whatever it is."""
+    if isinstance(error, EtlError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "The command was interrupted; the published version is unchanged."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'the system'}: {error.strerror}."
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"An unexpected error ({what}); run the command again with --debug and report the traceback."

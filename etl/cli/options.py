@@ -1,137 +1,128 @@
-"""The options of the command line: each is spelled once, with what it means; commands that share several take a group."""
+"""The options, each spelled once, and what commands make of them: a project, the history of its runs, a request."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from etl.base.errors import SettingError, UsageError
-from etl.cli.opening import project_at
+from etl.base.project import Project
+from etl.console.parts import warn
 
 if TYPE_CHECKING:
     from etl.context import Progress, Stage
     from etl.pipeline.run import Request
+    from etl.warehouse.connection import Warehouse
 
-Root = Annotated[Path, typer.Option("--root", help="Where warehouse/, exports/, reports/ and an overlay sql/ are.")]
-Evidence = Annotated[Path | None, typer.Option("--evidence", help="The evidence folder (default: ROOT/evidence).")]
-IncludePartial = Annotated[bool, typer.Option("--include-partial", help="Admit partially_accepted into sft.")]
-IncludeReview = Annotated[bool, typer.Option("--include-review", help="Admit needs_human_review into rag.")]
-KnownPaths = Annotated[
-    Path | None, typer.Option("--known-paths", help="Manifest of the repository's paths, as git ls-files prints it.")
+Root = Annotated[Path, Option(help="The folder that holds warehouse/, exports/, reports/ and your own sql/.")]
+Evidence = Annotated[Path | None, Option(help="The evidence folder (default: ROOT/evidence).")]
+Sets = Annotated[
+    list[str] | None, Option("--set", metavar="NAME=VALUE", help="Set a setting; may be given several times.")
 ]
-FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links that lead out of the evidence folder.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; write nothing.")]
-RecordedAt = Annotated[
-    str | None, typer.Option("--recorded-at", help="Pin the receipts' clock to this time (ISO 8601).")
-]
-Assignments = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a setting; repeatable.")
-]
-Threshold = Annotated[float | None, typer.Option("--threshold", help="Relative swing that drift warns about.")]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="Fail if a line was skipped; nothing is published.")]
-Force = Annotated[bool, typer.Option("--force", help="Run the stages even where nothing changed.")]
-Rehash = Annotated[
-    bool,
-    typer.Option("--rehash", help="Read and hash every file again, also where the file system says nobody touched it."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id (default: the newest).")]
-Against = Annotated[str | None, typer.Option("--against", metavar="RUN", help="Compare with this earlier run.")]
-Pin = Annotated[
-    str | None, typer.Option("--pin", metavar="RUN", help="Compare later runs with this one from now on, then stop.")
-]
-Unpin = Annotated[bool, typer.Option("--unpin", help="Compare each run with the one before it again, then stop.")]
-Explain = Annotated[bool, typer.Option("--explain", help="List every comparison and what each condition said of it.")]
-History = Annotated[bool, typer.Option("--history", help="Show the course of every figure over all runs, then stop.")]
-FailOn = Annotated[str, typer.Option("--fail-on", help="The severity from which on the exit code is 3: alert or warn.")]
+Threshold = Annotated[float | None, Option(help="The relative change above which drift warns.")]
+RunId = Annotated[str | None, Argument(metavar="[RUN]", help="The id of a run (default: the newest run).")]
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a run, or the plan of one, goes out from."""
+    """What a run starts from: the options of plan, run and run-all."""
 
     root: Root = Path()
     evidence: Evidence = None
-    include_partial: IncludePartial = False
-    include_review: IncludeReview = False
-    known_paths: KnownPaths = None
-    assignments: Assignments = None
-    follow_links: FollowLinks = False
-    rehash: Rehash = False
+    include_partial: Annotated[bool, Option("--include-partial", help="Admit partially_accepted into sft.")] = False
+    include_review: Annotated[bool, Option("--include-review", help="Admit needs_human_review into rag.")] = False
+    known_paths: Annotated[Path | None, Option(help="The repository's paths, as git ls-files prints them.")] = None
+    sets: Sets = None
+    follow_links: Annotated[bool, Option("--follow-links", help="Follow links out of the evidence folder.")] = False
+    rehash: Annotated[bool, Option("--rehash", help="Read all files again, even those that seem unchanged.")] = False
 
-    def request(
-        self, stages: "tuple[Stage, ...] | None" = None, threshold: float | None = None, may_be_new: bool = False
-    ) -> "Request":
-        """Return the request for these stages, or all. Raises UsageError or SettingError where it makes no sense."""
+    def request(self, project: Project, threshold: float | None = None) -> "Request":
+        """Return the request to run all stages. Raises SettingError."""
         from etl.base.known_paths import read_known_paths
         from etl.base.settings import parse_settings
         from etl.pipeline.run import Request
-        from etl.pipeline.stages import STAGES
 
         paths = read_known_paths(self.known_paths) if self.known_paths else None
-        settings = parse_settings(
-            self.assignments or [],
-            include_partial=self.include_partial or None,
-            include_review=self.include_review or None,
-            follow_links=self.follow_links or None,
-            drift_threshold=threshold,
-            known_paths_sha256=paths.sha256() if paths else None,
-        )
-        project = project_at(self.root, self.evidence, may_be_new)
-        return Request(project, settings, paths, stages or STAGES, rehash=self.rehash)
+        flags = {name: getattr(self, name) or None for name in ("include_partial", "include_review", "follow_links")}
+        digest = paths.sha256() if paths else None
+        settings = parse_settings(self.sets or [], drift_threshold=threshold, known_paths_sha256=digest, **flags)
+        return Request(project, settings, paths, rehash=self.rehash)
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How a run goes about it."""
+class Running(Inputs):
+    """The options of run and run-all."""
 
-    dry_run: DryRun = False
-    recorded_at: RecordedAt = None
+    dry_run: Annotated[bool, Option("--dry-run", help="Say what would happen, and write nothing.")] = False
+    recorded_at: Annotated[str | None, Option(help="The time in all receipts (ISO 8601; default: the clock's).")] = None
     threshold: Threshold = None
-    fail_fast: FailFast = False
-    force: Force = False
+    fail_fast: Annotated[bool, Option("--fail-fast", help="Fail, and publish nothing, if a line is skipped.")] = False
+    force: Annotated[bool, Option("--force", help="Run the stages even if nothing changed.")] = False
 
-    def request(self, inputs: Inputs, stages: list[str], progress: "Progress") -> "Request":
-        """Return the request for stages by their names. Raises UsageError or SettingError where it makes no sense."""
+    def request_for(self, stages: list[str], progress: "Progress") -> "Request":
+        """Return the request to run stages by their names, all if none is named. Raises UsageError or SettingError."""
         from etl.context import Clock
 
-        asked = inputs.request(_stages(stages), self.threshold, may_be_new=True)
-        clock = Clock(_time(self.recorded_at))
-        return replace(asked, clock=clock, progress=progress, fail_fast=self.fail_fast, force=self.force)
-
-
-def require_one_of(flags: dict[str, object]) -> None:
-    """Raise UsageError where more than one of these flags is given."""
-    given = [flag for flag, value in flags.items() if value]
-    if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} ask for different things; give one of them.")
+        asked = self.request(project_at(self.root, self.evidence, may_be_new=True), self.threshold)
+        clock = Clock(_time(self.recorded_at) if self.recorded_at else None)
+        chosen = _stages(stages)
+        return replace(asked, stages=chosen, clock=clock, progress=progress, fail_fast=self.fail_fast, force=self.force)
 
 
 def _stages(names: list[str]) -> "tuple[Stage, ...]":
-    """Return the named stages in their order, all where none is named."""
+    """Return the named stages in their order, all if none is named. Raises UsageError."""
     from etl.pipeline.stages import STAGES
 
     exports = {stage.name for stage in STAGES if stage.exports}
-    chosen: set[str] = set()
-    for name in names or [stage.name for stage in STAGES]:
-        if name == "export-all":
-            chosen |= exports
-        elif name in {stage.name for stage in STAGES}:
-            chosen.add(name)
-        else:
-            known = ", ".join([*(stage.name for stage in STAGES), "export-all"])
-            raise UsageError(f"There is no stage {name!r}; the stages are {known}.")
+    known = [*(stage.name for stage in STAGES), "export-all"]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"There is no stage {name!r}; the stages are {', '.join(known)}.")
+    chosen = {*names, *(exports if "export-all" in names else ())} or known
     return tuple(stage for stage in STAGES if stage.name in chosen)
 
 
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
+def _time(text: str) -> datetime:
+    """Return a time in UTC; a text without an offset is in UTC. Raises SettingError."""
     try:
         given = datetime.fromisoformat(text)
         return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise SettingError(f"--recorded-at {text}: it is no ISO 8601 time, such as 2026-01-31T12:00:00Z.") from None
+        raise SettingError(f"--recorded-at {text} is not an ISO 8601 time, such as 2026-01-31T12:00:00Z.") from None
+
+
+def project_at(root: Path, evidence: Path | None = None, may_be_new: bool = False) -> Project:
+    """Return the project of a root that is there or, if it may be new, can be made. Raises UsageError."""
+    can_be_made = may_be_new and not root.exists() and root.absolute().parent.is_dir()
+    if not root.is_dir() and not can_be_made:
+        problem = "there is no such folder, and none to make it in" if may_be_new else "there is no such folder"
+        raise UsageError(f"{root}: {problem}; name the root with --root DIR.")
+    return Project.at(root, evidence)
+
+
+def look_at(root: Path, evidence: Path | None = None) -> Project:
+    """Return the project of a root; say on stderr if a run was cut there. Raises UsageError."""
+    from etl.pipeline.staging import Staging
+
+    staging = Staging(project_at(root, evidence))
+    cut = staging.cut_run() if staging.journal.exists() else None
+    if cut:
+        warn(cut)
+    return staging.project
+
+
+@contextmanager
+def open_history(root: Path, sets: Sets = None, threshold: Threshold = None) -> "Iterator[tuple[Project, Warehouse]]":
+    """Give the project of a root, and what is known of all its runs, in memory. Raises UsageError."""
+    from etl.base.settings import parse_settings
+    from etl.receipts.store import load_history
+    from etl.warehouse.sql_files import Sql
+
+    settings = parse_settings(sets or [], drift_threshold=threshold)
+    project = look_at(root)
+    with closing(load_history(project, Sql.of(project.overlay), settings)) as history:
+        yield project, history

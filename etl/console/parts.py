@@ -1,39 +1,65 @@
 """The parts of what people see: tables, lines, and text that no terminal obeys."""
 
+from collections.abc import Iterable, Sequence
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement, measure_renderables
 from rich.table import Table
 from rich.text import Text
 
-from etl.receipts.markdown import harmless
+from etl.base.terminal import harmless
 
 #: Columns of a table that goes to a pipe or a file.
 PIPE_WIDTH = 240
 
-#: Names of columns that hold counts.
+#: The names of columns that hold counts: they are aligned to the right.
 COUNTS = {"in", "out", "accepted", "rejected", "quarantined", "skipped", "records", "rows"}
 
-#: Digits of an id that people see: of a billion ids no two begin with the same sixteen.
-SHOWN_DIGITS = 16
-
-#: The colour of a word that tells how something is.
+#: The colour of a cell that holds one of these words.
 STYLES = {
     "ok": "green", "reused": "green", "yes": "green", "warn": "yellow", "unchecked": "yellow", "not_run": "yellow",
     "failed": "red", "not passed": "red", "no": "red", "alert": "red", "reuse": "green", "run": "yellow",
 }  # fmt: skip
 
 
-def new_table(title: str, *names: str) -> Table:
-    """Return a table with these columns and no row yet; counts stand to the right."""
-    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, padding=0, pad_edge=False)
-    for name in names:
-        table.add_column(safe(name), overflow="fold", justify="right" if name in COUNTS else "left")
-    return table
+def show_table(title: str, names: Sequence[str], rows: Iterable[Sequence[object]], note: str = "") -> None:
+    """Print a table with these columns, and a line below it. No word is broken as long as the longest ones fit side by side."""
+    console = open_console()
+    cells = [[_cell(value) for value in row] for row in rows]
+    columns = zip([safe(name) for name in names], *cells, strict=True)
+    sizes = [measure_renderables(console, console.options, column) for column in columns]
+    table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
+    for name, width in zip(names, _widths(sizes, console.width - len(names) + 1), strict=True):
+        table.add_column(safe(name), width=width, overflow="fold", justify="right" if name in COUNTS else "left")
+    for row in cells:
+        table.add_row(*row)
+    if title:
+        say(title, "italic")
+    console.print(table, "")
+    if note:
+        say(note)
 
 
-def show(table: Table) -> None:
-    """Print a table."""
-    open_console().print(table)
+def _widths(sizes: Sequence[Measurement], room: int) -> list[int]:
+    """Return how wide each column is: the widest shrink first, and below their longest word only if nothing else helps."""
+    widths = [max(size.maximum, 1) for size in sizes]
+    while sum(widths) > max(room, len(widths)):
+        widest = max(range(len(widths)), key=lambda at: (widths[at] > sizes[at].minimum, widths[at]))
+        widths[widest] -= 1
+    return widths
+
+
+def _cell(value: object) -> Text:
+    """Return a value as a cell shows it: numbers with commas, truth as yes or no, nothing as nothing, words in their colour."""
+    match value:
+        case bool():
+            text = "yes" if value else "no"
+        case int():
+            text = f"{value:,}"
+        case _:
+            text = "" if value is None else str(value)
+    return safe(text, STYLES.get(text, ""))
 
 
 def say(text: str, style: str = "") -> None:
@@ -41,23 +67,18 @@ def say(text: str, style: str = "") -> None:
     open_console().print(safe(text, style), soft_wrap=True)
 
 
+def warn(sentence: str) -> None:
+    """Print a sentence on stderr."""
+    Console(stderr=True).print(Text(harmless(f"etl: {sentence}")), soft_wrap=True)
+
+
 def short_count(count: int) -> str:
-    """Return a count as a table of 80 columns takes it: from ten million on in millions."""
+    """Return a count in at most nine characters, so that a run's table fits 80 columns: from ten million on in millions."""
     return f"{count:,}" if count < 10_000_000 else f"{count / 1e6:,.1f} M"
 
 
-def short_id(full: str) -> str:
-    """Return the beginning of an id, by which etl explain finds it."""
-    return full[:SHOWN_DIGITS]
-
-
-def yes_or_no(good: bool) -> Text:
-    """Return a word in its colour."""
-    return Text("yes", "green") if good else Text("no", "red")
-
-
 def open_console() -> Console:
-    """Return a console; a pipe has no width, so there nothing is folded to fit one."""
+    """Return a console; a pipe has no width, so tables are wide there."""
     console = Console()
     return console if console.is_terminal else Console(width=PIPE_WIDTH)
 

@@ -1,237 +1,155 @@
-"""What people see: tables on stdout, bars on stderr, and those only on a terminal."""
+"""What people see: tables on stdout, and bars on stderr if that is a terminal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from etl.base.project import Project
-from etl.console.drift import show_drift, show_history, show_pin
-from etl.console.parts import STYLES, new_table, open_console, safe, say, short_count, short_id, show, yes_or_no
-from etl.context import Progress as Report
-from etl.inspect.diff import Diff
-from etl.pipeline.dry_run import StageCount
-from etl.pipeline.plan import Plan
-from etl.pipeline.replay import Replay
-from etl.pipeline.run import Outcome
-from etl.pipeline.selftest import Acceptance
-from etl.receipts.markdown import harmless
-from etl.receipts.models import Check, RunSummary, StageReceipt
+from etl.base.terminal import harmless
+from etl.console.parts import STYLES, open_console, safe, say, short_count, show_table
 
-__all__ = ["show_drift", "show_history", "show_pin"]
+if TYPE_CHECKING:
+    from etl.context import Progress as Report
+    from etl.inspect.diff import Diff
+    from etl.pipeline.run import Outcome
+    from etl.receipts.models import RunSummary, StageReceipt
+
+#: Digits of an id that people see: among a billion ids no two begin with the same sixteen.
+_SHOWN_DIGITS = 16
+
+#: What became of the records of a stage, as columns.
+STAGE_COUNTS = ("in", "accepted", "rejected", "quarantined", "skipped")
 
 
 @contextmanager
-def progress_bars() -> Iterator[Report]:
-    """Show a bar per activity on a terminal's stderr; nothing in a pipe."""
+def progress_bars() -> "Iterator[Report]":
+    """Show a bar for each activity on stderr if that is a terminal, and nothing otherwise."""
     errors = Console(stderr=True)
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=errors,
-        transient=True,
-        disable=not errors.is_terminal,
-    )
-    tasks: dict[str, Any] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    tasks: dict[str, TaskID] = {}
 
     def report(what: str, done: int, total: int) -> None:
-        activity, _, detail = what.partition(" ")
+        activity = what.partition(" ")[0]
         if activity not in tasks:
-            tasks[activity] = bars.add_task(activity, total=total or 1)
-        bars.update(
-            tasks[activity],
-            description=harmless(f"{activity} {detail}"[:60]),
-            completed=done if total else 1,
-            total=total or 1,
-        )
+            tasks[activity] = bars.add_task(activity)
+        completed = done if total else 1  # of nothing, all is done
+        bars.update(tasks[activity], description=harmless(what[:60]), completed=completed, total=total or 1)
 
-    with bars:
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
         yield report
 
 
-def show_outcome(outcome: Outcome, project: Project) -> None:
-    """Show a finished run: a row per stage, the funnel, drift, and where the outputs are."""
-    summary = outcome.summary
-    seconds = sum(receipt.duration_ms for receipt in outcome.report.receipts) / 1000
-    show(_stages_table(f"run {summary.run_id}: {seconds:.1f} s in its stages", summary))
+def show_outcome(outcome: "Outcome", project: Project) -> None:
+    """Show a finished run: its stages, what it published and where, its errors, and drift."""
+    summary, report = outcome.summary, outcome.report
+    seconds = sum(receipt.duration_ms for receipt in report.receipts) / 1000
+    _show_stages(f"run {summary.run_id}: {seconds:.1f} s in its stages", summary)
     if summary.published:
         scored = next(stage for stage in summary.stages if stage.name == "score").records_in
         counts = ", ".join(f"{name} {rows:,}" for name, rows in summary.datasets.items())
-        say(f"{scored:,} records -> {counts}; what was refused, and why: exports/quarantine/")
-        say(f"datasets  {project.exports}")
-        say(f"warehouse {project.warehouse}")
+        say(f"{scored:,} records -> {counts}; what does not ship, and why: exports/quarantine/")
+        say(f"datasets  {project.exports}\nwarehouse {project.warehouse}")
     say(f"receipts  {project.reports / summary.run_id}")
-    for receipt in outcome.report.receipts:
+    _show_errors(report.receipts)
+    for flag in report.drift.flags:
+        say(f"drift: {flag}", STYLES[report.drift.severity])
+
+
+def show_receipts(summary: "RunSummary", receipts: "Sequence[StageReceipt]") -> None:
+    """Show a run's receipts: its stages, how many records have which reason or outcome, and its errors."""
+    _show_stages(f"run {summary.run_id} ({'published' if summary.published else 'not published'})", summary)
+    rows = [
+        (receipt.stage, stat, reason, records)
+        for receipt in receipts
+        for stat, reasons in (*receipt.counts_by_reason, ("outcome", receipt.records and receipt.records.by_outcome))
+        for reason, records in (reasons or {}).items()
+    ]
+    show_table("reasons", ("stage", "stat", "reason", "records"), rows)
+    _show_errors(receipts)
+
+
+def _show_stages(title: str, summary: "RunSummary") -> None:
+    """Show a row for each stage of a run."""
+    rows = []
+    for stage in summary.stages:
+        status = "not passed" if stage.status in {"ok", "reused"} and not stage.passed else stage.status
+        rows.append((stage.name, status, *map(short_count, (stage.records_in, *dict(stage.stats).values()))))
+    show_table(title, ("stage", "status", *STAGE_COUNTS), rows)
+
+
+def _show_errors(receipts: "Iterable[StageReceipt]") -> None:
+    """Show what is wrong in each stage."""
+    for receipt in receipts:
         for error in receipt.validation.errors:
             say(f"{receipt.stage}: {error}", "red")
-    for flag in outcome.report.drift.flags:
-        say(f"drift: {flag}", STYLES[outcome.report.drift.severity])
 
 
-def show_counts(counts: Sequence[StageCount], project: Project) -> None:
-    """Show what a run would do."""
-    names = ("in", "accepted", "rejected", "quarantined", "skipped")
-    table = new_table("dry run: nothing was written", "stage", *names)
-    for count in counts:
-        cells = (count.records_in, count.accepted, count.rejected, count.quarantined, count.skipped)
-        table.add_row(count.stage, *(f"{cell:,}" for cell in cells))
-    show(table)
-    say(f"A run would read {project.evidence} and publish to {project.exports} and {project.warehouse}.")
-
-
-def show_receipts(summary: RunSummary, receipts: Sequence[StageReceipt]) -> None:
-    """Show a run's receipts: the stages, and why records were set aside."""
-    published = "published" if summary.published else "not published"
-    show(_stages_table(f"run {summary.run_id} ({published})", summary))
-    reasons = new_table("reasons", "stage", "stat", "reason", "records")
-    for receipt in receipts:
-        for stat, counts in receipt.counts_by_reason.model_dump().items():
-            for reason, records in counts.items():
-                reasons.add_row(receipt.stage, stat, reason, f"{records:,}")
-        for outcome, records in (receipt.records.by_outcome if receipt.records else {}).items():
-            reasons.add_row(receipt.stage, "outcome", outcome, f"{records:,}")
-    show(reasons)
-    for receipt in receipts:
-        for error in receipt.validation.errors:
-            say(f"{receipt.stage}: {error}", "red")
-
-
-def show_checks(title: str, checks: Sequence[Check]) -> None:
-    """Show what was looked at, and how it is."""
-    table = new_table(title, "what", "status", "detail")
-    for check in checks:
-        table.add_row(safe(check.what), Text(check.status, STYLES[check.status]), safe(check.detail))
-    show(table)
-
-
-def show_rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Show the rows of a query, all of them."""
-    table = new_table("", *names)
-    for row in rows:
-        table.add_row(*(safe("" if cell is None else str(cell)) for cell in row))
-    show(table)
-    say(f"{len(rows):,} rows")
-
-
-def show_plan(plan: Plan) -> None:
-    """Print which stages would run, and why."""
-    table = new_table("plan", "stage", "action", "why")
-    for step in plan.steps:
-        table.add_row(step.stage, Text(step.action, STYLES[step.action]), safe(step.reason))
-    show(table)
-
-
-def show_gates(acceptance: Acceptance) -> None:
-    """Print the table of gates."""
-    table = new_table("acceptance", "gate", "passed", "seen")
-    for gate in acceptance.gates:
-        table.add_row(gate.name, yes_or_no(gate.passed), safe(gate.detail))
-    show(table)
-
-
-def show_diff(diff: Diff) -> None:
-    """Print what two runs treat differently: settings, counts, examples."""
+def show_diff(diff: "Diff") -> None:
+    """Show what two runs treat differently: settings, counts of rows, examples."""
     for setting in diff.settings:
-        say(f"setting {setting.name} was {setting.before}, and is {setting.now}", "yellow")
+        say(f"The setting {setting.name} changed from {setting.before} to {setting.now}.", "yellow")
     if not diff.same_code:
-        say("the code or the SQL is another", "yellow")
-    counts = new_table(f"from {diff.from_run_id} to {diff.to_run_id}", "dataset", "change", "cause", "rows")
-    for count in diff.counts:
-        counts.add_row(count.dataset, count.change, count.cause, f"{count.rows:,}")
-    show(counts)
-    if not diff.counts:
-        say("every row is as it was")
+        say("The code or the SQL changed.", "yellow")
+    counts = [(count.dataset, count.change, count.cause, count.rows) for count in diff.counts]
+    show_table(f"from {diff.from_run_id} to {diff.to_run_id}", ("dataset", "change", "cause", "rows"), counts)
+    if not counts:
+        say("No row changed.")
         return
-    sample = new_table("examples", "dataset", "change", "id", "where", "before", "now")
+    examples = []
     for row in diff.sample:
-        where = f"{row.source_path}:{row.line_number}" if row.source_path else ""
-        before, now = (_state(row.category_before, row.reason_before), _state(row.category_now, row.reason_now))
-        sample.add_row(row.dataset, row.change, short_id(row.id), safe(where), safe(before), safe(now))
-    show(sample)
-    say("All of them: etl sql \"from receipts.row_change where from_run_id = '…' and to_run_id = '…'\"", "dim")
-
-
-def _state(category: str | None, reason: str | None) -> str:
-    return "absent" if category is None else f"{category}, {reason or 'ships'}"
-
-
-def show_replay(replay: Replay) -> None:
-    """Print which outputs came out the same."""
-    table = new_table(f"replay of {replay.run_id}", "output", "equal", "difference")
-    for output in replay.outputs:
-        table.add_row(safe(output.path), yes_or_no(output.is_equal), safe(output.difference or ""))
-    show(table)
-    if not (replay.same_code and replay.same_engine):
-        say(
-            "The code or the engine is not that of the run: a difference does not speak against its receipts.", "yellow"
+        place = f"{row.source_path}:{row.line_number}" if row.source_path else ""
+        states = ((row.category_before, row.reason_before), (row.category_now, row.reason_now))
+        change = " -> ".join(
+            f"{category}, {reason or 'ships'}" if category else "absent" for category, reason in states
         )
+        examples.append((row.dataset, row.change, f"{row.id[:_SHOWN_DIGITS]} {place}", change))
+    show_table("examples", ("dataset", "change", "id and place", "before -> now"), examples)
+    say("All of them: etl sql \"from receipts.row_change where from_run_id = '…' and to_run_id = '…'\"", "dim")
 
 
 def show_explanation(found: dict[str, Any]) -> None:
     """Show where an id comes from, and what became of it."""
     for pair in found["pairs"]:
-        say(f"pair {pair['id']}", "bold")
-        reasons = ", ".join(pair["quarantine_reasons"])
-        decision = (
-            f"quarantined: {reasons} ({pair['detail']})" if reasons else pair["skip_reason"] or "ships in preference"
-        )
-        _fields({"task_id": pair["task_id"], "reason": pair["reason"], "decision": decision, "prompt": pair["prompt"]})
-        _fields({"chosen": pair["chosen"], "rejected": pair["rejected"]})
+        fields = pair | {"decision": _decision(pair, "ships in preference")}
+        names = ("task_id", "reason", "decision", "prompt", "chosen", "rejected")
+        _show_fields(f"pair {pair['id']}", [(name, fields[name]) for name in names])
     for record in found["records"]:
-        say(f"record {record['evidence_id']}", "bold")
-        _fields(
-            {
-                "from": f"{record['source_path']}:{record['line_number']} ({record['source']})",
-                "line_sha256": record["line_sha256"],
-                "run, task": f"{record['run_id']}, {record['task_id']}",
-                "category": f"{record['category']} by the rule {record['rule']}",
-                "signals": "; ".join(record["reasons"]) or "none",
-                **{decision["dataset"]: _decision(decision) for decision in record["datasets"]},
-                "pairing": record["pairing_outcome"],
-            }
-        )
-        for pair in record["pairs"]:
-            _fields({"pair": f"{pair['id']} {pair['outcome']} {', '.join(pair['quarantine_reasons'])}"})
-        _fields({"prompt": record["prompt"], "response": record["response"]})
+        _show_fields(f"record {record['evidence_id']}", _fields_of(record))
     for line in found["skipped"]:
-        say(f"skipped line {line['source_path']}:{line['line_number']}", "bold")
-        raw = (line["raw"] or b"").decode("utf-8", "backslashreplace")
-        _fields({"reason": line["reason"], "detail": line["detail"], "line_sha256": line["line_sha256"], "raw": raw})
+        title = f"skipped line {line['source_path']}:{line['line_number']}"
+        _show_fields(title, [(name, line[name]) for name in ("reason", "detail", "line_sha256", "raw")])
 
 
-def _decision(decision: dict[str, Any]) -> str:
-    reasons = ", ".join(decision["quarantine_reasons"])
-    return (
-        f"quarantined: {reasons} ({decision['detail']}), id {decision['id']}"
-        if reasons
-        else f"ships, id {decision['id']}"
-    )
+def _fields_of(record: dict[str, Any]) -> list[tuple[str, object]]:
+    """Return what is shown of a record, from its place to its text."""
+    pairs = [f"{pair['id']} {pair['outcome']} {', '.join(pair['quarantine_reasons'])}" for pair in record["pairs"]]
+    return [
+        ("from", f"{record['source_path']}:{record['line_number']} ({record['source']})"),
+        ("line_sha256", record["line_sha256"]),
+        ("run, task", f"{record['run_id']}, {record['task_id']}"),
+        ("category", f"{record['category']} by the rule {record['rule']}"),
+        ("signals", "; ".join(record["reasons"]) or "none"),
+        *((decision["dataset"], f"{_decision(decision)}, id {decision['id']}") for decision in record["datasets"]),
+        ("pairing", record["pairing_outcome"]),
+        *(("pair", pair) for pair in pairs),
+        ("prompt", record["prompt"]),
+        ("response", record["response"]),
+    ]
 
 
-def _stages_table(title: str, summary: RunSummary) -> Table:
-    """Return a row per stage; its status is what came of it, or that it did not pass."""
-    table = new_table(title, "stage", "status", "in", "accepted", "rejected", "quarantined", "skipped")
-    for stage in summary.stages:
-        status = "not passed" if stage.status in {"ok", "reused"} and not stage.passed else stage.status
-        counts = (
-            stage.records_in,
-            stage.stats.accepted,
-            stage.stats.rejected,
-            stage.stats.quarantined,
-            stage.stats.skipped,
-        )
-        table.add_row(stage.name, Text(status, STYLES[status]), *map(short_count, counts))
-    return table
+def _decision(row: dict[str, Any], ships: str = "ships") -> str:
+    """Return that a row of a dataset, or a pair, ships; or why it does not."""
+    reasons = ", ".join(row["quarantine_reasons"])
+    return f"quarantined: {reasons} ({row['detail']})" if reasons else row.get("skip_reason") or ships
 
 
-def _fields(fields: dict[str, Any]) -> None:
-    for name, value in fields.items():
-        open_console().print(
-            Text.assemble((f"  {name:<12}", "dim"), safe("" if value is None else str(value))), soft_wrap=True
-        )
+def _show_fields(title: str, fields: Iterable[tuple[str, object]]) -> None:
+    """Show a title, and a field a line below it."""
+    say(title, "bold")
+    for name, value in fields:
+        text = safe("" if value is None else str(value))
+        open_console().print(Text.assemble((f"  {name:<12}", "dim"), text), soft_wrap=True)

@@ -28,6 +28,8 @@ def explain(warehouse: Warehouse, wanted: str) -> dict[str, Any]:
             f"Nothing here has the id {wanted!r}; give an evidence_id, the id of an exported or quarantined row, "
             "a line_sha256, or path:line."
         )
+    for line in skipped:
+        line["raw"] = line["raw"] and line["raw"].decode("utf-8", "backslashreplace")
     for record in records:
         record["pairs"] = _read(warehouse, "pair_of_record", id=record["evidence_id"])
     return {"id": wanted, "records": records, "pairs": pairs, "skipped": skipped}

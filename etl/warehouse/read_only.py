@@ -2,15 +2,16 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from etl.base.errors import NotFoundError, UsageError, WarehouseError
-from etl.base.plain import distinct_names
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.errors import sentence_of
 from etl.warehouse.template import CLOSED, FORMAT
@@ -64,7 +65,7 @@ class PublishedWarehouse(Warehouse):
             result = self._connection.execute(statement)
             if result is None:  # an empty statement has none, whatever duckdb's types say
                 raise UsageError("The query is empty; give one statement that reads.")
-            names = distinct_names([str(column[0]) for column in result.description or []])
+            names = _distinct([str(column[0]) for column in result.description or []])
             return names, result.fetchall() if names else []
         except duckdb.Error as error:
             raise UsageError(f"The query failed: {sentence_of(error)}") from error
@@ -93,3 +94,30 @@ def _require_format(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
 
 def _not_ours(file: Path, error: duckdb.Error) -> str:
     return f"{file}: this is not a warehouse of this version ({sentence_of(error)}); move it away and run etl run-all."
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """Return names of which none stands twice: the second ``n`` is ``n_1``."""
+    distinct: dict[str, None] = {}
+    for name in names:
+        numbered = (f"{name}_{place}" if place else name for place in count())
+        distinct[next(new for new in numbered if new not in distinct)] = None
+    return list(distinct)
+
+
+def as_json_holds(value: Any) -> Any:
+    """Return a value of a query as JSON holds it: bytes are text, and a decimal is a number if that is exact.
+
+    What is left (times, intervals, ids and so on) has one spelling, which ``pydantic_core.to_json`` knows.
+    """
+    match value:
+        case dict():
+            return {key: as_json_holds(item) for key, item in value.items()}
+        case list() | tuple():
+            return [as_json_holds(item) for item in value]
+        case bytes():
+            return value.decode("utf-8", "backslashreplace")
+        case Decimal() if Decimal(repr(float(value))) == value:
+            return float(value)
+        case _:
+            return value
