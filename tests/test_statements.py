@@ -241,7 +241,7 @@ def test_stages_without_outputs_are_left_out_aloud(root: Path, tmp_path: Path, s
     assert result.exit_code == 2
     assert result.stdout == ""
     assert "etl: collect is left out: its status is failed, so it has no valid output." in result.stderr
-    assert "No stage of this run has an output that stands" in result.stderr
+    assert "No stage of this run has a valid output" in result.stderr
     overlay = tmp_path / "sql/6_datasets"
     overlay.mkdir(parents=True)
     decision = sql.files["sql/6_datasets/decision.sql"]
