@@ -41,7 +41,7 @@ test-slow: $(STAMP) ## Run the slow tests (ETL_LINES=1000000: more lines; SEEDS=
 	ETL_SEEDS=$(or $(SEEDS),12) $(BIN)/pytest -m slow
 
 torture: $(STAMP) ## Kill runs at 300 random moments, make each system call fail, and check what is left (KILLS=30: fewer).
-	ETL_KILLS=$(or $(KILLS),300) ETL_INJECTIONS=$(or $(INJECTIONS),all) $(BIN)/pytest -m torture tests/test_torture.py tests/test_faults.py
+	ETL_KILLS=$(or $(KILLS),300) ETL_INJECTIONS=$(or $(INJECTIONS),all) $(BIN)/pytest -m torture tests/hostile/test_torture.py tests/hostile/test_faults.py
 
 accept: $(STAMP) ## Test every promise of the product on a bundled fixture.
 	$(BIN)/etl accept
