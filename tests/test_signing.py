@@ -464,8 +464,8 @@ def test_key_never_shows(tmp_path: Path, root: Path, kind: str) -> None:
     [
         (["--key", "p256.pub"], "--key PUBFILE and --envelopes FILE go together"),
         (["--envelopes", "p256.intoto.jsonl"], "--key PUBFILE and --envelopes FILE go together"),
-        (["nobody", "--key", "p256.pub", "--envelopes", "p256.intoto.jsonl"], "name no run"),
-        (["--key", "p256.pub", "--envelopes", "gone"], "gone: it cannot be read"),
+        (["nobody", "--key", "p256.pub", "--envelopes", "p256.intoto.jsonl"], "leave out the run"),
+        (["--key", "p256.pub", "--envelopes", "gone"], "gone: the file cannot be read"),
         (["--key", "p256.pub", "--envelopes", "empty"], "empty: it holds no envelope"),
         (["--key", "gone", "--envelopes", "p256.intoto.jsonl"], "gone: the key cannot be read"),
     ],

@@ -240,8 +240,8 @@ def test_stages_without_outputs_are_left_out_aloud(root: Path, tmp_path: Path, s
     result = etl("receipts", runs_of(root)[4].name, "--format", "in-toto", "--root", root)
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert "etl: collect is left out: it is failed, and has no output that stands." in result.stderr
-    assert "No stage of this run has an output that stands" in result.stderr
+    assert "etl: collect is left out: its status is failed, so it has no valid output." in result.stderr
+    assert "No stage of this run has a valid output" in result.stderr
     overlay = tmp_path / "sql/6_datasets"
     overlay.mkdir(parents=True)
     decision = sql.files["sql/6_datasets/decision.sql"]
@@ -479,9 +479,9 @@ def test_what_is_null_is_absent() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--format", "yaml"], "--format yaml: it is table or in-toto"),
-        (["--format", "in-toto", "--json"], "name one"),
-        (["--sign", "key"], "only what --format in-toto prints can be signed"),
+        (["--format", "yaml"], "--format yaml: give table or in-toto"),
+        (["--format", "in-toto", "--json"], "give one of them"),
+        (["--sign", "key"], "only the lines of --format in-toto can be signed"),
         (["nobody", "--format", "in-toto"], "There is no run 'nobody'"),
     ],
 )
