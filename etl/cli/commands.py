@@ -13,7 +13,7 @@ from etl.base.project import Project
 from etl.cli.options import Evidence, Inputs, Root, RunId, Running, Sets, Threshold, look_at, open_history, project_at
 from etl.console.drift import show_drift, show_history
 from etl.console.parts import say, show_table, warn
-from etl.console.show import STAGE_COUNTS, progress_bars, show_diff, show_explanation, show_outcome, show_receipts
+from etl.console.show import progress_bars, show_counts, show_diff, show_explanation, show_outcome, show_receipts
 
 if TYPE_CHECKING:
     from etl.receipts.models import Check
@@ -51,17 +51,12 @@ def run(
 
     with progress_bars() as progress:
         request = options.request_for(stages, progress)
-        project = request.project
         if options.dry_run:
             counts = dry_run(request)
-            rows = [list(count.model_dump(exclude={"blank"}).values()) for count in counts]
-            note = f"A run would read {project.evidence} and publish to {project.exports} and {project.warehouse}."
-            return Answer(
-                counts, partial(show_table, "dry run: nothing was written", ("stage", *STAGE_COUNTS), rows, note)
-            )
+            return Answer(counts, partial(show_counts, counts, request.project))
         outcome = execute(request)
     exit_code = 3 if outcome.report.drift.severity == "alert" else 0
-    show = partial(show_outcome, outcome, project)
+    show = partial(show_outcome, outcome, request.project)
     return Answer(outcome.summary, show, exit_code if outcome.summary.overall_passed else 1, outcome.error)
 
 
@@ -269,12 +264,9 @@ def diff(
     """Show which rows of each dataset entered, left or changed between two runs, and why."""
     from etl.base.settings import parse_settings
     from etl.inspect.diff import diff as diff_of
-    from etl.warehouse.read_only import PublishedWarehouse
 
     kept_runs = parse_settings(sets or []).history_runs
-    project = look_at(root)
-    with PublishedWarehouse.open(project.warehouse) as warehouse:
-        found = diff_of(project, warehouse, from_run, to_run, sample, kept_runs)
+    found = diff_of(look_at(root), from_run, to_run, sample, kept_runs)
     return Answer(found, partial(show_diff, found))
 
 
@@ -293,24 +285,17 @@ def explain(
 ) -> Answer:
     """Show where an id comes from, which rule decides its category, what each dataset decides, and its text."""
     from etl.inspect.explain import explain as explanation_of
-    from etl.warehouse.read_only import PublishedWarehouse
 
-    with PublishedWarehouse.open(look_at(root).warehouse) as warehouse:
-        found = explanation_of(warehouse, wanted)
+    found = explanation_of(look_at(root), wanted)
     return Answer(found, partial(show_explanation, found))
 
 
 def sql(query: Annotated[str, Argument(metavar="QUERY", help="SQL that only reads.")], root: Root = Path()) -> Answer:
     """Query the published warehouse. A query can only read, and only the warehouse."""
-    from etl.base.signals import interrupting, run_stoppable
-    from etl.warehouse.read_only import PublishedWarehouse, as_json_holds
+    from etl.inspect.sql import as_json_holds
+    from etl.inspect.sql import query as rows_of
 
-    def ask() -> tuple[list[str], list[tuple[Any, ...]]]:
-        with PublishedWarehouse.open(project.warehouse) as warehouse, interrupting(warehouse.interrupt):
-            return warehouse.query(query)
-
-    project = look_at(root)
-    names, rows = run_stoppable(ask)
+    names, rows = rows_of(look_at(root), query)
     document = [dict(zip(names, map(as_json_holds, row), strict=True)) for row in rows]
     cells = [["" if value is None else str(value) for value in row] for row in rows]
     return Answer(document, partial(show_table, "", names, cells, f"{len(rows):,} rows"))

@@ -15,6 +15,7 @@ from etl.console.parts import STYLES, open_console, safe, say, short_count, show
 if TYPE_CHECKING:
     from etl.context import Progress as Report
     from etl.inspect.diff import Diff
+    from etl.pipeline.dry_run import StageCount
     from etl.pipeline.run import Outcome
     from etl.receipts.models import RunSummary, StageReceipt
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _SHOWN_DIGITS = 16
 
 #: What became of the records of a stage, as columns.
-STAGE_COUNTS = ("in", "accepted", "rejected", "quarantined", "skipped")
+_COUNTS = ("in", "accepted", "rejected", "quarantined", "skipped")
 
 
 @contextmanager
@@ -59,6 +60,13 @@ def show_outcome(outcome: "Outcome", project: Project) -> None:
         say(f"drift: {flag}", STYLES[report.drift.severity])
 
 
+def show_counts(counts: "Sequence[StageCount]", project: Project) -> None:
+    """Show what a run would do."""
+    rows = [(row.stage, row.records_in, row.accepted, row.rejected, row.quarantined, row.skipped) for row in counts]
+    note = f"A run would read {project.evidence} and publish to {project.exports} and {project.warehouse}."
+    show_table("dry run: nothing was written", ("stage", *_COUNTS), rows, note)
+
+
 def show_receipts(summary: "RunSummary", receipts: "Sequence[StageReceipt]") -> None:
     """Show a run's receipts: its stages, how many records have which reason or outcome, and its errors."""
     _show_stages(f"run {summary.run_id} ({'published' if summary.published else 'not published'})", summary)
@@ -78,7 +86,7 @@ def _show_stages(title: str, summary: "RunSummary") -> None:
     for stage in summary.stages:
         status = "not passed" if stage.status in {"ok", "reused"} and not stage.passed else stage.status
         rows.append((stage.name, status, *map(short_count, (stage.records_in, *dict(stage.stats).values()))))
-    show_table(title, ("stage", "status", *STAGE_COUNTS), rows)
+    show_table(title, ("stage", "status", *_COUNTS), rows)
 
 
 def _show_errors(receipts: "Iterable[StageReceipt]") -> None:

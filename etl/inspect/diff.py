@@ -9,7 +9,7 @@ from etl.base.errors import UsageError
 from etl.base.project import Project
 from etl.receipts.models import Count, Document
 from etl.receipts.store import read_documents, require_documents
-from etl.warehouse.connection import Warehouse
+from etl.warehouse.read_only import PublishedWarehouse
 from etl.warehouse.statements import read_sql
 
 
@@ -59,29 +59,32 @@ class Diff(Document):
     sample: list[DiffRow]
 
 
-def diff(project: Project, warehouse: Warehouse, from_run: str, to_run: str, size: int, kept_runs: int) -> Diff:
+def diff(project: Project, from_run: str, to_run: str, size: int, kept_runs: int) -> Diff:
     """Return how many rows entered, left or changed between two runs, by cause, and ``size`` examples of each.
 
     The relation behind it is ``receipts.row_change``, which knows the rows of the last ``kept_runs`` published runs. Raises
     UsageError for any other run.
     """
-    published = dict(warehouse.execute("select run_id, seq from receipts.run where published order by seq desc"))
-    ids = [_find_run(project, published, run_id, kept_runs) for run_id in (from_run, to_run)]
-    runs = dict(zip(("from_run", "to_run"), ids, strict=True))
-    codes = "select count(distinct code_hash) from receipts.stage where run_id in ($from_run, $to_run)"
-    before, now = (require_documents(project.reports / run)[0].request.settings for run in (from_run, to_run))
-    return Diff(
-        from_run_id=from_run,
-        to_run_id=to_run,
-        same_code=warehouse.one(codes, runs) == 1,
-        settings=[
-            SettingChange(name=name, before=before.get(name), now=now.get(name))
-            for name in sorted(before.keys() | now.keys())
-            if before.get(name) != now.get(name)
-        ],
-        counts=[DiffCount(**row) for row in warehouse.dicts(read_sql(__file__, "change_count"), runs)],
-        sample=[DiffRow(**row) for row in warehouse.dicts(read_sql(__file__, "change_sample"), runs | {"size": size})],
-    )
+    with PublishedWarehouse.open(project.warehouse) as warehouse:
+        published = dict(warehouse.execute("select run_id, seq from receipts.run where published order by seq desc"))
+        ids = [_find_run(project, published, run_id, kept_runs) for run_id in (from_run, to_run)]
+        runs = dict(zip(("from_run", "to_run"), ids, strict=True))
+        codes = "select count(distinct code_hash) from receipts.stage where run_id in ($from_run, $to_run)"
+        before, now = (require_documents(project.reports / run)[0].request.settings for run in (from_run, to_run))
+        return Diff(
+            from_run_id=from_run,
+            to_run_id=to_run,
+            same_code=warehouse.one(codes, runs) == 1,
+            settings=[
+                SettingChange(name=name, before=before.get(name), now=now.get(name))
+                for name in sorted(before.keys() | now.keys())
+                if before.get(name) != now.get(name)
+            ],
+            counts=[DiffCount(**row) for row in warehouse.dicts(read_sql(__file__, "change_count"), runs)],
+            sample=[
+                DiffRow(**row) for row in warehouse.dicts(read_sql(__file__, "change_sample"), runs | {"size": size})
+            ],
+        )
 
 
 def _find_run(project: Project, published: dict[str, int], run_id: str, kept_runs: int) -> str:

@@ -4,35 +4,38 @@ import re
 from typing import Any
 
 from etl.base.errors import NotFoundError
+from etl.base.project import Project
 from etl.warehouse.connection import Warehouse
+from etl.warehouse.read_only import PublishedWarehouse
 from etl.warehouse.statements import read_sql
 
 #: What may be the beginning of an id: eight digits are hardly ever anything else.
 _PREFIX = re.compile(r"^[0-9a-f]{8,63}$")
 
 
-def explain(warehouse: Warehouse, wanted: str) -> dict[str, Any]:
+def explain(project: Project, wanted: str) -> dict[str, Any]:
     """Return everything known about an id: the records, pairs and skipped lines that it names, with their text.
 
     ``wanted`` is an evidence_id, an id of a dataset or quarantine, a line_sha256, the unique beginning of one of these
     (eight digits or more), or ``path:line``. Raises NotFoundError where nothing has that id, or several have.
     """
-    wanted = _complete(warehouse, wanted)
-    pairs = _read(warehouse, "pair", id=wanted)
-    sides = [place for pair in pairs for place in pair["provenance"].values()]
-    places = [f"{side['source_path']}:{side['line_number']}" for side in sides] or [wanted]
-    records = _read(warehouse, "record", places=places, id=wanted)
-    skipped = _read(warehouse, "skipped", id=wanted)
-    if not pairs and not records and not skipped:
-        raise NotFoundError(
-            f"Nothing here has the id {wanted!r}; give an evidence_id, the id of an exported or quarantined row, "
-            "a line_sha256, or path:line."
-        )
-    for line in skipped:
-        line["raw"] = line["raw"] and line["raw"].decode("utf-8", "backslashreplace")
-    for record in records:
-        record["pairs"] = _read(warehouse, "pair_of_record", id=record["evidence_id"])
-    return {"id": wanted, "records": records, "pairs": pairs, "skipped": skipped}
+    with PublishedWarehouse.open(project.warehouse) as warehouse:
+        wanted = _complete(warehouse, wanted)
+        pairs = _read(warehouse, "pair", id=wanted)
+        sides = [place for pair in pairs for place in pair["provenance"].values()]
+        places = [f"{side['source_path']}:{side['line_number']}" for side in sides] or [wanted]
+        records = _read(warehouse, "record", places=places, id=wanted)
+        skipped = _read(warehouse, "skipped", id=wanted)
+        if not pairs and not records and not skipped:
+            raise NotFoundError(
+                f"Nothing here has the id {wanted!r}; give an evidence_id, the id of an exported or quarantined row, "
+                "a line_sha256, or path:line."
+            )
+        for line in skipped:
+            line["raw"] = line["raw"] and line["raw"].decode("utf-8", "backslashreplace")
+        for record in records:
+            record["pairs"] = _read(warehouse, "pair_of_record", id=record["evidence_id"])
+        return {"id": wanted, "records": records, "pairs": pairs, "skipped": skipped}
 
 
 def _complete(warehouse: Warehouse, wanted: str) -> str:

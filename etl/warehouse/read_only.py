@@ -4,7 +4,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -103,21 +102,3 @@ def _distinct(names: Iterable[str]) -> list[str]:
         numbered = (f"{name}_{place}" if place else name for place in count())
         distinct[next(new for new in numbered if new not in distinct)] = None
     return list(distinct)
-
-
-def as_json_holds(value: Any) -> Any:
-    """Return a value of a query as JSON holds it: bytes are text, and a decimal is a number if that is exact.
-
-    What is left (times, intervals, ids and so on) has one spelling, which ``pydantic_core.to_json`` knows.
-    """
-    match value:
-        case dict():
-            return {key: as_json_holds(item) for key, item in value.items()}
-        case list() | tuple():
-            return [as_json_holds(item) for item in value]
-        case bytes():
-            return value.decode("utf-8", "backslashreplace")
-        case Decimal() if Decimal(repr(float(value))) == value:
-            return float(value)
-        case _:
-            return value

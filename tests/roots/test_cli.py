@@ -5,13 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import duckdb
 import pytest
 from conftest import etl, evidence_line, jsonl, write_evidence
 
-from etl.console.parts import short_count
+from etl.console.parts import short_count, show_table
 from etl.pipeline.stages import STAGES
 
 EVIDENCE = [
@@ -29,6 +30,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE})
     assert etl("run-all", "--root", root).exit_code == 0
     return root
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tables be as wide as in a terminal of 80 columns."""
+    monkeypatch.setattr("etl.console.parts.PIPE_WIDTH", 80)
 
 
 @pytest.mark.parametrize(
@@ -109,14 +116,46 @@ def test_a_dry_run_makes_no_root(root: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-def test_the_table_of_a_run_fits_a_terminal(root: Path) -> None:
+def test_the_table_of_a_run_fits_a_terminal(capsys: pytest.CaptureFixture[str], narrow: None) -> None:
     """No line of the table is longer than 80 columns, even with figures of millions, and no word is cut."""
-    lines = etl("receipts", "--root", root).stdout.splitlines()
-    head = next(line for line in lines if "quarantined" in line)
-    assert head.split() == ["stage", "status", "in", "accepted", "rejected", "quarantined", "skipped"]
-    widths = {"stage": 17, "status": 10, "in": 9, "accepted": 9, "rejected": 9, "quarantined": 11, "skipped": 9}
-    assert sum(widths.values()) + len(widths) - 1 <= 80
-    assert [short_count(count) for count in (9_999_999, 10_000_000, 123_456_789)] == ["9,999,999", "10.0 M", "123.5 M"]
+    counts = [short_count(count) for count in (9_999_999, 10_000_000, 123_456_789, 0, 9_999_999)]
+    assert counts == ["9,999,999", "10.0 M", "123.5 M", "0", "9,999,999"]
+    names = ("stage", "status", "in", "accepted", "rejected", "quarantined", "skipped")
+    show_table("", names, [("export-preference", "not passed", *counts)])
+    head, _, row, _ = capsys.readouterr().out.splitlines()
+    assert len(head) <= 80
+    assert head.split() == list(names)
+    assert row.split() == " ".join(["export-preference", "not passed", *counts]).split()
+
+
+@pytest.mark.parametrize(
+    ("cells", "lines"),
+    [
+        (["export-preference", "a" * 40, "some more words than fit"], ["export-preference", "some more words than "]),
+        (["export-preference", "a" * 40, "a" * 21], ["a" * 21]),
+        (["export-preference", "a" * 40, "a" * 22], ["a" * 39, "a" * 22]),
+    ],
+)
+def test_a_table_breaks_no_word(
+    capsys: pytest.CaptureFixture[str], narrow: None, cells: list[str], lines: list[str]
+) -> None:
+    """Prose wraps between words; only words that do not fit side by side are broken, and of those the longest."""
+    show_table("", ("stage", "what", "why"), [cells])
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert all(line in shown for line in lines)
+
+
+@pytest.mark.parametrize(
+    "command", ["receipts", "drift --explain", "drift --history", "verify", "verify --all", "plan"]
+)
+def test_the_tables_of_commands_fit_a_terminal(two_runs: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """In 80 columns a command shows the words that it shows in a pipe, none of them broken, in lines that fit."""
+    in_a_pipe = etl(*command.split(), "--root", two_runs).stdout
+    monkeypatch.setattr("etl.console.parts.PIPE_WIDTH", 80)
+    in_a_terminal = etl(*command.split(), "--root", two_runs).stdout
+    assert max(map(len, in_a_terminal.splitlines())) <= 80
+    assert Counter(in_a_terminal.replace("─", "").split()) == Counter(in_a_pipe.replace("─", "").split())
 
 
 def test_completion_can_be_installed(tmp_path: Path) -> None:
@@ -212,12 +251,21 @@ def test_sql_prints_what_duckdb_can_hold(root: Path) -> None:
     """Blobs, times, decimals, lists and structs come out as JSON."""
     query = (
         "select '\\xFF'::blob as b, timestamp '2026-01-01' as t, timestamptz '2026-01-01 00:00:00+02' as z, "
-        "1.5::decimal(3, 1) as d, [1, 2] as l, {'a': null} as s, 1::hugeint as h, interval 1 day as i"
+        "1.5::decimal(3, 1) as d, 1.2345678901234567890123::decimal(38, 22) as e, [1, 2] as l, "
+        "{'a': null, 'b': ['\\xAA'::blob]} as s, 1::hugeint as h, interval 1 day as i"
     )
     (row,) = etl("sql", query, "--root", root, "--json").json
-    assert row["l"] == [1, 2]
-    assert row["s"] == {"a": None}
-    assert row["b"] == "\\xff"
+    assert row == {
+        "b": "\\xff",
+        "t": "2026-01-01T00:00:00",
+        "z": "2025-12-31T22:00:00Z",
+        "d": 1.5,
+        "e": "1.2345678901234567890123",
+        "l": [1, 2],
+        "s": {"a": None, "b": ["\\xaa"]},
+        "h": 1,
+        "i": "P1D",
+    }
     assert etl("sql", query, "--root", root).exit_code == 0
 
 
@@ -495,6 +543,13 @@ def test_json_holds_any_value(root: Path) -> None:
     assert etl("sql", query, "--root", root, "--json").json == [
         {"n": 2**127 - 1, "d": 1.5, "x": None, "n_1": 1, "n_2": 2}
     ]
+
+
+def test_an_error_in_json_is_unicode(tmp_path: Path) -> None:
+    """The document about a path of bytes that are not UTF-8 holds their escapes."""
+    result = etl("sql", "select 1", "--root", tmp_path / "no\udcff", "--json")
+    assert result.exit_code == 2
+    assert result.json["error"].startswith(f"{tmp_path}/no\\udcff: there is no such folder")
 
 
 def test_unforeseen_errors_are_a_sentence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
