@@ -12,15 +12,12 @@ def summary_page(summary: RunSummary, receipts: Sequence[StageReceipt], drift: D
     """Return summary.md: what one run did."""
     passed = "passed" if summary.overall_passed else "not passed"
     published = "published" if summary.published else "not published: the previous version stays"
-    errors = [f"- {receipt.stage}: {_cell(error)}" for receipt in receipts for error in receipt.validation.errors]
+    errors = _errors(receipts)
     sections = {
         f"# Run {summary.run_id}": [f"Run {summary.seq}, started at {summary.started_at}: {passed}, {published}."],
         "": _stages_table(receipts),
         "## Reasons": _reasons_table(receipts),
-        "## Outcomes of records at the pairing": _table(
-            ("outcome", "records"),
-            [item for receipt in receipts if receipt.records for item in receipt.records.by_outcome.items()],
-        ),
+        "## Outcomes of records at the pairing": _outcomes_table(receipts),
         f"## Drift: {drift.severity}": [f"- {_cell(flag)}" for flag in drift.flags or ["nothing to say"]],
         **({"## Errors": errors} if errors else {}),
     }
@@ -41,6 +38,15 @@ def _stages_table(receipts: Sequence[StageReceipt]) -> list[str]:
         for receipt in receipts
     ]
     return _table(("stage", "status", "in", *stats, "ms", "passed"), rows)
+
+
+def _outcomes_table(receipts: Sequence[StageReceipt]) -> list[str]:
+    rows = [item for receipt in receipts if receipt.records for item in receipt.records.by_outcome.items()]
+    return _table(("outcome", "records"), rows)
+
+
+def _errors(receipts: Sequence[StageReceipt]) -> list[str]:
+    return [f"- {receipt.stage}: {_cell(error)}" for receipt in receipts for error in receipt.validation.errors]
 
 
 def _reasons_table(receipts: Sequence[StageReceipt]) -> list[str]:

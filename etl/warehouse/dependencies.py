@@ -39,13 +39,18 @@ def dependencies(connection: duckdb.DuckDBPyConnection, views: tuple[View, ...])
     found: set[Row] = {_KNOWN_PATHS, *((relation, "evidence.incoming", None) for relation in FILLED)}
     for name, text in [*macros, *((view.qualified, view.body) for view in views)]:
         tree = _parse(connection, text, name)
-        reads = _reads(tree, known, changing)
-        found |= {(name, relation, None) for relation in reads - {SETTING}} if reads else {(name, None, None)}
-        if SETTING in reads:
-            found |= {(name, SETTING, setting) for setting in _settings_read(tree, settings)}
+        found |= _rows(name, _reads(tree, known, changing), _settings_read(tree, settings))
     found |= {("raw.mapped", view.qualified, None) for view in views if view.schema == "sources"}
     found |= _of_all_datasets(found, views)
     return sorted(found, key=lambda row: tuple(part or "" for part in row))
+
+
+def _rows(name: str, reads: set[str], settings: set[str]) -> set[Row]:
+    """Return the rows of one view or macro: one for each relation, or one without where it reads none."""
+    relations: set[Row] = {(name, relation, None) for relation in reads - {SETTING}}
+    if SETTING in reads:
+        return relations | {(name, SETTING, setting) for setting in settings}
+    return relations or {(name, None, None)}
 
 
 def _reads(tree: Any, macros: set[str], changing: set[str]) -> set[str]:
