@@ -11,7 +11,7 @@ from etl.warehouse.read_only import PublishedWarehouse
 def query(project: Project, statements: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Return the column names and the rows of the last statement. A signal stops it.
 
-    Raises NotFoundError or WarehouseError where there is no warehouse to ask, UsageError where a statement fails.
+    Raises UsageError where there is no warehouse of this version, or a statement fails.
     """
 
     def ask() -> tuple[list[str], list[tuple[Any, ...]]]:
