@@ -272,19 +272,19 @@ def test_reread_alone_names_what_is_wrong(
     for path, (old, new) in breaks.items():
         assert old in files[f"sql/{path}.sql"]
         files[f"sql/{path}.sql"] = files[f"sql/{path}.sql"].replace(old, new, 1)
-    with pytest.raises(FirewallError, match=rf"^exports/{name}/\w+\.jsonl: the row [0-9a-f]{{64}} {problem}; "):
+    with pytest.raises(FirewallError, match=rf"^exports/{name}/\w+\.jsonl: row [0-9a-f]{{64}} {problem}; "):
         export_planted(tmp_path, Sql(files), f"export-{name}")
 
 
 @pytest.mark.parametrize(
     ("spoil", "word"),
     [
-        (spoil_jsonl, r"jsonl, row \d: it is not the row of the relation"),
-        (spoil_both, r"parquet, row \d: it is not the row of the relation"),
+        (spoil_jsonl, r"jsonl, row \d: it differs from the relation"),
+        (spoil_both, r"parquet, row \d: it differs from the relation"),
         (break_jsonl, r"jsonl: it cannot be read back \(JSON parse error"),
-        (spoil_parquet, r"parquet, row \d: it is not the row of the relation"),
+        (spoil_parquet, r"parquet, row \d: it differs from the relation"),
         (damage_parquet, r"parquet: it cannot be read back \("),
-        (retype_parquet, r"parquet: its columns or types are not those of the dataset"),
+        (retype_parquet, r"parquet: its columns or types are not the dataset's"),
     ],
 )
 def test_reread_reads_the_bytes(

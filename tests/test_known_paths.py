@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from etl.base.errors import SettingError
-from etl.base.known_paths import read_known_paths
+from etl.base.errors import UsageError
+from etl.ingest.known_paths import read_known_paths
 
 
 def paths_in(folder: Path, content: bytes) -> tuple[str, ...]:
@@ -57,5 +57,5 @@ def test_git_reads_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", [b"caf\xe9", rb'"caf\351"'])
 def test_a_path_that_is_not_utf8_is_refused(tmp_path: Path, line: bytes) -> None:
     """A path in another encoding, quoted or not -> the sentence names its line."""
-    with pytest.raises(SettingError, match=r"manifest\.txt, line 2: the path is not UTF-8"):
+    with pytest.raises(UsageError, match=r"manifest\.txt, line 2: the path is not UTF-8"):
         paths_in(tmp_path, b"a\n" + line)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import SAMPLE, copy_of, etl, evidence_line, publish_sample, write_evidence
 
-from etl.base.errors import BooksError
+from etl.base.errors import StageError
 from etl.base.file_stat import RECEIPTS, read_run, read_stats, stat_of, write_stats
 from etl.base.project import Project
 from etl.base.settings import Settings
@@ -216,7 +216,7 @@ def test_books_that_do_not_balance_fail_the_run(tmp_path: Path) -> None:
     lossy = decision + "where category <> 'needs_human_review'\n"
     (overlay / "decision.sql").write_text(lossy, encoding="utf-8")
     result = etl("run-all", "--root", tmp_path)
-    assert result.exit_code == BooksError.exit_code == 1
+    assert result.exit_code == StageError.exit_code == 1
     assert "export-rag: 4 records in, but 2 accepted + 0 rejected + 1 quarantined + 0 skipped" in result.stderr
     assert not (tmp_path / "exports" / "rag").exists()
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from typer.testing import CliRunner
 
-from etl.base.errors import KeyFileError
+from etl.base.errors import UsageError
 from etl.cli.app import app
 from etl.receipts.attestation.signing import (
     PAYLOAD_TYPE,
@@ -413,12 +413,12 @@ def test_other_files_are_no_keys(tmp_path: Path, root: Path, kind: str) -> None:
         assert (result.exit_code, result.stdout) == (2, "")
         assert f"{file}: it is not an ed25519 or P-256 private key in PEM" in result.stderr
     for file in (root / kind, tmp_path / "text", tmp_path / "broken"):
-        with pytest.raises(KeyFileError, match="it is not an ed25519 or P-256 public key in PEM"):
+        with pytest.raises(UsageError, match="it is not an ed25519 or P-256 public key in PEM"):
             read_public_key(file)
     for read in (read_private_key, read_public_key):
-        with pytest.raises(KeyFileError, match="the key cannot be read"):
+        with pytest.raises(UsageError, match="the key cannot be read"):
             read(tmp_path / "gone")
-        with pytest.raises(KeyFileError, match="the key cannot be read"):
+        with pytest.raises(UsageError, match="the key cannot be read"):
             read(tmp_path)
 
 

@@ -3,19 +3,15 @@
 ::
 
     EtlError                     exit code 1
-    ├── UsageError               exit code 2: wrong usage or configuration, nothing was touched
-    │   ├── SettingError         a setting, a flag or the environment has a value that cannot be
-    │   ├── SqlError             a file of the sql folder (or its overlay) does not work
-    │   ├── NotFoundError        no such evidence folder, run, id, warehouse
-    │   ├── WarehouseError       the warehouse file is of another version, or is none
-    │   ├── LockedError          exit code 4: another run of this root is under way
-    │   └── KeyFileError         a key file is missing, there already, of another kind, or open to others
+    ├── UsageError               exit code 2: wrong usage or configuration; nothing was changed
+    │   ├── SqlError             a file of the sql folder, or of its overlay, does not work
+    │   ├── NotFoundError        what the command asks for does not exist
+    │   └── LockedError          exit code 4: another run holds this root
     └── StageError               a stage failed: nothing is published
-        ├── ContractError        a frame breaks the pandera schema of its dataset
+        ├── ContractError        a frame breaks the contract of its dataset
         ├── FirewallError        the re-read found a row that must never be there
         ├── AuditError           the written files differ from what they should hold
-        ├── MachineError         the disk, or the memory, has no room or fails
-        └── BooksError           records in and records out do not balance
+        └── MachineError         the disk or the memory has no room, or fails
 """
 
 
@@ -31,30 +27,18 @@ class UsageError(EtlError):
     exit_code = 2
 
 
-class SettingError(UsageError):
-    """A setting has no such name, or a value that it cannot have."""
-
-
 class SqlError(UsageError):
     """A file of the sql folder does not work."""
 
 
 class NotFoundError(UsageError):
-    """What the command was asked about is not there."""
-
-
-class WarehouseError(UsageError):
-    """The warehouse file cannot be used by this version."""
+    """What the command asks for does not exist."""
 
 
 class LockedError(UsageError):
     """Another run holds this root."""
 
     exit_code = 4
-
-
-class KeyFileError(UsageError):
-    """A key file cannot be used, or must not be."""
 
 
 class StageError(EtlError):
@@ -66,19 +50,15 @@ class ContractError(StageError):
 
 
 class FirewallError(StageError):
-    """A written row is of a category that must never be there."""
+    """A written row must never be there."""
 
 
 class AuditError(StageError):
-    """What was written is not what should have been written."""
+    """The written files differ from what they should hold."""
 
 
 class MachineError(StageError):
-    """The disk or the memory has no room, or fails: nothing is wrong with the statement."""
-
-
-class BooksError(StageError):
-    """A stage lost or invented records."""
+    """The disk or the memory has no room, or fails."""
 
 
 def sentence_of(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from etl.base.errors import SettingError
+from etl.base.errors import UsageError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Change = Annotated[float, Field(ge=0, le=1000)]
@@ -99,7 +99,7 @@ class Settings(BaseModel):
 def parse_settings(assignments: Iterable[str], **flags: Any) -> Settings:
     """Return the settings: defaults, then the environment, then ``NAME=VALUE`` assignments, then flags that are not None.
 
-    Raises SettingError for an unknown name or a value that does not fit, naming where it came from.
+    Raises UsageError for an unknown name or a value that does not fit, naming where it came from.
     """
     threshold = os.environ.get(DRIFT_THRESHOLD_VARIABLE)
     values: dict[str, Any] = {"drift_threshold": threshold} if threshold else {}
@@ -108,17 +108,17 @@ def parse_settings(assignments: Iterable[str], **flags: Any) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as error:
-        raise SettingError(_explain(error, values)) from None
+        raise UsageError(_explain(error, values)) from None
 
 
 def _parse_assignment(assignment: str) -> tuple[str, str | None]:
-    """Return the name and the value in ``NAME=VALUE``; the value null is None. Raises SettingError."""
+    """Return the name and the value in ``NAME=VALUE``; the value null is None. Raises UsageError."""
     name, equals, value = (part.strip() for part in assignment.partition("="))
     if not equals:
-        raise SettingError(f"--set {assignment}: write it as NAME=VALUE.")
+        raise UsageError(f"--set {assignment}: write it as NAME=VALUE.")
     known = [field for field in Settings.model_fields if field != "known_paths_sha256"]
     if name not in known:
-        raise SettingError(f"--set {assignment}: there is no setting {name!r}; the settings are {', '.join(known)}.")
+        raise UsageError(f"--set {assignment}: there is no setting {name!r}; the settings are {', '.join(known)}.")
     return name, None if value.lower() in {"", "null"} else value
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from typer import Argument, Context, Option, echo
 
-from etl.base.errors import NotFoundError, SettingError, UsageError
+from etl.base.errors import NotFoundError, UsageError
 from etl.base.project import Project
 from etl.cli.options import Evidence, Inputs, Root, RunId, Running, Sets, Threshold, look_at, open_history, project_at
 from etl.console.drift import show_drift, show_history
@@ -99,7 +99,7 @@ def drift(
 
     _require_one_task(run_id, {"--pin": pin, "--unpin": unpin, "--history": history, "--against": against})
     if fail_on not in {"alert", "warn"}:
-        raise SettingError(f"--fail-on {fail_on}: give alert or warn.")
+        raise UsageError(f"--fail-on {fail_on}: give alert or warn.")
     with open_history(root, sets, threshold) as (project, runs):
         if pin or unpin:
             return _pin(project, runs, pin)
@@ -176,7 +176,7 @@ def _statements(run_id: str | None, root: Path, key_file: Path | None) -> Answer
 
 
 def _signer(key_file: Path) -> Callable[[str], str]:
-    """Return a function that puts a line into a signed envelope. Raises KeyFileError."""
+    """Return a function that puts a line into a signed envelope. Raises UsageError."""
     from etl.receipts.attestation.signing import read_private_key, sign
 
     key = read_private_key(key_file)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from etl.base.errors import SettingError, UsageError
+from etl.base.errors import UsageError
 from etl.base.project import Project
 from etl.console.parts import warn
 
@@ -41,9 +41,9 @@ class Inputs:
     rehash: Annotated[bool, Option("--rehash", help="Read all files again, even those that seem unchanged.")] = False
 
     def request(self, project: Project, threshold: float | None = None) -> "Request":
-        """Return the request to run all stages. Raises SettingError."""
-        from etl.base.known_paths import read_known_paths
+        """Return the request to run all stages. Raises UsageError."""
         from etl.base.settings import parse_settings
+        from etl.ingest.known_paths import read_known_paths
         from etl.pipeline.run import Request
 
         paths = read_known_paths(self.known_paths) if self.known_paths else None
@@ -64,7 +64,7 @@ class Running(Inputs):
     force: Annotated[bool, Option("--force", help="Run the stages even if nothing changed.")] = False
 
     def request_for(self, stages: list[str], progress: "Progress") -> "Request":
-        """Return the request to run stages by their names, all if none is named. Raises UsageError or SettingError."""
+        """Return the request to run stages by their names, all if none is named. Raises UsageError."""
         from etl.context import Clock
 
         asked = self.request(project_at(self.root, self.evidence, may_be_new=True), self.threshold)
@@ -87,12 +87,12 @@ def _stages(names: list[str]) -> "tuple[Stage, ...]":
 
 
 def _time(text: str) -> datetime:
-    """Return a time in UTC; a text without an offset is in UTC. Raises SettingError."""
+    """Return a time in UTC; a text without an offset is in UTC. Raises UsageError."""
     try:
         given = datetime.fromisoformat(text)
         return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise SettingError(f"--recorded-at {text} is not an ISO 8601 time, such as 2026-01-31T12:00:00Z.") from None
+        raise UsageError(f"--recorded-at {text} is not an ISO 8601 time, such as 2026-01-31T12:00:00Z.") from None
 
 
 def project_at(root: Path, evidence: Path | None = None, may_be_new: bool = False) -> Project:

@@ -1,1 +1,1 @@
-"""Rows of a relation become files, which are read back and judged."""
+"""Writes the rows of a relation into files, reads the files back and judges what they hold."""

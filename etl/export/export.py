@@ -1,4 +1,4 @@
-"""The export stages: one relation becomes a dataset and its quarantine, validated batch by batch as it is written."""
+"""The export stages: write one relation as a dataset and its quarantine, and validate each batch before it is written."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -22,23 +22,25 @@ from etl.warehouse.lineage import Lineage, settings_hash
 #: The version of the datasets' columns, written into every Parquet file.
 SCHEMA_VERSION = "1"
 
+#: What SQL says of a row that is quarantined.
 REFUSED = "quarantine_reason is not null"
 
+#: The order of the rows in each file.
 ORDER = "id, source_path, line_number"
 
-#: Rows that are sorted at once: what is sorted in parts, by ranges of ids, needs the memory of a part. Each part reads past all
-#: records, so there are few; what is refused holds no text, and so its parts can be larger.
+#: How many rows are sorted at once. Rows are sorted in parts, by ranges of ids, so that a part must fit into memory, not all.
+#: Each part scans all records, so parts are large; refused rows hold no text, so theirs are larger.
 ROWS_PER_SORT = 300_000
 REFUSED_PER_SORT = 1_000_000
 
-#: Tables that are validated at once: half of what a table takes is the validation's own, however few its rows.
+#: How many tables are validated at once: validating costs as much per call as it does for the rows of one table.
 TABLES_PER_CHECK = 4
 
 
 def export(run: Run, dataset: Dataset) -> Proof:
-    """Write a dataset and its quarantine, both at once, and return what reads them back.
+    """Write a dataset and its quarantine at the same time, and return the proof that reads them back.
 
-    Raises ContractError where a batch breaks its schema.
+    Raises ContractError where a batch breaks its contract.
     """
     run.warehouse.materialise(dataset.decisions)
     lineage = run.lineage or Lineage.of(run.warehouse)
@@ -60,9 +62,10 @@ def export(run: Run, dataset: Dataset) -> Proof:
 
 
 class _Half(NamedTuple):
-    """The rows of a dataset that ship, or those that are refused: into which files, under which condition.
+    """The rows of a dataset that ship, or those that are refused.
 
-    So many of them are sorted at once.
+    ``stem`` is the path of their files below exports/, ``where`` the condition that selects them, ``contract`` their schema,
+    and ``sorted_at_once`` how many of them are sorted at once.
     """
 
     dataset: Dataset
@@ -78,7 +81,7 @@ class _Half(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What the Parquet file calls its rows."""
+        """The dataset's name in the metadata of the Parquet file."""
         return self.dataset.name if self.ships else self.stem
 
     def count(self, run: Run) -> int:
@@ -87,7 +90,7 @@ class _Half(NamedTuple):
         return int(run.warehouse.one(f"select count(*) from {decisions}", {"dataset": self.dataset.name}))
 
     def rows(self, run: Run) -> Iterator[pa.RecordBatch]:
-        """Stream the rows in the order in which they are written; where there are none, an empty batch."""
+        """Stream the rows in the order of the files; yield one empty batch where there are none."""
         columns, count = columns_of(self.contract), self.count(run)
         for ids in _ranges(ceil(count / self.sorted_at_once) or 1):
             with run.warehouse.batches(self.dataset.relation, columns, f"({self.where}) and {ids}", ORDER) as rows:
@@ -95,7 +98,7 @@ class _Half(NamedTuple):
 
 
 def _ranges(parts: int) -> list[str]:
-    """Return conditions that part the rows by their ids, which are hex digests, into about equal parts, in order."""
+    """Return conditions that cut the rows into parts of about equal size, in the order of their ids, which are hex digests."""
     bounds = [f"'{0x10000 * part // parts:04x}'" for part in range(1, parts)]
     begins = ["true", *(f"coalesce(id >= {bound}, true)" for bound in bounds)]
     ends = [*(f"id < {bound}" for bound in bounds), "true"]
@@ -103,7 +106,7 @@ def _ranges(parts: int) -> list[str]:
 
 
 def _write(run: Run, half: _Half, versions: dict[str, str]) -> Written:
-    """Write the rows of a half; its Parquet file names the dataset and these ``versions``."""
+    """Write the rows of a half; the metadata of its Parquet file names the dataset and the ``versions``."""
     batches = half.rows(run)
     first = next(batches)
     schema = mark_utc(first.schema)
@@ -113,7 +116,7 @@ def _write(run: Run, half: _Half, versions: dict[str, str]) -> Written:
 
 
 def _validate_all(run: Run, half: _Half, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Yield the tables that the contract of a half has passed, and show the progress."""
+    """Yield the tables once they have passed the contract of a half, and show the progress."""
     done, total = 0, half.count(run)
     while some := list(islice(tables, TABLES_PER_CHECK)):
         _validate(pa.concat_tables(some), half.contract, half.stem)
@@ -124,15 +127,15 @@ def _validate_all(run: Run, half: _Half, tables: Iterator[pa.Table]) -> Iterator
 
 
 def _validate(batch: pa.Table, contract: type[pa_polars.DataFrameModel], stem: str) -> None:
-    """Raise ContractError that names the first row and column that break a contract."""
+    """Raise ContractError where a batch breaks a contract; it names the first column and row that do."""
     frame = to_frame(batch)
     try:
         contract.validate(frame, lazy=True)
     except SchemaErrors as error:
         case = error.failure_cases.to_dicts()[0]
         row = case["index"]
-        where = f" in the row {frame['id'][row]}" if row is not None and "id" in frame.columns else ""
+        where = f" in row {frame['id'][row]}" if row is not None and "id" in frame.columns else ""
         raise ContractError(
             f"exports/{stem}: the schema {contract.__name__} refuses {case['column']}{where}: {case['check']}; "
-            "the views under sql/6_datasets should have quarantined it."
+            "the views in sql/6_datasets should have quarantined it."
         ) from None

@@ -1,4 +1,4 @@
-"""Rows become files: the JSONL and the Parquet file of a dataset, with the same rows, in batches of a fixed length."""
+"""Writes the JSONL and the Parquet file of a dataset, with the same rows, in batches of a fixed length."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -13,16 +13,16 @@ from etl.base.files import sync_file
 from etl.base.threads import Background
 
 #: Rows in a Parquet row group, and in a batch that is validated and written: five of the engine's vectors, so that its
-#: batches are seldom cut and joined. Part of the bytes: a change is a new version.
+#: batches are seldom cut and joined. It decides the bytes of the files: a change needs a new version.
 ROWS_PER_GROUP = 10_240
 
-#: Rows that become text at once: few enough that their text stays in the caches until it is written.
+#: How many rows become text at once: few enough for the text to stay in the caches until it is written.
 ROWS_PER_TEXT = 2_048
 
-#: Level of the Parquet files' zstd compression. Part of the bytes too.
+#: The level of the Parquet files' zstd compression. It decides the bytes too.
 ZSTD_LEVEL = 3
 
-#: Columns of few distinct values: a dictionary makes them small; for all others it is wasted effort. Part of the bytes.
+#: Columns of few distinct values: only there does a dictionary make the file smaller. They decide the bytes too.
 REPETITIVE = (
     *("source", "source_category", "quality_score", "category", "chosen_category", "rejected_category"),
     *("model", "reason", "quarantine_reason", "quarantine_reasons.list.element"),
@@ -34,10 +34,9 @@ TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
 def fixed_batches(batches: Iterable[pa.RecordBatch], rows: int = ROWS_PER_GROUP) -> Iterator[pa.Table]:
-    """Cut a stream of batches of any length into tables of exactly ``rows`` rows in one chunk, the last one shorter.
+    """Cut a stream of batches of any length into tables of ``rows`` rows in one chunk; the last table may be shorter.
 
-    One chunk, because Parquet's pages end where chunks end: with the engine's own chunks the bytes would depend on its
-    threads.
+    Parquet's pages end where chunks end, so with the engine's own chunks the bytes would depend on its threads.
     """
     waiting: list[pa.RecordBatch] = []
     held = 0
@@ -56,7 +55,7 @@ def fixed_batches(batches: Iterable[pa.RecordBatch], rows: int = ROWS_PER_GROUP)
 
 
 def _join(batches: list[pa.RecordBatch]) -> pa.Table:
-    """Join batches; the rest of one is copied too, for it begins at an offset, below which the engine reads no struct."""
+    """Join batches into one chunk. A part of a batch is copied, as the engine cannot read a struct that begins at an offset."""
     is_whole = len(batches) == 1 and batches[0].column(0).offset == 0
     return pa.Table.from_batches([batches[0] if is_whole else pa.concat_batches(batches)])
 
@@ -69,18 +68,18 @@ def to_frame(rows: pa.Table) -> pl.DataFrame:
 
 
 def digest_of(rows: pa.Table) -> bytes:
-    """Return the sha256 over polars' hash of each row (64 bits): tables of one process can be told apart by it, not files."""
+    """Return the sha256 over polars' 64-bit hash of each row, by which one process can compare tables."""
     return hashlib.sha256(to_frame(rows).hash_rows().to_arrow().buffers()[1]).digest()
 
 
 def mark_utc(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with its times marked as UTC."""
+    """Return a schema whose times are marked as UTC, to the microsecond."""
     time = pa.timestamp("us", tz="UTC")
     return pa.schema([field.with_type(time) if pa.types.is_timestamp(field.type) else field for field in schema])
 
 
 class Written(NamedTuple):
-    """A dataset's two files, their columns, and the digest of each table in them as it was handed to the writers."""
+    """The two files of a dataset, their columns, and the digest of each table that the writers were given."""
 
     jsonl: Path
     parquet: Path
@@ -88,7 +87,7 @@ class Written(NamedTuple):
     digests: list[bytes]
 
     def sync(self) -> None:
-        """Make both files durable. Raises OSError that names the one that cannot be."""
+        """Make both files durable. Raises OSError that names the file that cannot be synced."""
         for file in (self.jsonl, self.parquet):
             sync_file(file)
 
@@ -96,9 +95,9 @@ class Written(NamedTuple):
 def write_files(stem: Path, schema: pa.Schema, metadata: dict[str, str], tables: Iterable[pa.Table]) -> Written:
     """Write the same rows as JSONL and as Parquet, each in a thread of its own, and return what was written.
 
-    ``stem`` is the files' path without their endings. The tables are in one chunk each, and of the ``schema``; they become
-    the Parquet file's row groups, so give tables of ``ROWS_PER_GROUP`` rows. Every key stands in every JSON row; times are
-    text in ``TIME_FORMAT``. The files are durable when they have been synced.
+    ``stem`` is the path of the files without their endings. Each table has the ``schema``, one chunk and ``ROWS_PER_GROUP``
+    rows; the last may be shorter. A table becomes a row group of the Parquet file. Each JSON row has every key, and times
+    in ``TIME_FORMAT``. The files are durable once they are synced.
     """
     written = Written(stem.with_suffix(".jsonl"), stem.with_suffix(".parquet"), schema, [])
     stem.parent.mkdir(parents=True, exist_ok=True)

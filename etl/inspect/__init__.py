@@ -1,1 +1,1 @@
-"""Questions about a published root."""
+"""Answers questions about a root: what is published, and whether a run would work."""

@@ -1,4 +1,4 @@
-"""What two published runs treat differently, row by row, and why."""
+"""Compares two published runs: which rows they treat differently, and why."""
 
 from contextlib import suppress
 from itertools import islice
@@ -88,9 +88,9 @@ def diff(project: Project, from_run: str, to_run: str, size: int, kept_runs: int
 
 
 def _find_run(project: Project, published: dict[str, int], run_id: str, kept_runs: int) -> str:
-    """Return the run whose rows are those of ``run_id``; ``published`` are the runs that the warehouse knows, newest first.
+    """Return the run in the warehouse that has the rows of run ``run_id``; ``published`` are those it knows, newest first.
 
-    That is another run only where nothing has changed since the warehouse was published: then a run leaves documents alone.
+    That is the run itself, or the newest where the run came later and changed nothing: such a run leaves only documents.
     """
     newest = next(iter(published), None)
     if newest and run_id not in published and _has_changed_nothing(project, run_id, since=published[newest]):
@@ -105,7 +105,7 @@ def _find_run(project: Project, published: dict[str, int], run_id: str, kept_run
 
 
 def _has_changed_nothing(project: Project, run_id: str, since: int) -> bool:
-    """Tell whether a run after the one of number ``since`` published that one's version once more."""
+    """Tell whether a run came after the one with number ``since`` and reused all of its stages."""
     with suppress(OSError, ValueError):
         summary = read_documents(project.reports / Path(run_id).name)[0]  # a run's id is a name, never a path
         is_reused = summary.published and {stage.status for stage in summary.stages} == {"reused"}

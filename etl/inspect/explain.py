@@ -1,4 +1,4 @@
-"""An id's way through the product: from file and line through rule and category to what each dataset decides about it."""
+"""Explains an id: its file and line, its rule and category, and what each dataset decides about it."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ from etl.warehouse.connection import Warehouse
 from etl.warehouse.read_only import PublishedWarehouse
 from etl.warehouse.statements import read_sql
 
-#: What may be the beginning of an id: so many digits that it can hardly be meant for anything else.
+#: What may be the beginning of an id: eight digits are hardly ever anything else.
 _PREFIX = re.compile(r"^[0-9a-f]{8,63}$")
 
 
@@ -39,7 +39,7 @@ def explain(project: Project, wanted: str) -> dict[str, Any]:
 
 
 def _complete(warehouse: Warehouse, wanted: str) -> str:
-    """Return the one id that begins so, or ``wanted`` itself where it is not the beginning of one."""
+    """Return the only id that begins with ``wanted``, or ``wanted`` itself where none does."""
     found = _read(warehouse, "id", prefix=wanted) if _PREFIX.match(wanted) else []
     if len(found) > 1:
         raise NotFoundError(f"{len(found)} ids begin with {wanted!r}; give more digits.")

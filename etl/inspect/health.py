@@ -19,13 +19,13 @@ from etl.warehouse.connection import Warehouse, duckdb_version
 from etl.warehouse.read_only import PublishedWarehouse
 from etl.warehouse.sql_files import Sql
 
-#: A run needs room for the warehouse, the JSONL and the Parquet beside the published version: measured at under 4 times
-#: the unpacked evidence; compressed evidence needs more.
+#: How much room a run needs, as a multiple of the evidence's bytes: for the warehouse and the exports beside the published
+#: version. Measured at under 4 for unpacked evidence; compressed evidence needs more.
 ROOM_PER_EVIDENCE = 4
 
 
 def examine(project: Project, settings: Settings) -> list[Check]:
-    """Return what was found, in the order in which a run would meet it; what cannot be examined has failed."""
+    """Return the findings in the order in which a run would meet them; what raises an error has failed."""
     findings = [Check("versions", "ok", f"etl {__version__}, duckdb {duckdb_version()}")]
     examinations = {
         "sql": _examine_sql(project, settings),

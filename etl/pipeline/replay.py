@@ -11,13 +11,13 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from etl.base.errors import SettingError, UsageError
+from etl.base.errors import UsageError
 from etl.base.files import sha256_of
-from etl.base.known_paths import read_known_paths
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.context import Progress, show_nothing
 from etl.export.writer import ROWS_PER_GROUP
+from etl.ingest.known_paths import read_known_paths
 from etl.ingest.reader import CHUNK
 from etl.pipeline.run import Request, execute
 from etl.receipts.chain import evidence_of
@@ -109,7 +109,7 @@ def _request(project: Project, scratch: Project, summary: RunSummary, progress: 
         settings = Settings.model_validate(asked.settings)
     except ValidationError as error:
         first = error.errors()[0]
-        raise SettingError(
+        raise UsageError(
             f"Run {summary.run_id} had the setting {first['loc'][0]}, which this version does not take "
             f"({first['msg'].lower()}); replay it with the version that made it."
         ) from None

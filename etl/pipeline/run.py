@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from etl.base.errors import EtlError, UsageError
 from etl.base.file_stat import read_stats, write_stats
-from etl.base.known_paths import Manifest
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.base.signals import ignore_signals, interrupting, run_stoppable, stop_if_told
 from etl.context import Clock, EvidenceFile, Progress, Run, Stage, show_nothing
 from etl.ingest.files import find_evidence
+from etl.ingest.known_paths import Manifest
 from etl.pipeline.obstacles import require_publishable
 from etl.pipeline.plan import Plan, Published, make_plan
 from etl.pipeline.publish import link_or_copy, make_durable, make_exports, publish

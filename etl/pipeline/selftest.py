@@ -11,9 +11,9 @@ from typing import Literal
 
 from etl.base.datasets import DATASETS
 from etl.base.errors import EtlError
-from etl.base.known_paths import read_known_paths
 from etl.base.project import Project
 from etl.base.settings import Settings
+from etl.ingest.known_paths import read_known_paths
 from etl.pipeline.replay import outputs_of, replay
 from etl.pipeline.run import Request, execute
 from etl.pipeline.stages import STAGES

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from etl.base.errors import BooksError, StageError
+from etl.base.errors import StageError
 from etl.base.signals import stop_if_told
 from etl.base.threads import run_together
 from etl.context import Clock, Observer, Run, Stage
@@ -92,7 +92,7 @@ class Recorder:
         self.note(self.partial_run)
 
     def observer(self, run: Run) -> Observer:
-        """Return the observer that records a run's stages; it raises BooksError where a stage's counts do not add up."""
+        """Return the observer that records a run's stages; it raises StageError where a stage's counts do not add up."""
         meter = StageMeter(self.header, run.beside(), self.carried)
 
         @contextmanager
@@ -154,7 +154,7 @@ class Recorder:
             [self.header.run_id],
         )
         if broken:
-            raise BooksError("The books do not balance: " + " ".join(problem for _, problem in broken))
+            raise StageError("The books do not balance: " + " ".join(problem for _, problem in broken))
 
 
 @dataclass
@@ -196,7 +196,7 @@ class StageMeter:
         for stat, reason, records in self.run.warehouse.execute(statement, {"stage": stage.name}):
             counts.setdefault(stat, {})[reason] = records
         if "in" not in counts:
-            raise BooksError(f"{stage.name}: {stage.counts} does not count it; policy.dataset must name each dataset.")
+            raise StageError(f"{stage.name}: {stage.counts} does not count it; policy.dataset must name each dataset.")
         return counts
 
     def _outcomes(self, stage: Stage) -> Records | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from etl.base.errors import NotFoundError, UsageError, WarehouseError
+from etl.base.errors import NotFoundError, UsageError
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.errors import sentence_of
 from etl.warehouse.template import CLOSED, FORMAT
@@ -31,7 +31,7 @@ class PublishedWarehouse(Warehouse):
 
         Where somebody has it open for writing, as the duckdb shell does by default, a copy is read. With ``copy_in``, a folder
         of the caller's, a copy is read at once, so that others can open it for writing meanwhile. ``memory`` limits its engine.
-        Raises NotFoundError where there is none, WarehouseError where it is not one of this version.
+        Raises NotFoundError where there is none, UsageError where it is not one of this version.
         """
         if not file.is_file():
             raise NotFoundError(f"{file}: there is no warehouse yet; make one with etl run-all.")
@@ -44,7 +44,7 @@ class PublishedWarehouse(Warehouse):
                         raise
                     connection = _read_only(_copied(file, folder), memory)
             except duckdb.Error as error:
-                raise WarehouseError(_not_ours(file, error)) from None
+                raise UsageError(_not_ours(file, error)) from None
             with connection:
                 _require_format(connection, file)
                 yield cls(connection)
@@ -83,9 +83,9 @@ def _require_format(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
     try:
         rows = connection.execute("select version from policy.warehouse_format").fetchall()
     except duckdb.Error as error:
-        raise WarehouseError(_not_ours(file, error)) from None
+        raise UsageError(_not_ours(file, error)) from None
     if rows != [(FORMAT,)]:
-        raise WarehouseError(
+        raise UsageError(
             f"{file}: its format is {rows[0][0] if rows else 'unknown'}, this version reads {FORMAT}; "
             "move it away and run etl run-all."
         )

@@ -1,1 +1,1 @@
-"""The third layer of the firewall: what was written is read back from disk, compared and judged anew."""
+"""The third layer of the firewall: what was written is read back from disk, compared and judged again."""

@@ -1,4 +1,4 @@
-"""The audit: both files of a dataset are read back from disk and compared in full, then their rows are judged."""
+"""The audit: reads both files of a dataset back from disk, compares them in full, and has their rows judged."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
@@ -17,18 +17,18 @@ from etl.context import Run
 from etl.export.firewall.refusal import refuse_forbidden
 from etl.export.writer import ROWS_PER_GROUP, Written, digest_of, fixed_batches
 
-#: JSON is parsed so many bytes at a time, and to the end of the row: what fits the caches is parsed in half the time.
+#: How many bytes of JSON are parsed at once, and on to the end of the row: a block that fits the caches takes half the time.
 PARSED_BYTES = 1 << 20
 
-#: Gives the rows of the relation that a file was written from, once more.
+#: Streams the relation that the files were written from once more.
 Rows = Callable[[], Iterable[pa.RecordBatch]]
 
 
 def audit(run: Run, written: Written, rows: Rows, dataset: Dataset | None = None) -> None:
-    """Read a JSONL and a Parquet file back from disk, compare them in full with each other and with what was to be written.
+    """Read a JSONL and a Parquet file back, and compare them in full with each other and with what the writers were given.
 
-    ``rows`` serves to tell which row differs. The rows of a ``dataset`` also pass the firewall; a quarantine has none to
-    pass. Raises AuditError, FirewallError.
+    Where they differ, ``rows`` tells which row is wrong. The rows of a ``dataset`` must also pass the firewall; those of a
+    quarantine need not. Raises AuditError, FirewallError.
     """
     with closing(_read_both(written, rows)) as tables:
         if dataset:
@@ -38,7 +38,7 @@ def audit(run: Run, written: Written, rows: Rows, dataset: Dataset | None = None
 
 
 def _read_both(written: Written, rows: Rows) -> Generator[pa.Table]:
-    """Yield the tables that both files hold, each when it is found to be the one that was handed to the writers."""
+    """Yield each table of the files, once both hold the one that the writers were given. Raises AuditError."""
     try:
         with (
             read_ahead(_read_parquet(written)) as from_parquet,
@@ -50,21 +50,22 @@ def _read_both(written: Written, rows: Rows) -> Generator[pa.Table]:
                 yield text
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
-            raise  # the disk fails, and says why
+            raise  # the disk failed, not the file
         raise AuditError(_describe_difference(written, rows)) from None
 
 
 def _describe_difference(written: Written, rows: Rows) -> str:
-    """Return a sentence about the first row of a file that is not the relation's, or about a file that cannot be read."""
+    """Return a sentence about the first row that differs from the relation, or about the file that cannot be read."""
     for file, read in ((written.parquet, _read_parquet), (written.jsonl, _read_jsonl)):
+        name = _published_name(file)
         expected = (table.cast(written.schema) for table in fixed_batches(rows()))
         try:
             row = _first_difference(expected, read(written))
         except (pa.ArrowException, OSError) as error:
-            return f"{_published_name(file)}: it cannot be read back ({error})."
+            return f"{name}: it cannot be read back ({error})."
         if row:
-            return f"{_published_name(file)}, row {row}: it is not the row of the relation it was written from."
-    return f"{_published_name(written.jsonl)}: its rows are not those that were handed to the writers."
+            return f"{name}, row {row}: it differs from the relation that was written, or only one of them has it."
+    return f"{_published_name(written.jsonl)}: its rows differ from those that the writers were given."
 
 
 def _first_difference(ours: Iterable[pa.Table], theirs: Iterable[pa.Table]) -> int | None:
@@ -79,7 +80,7 @@ def _first_difference(ours: Iterable[pa.Table], theirs: Iterable[pa.Table]) -> i
 def _read_parquet(written: Written) -> Iterator[pa.Table]:
     with pq.ParquetFile(written.parquet) as parquet:
         if not parquet.schema_arrow.equals(written.schema):
-            raise AuditError(f"{_published_name(written.parquet)}: its columns or types are not those of the dataset.")
+            raise AuditError(f"{_published_name(written.parquet)}: its columns or types are not the dataset's.")
         yield from fixed_batches(parquet.iter_batches(ROWS_PER_GROUP))
 
 
@@ -95,7 +96,7 @@ def _read_blocks(file: Path) -> Iterator[bytes]:
 
 
 def _parse(lines: bytes, schema: pa.Schema) -> pa.Table:
-    """Parse with another library than the one that wrote it."""
+    """Parse lines with another library than the one that wrote them."""
     as_text = pa.schema([f.with_type(pa.string()) if pa.types.is_timestamp(f.type) else f for f in schema])
     parse = pa.json.ParseOptions(explicit_schema=as_text, unexpected_field_behavior="error")
     in_one = pa.json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
@@ -103,10 +104,10 @@ def _parse(lines: bytes, schema: pa.Schema) -> pa.Table:
 
 
 def _regroup(parsed: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Cut what was parsed into tables of a row group's length."""
+    """Cut parsed tables into tables of a row group's length."""
     return fixed_batches(batch for rows in parsed for batch in rows.to_batches())
 
 
 def _published_name(file: Path) -> str:
-    """Return the file's path as it would be published: ``exports/…``."""
+    """Return the path under which a file would be published: ``exports/…``."""
     return f"exports/{file.parent.name}/{file.name}"

@@ -1,4 +1,4 @@
-"""Refuses rows: each record that a written row names is looked up, and what the row says of itself is not trusted."""
+"""Refuses rows: looks up each record that a written row names, and trusts nothing that the row says about itself."""
 
 from collections.abc import Iterable, Mapping
 
@@ -13,18 +13,18 @@ from etl.warehouse.statements import read_sql
 #: The columns of ``evidence.record`` that a row can carry.
 CARRIED = ("prompt", "response", "run_id")
 
-#: For each record of a pair: which columns of the pair carry which columns of the record.
+#: For each record of a pair: the columns of the pair that carry it, and the columns of ``evidence.record`` in them.
 PAIR = {side: {"prompt": "prompt", side: "response", f"{side}_run_id": "run_id"} for side in ("chosen", "rejected")}
 
-#: Which category a pair may set over which.
+#: The categories that a pair may prefer one over the other.
 PREFERENCES = ["accepted over partially_accepted", "accepted over rejected"]
 
 
 def refuse_forbidden(run: Run, dataset: Dataset, written: Iterable[pa.Table], file: str) -> None:
-    """Read the written rows of a dataset, and raise FirewallError for the first one, by id, that must not ship.
+    """Read the written rows of a dataset, and raise FirewallError for the first row, by id, that must not ship.
 
-    Such a row is of a category that may never be there, is not what it says it is, or is there twice. The error names
-    the ``file``.
+    A row must not ship if its category may never enter the dataset, if it does not match the records that it names, or if
+    its id occurs twice. The error names the ``file``.
     """
     sides = PAIR if dataset.grain == "pair" else {"record": dataset.carries}
     run.warehouse.execute(read_sql(__file__, "written"))
@@ -36,13 +36,13 @@ def refuse_forbidden(run: Run, dataset: Dataset, written: Iterable[pa.Table], fi
     run.warehouse.execute(read_sql(__file__, "named"), {"carried": sorted(carried)})
     law = {"preferences": PREFERENCES} if dataset.grain == "pair" else {"never": sorted(dataset.never)}
     for row, problem in run.warehouse.execute(read_sql(__file__, dataset.grain), {"dataset": dataset.name, **law}):
-        raise FirewallError(f"{file}: the row {row} {problem}; the views under sql/6_datasets should have kept it out.")
+        raise FirewallError(f"{file}: row {row} {problem}; the views in sql/6_datasets should have kept it out.")
     for table in ("written", "named"):
         run.warehouse.execute(f"drop table raw.main.{table}")
 
 
 def _select_records(rows: pa.Table, side: str, carries: Mapping[str, str]) -> pa.Table:
-    """Return what rows say of one of their records, in the record's own columns; null in those that they do not carry."""
+    """Return what rows carry of one of their records, in the record's columns; a column that they do not carry is null."""
     carried = dict.fromkeys(CARRIED, pa.nulls(rows.num_rows, pa.string()))
     carried |= {record: rows[column] for column, record in carries.items()}
     place = rows["provenance"] if side == "record" else pc.struct_field(rows["provenance"], side)

@@ -18,7 +18,7 @@ from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
 from securesystemslib import dsse, signer
 from securesystemslib.exceptions import UnverifiedSignatureError
 
-from etl.base.errors import KeyFileError, UsageError
+from etl.base.errors import UsageError
 from etl.base.files import sync, sync_folder
 from etl.base.project import Project
 from etl.receipts.attestation.statement import statements_of
@@ -143,7 +143,7 @@ def _check(what: str, line: bytes, key: PublicKey, lines_of: Callable[[str], set
 
 
 def make_keys(file: Path, is_p256: bool = False) -> KeyPair:
-    """Write a new private key, ed25519 or P-256, to ``file``, and its public key beside it. Raises KeyFileError.
+    """Write a new private key, ed25519 or P-256, to ``file``, and its public key beside it. Raises UsageError.
 
     Nothing is overwritten, nobody else can read the private key at any moment, and half a pair is not left behind.
     """
@@ -159,11 +159,11 @@ def make_keys(file: Path, is_p256: bool = False) -> KeyPair:
 
 
 def _create(file: Path, mode: int, content: bytes, undo: ExitStack) -> None:
-    """Write a new file, with its mode from the first byte on; ``undo`` removes it. Raises KeyFileError where one is there."""
+    """Write a new file, with its mode from the first byte on; ``undo`` removes it. Raises UsageError where one is there."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except OSError as error:
-        raise KeyFileError(
+        raise UsageError(
             f"{file}: it cannot be created ({error.strerror}); no file is overwritten, so choose another name or folder."
         ) from None
     undo.callback(file.unlink, missing_ok=True)
@@ -174,30 +174,30 @@ def _create(file: Path, mode: int, content: bytes, undo: ExitStack) -> None:
 
 
 def read_private_key(file: Path) -> PrivateKey:
-    """Return the key to sign with. Raises KeyFileError where it is of another kind, or open to others than its owner."""
+    """Return the key to sign with. Raises UsageError where it is of another kind, or open to others than its owner."""
     with _read(file, "private key in PEM (PKCS #8, without a password)") as (pem, mode):
         if mode & 0o077:
-            raise KeyFileError(f"{file}: others can read or change this private key (mode {mode:04o}); run chmod 600.")
+            raise UsageError(f"{file}: others can read or change this private key (mode {mode:04o}); run chmod 600.")
         key = serialization.load_pem_private_key(pem, password=None)
         return PrivateKey(key, _public_key(key.public_key()))
 
 
 def read_public_key(file: Path) -> PublicKey:
-    """Return the key to check signatures with. Raises KeyFileError where it is of another kind."""
+    """Return the key to check signatures with. Raises UsageError where it is of another kind."""
     with _read(file, "public key in PEM") as (pem, _):
         return _public_key(serialization.load_pem_public_key(pem))
 
 
 @contextmanager
 def _read(file: Path, kind: str) -> Iterator[tuple[bytes, int]]:
-    """Give the bytes and the mode of a key file. Raises KeyFileError where that fails, or the block finds no key in it."""
+    """Give the bytes and the mode of a key file. Raises UsageError where that fails, or the block finds no key in it."""
     try:
         with file.open("rb") as stream:  # the mode is that of the open file, and a key is a few hundred bytes
             yield stream.read(1 << 16), os.fstat(stream.fileno()).st_mode & 0o7777
     except OSError as error:
-        raise KeyFileError(f"{file}: the key cannot be read ({error.strerror}); name another file.") from None
+        raise UsageError(f"{file}: the key cannot be read ({error.strerror}); name another file.") from None
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise KeyFileError(f"{file}: it is not an ed25519 or P-256 {kind}; etl keygen makes a pair.") from None
+        raise UsageError(f"{file}: it is not an ed25519 or P-256 {kind}; etl keygen makes a pair.") from None
 
 
 def _public_key(key: PublicKeyTypes) -> PublicKey:

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.base.errors import SettingError
+from etl.base.errors import UsageError
 
 #: A path as git quotes it: in double quotes, with C escapes and octal bytes. What holds any other escape is not quoted.
 _QUOTED = re.compile(rb'"((?:[^\\]|\\[abtnvfr"\\]|\\[0-3][0-7]{2})*)"')
@@ -26,19 +26,19 @@ class Manifest:
 def read_known_paths(file: Path) -> Manifest:
     """Read a manifest: one path a line, quoted or not, as ``git ls-files`` prints them.
 
-    Raises SettingError where the file cannot be read or a path is not UTF-8.
+    Raises UsageError where the file cannot be read or a path is not UTF-8.
     """
     try:
         lines = file.read_bytes().split(b"\n")
     except OSError as error:
-        raise SettingError(f"--known-paths {file}: it cannot be read: {error.strerror}.") from None
+        raise UsageError(f"--known-paths {file}: it cannot be read: {error.strerror}.") from None
     paths = set()
     for number, line in enumerate(lines, start=1):
         if entry := line.removesuffix(b"\r"):
             try:
                 paths.add(_unquote(entry).decode())
             except UnicodeDecodeError:
-                raise SettingError(f"--known-paths {file}, line {number}: the path is not UTF-8.") from None
+                raise UsageError(f"--known-paths {file}, line {number}: the path is not UTF-8.") from None
     return Manifest(file, tuple(sorted(paths)))
 
 
