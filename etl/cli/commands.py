@@ -161,7 +161,7 @@ def receipts(
 
 
 def _statements(run_id: str | None, root: Path, key_file: Path | None) -> Answer:
-    """Return the in-toto statements of a run, a line each, signed where a key is given."""
+    """Return the in-toto statements of a run, a line each, signed if a key is given. Raises UsageError."""
     from etl.receipts.attestation.statement import statements_of
 
     sign = _signer(key_file) if key_file else str
@@ -200,7 +200,7 @@ def verify(
     root: Root = Path(),
     evidence: Evidence = None,
     everything: Annotated[bool, Option("--all", help="Check the chain of all runs, and every file.")] = False,
-    head: Annotated[str | None, Option(metavar="HASH", help="As --all; this head must be in the chain.")] = None,
+    head: Annotated[str | None, Option(metavar="HASH", help="Check all runs; this head must be in the chain.")] = None,
     key: Annotated[Path | None, Option(metavar="PUBFILE", help="The public key to check --envelopes with.")] = None,
     envelopes: Annotated[Path | None, Option(metavar="FILE", help="Check these signed lines; - is stdin.")] = None,
 ) -> Answer:

@@ -58,7 +58,7 @@ class Running(Inputs):
     """The options of run and run-all."""
 
     dry_run: Annotated[bool, Option("--dry-run", help="Say what would happen, and write nothing.")] = False
-    recorded_at: Annotated[str | None, Option(help="The time in all receipts (ISO 8601; default: the clock's).")] = None
+    recorded_at: Annotated[str | None, Option(help="The time that receipts give (ISO 8601; default: now).")] = None
     threshold: Threshold = None
     fail_fast: Annotated[bool, Option("--fail-fast", help="Fail, and publish nothing, if a line is skipped.")] = False
     force: Annotated[bool, Option("--force", help="Run the stages even if nothing changed.")] = False
