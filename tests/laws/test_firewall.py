@@ -193,6 +193,8 @@ def test_reread_refuses_a_stolen_identity(tmp_path: Path, sql: Sql, no_schema: N
     ("name", "path", "old", "new"),
     [
         ("export-sft", "sft", "record.response,", "'Borrowed.' as response,"),
+        ("export-sft", "sft", "record.prompt as instruction", "'Borrowed.' as instruction"),
+        ("export-preference", "preference", "chosen.prompt,", "'Borrowed.' as prompt,"),
         ("export-rag", "rag", "record.response as content", "'Borrowed.' as content"),
         ("export-preference", "preference", "chosen.response as chosen,", "rejected.response || '.' as chosen,"),
         ("export-preference", "preference", "rejected.response as rejected,", "rejected.response || '.' as rejected,"),

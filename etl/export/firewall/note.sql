@@ -1,6 +1,7 @@
 -- Adds to raw.main.written the records that written_rows names. The hashes are the engine's, of 64 bits: only this process
 -- compares them, and they keep the text out of memory.
 --   $side: which record of each row it is
+--   $carried: the columns of evidence.record that the dataset carries
 insert into raw.main.written
 select
     id,
@@ -8,6 +9,7 @@ select
     provenance.source_path,
     provenance.line_number,
     provenance.line_sha256,
-    hash(response),
-    hash(prompt, response, run_id),
+    case when list_contains($carried, 'prompt') then hash(prompt) end,
+    case when list_contains($carried, 'response') then hash(response) end,
+    case when list_contains($carried, 'run_id') then hash(run_id) end,
 from written_rows

@@ -3,7 +3,9 @@
 --   problem: what is wrong with it, as the end of a sentence that begins with the row
 --   $dataset: the name of the dataset
 --   $preferences: which category a pair may set over which, as 'accepted over rejected'
-with pair as (
+with looked_up as materialized (from named),
+
+pair as (
     select
         chosen.id,
         chosen.is_named and rejected.is_named as is_named,
@@ -13,8 +15,8 @@ with pair as (
         coalesce(chosen.run_id = rejected.run_id, true) as is_one_run,
         chosen.response = rejected.response as is_one_text,
         concat(chosen.category, ' over ', rejected.category) as categories,
-    from raw.main.named as chosen
-    inner join raw.main.named as rejected on chosen.id is not distinct from rejected.id
+    from looked_up as chosen
+    inner join looked_up as rejected on chosen.id is not distinct from rejected.id
     where chosen.side = 'chosen' and rejected.side = 'rejected'
 )
 
@@ -34,7 +36,7 @@ union all
 select
     id,
     'is there twice' as problem,
-from raw.main.named
+from raw.main.written
 where side = 'chosen'
 group by id
 having count(*) > 1

@@ -11,13 +11,13 @@ select
         when not is_carried then 'does not carry the text and run of the record it names'
         when list_contains($never, category) then concat('is ', category, ', which may never enter ', $dataset)
     end as problem,
-from raw.main.named
+from named
 where problem is not null
 union all
 select
     id,
     'is there twice' as problem,
-from raw.main.named
+from raw.main.written
 group by id
 having count(*) > 1
 order by id, problem

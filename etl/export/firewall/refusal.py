@@ -31,14 +31,12 @@ def refuse_forbidden(run: Run, dataset: Dataset, written: Iterable[pa.Table], fi
     for rows in written:
         for side, carries in sides.items():
             with run.warehouse.lent("written_rows", _select_records(rows, side, carries)):
-                run.warehouse.execute(read_sql(__file__, "note"), {"side": side})
-    carried = {column for carries in sides.values() for column in carries.values()}
-    run.warehouse.execute(read_sql(__file__, "named"), {"carried": sorted(carried)})
+                run.warehouse.execute(read_sql(__file__, "note"), {"side": side, "carried": [*carries.values()]})
+    run.warehouse.execute(read_sql(__file__, "named"))
     law = {"preferences": PREFERENCES} if dataset.grain == "pair" else {"never": sorted(dataset.never)}
     for row, problem in run.warehouse.execute(read_sql(__file__, dataset.grain), {"dataset": dataset.name, **law}):
         raise FirewallError(f"{file}: row {row} {problem}; the views in sql/6_datasets should have kept it out.")
-    for table in ("written", "named"):
-        run.warehouse.execute(f"drop table raw.main.{table}")
+    run.warehouse.execute("drop table raw.main.written")
 
 
 def _select_records(rows: pa.Table, side: str, carries: Mapping[str, str]) -> pa.Table:

@@ -4,14 +4,14 @@
 --   source_path: the file of the record's line, as the row says it
 --   line_number: the number of the line, as the row says it
 --   line_sha256: the hash of the line, as the row says it
---   response: a hash of the response that the row carries
---   carried: a hash of the prompt, response and run_id that the row carries; null stands for what the dataset does not carry
+--   prompt, response, run_id: a hash of each of these that the row carries; null where the dataset does not carry it
 create or replace table raw.main.written (
     id varchar,
     side varchar,
     source_path varchar,
     line_number bigint,
     line_sha256 varchar,
+    prompt ubigint,
     response ubigint,
-    carried ubigint
+    run_id ubigint
 )
