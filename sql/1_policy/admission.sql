@@ -1,5 +1,5 @@
 -- One row per dataset of records and category: whether records of this category may enter the dataset.
--- This is the first layer of the firewall. The schemas in etl/checks and the re-read in etl/export/firewall.py refuse what may
+-- This is the first layer of the firewall. The schemas in etl/checks and the re-read in etl/export/firewall refuse what may
 -- never enter, and do not ask this view.
 --   dataset: the dataset, such as sft
 --   category: the category of a record, see scored.run
