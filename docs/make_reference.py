@@ -30,7 +30,6 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 #: The JSON documents that the product writes, by name.
 DOCUMENTS: dict[str, type[Document]] = {
     "acceptance": Acceptance,
-    "book": StageCount,
     "check": Check,
     "diff": Diff,
     "drift-report": DriftReport,
@@ -41,6 +40,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "plan": Plan,
     "replay": Replay,
     "run-summary": RunSummary,
+    "stage-count": StageCount,
     "stage-receipt": StageReceipt,
 }
 

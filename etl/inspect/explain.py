@@ -5,6 +5,7 @@ from typing import Any
 
 from etl.base.errors import NotFoundError
 from etl.base.project import Project
+from etl.inspect.sql import as_json_holds
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.read_only import PublishedWarehouse
 from etl.warehouse.statements import read_sql
@@ -25,14 +26,12 @@ def explain(project: Project, wanted: str) -> dict[str, Any]:
         sides = [place for pair in pairs for place in pair["provenance"].values()]
         places = [f"{side['source_path']}:{side['line_number']}" for side in sides] or [wanted]
         records = _read(warehouse, "record", places=places, id=wanted)
-        skipped = _read(warehouse, "skipped", id=wanted)
+        skipped = as_json_holds(_read(warehouse, "skipped", id=wanted))
         if not pairs and not records and not skipped:
             raise NotFoundError(
                 f"Nothing here has the id {wanted!r}; give an evidence_id, the id of an exported or quarantined row, "
                 "a line_sha256, or path:line."
             )
-        for line in skipped:
-            line["raw"] = line["raw"] and line["raw"].decode("utf-8", "backslashreplace")
         for record in records:
             record["pairs"] = _read(warehouse, "pair_of_record", id=record["evidence_id"])
         return {"id": wanted, "records": records, "pairs": pairs, "skipped": skipped}

@@ -64,7 +64,7 @@ def test_every_report_fits_its_schema(root: Path, tmp_path: Path) -> None:
     """The JSON output of commands -> it fits its schema, item by item if it is an array."""
     ids = [row["run_id"] for row in etl("sql", "from receipts.run where published", "--root", root, "--json").json]
     reports: dict[str, tuple[str | Path, ...]] = {
-        "book": ("run-all", "--dry-run", "--root", root),
+        "stage-count": ("run-all", "--dry-run", "--root", root),
         "check": ("verify", "--all", "--root", root),
         "diff": ("diff", ids[0], ids[-1], "--root", root),
         "key-pair": ("keygen", tmp_path / "key"),
