@@ -149,9 +149,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=None)
     parser.add_argument("--hot", type=int, default=0, help="lines of one task, half accepted and half rejected")
     parser.add_argument("--files", type=int, default=None, help="write the lines over so many files")
-    parser.add_argument(
-        "--append", type=float, default=None, help="append this share of --lines to a file that has them"
-    )
+    parser.add_argument("--append", type=float, default=None, help="append this share of --lines to a file that has them")
     chosen = parser.parse_args()
     if chosen.append is not None:
         append(chosen.target, chosen.lines, int(chosen.lines * chosen.append), chosen.seed, chosen.tasks)

@@ -69,9 +69,7 @@ def run_product(root: Path, evidence: Path, *options: str) -> Cost:
     for stage in json.loads((run / "summary.json").read_bytes())["stages"]:
         if stage["status"] not in {"ok", "reused"}:
             receipt = json.loads((run / f"{stage['name']}.json").read_bytes())
-            raise SystemExit(
-                f"{' '.join(command)}: {stage['name']} {stage['status']}: {receipt['validation']['errors']}"
-            )
+            raise SystemExit(f"{' '.join(command)}: {stage['name']} {stage['status']}: {receipt['validation']['errors']}")
     return cost
 
 

@@ -21,9 +21,7 @@ def load() -> dict[str, Any]:
 
 def record(section: str, measured: Any) -> None:
     """Replace one section and keep the others."""
-    FILE.write_text(
-        json.dumps(load() | {section: {"machine": machine()} | measured}, indent=2) + "\n", encoding="utf-8"
-    )
+    FILE.write_text(json.dumps(load() | {section: {"machine": machine()} | measured}, indent=2) + "\n", encoding="utf-8")
 
 
 def machine() -> dict[str, Any]:

@@ -73,9 +73,7 @@ def differences(ours: Path, theirs: Path) -> list[str]:
 
 def main(root: Path, out: Path) -> None:
     """Compare every output."""
-    problems = [
-        problem for name, stem in OUTPUTS.items() for problem in differences(root / "exports" / stem, out / name)
-    ]
+    problems = [problem for name, stem in OUTPUTS.items() for problem in differences(root / "exports" / stem, out / name)]
     if problems:
         raise SystemExit("\n".join(problems))
 

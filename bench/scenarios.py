@@ -161,9 +161,7 @@ def run_cliffs(count: int) -> None:
             write_lines(folder / "evidence.jsonl", given)
             taken[name] = full_run(folder)
         cost, plain = taken[name], taken["plain"]
-        print(
-            f"  {name:26}{cost.wall:8.2f} s wall{cost.rss / 2**20:8,.0f} MiB peak, ratio {cost.wall / plain.wall:.2f}"
-        )
+        print(f"  {name:26}{cost.wall:8.2f} s wall{cost.rss / 2**20:8,.0f} MiB peak, ratio {cost.wall / plain.wall:.2f}")
     results.record("cliffs", {"lines": count, "runs": dict(zip(taken, as_json(list(taken.values())), strict=True))})
 
 

@@ -110,10 +110,7 @@ TASKS = (
         before="the check compared the time of issue with the local clock to the second",
         fixes=(
             "allowed thirty seconds of clock skew in the token check and read the amount from the settings",
-            (
-                "moved the comparison into one function that takes the leeway as an argument, with thirty seconds "
-                "as its default"
-            ),
+            ("moved the comparison into one function that takes the leeway as an argument, with thirty seconds as its default"),
         ),
         gap="the refresh token is still checked without any leeway",
         wrong="removed the check of the time of issue altogether",
@@ -157,9 +154,7 @@ TASKS = (
             "end the sessions in the same transaction",
             "prove in {test} that the next request is answered with 401",
         ),
-        hint=Hint(
-            "config/default.toml", "auth.session_hours", "12", "harbour offices share one terminal for a whole shift"
-        ),
+        hint=Hint("config/default.toml", "auth.session_hours", "12", "harbour offices share one terminal for a whole shift"),
     ),
     Task(
         task_id="QS-103",
@@ -171,8 +166,7 @@ TASKS = (
             "without a retry."
         ),
         before=(
-            "the test compared two times taken a few milliseconds apart, and now and then a full second began "
-            "between them"
+            "the test compared two times taken a few milliseconds apart, and now and then a full second began between them"
         ),
         fixes=(
             "gave the session store a clock as an argument and froze it in the test",
@@ -204,16 +198,12 @@ TASKS = (
         test="tests/test_tokens.py",
         extra="docs/operations.md",
         prompt=(
-            "Rotate the signing key without logging anybody out: accept tokens signed with the previous key until "
-            "they expire."
+            "Rotate the signing key without logging anybody out: accept tokens signed with the previous key until they expire."
         ),
         before="there was a single signing key, and changing it made every open token invalid",
         fixes=(
             "let the settings name a current and a previous key, and made the token check try both",
-            (
-                "put a key id into the token's header and looked the key up by it, so that old tokens verify until "
-                "they expire"
-            ),
+            ("put a key id into the token's header and looked the key up by it, so that old tokens verify until they expire"),
         ),
         gap="nothing says when the previous key may be removed",
         wrong="wrote both keys into config/production.toml so that they are always at hand",
@@ -286,10 +276,7 @@ TASKS = (
             "list the code in {extra}, because clients switch on it",
         ),
         hint=Hint(
-            "config/default.toml",
-            "api.show_tracebacks",
-            "false",
-            "a traceback in an answer tells strangers about the database",
+            "config/default.toml", "api.show_tracebacks", "false", "a traceback in an answer tells strangers about the database"
         ),
     ),
     Task(
@@ -303,10 +290,7 @@ TASKS = (
         ),
         before="the availability route answered as often as anybody asked",
         fixes=(
-            (
-                "counted requests per client in a sliding window and answered the sixty-first with 429 and a "
-                "Retry-After header"
-            ),
+            ("counted requests per client in a sliding window and answered the sixty-first with 429 and a Retry-After header"),
             "put a token bucket in front of the route, keyed by the client's address, with its size in the settings",
         ),
         gap="clients behind one proxy share a single count",
@@ -351,9 +335,7 @@ TASKS = (
             "announce the end in {extra} and in a Deprecation header",
             "remove the routes and their cases in {test} in one change",
         ),
-        hint=Hint(
-            "config/feature_flags.toml", "api_v1", "true", "the terminals on the islands are updated only in winter"
-        ),
+        hint=Hint("config/feature_flags.toml", "api_v1", "true", "the terminals on the islands are updated only in winter"),
     ),
     Task(
         task_id="QS-109",
@@ -374,10 +356,7 @@ TASKS = (
         risk="the collision is rarer but still possible",
         facts=(
             "The allocator prefers the shortest berth that is long enough for the boat.",
-            (
-                "A booking includes its first night and excludes the day of departure, which {extra} explains with "
-                "an example."
-            ),
+            ("A booking includes its first night and excludes the day of departure, which {extra} explains with an example."),
         ),
         goal="test a race between two bookings",
         steps=(
@@ -398,10 +377,7 @@ TASKS = (
         test="tests/test_calendar.py",
         extra="docs/bookings.md",
         prompt="Stays across the change to summer time are one night short. Count nights by date, not by hours.",
-        before=(
-            "the length of a stay was the difference of two local times in hours, divided by twenty-four and "
-            "rounded down"
-        ),
+        before=("the length of a stay was the difference of two local times in hours, divided by twenty-four and rounded down"),
         fixes=(
             "counted nights as the difference of two dates in the harbour's time zone",
             "stored dates instead of times for arrival and departure and dropped the division",
@@ -465,10 +441,7 @@ TASKS = (
         prompt="Add an optional boat width to a booking and let the allocator respect it.",
         before="a booking knew the boat's length and draught but not its width",
         fixes=(
-            (
-                "added a nullable column for the width, a migration, and a comparison that is skipped where the "
-                "width is unknown"
-            ),
+            ("added a nullable column for the width, a migration, and a comparison that is skipped where the width is unknown"),
             "gave the booking a width with a check that it is positive, and filtered the berths by it",
         ),
         gap="the booking form does not ask for the width yet",
@@ -485,10 +458,7 @@ TASKS = (
             "show in {test} that an old booking without the field still loads",
         ),
         hint=Hint(
-            "config/default.toml",
-            "bookings.max_width_m",
-            "9.5",
-            "wider boats lie at the outer pier and are booked by phone",
+            "config/default.toml", "bookings.max_width_m", "9.5", "wider boats lie at the outer pier and are booked by phone"
         ),
     ),
     Task(
@@ -497,15 +467,11 @@ TASKS = (
         test="tests/test_gateway.py",
         extra="docs/payments.md",
         prompt=(
-            "Add a retry to the payment gateway client: three attempts with growing pauses, for timeouts and "
-            "status 503 only."
+            "Add a retry to the payment gateway client: three attempts with growing pauses, for timeouts and status 503 only."
         ),
         before="the client gave up at the first timeout",
         fixes=(
-            (
-                "wrapped the request in three attempts with pauses of half a second and one second, for timeouts "
-                "and 503 only"
-            ),
+            ("wrapped the request in three attempts with pauses of half a second and one second, for timeouts and 503 only"),
             "added a retry policy to the client and sent the same idempotency key with each attempt",
         ),
         gap="the pauses have no jitter, so all workers retry at the same moment",
@@ -522,10 +488,7 @@ TASKS = (
             "count the attempts against a fake gateway in {test}",
         ),
         hint=Hint(
-            "config/default.toml",
-            "payments.attempts",
-            "3",
-            "a fourth attempt has never succeeded where three had failed",
+            "config/default.toml", "payments.attempts", "3", "a fourth attempt has never succeeded where three had failed"
         ),
     ),
     Task(
@@ -553,10 +516,7 @@ TASKS = (
             "compare the ledger's balance with zero",
         ),
         hint=Hint(
-            "config/default.toml",
-            "payments.max_parts",
-            "4",
-            "the gateway links no more than four payments to one order",
+            "config/default.toml", "payments.max_parts", "4", "the gateway links no more than four payments to one order"
         ),
     ),
     Task(
@@ -586,9 +546,7 @@ TASKS = (
             "compare the sums of both columns for every month",
             "switch {code} over and drop the old column a release later",
         ),
-        hint=Hint(
-            "config/default.toml", "payments.minor_units", "100", "all harbours charge in crowns of a hundred öre"
-        ),
+        hint=Hint("config/default.toml", "payments.minor_units", "100", "all harbours charge in crowns of a hundred öre"),
     ),
     Task(
         task_id="QS-116",
@@ -620,9 +578,7 @@ TASKS = (
             "log identifiers instead of whole bodies",
             "search the captured log in {test} for the secret",
         ),
-        hint=Hint(
-            "config/logging.toml", "loggers.payments.level", '"INFO"', "at debug level the log fills the disk in a day"
-        ),
+        hint=Hint("config/logging.toml", "loggers.payments.level", '"INFO"', "at debug level the log fills the disk in a day"),
     ),
     Task(
         task_id="QS-117",
@@ -693,10 +649,7 @@ TASKS = (
         before="the mailer read six environment variables when it was imported",
         fixes=(
             "added a mail section to the configuration and let the old variables override it with a warning",
-            (
-                "read the section through the settings module and mapped the old variables in one table that is "
-                "easy to delete"
-            ),
+            ("read the section through the settings module and mapped the old variables in one table that is easy to delete"),
         ),
         gap="the warning does not name the new key",
         wrong="renamed the variables in the code and left the deployment as it was",
@@ -737,9 +690,7 @@ TASKS = (
             "look for waiting before looking for computing",
             "replace the wait by an argument and leave one test with the real value",
         ),
-        hint=Hint(
-            "config/default.toml", "mail.poll_seconds", "4", "guests expect their confirmation within ten seconds"
-        ),
+        hint=Hint("config/default.toml", "mail.poll_seconds", "4", "guests expect their confirmation within ten seconds"),
     ),
     Task(
         task_id="QS-121",
@@ -797,10 +748,7 @@ TASKS = (
             "fill the cache one beyond its limit in {test} and see which entry goes",
         ),
         hint=Hint(
-            "config/default.toml",
-            "tides.cache_entries",
-            "500",
-            "that is every harbour for the coming week, with room to spare",
+            "config/default.toml", "tides.cache_entries", "500", "that is every harbour for the coming week, with room to spare"
         ),
     ),
     Task(
@@ -827,9 +775,7 @@ TASKS = (
             "convert once, where the value enters",
             "name the unit in the field, and check it in {test}",
         ),
-        hint=Hint(
-            "config/default.toml", "tides.units", '"metric"', "feet are converted once, in the client, and nowhere else"
-        ),
+        hint=Hint("config/default.toml", "tides.units", '"metric"', "feet are converted once, in the client, and nowhere else"),
     ),
     Task(
         task_id="QS-124",
@@ -918,10 +864,7 @@ TASKS = (
             "ask for a connection once more and see that it is lent at once",
         ),
         hint=Hint(
-            "config/default.toml",
-            "storage.pool_size",
-            "16",
-            "more connections than that make the database slower, not faster",
+            "config/default.toml", "storage.pool_size", "16", "more connections than that make the database slower, not faster"
         ),
     ),
     Task(
@@ -949,10 +892,7 @@ TASKS = (
             "run it in {test}, where everybody sees it before merging",
         ),
         hint=Hint(
-            "config/production.toml",
-            "storage.auto_migrate",
-            "false",
-            "in production somebody should watch a migration run",
+            "config/production.toml", "storage.auto_migrate", "false", "in production somebody should watch a migration run"
         ),
     ),
     Task(
@@ -967,10 +907,7 @@ TASKS = (
         before="the production file held the address, the user and the password in plain text",
         fixes=(
             "read the address from one environment variable, removed the three keys and asked for a new password",
-            (
-                "replaced the keys by a single variable name, and made the service stop with a clear message when "
-                "it is not set"
-            ),
+            ("replaced the keys by a single variable name, and made the service stop with a clear message when it is not set"),
         ),
         gap="the history of the repository still contains the old password",
         wrong="moved the password to a second file in the same folder",
@@ -1001,10 +938,7 @@ TASKS = (
         before="each instance had its own timer and knew nothing of the other",
         fixes=(
             "took an advisory lock in the database before a job starts and skipped the run when it is held",
-            (
-                "recorded each run under a unique key of job and date, so that the second insert fails and the "
-                "instance moves on"
-            ),
+            ("recorded each run under a unique key of job and date, so that the second insert fails and the instance moves on"),
         ),
         gap="an instance that dies while it holds the lock blocks the job until its connection times out",
         wrong="started the job only on the instance whose host name ends in 1",
@@ -1030,18 +964,12 @@ TASKS = (
         before="one statement tried to delete four months of expired offers at once",
         fixes=(
             "deleted a thousand rows at a time, committed after each batch and stopped when none was left",
-            (
-                "selected the ids of the oldest thousand offers and deleted those, in a loop with a limit on its "
-                "total time"
-            ),
+            ("selected the ids of the oldest thousand offers and deleted those, in a loop with a limit on its total time"),
         ),
         gap="the job does not report how many offers it deleted",
         wrong="raised the statement timeout to one hour",
         risk="the table stays locked while guests wait for their offers",
-        facts=(
-            "An offer expires after forty-eight hours.",
-            "The cleanup job deletes nothing that a booking refers to.",
-        ),
+        facts=("An offer expires after forty-eight hours.", "The cleanup job deletes nothing that a booking refers to."),
         goal="delete many rows",
         steps=(
             "delete by primary key in batches of a fixed size",
@@ -1077,9 +1005,7 @@ TASKS = (
             "freeze the clock at one of those times in {test}",
             "keep that time as a case after the fix",
         ),
-        hint=Hint(
-            "config/default.toml", "jobs.tick_seconds", "5", "a finer tick costs a query each and no job needs it"
-        ),
+        hint=Hint("config/default.toml", "jobs.tick_seconds", "5", "a finer tick costs a query each and no job needs it"),
     ),
     Task(
         task_id="QS-132",
@@ -1105,9 +1031,7 @@ TASKS = (
             "let both modes share the choice",
             "compare the dry run's count with the real run's in {test}",
         ),
-        hint=Hint(
-            "config/default.toml", "jobs.cleanup_after_days", "30", "questions about old offers come within four weeks"
-        ),
+        hint=Hint("config/default.toml", "jobs.cleanup_after_days", "30", "questions about old offers come within four weeks"),
     ),
     Task(
         task_id="QS-133",
@@ -1134,10 +1058,7 @@ TASKS = (
             "build that case by hand in {test}",
         ),
         hint=Hint(
-            "config/default.toml",
-            "reports.count_at",
-            '"00:00"',
-            "a night belongs to the berth where the boat lies at midnight",
+            "config/default.toml", "reports.count_at", '"00:00"', "a night belongs to the berth where the boat lies at midnight"
         ),
     ),
     Task(
@@ -1168,10 +1089,7 @@ TASKS = (
             "read it back in {test} and compare it with the table",
         ),
         hint=Hint(
-            "config/default.toml",
-            "reports.csv_delimiter",
-            '";"',
-            "the offices' spreadsheets take a comma for a decimal sign",
+            "config/default.toml", "reports.csv_delimiter", '";"', "the offices' spreadsheets take a comma for a decimal sign"
         ),
     ),
     Task(
@@ -1275,19 +1193,13 @@ TASKS = (
         before="the INI file held only strings, and every reader converted them in its own way",
         fixes=(
             "converted the file with a script, loaded both and compared every value after conversion",
-            (
-                "wrote the TOML file by hand, typed the values and kept the old loader in a test that compares "
-                "both results"
-            ),
+            ("wrote the TOML file by hand, typed the values and kept the old loader in a test that compares both results"),
         ),
         gap="the backup script still reads the INI file",
         wrong="converted the file and left all values as strings",
         risk='the string "false" counts as true from now on',
         facts=(
-            (
-                "The file {extra} holds every key with its default; production.toml in the same folder holds the "
-                "exceptions."
-            ),
+            ("The file {extra} holds every key with its default; production.toml in the same folder holds the exceptions."),
             "Durations in the configuration name their unit in the key, such as `timeout_seconds`.",
         ),
         goal="migrate a configuration file",
@@ -1296,9 +1208,7 @@ TASKS = (
             "compare every value and its type in {test}",
             "delete the old file in the same change, so that nobody edits it",
         ),
-        hint=Hint(
-            "config/default.toml", "service.workers", "4", "the machines have four cores and the workers seldom wait"
-        ),
+        hint=Hint("config/default.toml", "service.workers", "4", "the machines have four cores and the workers seldom wait"),
     ),
     Task(
         task_id="QS-139",
@@ -1337,8 +1247,7 @@ TASKS = (
         test="tests/test_cli.py",
         extra="docs/development.md",
         prompt=(
-            "The command `quayside berths import` stops at the first bad row. Report all bad rows and import the "
-            "good ones."
+            "The command `quayside berths import` stops at the first bad row. Report all bad rows and import the good ones."
         ),
         before="the import raised at the first row that it could not read",
         fixes=(
@@ -1362,10 +1271,7 @@ TASKS = (
             "compare the whole output with a short expected text in {test}",
         ),
         hint=Hint(
-            "config/default.toml",
-            "cli.max_errors_shown",
-            "50",
-            "nobody reads more than that before looking at the file",
+            "config/default.toml", "cli.max_errors_shown", "50", "nobody reads more than that before looking at the file"
         ),
     ),
     Task(
@@ -1441,10 +1347,7 @@ TASKS = (
                 "started the database and a fake mail server from fixtures, so that one command runs all tests, "
                 "and described that command"
             ),
-            (
-                "listed what is needed at the top of the page and let the tests skip with a sentence where a "
-                "service is missing"
-            ),
+            ("listed what is needed at the top of the page and let the tests skip with a sentence where a service is missing"),
         ),
         gap="the way on Windows has not been tried",
         wrong="wrote that the tests run in the pipeline anyway",
@@ -1483,19 +1386,14 @@ TASKS = (
         gap="keys that are set only in production are missing from the table",
         wrong="copied the comments from the configuration file to the page",
         risk="the page is out of date with the next new key",
-        facts=(
-            "The table in {code} has one row for each key in {extra}.",
-            "A setting without a description fails {test}.",
-        ),
+        facts=("The table in {code} has one row for each key in {extra}.", "A setting without a description fails {test}."),
         goal="document a setting",
         steps=(
             "say what it changes, in one sentence",
             "give its unit and its default",
             "run {test}, which compares the page with the settings",
         ),
-        hint=Hint(
-            "config/default.toml", "service.name", '"quayside"', "the name appears in every log line and mail header"
-        ),
+        hint=Hint("config/default.toml", "service.name", '"quayside"', "the name appears in every log line and mail header"),
     ),
 )
 
@@ -1601,10 +1499,7 @@ FILE_NOTES: Mapping[str, tuple[str, ...]] = {
         "reads the environment only for the names that the configuration gives it",
         "reports the file, the section and the key in each of its errors",
     ),
-    "config/default.toml": (
-        "contains every key that the settings classes know, and no other",
-        "holds no secret",
-    ),
+    "config/default.toml": ("contains every key that the settings classes know, and no other", "holds no secret"),
     "config/production.toml": (
         "overrides nine keys, all of which differ from their defaults",
         "names the variables that hold secrets but none of their values",
@@ -1803,10 +1698,7 @@ REFERRALS = (
         "The author {fix}, yet {gap}. Whether that may wait is not for a reviewer to decide; please ask the people "
         "who run the service."
     ),
-    (
-        "I can judge the code in {code}, but not the consequence: {gap}. Somebody who runs the service should look "
-        "at this."
-    ),
+    ("I can judge the code in {code}, but not the consequence: {gap}. Somebody who runs the service should look at this."),
     "Technically fine: the author {fix}. I escalate it because {gap}, and that touches an agreement I do not know.",
     "Two answers are possible here, and they depend on how much it matters that {gap}. A person should choose.",
     "The change and its description disagree on one point: {gap}. I stop here and ask.",
@@ -1872,12 +1764,7 @@ FACTS = joined(
         "In one attempt at {task_id} the agent {wrong}; as a result, {risk}.",
         "{task_id} was settled in {code}: the agent {fix}.",
     ),
-    (
-        "",
-        "The log of the run says so.",
-        "It took more than one attempt to see that.",
-        "The file to look at is {code}.",
-    ),
+    ("", "The log of the run says so.", "It took more than one attempt to see that.", "The file to look at is {code}."),
 )
 
 PROCEDURES = joined(
@@ -2632,11 +2519,7 @@ def sample() -> dict[str, bytes]:
 
 def differing(folder: Path, files: Mapping[str, bytes]) -> list[str]:
     """Return the names of the files that a folder lacks or holds with other bytes."""
-    return [
-        name
-        for name, content in files.items()
-        if not (folder / name).is_file() or (folder / name).read_bytes() != content
-    ]
+    return [name for name, content in files.items() if not (folder / name).is_file() or (folder / name).read_bytes() != content]
 
 
 def main() -> int:

@@ -29,9 +29,7 @@ RAG = Features(
     | {"created_at": TIME, "provenance": SIDE}
 )
 SFT = Features(
-    dict.fromkeys(
-        ("id", "source_run_id", "task_id", "source", "quality_score", "instruction", "response", "model"), TEXT
-    )
+    dict.fromkeys(("id", "source_run_id", "task_id", "source", "quality_score", "instruction", "response", "model"), TEXT)
     | {"created_at": TIME, "provenance": SIDE}
 )
 QUARANTINE = Features(
@@ -167,9 +165,9 @@ def write(out: Path, name: str, rows: Dataset) -> None:
 def shaped(rows: Dataset, shape: Any, features: Features, **arguments: Any) -> Dataset:
     """Return rows with the columns of an output."""
     unwanted = [name for name in rows.column_names if name not in features]
-    return rows.map(
-        shape, batched=True, remove_columns=unwanted, features=features, fn_kwargs=arguments
-    ).select_columns(list(features))
+    return rows.map(shape, batched=True, remove_columns=unwanted, features=features, fn_kwargs=arguments).select_columns(
+        list(features)
+    )
 
 
 def main(evidence: Path, out: Path) -> None:

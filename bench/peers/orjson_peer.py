@@ -28,11 +28,7 @@ REFUSED = {
 }
 TIME = pa.timestamp("us", tz="UTC")
 SIDE = pa.struct({"source_path": pa.string(), "line_number": pa.int64(), "line_sha256": pa.string()})
-TYPES = {
-    "created_at": TIME,
-    "quarantine_reasons": pa.list_(pa.string()),
-    "provenance": SIDE,
-}
+TYPES = {"created_at": TIME, "quarantine_reasons": pa.list_(pa.string()), "provenance": SIDE}
 ROWS_PER_GROUP = 10_000
 
 

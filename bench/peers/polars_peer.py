@@ -8,9 +8,7 @@ import polars as pl
 from polars import col, lit
 from sums import write_sums
 
-FIELDS = pl.Struct(
-    dict.fromkeys(("run_id", "task_id", "created_at", "model", "prompt", "response", "verdict"), pl.String)
-)
+FIELDS = pl.Struct(dict.fromkeys(("run_id", "task_id", "created_at", "model", "prompt", "response", "verdict"), pl.String))
 CATEGORIES = {"accept": "accepted", "partial": "partially_accepted", "reject": "rejected"}
 
 
@@ -143,10 +141,7 @@ def preference(record: pl.DataFrame) -> pl.DataFrame:
             col("category_rejected").alias("rejected_category"),
             ("accepted_over_" + col("category_rejected")).alias("reason"),
             pl.max_horizontal("created_at", "created_at_rejected").alias("created_at"),
-            pl.struct(
-                col("provenance").alias("chosen"),
-                col("provenance_rejected").alias("rejected"),
-            ).alias("provenance"),
+            pl.struct(col("provenance").alias("chosen"), col("provenance_rejected").alias("rejected")).alias("provenance"),
         )
         .sort("id")
         .collect()
@@ -156,9 +151,7 @@ def preference(record: pl.DataFrame) -> pl.DataFrame:
 def write(out: Path, name: str, frame: pl.DataFrame) -> None:
     """Write a frame as JSONL and as Parquet."""
     frame.write_parquet(out / f"{name}.parquet", compression="zstd", compression_level=3)
-    frame.with_columns(pl.selectors.datetime().dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")).write_ndjson(
-        out / f"{name}.jsonl"
-    )
+    frame.with_columns(pl.selectors.datetime().dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")).write_ndjson(out / f"{name}.jsonl")
 
 
 def main(evidence: Path, out: Path) -> None:

@@ -66,16 +66,9 @@ class Dataset:
 
 #: The datasets in the order of policy.dataset.
 DATASETS = (
+    Dataset("rag", "rag/playbooks", carries={"content": "response", "source_run_id": "run_id"}, never=frozenset({"rejected"})),
     Dataset(
-        "rag",
-        "rag/playbooks",
-        carries={"content": "response", "source_run_id": "run_id"},
-        never=frozenset({"rejected"}),
-    ),
-    Dataset(
-        "sft",
-        "sft/instruction_response",
-        carries={"instruction": "prompt", "response": "response", "source_run_id": "run_id"},
+        "sft", "sft/instruction_response", carries={"instruction": "prompt", "response": "response", "source_run_id": "run_id"}
     ),
     Dataset("preference", "preference/chosen_rejected", grain="pair"),
 )

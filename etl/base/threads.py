@@ -101,9 +101,7 @@ class Background:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for job in [*self._undone][1:] if error else ():  # the first is under way, or soon would be
             job.cancel()
         self._worker.shutdown()

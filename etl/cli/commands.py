@@ -61,8 +61,7 @@ def run(
 
 
 def plan(
-    inputs: Inputs,
-    check: Annotated[bool, Option("--check", help="End with exit code 1 if a stage must run.")] = False,
+    inputs: Inputs, check: Annotated[bool, Option("--check", help="End with exit code 1 if a stage must run.")] = False
 ) -> Answer:
     """Show which stages a run would run, which it would reuse, and why."""
     from etl.pipeline.dry_run import plan as plan_of

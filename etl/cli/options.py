@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 Root = Annotated[Path, Option(help="The folder that holds warehouse/, exports/, reports/ and your own sql/.")]
 Evidence = Annotated[Path | None, Option(help="The evidence folder (default: ROOT/evidence).")]
-Sets = Annotated[
-    list[str] | None, Option("--set", metavar="NAME=VALUE", help="Set a setting; may be given several times.")
-]
+Sets = Annotated[list[str] | None, Option("--set", metavar="NAME=VALUE", help="Set a setting; may be given several times.")]
 Threshold = Annotated[float | None, Option(help="The relative change above which drift warns.")]
 RunId = Annotated[str | None, Argument(metavar="[RUN]", help="The id of a run (default: the newest run).")]
 

@@ -111,9 +111,7 @@ def show_diff(diff: "Diff") -> None:
     for row in diff.sample:
         place = f"{row.source_path}:{row.line_number}" if row.source_path else ""
         states = ((row.category_before, row.reason_before), (row.category_now, row.reason_now))
-        change = " -> ".join(
-            f"{category}, {reason or 'ships'}" if category else "absent" for category, reason in states
-        )
+        change = " -> ".join(f"{category}, {reason or 'ships'}" if category else "absent" for category, reason in states)
         examples.append((row.dataset, row.change, f"{row.id[:_SHOWN_DIGITS]} {place}", change))
     show_table("examples", ("dataset", "change", "id and place", "before -> now"), examples)
     say("All of them: etl sql \"from receipts.row_change where from_run_id = '…' and to_run_id = '…'\"", "dim")

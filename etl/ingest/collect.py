@@ -102,9 +102,7 @@ def _evidence(run: Run) -> Sequence[EvidenceFile]:
 
 def _known(run: Run) -> dict[str, Known | None]:
     """Return what the warehouse knows of files by their paths; None where a file must be read from its start."""
-    rows = run.warehouse.execute(
-        "select source_path, bytes, sha256, whole_bytes, whole_lines, whole_blank from evidence.file"
-    )
+    rows = run.warehouse.execute("select source_path, bytes, sha256, whole_bytes, whole_lines, whole_blank from evidence.file")
     return {path: Known(*facts) if None not in facts else None for path, *facts in rows}
 
 
@@ -141,9 +139,7 @@ class _Portion:
             self._close_table()
         self._hold(size + 200 * len(lines))
 
-    def skip(
-        self, number: int, digest: str | None, reason: str, detail: str | None = None, raw: bytes | None = None
-    ) -> None:
+    def skip(self, number: int, digest: str | None, reason: str, detail: str | None = None, raw: bytes | None = None) -> None:
         self.skipped.append((self.source, self.path, number, digest, reason, detail, raw))
         self._hold(len(raw or b"") + 200)
 
@@ -156,9 +152,7 @@ class _Portion:
         self._close_table()
         lines = _joined(self.tables)
         columns = zip(*self.skipped, strict=True) if self.skipped else [[] for _ in _SKIPPED]
-        skipped = pa.Table.from_arrays(
-            [pa.array(c, t) for c, t in zip(columns, _SKIPPED.types, strict=True)], schema=_SKIPPED
-        )
+        skipped = pa.Table.from_arrays([pa.array(c, t) for c, t in zip(columns, _SKIPPED.types, strict=True)], schema=_SKIPPED)
         self.mapping.give(self._map, lines, skipped)
         self.tables, self.skipped, self.held = [], [], 0
 

@@ -117,13 +117,9 @@ class LineReader:
     def _require_within_limits(self, unpacked: int) -> None:
         if self._file.is_packed:
             if unpacked > self._limits.unpacked_bytes:
-                raise _BombError(
-                    f"it unpacks to more than {self._limits.unpacked_bytes} bytes (setting max_unpacked_bytes)"
-                )
+                raise _BombError(f"it unpacks to more than {self._limits.unpacked_bytes} bytes (setting max_unpacked_bytes)")
             if unpacked > RATIO_COUNTS_FROM and unpacked > self._limits.ratio * self.bytes:
-                raise _BombError(
-                    f"it unpacks to more than {self._limits.ratio} times its size (setting max_unpack_ratio)"
-                )
+                raise _BombError(f"it unpacks to more than {self._limits.ratio} times its size (setting max_unpack_ratio)")
 
     @property
     def _is_empty_gzip(self) -> bool:

@@ -81,9 +81,7 @@ def diff(project: Project, from_run: str, to_run: str, size: int, kept_runs: int
                 if before.get(name) != now.get(name)
             ],
             counts=[DiffCount(**row) for row in warehouse.dicts(read_sql(__file__, "change_count"), runs)],
-            sample=[
-                DiffRow(**row) for row in warehouse.dicts(read_sql(__file__, "change_sample"), runs | {"size": size})
-            ],
+            sample=[DiffRow(**row) for row in warehouse.dicts(read_sql(__file__, "change_sample"), runs | {"size": size})],
         )
 
 

@@ -96,11 +96,7 @@ def make_plan(
     code = next(_differences(header, collected, summary), None)
     changed = next(files.changes(), None)
     steps = [
-        _step(
-            stage,
-            code or changed or own_reason(stage) or _spoiled(files, stage, receipts[stage.name]),
-            receipts[stage.name],
-        )
+        _step(stage, code or changed or own_reason(stage) or _spoiled(files, stage, receipts[stage.name]), receipts[stage.name])
         for stage in STAGES
     ]
     is_base = not code and not own_reason(COLLECT)
@@ -166,9 +162,7 @@ def _changed_settings(
     before, now = summary.request.settings, header.request.settings
     mine = lineage.settings_of(stage.relations, stage.dataset.name if stage.dataset else None)
     changes = [
-        f"{name} is {now[name]}, and was {before.get(name)}"
-        for name in now
-        if name in mine and before.get(name) != now[name]
+        f"{name} is {now[name]}, and was {before.get(name)}" for name in now if name in mine and before.get(name) != now[name]
     ]
     return "settings changed: " + (", ".join(changes) or "another version made the published run")
 
@@ -182,9 +176,7 @@ def _unprovable(stage: Stage, lineage: Lineage) -> str | None:
 class _Files:
     """The files on disk, held against what the published run read and wrote; file stats first, because they cost nothing."""
 
-    def __init__(
-        self, project: Project, evidence: Sequence[EvidenceFile], collected: StageReceipt, rehash: bool
-    ) -> None:
+    def __init__(self, project: Project, evidence: Sequence[EvidenceFile], collected: StageReceipt, rehash: bool) -> None:
         self._project = project
         self._found = {file.source_path: file for file in evidence}
         self._known = {entry.path: entry for entry in collected.inputs.files}

@@ -90,9 +90,7 @@ def finish(staging: Staging, entry: Publishing) -> None:
     of_exports, of_reports = (staging.exports, staging.old_exports), (staging.reports, staging.reports / entry.run_id)
     for folder in (staging.build, *of_exports, *of_reports):
         if folder.is_symlink():
-            raise UsageError(
-                f"{folder}: a run leaves a folder here, and this is a link; remove it and {staging.journal}."
-            )
+            raise UsageError(f"{folder}: a run leaves a folder here, and this is a link; remove it and {staging.journal}.")
     for step in STEPS:
         step(staging, entry)
 

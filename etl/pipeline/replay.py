@@ -116,9 +116,7 @@ def _request(project: Project, scratch: Project, summary: RunSummary, progress: 
     if asked.known_paths is not None:
         known_paths = read_known_paths(project.root / asked.known_paths)
         if known_paths.sha256() != settings.known_paths_sha256:
-            raise UsageError(
-                f"{known_paths.file}: it does not name the paths that run {summary.run_id} knew; put it back."
-            )
+            raise UsageError(f"{known_paths.file}: it does not name the paths that run {summary.run_id} knew; put it back.")
     return Request(scratch, settings, known_paths, progress=progress)
 
 

@@ -168,9 +168,7 @@ def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
     stale = {step.stage: step for step in plan.stale}
     for stage in STAGES:
         if stage.name in stale and stage not in wanted:
-            raise UsageError(
-                f"{stage.name} cannot be reused: {stale[stage.name].reason} Run it too, or use etl run-all."
-            )
+            raise UsageError(f"{stage.name} cannot be reused: {stale[stage.name].reason} Run it too, or use etl run-all.")
     return tuple(stage for stage in STAGES if stage.name in stale)
 
 

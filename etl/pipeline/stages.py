@@ -36,9 +36,7 @@ def _export_stage(dataset: Dataset) -> Stage:
             run.warehouse.materialise("pairs.candidate")
         return export(run, dataset)
 
-    return Stage(
-        dataset.stage, body, (dataset.reads,), uses=dataset.relations, counts=dataset.counts[0], dataset=dataset
-    )
+    return Stage(dataset.stage, body, (dataset.reads,), uses=dataset.relations, counts=dataset.counts[0], dataset=dataset)
 
 
 STAGES = (

@@ -151,9 +151,7 @@ def _pin(pinned: str, links: list[Link]) -> Check:
         if link.sha256 == pinned.lower():
             later = links[-1].summary.seq - link.summary.seq
             return Check("pinned head", "ok", f"it is the summary of {link}; {later} runs came after it")
-    return Check(
-        "pinned head", "failed", f"no run has a summary with the hash {pinned}: the chain was cut or rewritten"
-    )
+    return Check("pinned head", "failed", f"no run has a summary with the hash {pinned}: the chain was cut or rewritten")
 
 
 def _files(project: Project, links: list[Link], evidence: Path | None) -> Iterator[Check]:

@@ -18,8 +18,7 @@ def drift_of(history: Warehouse, run_id: str) -> DriftReport:
     """Return the drift report of a run, under the settings that ``history`` was opened with."""
     report = history.dicts("select prior_run_id, severity, flags from drift.report where run_id = ?", [run_id])[0]
     stages = history.dicts(
-        "select * exclude (run_id, position, differs_from) from drift.stage_delta where run_id = ? order by position",
-        [run_id],
+        "select * exclude (run_id, position, differs_from) from drift.stage_delta where run_id = ? order by position", [run_id]
     )
     return DriftReport(
         run_id=run_id,

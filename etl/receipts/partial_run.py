@@ -130,9 +130,7 @@ def new_header(
 def _settings_hashes(settings: Settings, lineage: Lineage, stages: Sequence[Stage]) -> dict[str, str]:
     """Return, for each stage, the hash over the settings that can change what it makes."""
     return {
-        stage.name: settings_hash(
-            settings, lineage.settings_of(stage.relations, stage.dataset.name if stage.dataset else None)
-        )
+        stage.name: settings_hash(settings, lineage.settings_of(stage.relations, stage.dataset.name if stage.dataset else None))
         for stage in stages
     }
 

@@ -86,9 +86,7 @@ class Recorder:
             self.receipts[made.stage] = self._reused(made)
             self._require_passed(self.receipts[made.stage])
             self._ended.add(made.stage)
-        take_in(
-            self.history, self.sql.kept, {path_of(receipt): receipt.to_json() for receipt in self.receipts.values()}
-        )
+        take_in(self.history, self.sql.kept, {path_of(receipt): receipt.to_json() for receipt in self.receipts.values()})
         self.note(self.partial_run)
 
     def observer(self, run: Run) -> Observer:
@@ -144,14 +142,11 @@ class Recorder:
 
     def _require_passed(self, receipt: StageReceipt) -> None:
         if self.fail_fast and not receipt.validation.passed:
-            raise StageError(
-                f"{receipt.stage}: lines were skipped, and --fail-fast stops there; etl receipts shows which."
-            )
+            raise StageError(f"{receipt.stage}: lines were skipped, and --fail-fast stops there; etl receipts shows which.")
 
     def _require_balance(self) -> None:
         broken = self.history.execute(
-            "select stage, problem from receipts.unbalanced where run_id = ? order by stage, problem",
-            [self.header.run_id],
+            "select stage, problem from receipts.unbalanced where run_id = ? order by stage, problem", [self.header.run_id]
         )
         if broken:
             raise StageError("The books do not balance: " + " ".join(problem for _, problem in broken))
@@ -248,8 +243,7 @@ class StageMeter:
             "select source, reason, lines, first_at from evidence.skipped_summary order by source, reason"
         )
         errors = [
-            f"{source}: {lines} skipped as {reason}, the first is {first_at}."
-            for source, reason, lines, first_at in rows
+            f"{source}: {lines} skipped as {reason}, the first is {first_at}." for source, reason, lines, first_at in rows
         ]
         return Validation(passed=not errors, errors=errors)
 

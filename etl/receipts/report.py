@@ -31,9 +31,7 @@ class RunReport:
         return Head(seq=self.summary.seq, run_id=self.summary.run_id, sha256=sha256)
 
 
-def compose_report(
-    history: Warehouse, sql: Sql, header: RunHeader, receipts: list[StageReceipt], published: bool
-) -> RunReport:
+def compose_report(history: Warehouse, sql: Sql, header: RunHeader, receipts: list[StageReceipt], published: bool) -> RunReport:
     """Return the documents of a run, and take them into ``history``.
 
     Drift is computed there, and the summary binds the drift report. So a provisional summary goes first and is replaced.

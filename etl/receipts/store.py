@@ -178,9 +178,7 @@ def read_documents(folder: Path) -> tuple[RunSummary, list[StageReceipt]]:
     summary = RunSummary.model_validate_json((folder / SUMMARY).read_bytes())
     if summary.run_id != folder.name:
         raise ValueError(f"{folder}: its summary is that of another run, {summary.run_id!r}")
-    receipts = [
-        StageReceipt.model_validate_json((folder / f"{stage.name}.json").read_bytes()) for stage in summary.stages
-    ]
+    receipts = [StageReceipt.model_validate_json((folder / f"{stage.name}.json").read_bytes()) for stage in summary.stages]
     for receipt, stage in zip(receipts, summary.stages, strict=True):
         if (receipt.run_id, receipt.stage) != (summary.run_id, stage.name):
             raise ValueError(f"{folder}: {stage.name}.json is the receipt of {receipt.stage} in run {receipt.run_id!r}")
@@ -227,9 +225,7 @@ def read_head(project: Project) -> Head | None:
 
 def newest(history: Warehouse, published: bool = False) -> str:
     """Return the id of the newest run, or of the newest that published. Raises NotFoundError where there is none."""
-    found = history.execute(
-        "select run_id from receipts.run where published or not ? order by seq desc limit 1", [published]
-    )
+    found = history.execute("select run_id from receipts.run where published or not ? order by seq desc limit 1", [published])
     if not found:
         raise NotFoundError("There is no run yet; make one with etl run-all.")
     return str(found[0][0])

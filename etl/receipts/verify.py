@@ -8,16 +8,7 @@ from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.receipts.chain import check_chain, check_input, check_output, evidence_of, passed_or
 from etl.receipts.markdown import summary_page
-from etl.receipts.models import (
-    Check,
-    DriftReport,
-    FileEntry,
-    RunSummary,
-    StageReceipt,
-    StageSummary,
-    aggregate_hash,
-    run_hash,
-)
+from etl.receipts.models import Check, DriftReport, FileEntry, RunSummary, StageReceipt, StageSummary, aggregate_hash, run_hash
 from etl.receipts.store import SUMMARY, forget, newest, read_documents, require_run, summary_hash, take_in, texts_of
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.read_only import PublishedWarehouse
@@ -38,15 +29,11 @@ def _known_runs(project: Project) -> Check:
     for run_id, digest in rows:
         file = project.reports / run_id / "summary.json"
         if not file.is_file() or sha256_of(file) != digest:
-            return Check(
-                "warehouse", "failed", f"its summary of run {run_id} is not that of the file, or the file is gone"
-            )
+            return Check("warehouse", "failed", f"its summary of run {run_id} is not that of the file, or the file is gone")
     return Check("warehouse", "ok", f"{len(rows)} runs are known by the same hashes")
 
 
-def verify(
-    project: Project, sql: Sql, history: Warehouse, run_id: str | None, evidence: Path | None = None
-) -> list[Check]:
+def verify(project: Project, sql: Sql, history: Warehouse, run_id: str | None, evidence: Path | None = None) -> list[Check]:
     """Return a check for each document of a run and each file that its receipts name; the published run unless one is named.
 
     ``evidence`` is where the run's evidence is now, if not where the run read it.

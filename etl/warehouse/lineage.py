@@ -40,10 +40,7 @@ class Lineage:
         rows = warehouse.execute("select relation, reads, setting from policy.dependency")
         switches = warehouse.execute(f"select dataset, setting from {ADMISSION} where setting is not null")
         return cls(
-            reads={
-                **dict.fromkeys((row[0] for row in rows), frozenset()),
-                **_grouped(row[:2] for row in rows if row[1]),
-            },
+            reads={**dict.fromkeys((row[0] for row in rows), frozenset()), **_grouped(row[:2] for row in rows if row[1])},
             settings=_grouped((relation, setting) for relation, reads, setting in rows if reads == SETTING),
             switches=_grouped(switches),
         )

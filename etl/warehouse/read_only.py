@@ -54,9 +54,7 @@ class PublishedWarehouse(Warehouse):
         try:
             for part in self._connection.extract_statements(statement):
                 # even a read-only connection lets COPY overwrite the file that it has open
-                if part.type not in _READING or (
-                    part.type == duckdb.StatementType.EXPLAIN and "analyze" in part.query.lower()
-                ):
+                if part.type not in _READING or (part.type == duckdb.StatementType.EXPLAIN and "analyze" in part.query.lower()):
                     raise UsageError(
                         f"The query failed: {part.type.name} is not allowed, the warehouse is read-only here; "
                         "use SELECT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN."

@@ -84,9 +84,7 @@ class Sql:
             added = _read(overlay)
             for path in sorted(added.keys() - files.keys()):
                 if path.count("/") == 1:
-                    raise SqlError(
-                        f"{overlay.parent / path}: only tables.sql, raw.sql and macros.sql belong there; move it."
-                    )
+                    raise SqlError(f"{overlay.parent / path}: only tables.sql, raw.sql and macros.sql belong there; move it.")
             has_overlay = any(files.get(path) != text for path, text in added.items())
             files |= added
         spelled: dict[str, str] = {}

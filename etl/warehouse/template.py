@@ -84,9 +84,7 @@ def create_view(connection: duckdb.DuckDBPyConnection, view: View) -> None:
 def _comment_on_columns(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> None:
     """Give the columns of created views their meanings from the headers; a name that no column has is ignored."""
     columns = set(
-        connection.execute(
-            "select schema_name, table_name, column_name from duckdb_columns() where not internal"
-        ).fetchall()
+        connection.execute("select schema_name, table_name, column_name from duckdb_columns() where not internal").fetchall()
     )
     for view in views:
         for column, meaning in view.columns.items():
@@ -120,9 +118,7 @@ def _require_pure_mappings(sql: Sql, rows: list[Row]) -> None:
     for view in sql.views:
         read = {reads for relation, reads, _ in rows if relation == view.qualified and reads in of_records}
         if view.schema == "sources" and read:
-            raise SqlError(
-                f"{view.path}: a mapping cannot read {', '.join(sorted(map(str, read)))}; it reads raw.line."
-            )
+            raise SqlError(f"{view.path}: a mapping cannot read {', '.join(sorted(map(str, read)))}; it reads raw.line.")
 
 
 def _found(file: Path) -> Path | None:

@@ -32,18 +32,7 @@ CALLS = (
     *("openat", "write", "pwrite64", "copy_file_range", "sendfile", "ftruncate", "fsync", "fdatasync"),
     *("chmod", "fchmod", "fchmodat", "utimensat"),
 )
-FILLING = (
-    "rename",
-    "link",
-    "mkdir",
-    "openat",
-    "write",
-    "pwrite64",
-    "copy_file_range",
-    "sendfile",
-    "fsync",
-    "fdatasync",
-)
+FILLING = ("rename", "link", "mkdir", "openat", "write", "pwrite64", "copy_file_range", "sendfile", "fsync", "fdatasync")
 
 # Runs the command line, and lets strace watch the thread that first calls a method, from that call on: only the calls after
 # it are counted, and nothing before it is slowed down. Exit code 77: strace may not do that.
@@ -86,10 +75,7 @@ os.execv(sys.executable, [sys.executable, "-m", "etl", *sys.argv[1:]])
 
 def lines(count: int, size: int = 0) -> list[dict[str, object]]:
     """Return this many accepted lines, with this many random bytes in each response."""
-    return [
-        evidence_line(f"t{at}", verdict="accept", response=f"answer {at} {secrets.token_hex(size)}")
-        for at in range(count)
-    ]
+    return [evidence_line(f"t{at}", verdict="accept", response=f"answer {at} {secrets.token_hex(size)}") for at in range(count)]
 
 
 def version(root: Path) -> dict[str, bytes]:

@@ -103,8 +103,7 @@ def sql_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mapping = root / "sql" / "2_sources" / "mapped'; drop table evidence.record; --.sql"
     mapping.parent.mkdir(parents=True)
     mapping.write_text(
-        "select 'verdict' as source_class, json ->> 'task_id' as task_id, json ->> 'response' as response "
-        "from raw.line\n",
+        "select 'verdict' as source_class, json ->> 'task_id' as task_id, json ->> 'response' as response from raw.line\n",
         encoding="utf-8",
     )
     write_evidence(root / "evidence", {f"{mapping.stem}.jsonl": [sql_line(0, SQL[0])]})
@@ -117,13 +116,10 @@ def sql_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sql_in_evidence_is_text(sql_root: Path) -> None:
     """Every line keeps its place and its text: as a record, or skipped for its unknown source."""
     records = rows(
-        sql_root,
-        "select task_id, run_id, model, file, prompt, cited_paths[1] from evidence.record where model is not null",
+        sql_root, "select task_id, run_id, model, file, prompt, cited_paths[1] from evidence.record where model is not null"
     )
     assert sorted(records) == sorted([(text,) * 6 for text in SQL] * 3)
-    assert rows(sql_root, "select reason, count(*) from evidence.skipped group by all") == [
-        ("unknown_source", 2 * len(SQL))
-    ]
+    assert rows(sql_root, "select reason, count(*) from evidence.skipped group by all") == [("unknown_source", 2 * len(SQL))]
     sources = {text.replace("/", "|") for text in SQL}
     assert {source for (source,) in rows(sql_root, "select source from evidence.skipped")} == {
         *sources,
@@ -177,9 +173,7 @@ def test_sql_as_a_setting_is_refused(sql_root: Path, name: str, value: str) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["accept_at; drop table x", "accept_at'", "__class__", "known_paths_sha256", "", "a\x1b[31m"]
-)
+@pytest.mark.parametrize("name", ["accept_at; drop table x", "accept_at'", "__class__", "known_paths_sha256", "", "a\x1b[31m"])
 def test_sql_as_the_name_of_a_setting_is_refused(sql_root: Path, name: str) -> None:
     """A name of a setting that is SQL is refused as an unknown setting."""
     require_refusal(etl("run-all", "--root", sql_root, "--set", f"{name}=1"))
@@ -218,28 +212,8 @@ def run_ids(root: Path) -> list[str]:
 @pytest.mark.parametrize(
     "run_id",
     [
-        *(
-            "../../etc",
-            "../outside",
-            "../../../outside",
-            "/etc",
-            "/",
-            ".",
-            "..",
-            "",
-            "~",
-            "latest.md",
-            "{run}/",
-            "./{run}",
-        ),
-        *(
-            "../distillation/{run}",
-            "{run}/../{run}",
-            "{run}\n",
-            " {run}",
-            "{run}\x00",
-            "{root}/reports/distillation/{run}",
-        ),
+        *("../../etc", "../outside", "../../../outside", "/etc", "/", ".", "..", "", "~", "latest.md", "{run}/", "./{run}"),
+        *("../distillation/{run}", "{run}/../{run}", "{run}\n", " {run}", "{run}\x00", "{root}/reports/distillation/{run}"),
         *("..\\outside", "C:\\outside", "%2e%2e/outside", "{run}\x1b[31m", "*", "{run}%"),
     ],
 )
@@ -274,31 +248,10 @@ def test_a_document_cannot_name_a_run_elsewhere(runs_root: Path, tmp_path: Path,
 
 OUTSIDE = [
     *("..", "../a.py", "a/../b.py", "src/..", "src/../../a.py", "a/../", "./../a.py", "/etc/passwd", "//server/share"),
-    *(
-        "C:\\a.py",
-        "c:/a.py",
-        "C:a.py",
-        "\\a.py",
-        "\\\\server\\share",
-        "..\\a.py",
-        "a\\..\\b.py",
-        "src\\..",
-        "a/..\\b.py",
-    ),
+    *("C:\\a.py", "c:/a.py", "C:a.py", "\\a.py", "\\\\server\\share", "..\\a.py", "a\\..\\b.py", "src\\..", "a/..\\b.py"),
     *("src/a.py\x00", "\x00", "src\x00/../a.py"),
 ]
-INSIDE = [
-    "src/a.py",
-    "src/..a.py",
-    "a..b/c.py",
-    "...",
-    "src/.hidden",
-    "it's.py",
-    "a b.py",
-    "-rf",
-    "%2e%2e.py",
-    "\u202ea.py",
-]
+INSIDE = ["src/a.py", "src/..a.py", "a..b/c.py", "...", "src/.hidden", "it's.py", "a b.py", "-rf", "%2e%2e.py", "\u202ea.py"]
 
 
 @pytest.fixture(scope="module")
@@ -344,44 +297,9 @@ def test_an_odd_path_inside_is_present(cited: tuple[set[str], dict[str, dict[str
 # Names of files.
 
 NAMES = [
-    *(
-        b"it's",
-        b'say "hi"',
-        b"new\nline",
-        b"-rf",
-        b"--help",
-        b"\xff\xfe",
-        b"caf\xe9",
-        b"*",
-        b"?",
-        b"[a-z]",
-        b"{a,b}",
-        b"**",
-    ),
-    *(
-        b"$(id)",
-        b"`id`",
-        b"a b",
-        b" lead",
-        b"trail ",
-        b"~",
-        b"%41",
-        b"#",
-        b"a:1",
-        b"a\\b",
-        b"\\xff\\xfe.twin",
-        b"...",
-        b"a;b",
-    ),
-    *(
-        b"a\tb",
-        b"\x1b[31m",
-        "\u202e".encode(),
-        "\u2028".encode(),
-        "\U0001f600".encode(),
-        "e\u0301".encode(),
-        b"n" * 200,
-    ),
+    *(b"it's", b'say "hi"', b"new\nline", b"-rf", b"--help", b"\xff\xfe", b"caf\xe9", b"*", b"?", b"[a-z]", b"{a,b}", b"**"),
+    *(b"$(id)", b"`id`", b"a b", b" lead", b"trail ", b"~", b"%41", b"#", b"a:1", b"a\\b", b"\\xff\\xfe.twin", b"...", b"a;b"),
+    *(b"a\tb", b"\x1b[31m", "\u202e".encode(), "\u2028".encode(), "\U0001f600".encode(), "e\u0301".encode(), b"n" * 200),
 ]
 
 

@@ -134,9 +134,7 @@ NEST = '{"ab":' * 61 + "0" + "}" * 61
         pytest.param(NEST, 16_120, "good", id="nested objects up to the limit"),
     ],
 )
-def test_no_line_takes_more_than_four_times_its_length_to_judge(
-    tmp_path: Path, value: str, count: int, reason: str
-) -> None:
+def test_no_line_takes_more_than_four_times_its_length_to_judge(tmp_path: Path, value: str, count: int, reason: str) -> None:
     """A line with as many values as it may have, or of 60 MB: it is judged in four times these 60 MB, or of its length."""
     few = write_evidence(tmp_path, {"few.jsonl": [evidence_line(f"few-{number}") for number in range(5)]})
     size = write_array(tmp_path / "long.jsonl", value, count)
@@ -173,9 +171,7 @@ def test_a_line_of_too_many_values_is_skipped(tmp_path: Path, value: str, count:
 def test_the_engine_reads_as_many_values_as_may_be_set(tmp_path: Path, value: str, count: int) -> None:
     """A line with the most values that the setting can allow becomes a record like any other."""
     write_array(tmp_path / "evidence" / "evidence.jsonl", value, count)
-    code, said, _ = watched(
-        *RUN, "--root", tmp_path, "--set", "max_values=10000000", "--set", "max_line_bytes=200000000"
-    )
+    code, said, _ = watched(*RUN, "--root", tmp_path, "--set", "max_values=10000000", "--set", "max_line_bytes=200000000")
     assert (code, skipped(tmp_path)) == (0, []), said
     tasks = etl("sql", "select task_id from evidence.record", "--root", tmp_path, "--json").json
     assert tasks == [{"task_id": "long"}]

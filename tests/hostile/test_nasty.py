@@ -414,14 +414,7 @@ def test_the_table_is_fit_to_test_with() -> None:
     assert not [name for name, _, line in NASTY if b"\n" in line]
     assert {fate for _, fate, _ in NASTY} >= {
         *(RECORD, BLANK, "line_too_long", "invalid_utf8", "too_large", "too_deep", "malformed_json"),
-        *(
-            "duplicate_key",
-            "not_an_object",
-            "missing_task_id",
-            "missing_source_class",
-            "bad_created_at",
-            "bad_human_override",
-        ),
+        *("duplicate_key", "not_an_object", "missing_task_id", "missing_source_class", "bad_created_at", "bad_human_override"),
     }
 
 
@@ -604,10 +597,7 @@ def in_files(fuzzed: list[bytes], root: Path) -> None:
     """Collect lines from twenty files: every line has its one fate, with its bytes, and every record its text."""
     size = -(-len(fuzzed) // 20)
     endings = list(PACK)
-    files = {
-        f"evidence/{place:02}.jsonl{endings[place % 3]}": fuzzed[place * size : (place + 1) * size]
-        for place in range(20)
-    }
+    files = {f"evidence/{place:02}.jsonl{endings[place % 3]}": fuzzed[place * size : (place + 1) * size] for place in range(20)}
     for path, lines in files.items():
         file = root / "evidence" / path
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -179,9 +179,7 @@ def tree(history: History) -> Iterator[Tree]:
 @pytest.mark.slow
 def test_a_history_has_all_sorts_of_runs(history: History) -> None:
     """The history has stages that ran, were reused, failed and were not run, and skipped lines."""
-    assert {"ok", "reused", "failed", "not_run", "skipped"} <= {
-        status for status, count in history.statuses.items() if count
-    }
+    assert {"ok", "reused", "failed", "not_run", "skipped"} <= {status for status, count in history.statuses.items() if count}
     assert history.statuses["published"] >= 4
     assert history.untouched >= 3 * 7
 
@@ -550,10 +548,7 @@ def test_recover_repairs_head_of_a_failed_run(two_runs: Path, tmp_path: Path) ->
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
     add_bad_line(root)
     killed = kill(
-        root,
-        "--fail-fast",
-        method="replace",
-        when="self.name == 'head' and Path(more[0]).parent.name == 'distillation'",
+        root, "--fail-fast", method="replace", when="self.name == 'head' and Path(more[0]).parent.name == 'distillation'"
     )
     assert killed.returncode == 9
     assert len(verifier.check(root)) == 1
@@ -566,9 +561,7 @@ def test_recover_repairs_head_of_a_failed_run(two_runs: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_recover_repairs_head_that_the_system_refused(
-    two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recover_repairs_head_that_the_system_refused(two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system refuses the head of a failed run: the error is reported, and etl recover writes head."""
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
     add_bad_line(root)

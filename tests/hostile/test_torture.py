@@ -273,9 +273,7 @@ def test_killed_anywhere(root: Path, versions: dict[str, Version]) -> None:
 def test_killed_while_it_takes_up_a_cut_run(root: Path) -> None:
     """A command killed just after it wrote a cut run's receipts stops no later one: they are written once, and stay."""
     for cut in ("export.audit", "recover.publish_documents"):
-        imports = (
-            "import os; from etl.cli.app import app; from etl.export import export; from etl.pipeline import recover"
-        )
+        imports = "import os; from etl.cli.app import app; from etl.export import export; from etl.pipeline import recover"
         code = f"{imports}; {cut} = lambda *_: os._exit(9); app()"
         killed = subprocess.run([sys.executable, "-c", code, "run-all", "--force", "--root", root], check=False)
         assert killed.returncode == 9

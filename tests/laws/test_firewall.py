@@ -123,9 +123,7 @@ def test_all_layers_away_let_it_through(tmp_path: Path, sql: Sql, no_schema: Non
 
 def test_reread_does_not_trust_a_row_label(tmp_path: Path, sql: Sql, no_schema: None) -> None:
     """A view that labels a rejected row accepted passes the schema, but the re-read looks its id up."""
-    lying = sql.files["sql/6_datasets/sft.sql"].replace(
-        "decision.category as quality_score", "'accepted' as quality_score"
-    )
+    lying = sql.files["sql/6_datasets/sft.sql"].replace("decision.category as quality_score", "'accepted' as quality_score")
     files = open_sql(sql).files | {"sql/6_datasets/sft.sql": lying}
     with pytest.raises(FirewallError, match="may never enter sft"):
         export_planted(tmp_path, Sql(files), "export-sft")
@@ -234,11 +232,7 @@ def rows_twice(relation: str) -> tuple[str, str]:
         ),
         ("preference", {"6_datasets/preference": rows_twice("datasets.pair_decision")}, "is there twice"),
         ("preference", {"5_pairs/candidate": ("pair.is_one_run or with", "with")}, "compares a run with itself"),
-        (
-            "preference",
-            {"5_pairs/candidate": (" or with_one_text.chosen_key is not null", "")},
-            "compares a text with itself",
-        ),
+        ("preference", {"5_pairs/candidate": (" or with_one_text.chosen_key is not null", "")}, "compares a text with itself"),
         (
             "preference",
             {
@@ -322,9 +316,7 @@ def test_no_flag_opens_the_firewall(tmp_path: Path) -> None:
 def test_categories_that_are_never_admitted_stand_in_each_layer(warehouse: Warehouse) -> None:
     """The views, the schemas and the re-read name the same categories as never."""
     never: dict[str, set[str]] = {"rag": set(), "sft": set()}
-    for dataset, category in warehouse.execute(
-        "select dataset, category from policy.admission where admission = 'never'"
-    ):
+    for dataset, category in warehouse.execute("select dataset, category from policy.admission where admission = 'never'"):
         never[dataset].add(category)
     assert never == {dataset.name: set(dataset.never) for dataset in DATASETS if dataset.grain == "record"}
     every = {"accepted", "partially_accepted", "rejected", "needs_human_review"}

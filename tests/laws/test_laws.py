@@ -55,12 +55,8 @@ RECORD = pa.schema(
         "record_key": pa.int64(),
     }
 )
-SKIPPED = pa.schema(
-    {"source": pa.string(), "source_path": pa.string(), "line_number": pa.int64(), "reason": pa.string()}
-)
-FILE = pa.schema(
-    {"source": pa.string(), "source_path": pa.string(), "record_count": pa.int64(), "blank_count": pa.int64()}
-)
+SKIPPED = pa.schema({"source": pa.string(), "source_path": pa.string(), "line_number": pa.int64(), "reason": pa.string()})
+FILE = pa.schema({"source": pa.string(), "source_path": pa.string(), "record_count": pa.int64(), "blank_count": pa.int64()})
 
 PROGRAM = Sql.of(Path("/nonexistent"))
 
@@ -316,8 +312,7 @@ def settle_books(ground: Warehouse, world: World) -> None:
     ]
     lines = Counter(row["source_path"] for row in [*world.records, *skipped])
     files = [
-        {"source": "evidence", "source_path": path, "record_count": count, "blank_count": 0}
-        for path, count in lines.items()
+        {"source": "evidence", "source_path": path, "record_count": count, "blank_count": 0} for path, count in lines.items()
     ]
     ground.replace("evidence.skipped", pa.Table.from_pylist(skipped, SKIPPED))
     ground.replace("evidence.file", pa.Table.from_pylist(files, FILE))
@@ -433,9 +428,7 @@ def books_are_the_specifications(ground: Warehouse, world: World) -> None:
         "export-sft": sum(not oracle.sft_reasons(record) for record in records),
         "export-preference": sum(pair.outcome == "exported" for pair in oracle.candidates),
     }
-    assert (
-        dict(ground.execute("select stage, accepted from receipts.stage_count where stage like 'export%'")) == shipped
-    )
+    assert dict(ground.execute("select stage, accepted from receipts.stage_count where stage like 'export%'")) == shipped
     outcomes = Counter(map(oracle.pairing_outcome, records))
     assert dict(ground.execute("select outcome, records from receipts.outcome_count")) == outcomes
 

@@ -136,9 +136,7 @@ def test_the_table_of_a_run_fits_a_terminal(capsys: pytest.CaptureFixture[str], 
         (["export-preference", "a" * 40, "a" * 22], ["a" * 39, "a" * 22]),
     ],
 )
-def test_a_table_breaks_no_word(
-    capsys: pytest.CaptureFixture[str], narrow: None, cells: list[str], lines: list[str]
-) -> None:
+def test_a_table_breaks_no_word(capsys: pytest.CaptureFixture[str], narrow: None, cells: list[str], lines: list[str]) -> None:
     """Prose wraps between words; only words that do not fit side by side are broken, and of those the longest."""
     show_table("", ("stage", "what", "why"), [cells])
     shown = capsys.readouterr().out
@@ -146,9 +144,7 @@ def test_a_table_breaks_no_word(
     assert all(line in shown for line in lines)
 
 
-@pytest.mark.parametrize(
-    "command", ["receipts", "drift --explain", "drift --history", "verify", "verify --all", "plan"]
-)
+@pytest.mark.parametrize("command", ["receipts", "drift --explain", "drift --history", "verify", "verify --all", "plan"])
 def test_the_tables_of_commands_fit_a_terminal(two_runs: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     """In 80 columns a command shows the words that it shows in a pipe, none of them broken, in lines that fit."""
     in_a_pipe = etl(*command.split(), "--root", two_runs).stdout
@@ -540,9 +536,7 @@ class TestVerify:
 def test_json_holds_any_value(root: Path) -> None:
     """Large integers, decimals, numbers such as NaN, and columns of one name: still one valid document."""
     query = "select 170141183460469231731687303715884105727::hugeint as n, 1.5 as d, 'nan'::double as x, 1 as n, 2 as n"
-    assert etl("sql", query, "--root", root, "--json").json == [
-        {"n": 2**127 - 1, "d": 1.5, "x": None, "n_1": 1, "n_2": 2}
-    ]
+    assert etl("sql", query, "--root", root, "--json").json == [{"n": 2**127 - 1, "d": 1.5, "x": None, "n_1": 1, "n_2": 2}]
 
 
 def test_an_error_in_json_is_unicode(tmp_path: Path) -> None:

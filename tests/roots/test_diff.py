@@ -105,9 +105,7 @@ def test_code(run: Root, tmp_path: Path) -> None:
     """A row that another view decides has the cause code."""
     overlay = tmp_path / "sql" / "1_policy"
     overlay.mkdir(parents=True)
-    words = (
-        "-- Words.\nselect word.verdict, word.category, from (values ('accept', '{}')) as word (verdict, category)\n"
-    )
+    words = "-- Words.\nselect word.verdict, word.category, from (values ('accept', '{}')) as word (verdict, category)\n"
     first = run(LINES)
     (overlay / "verdict.sql").write_text(words.format("accepted"), encoding="utf-8")
     second = run(LINES)
@@ -197,9 +195,7 @@ def shipped(root: Path) -> Mapping[str, set[str]]:
         ([evidence_line("z", verdict="accept")], ("--include-review", "--set", "max_pairs_per_task=1")),
     ],
 )
-def test_entered_and_left_are_what_the_files_say(
-    run: Root, tmp_path: Path, lines: list[Any], flags: tuple[str, ...]
-) -> None:
+def test_entered_and_left_are_what_the_files_say(run: Root, tmp_path: Path, lines: list[Any], flags: tuple[str, ...]) -> None:
     """The rows that entered and left are the difference of the exported files, id by id."""
     first = run(LINES)
     before = shipped(tmp_path)

@@ -35,10 +35,7 @@ def test_readme_queries_run(tmp_path: Path) -> None:
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     readme = re.sub(r"^--.*\n", "", readme, flags=re.MULTILINE)
     queries = [
-        query
-        for block in re.findall(r"```sql\n(.*?)```", readme, re.DOTALL)
-        for query in block.split(";")
-        if query.strip()
+        query for block in re.findall(r"```sql\n(.*?)```", readme, re.DOTALL) for query in block.split(";") if query.strip()
     ]
     assert len(queries) >= 4
     for query in queries:
@@ -62,9 +59,7 @@ def test_readme_source_works(tmp_path: Path) -> None:
         {"category": "accepted", "created_at": "2026-03-01T09:00:00"},
         {"category": "rejected", "created_at": "2026-03-01T09:00:00"},
     ]
-    assert etl("sql", "select reason from evidence.skipped", "--root", tmp_path, "--json").json == [
-        {"reason": "bad_patch"}
-    ]
+    assert etl("sql", "select reason from evidence.skipped", "--root", tmp_path, "--json").json == [{"reason": "bad_patch"}]
 
 
 def test_readme_names_every_make_target() -> None:

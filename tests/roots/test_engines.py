@@ -35,9 +35,7 @@ with duckdb.connect(sys.argv[1], read_only=True) as warehouse:
 def test_the_oldest_engine_finds_the_same_rows(tmp_path: Path) -> None:
     """DuckDB 1.5 opens what 2.x published, every column has its comment there, and every view gives the same rows."""
     copy_of(publish_sample, tmp_path)
-    etl(
-        "run", "export-rag", "--force", "--root", tmp_path, "--evidence", SAMPLE
-    )  # so that drift has two runs to compare
+    etl("run", "export-rag", "--force", "--root", tmp_path, "--evidence", SAMPLE)  # so that drift has two runs to compare
     file = Project.at(tmp_path).warehouse
     said = subprocess.run([OLDEST, "-c", LOOK, file], capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr

@@ -116,9 +116,7 @@ def test_members_and_frames_one_after_the_other_are_one_stream(collected: Collec
     """Packed files that were joined with cat are read to their end; a line may continue from one into the next."""
     first, second = encoded("a", "b")
     parts = [first[:20], first[20:] + b"\n" + second, b"\n"]
-    folder = folder_of(
-        tmp_path, **{f"evidence__jsonl{end}": b"".join(map(PACK[end], parts)) for end in (".gz", ".zst")}
-    )
+    folder = folder_of(tmp_path, **{f"evidence__jsonl{end}": b"".join(map(PACK[end], parts)) for end in (".gz", ".zst")})
     assert tasks(collected(folder)) == [(1, "a"), (2, "b"), (1, "a"), (2, "b")]
 
 
@@ -135,9 +133,7 @@ def test_a_carriage_return_belongs_to_its_line(collected: Collect, tmp_path: Pat
 
 def test_a_line_separator_in_a_string_is_text(collected: Collect) -> None:
     """U+2028, U+2029 and U+0085 do not end a line, and stay in the text."""
-    warehouse = collected(
-        {"evidence.jsonl": [evidence_line("a", response="1\u20282\u20293\u00854"), evidence_line("b")]}
-    )
+    warehouse = collected({"evidence.jsonl": [evidence_line("a", response="1\u20282\u20293\u00854"), evidence_line("b")]})
     assert warehouse.execute("select line_number, response from evidence.record where task_id = 'a'") == [
         (1, "1\u20282\u20293\u00854")
     ]
@@ -288,16 +284,7 @@ def test_the_first_part_of_the_path_names_the_source(tmp_path: Path, path: str, 
 
 def test_other_files_are_no_evidence(tmp_path: Path) -> None:
     """Only .jsonl, .jsonl.gz and .jsonl.zst are; a README does not become a skipped line."""
-    others = [
-        "README.md",
-        "a.json",
-        "a.jsonl.bak",
-        "a.jsonl.bz2",
-        "a.jsonl.gz.part",
-        "ajsonl",
-        "a.JSONL",
-        "evidence/a.txt",
-    ]
+    others = ["README.md", "a.json", "a.jsonl.bak", "a.jsonl.bz2", "a.jsonl.gz.part", "ajsonl", "a.JSONL", "evidence/a.txt"]
     write_evidence(tmp_path, dict.fromkeys(others, ()))
     assert find_evidence(tmp_path) == []
 
@@ -367,9 +354,7 @@ def test_packed_lines_give_the_records_of_plain_ones(collected: Collect, tmp_pat
         (folder / "evidence").mkdir(parents=True)
         (folder / f"evidence/a.jsonl{ending}").write_bytes(pack(b"\n".join(lines)))
         warehouses.append(collected(folder))
-    plain, *packed = [
-        rows(warehouse, "evidence.record", "evidence.skipped", without="source_path") for warehouse in warehouses
-    ]
+    plain, *packed = [rows(warehouse, "evidence.record", "evidence.skipped", without="source_path") for warehouse in warehouses]
     assert [len(table) for table in plain] == [3, 2]
     assert packed == [plain, plain]
 
@@ -405,11 +390,7 @@ def unreadable(folder: Path) -> Mapping[str, str]:
     (folder / "outcomes").mkdir()
     (folder / "outcomes" / "dangling.jsonl.gz").symlink_to(folder / "nowhere")
     os.mkfifo(folder / "outcomes" / "pipe.jsonl")
-    return {
-        "evidence.jsonl": "evidence",
-        "outcomes/dangling.jsonl.gz": "outcomes",
-        "outcomes/pipe.jsonl": "outcomes",
-    }
+    return {"evidence.jsonl": "evidence", "outcomes/dangling.jsonl.gz": "outcomes", "outcomes/pipe.jsonl": "outcomes"}
 
 
 def test_what_cannot_be_read_is_one_entry(collected: Collect, tmp_path: Path) -> None:
@@ -435,9 +416,7 @@ def _facts(path: Path) -> tuple[int, str]:
     return len(content), sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize(
-    ("name", "entries"), [("outcomes.jsonl", [("outcomes.jsonl", 0, "unreadable_file")]), ("a", [])]
-)
+@pytest.mark.parametrize(("name", "entries"), [("outcomes.jsonl", [("outcomes.jsonl", 0, "unreadable_file")]), ("a", [])])
 def test_a_link_to_itself_leads_nowhere(
     collected: Collect, tmp_path: Path, name: str, entries: list[tuple[str, int, str]]
 ) -> None:

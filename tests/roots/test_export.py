@@ -218,9 +218,7 @@ def test_rows_sorted_in_parts_are_the_same_bytes(
     monkeypatch.setattr(export, "ROWS_PER_SORT", rows)
     monkeypatch.setattr(export, "REFUSED_PER_SORT", rows)
     known = exported / "known.txt"
-    assert (
-        etl("run-all", "--root", tmp_path, "--evidence", exported / "evidence", "--known-paths", known).exit_code == 0
-    )
+    assert etl("run-all", "--root", tmp_path, "--evidence", exported / "evidence", "--known-paths", known).exit_code == 0
     for stem in STEMS:
         for suffix in (".jsonl", ".parquet"):
             file = Path("exports") / f"{stem}{suffix}"
@@ -264,9 +262,7 @@ def test_datasets_of_sql_and_python_are_the_same(warehouse: Warehouse) -> None:
 
 def test_receipt_tables_are_all_carried(warehouse: Warehouse, sql: Sql) -> None:
     """Every table of the schema receipts is filled from documents, or is the row history."""
-    rows = warehouse.execute(
-        "select schema_name || '.' || table_name from duckdb_tables() where schema_name = 'receipts'"
-    )
+    rows = warehouse.execute("select schema_name || '.' || table_name from duckdb_tables() where schema_name = 'receipts'")
     assert {name for (name,) in rows} == {*(view.qualified for view in sql.kept), TABLE}
 
 

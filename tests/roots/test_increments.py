@@ -97,9 +97,7 @@ def assert_as_fresh(root: Path, fresh: Path) -> None:
     (counted,) = etl("sql", keys, "--root", root, "--json").json
     assert counted["records"] == counted["keys"]
     for table, query in queries.items():
-        assert (
-            etl("sql", query, "--root", root, "--json").stdout == etl("sql", query, "--root", fresh, "--json").stdout
-        ), table
+        assert etl("sql", query, "--root", root, "--json").stdout == etl("sql", query, "--root", fresh, "--json").stdout, table
 
 
 @pytest.fixture
@@ -151,8 +149,7 @@ EDITS: dict[str, tuple[Callable[[bytes], bytes], list[bytes]]] = {
 
 
 @pytest.mark.parametrize(
-    ("edit", "tail"),
-    [pytest.param(*EDITS[name], id=name, marks=[] if name == "grows" else pytest.mark.slow) for name in EDITS],
+    ("edit", "tail"), [pytest.param(*EDITS[name], id=name, marks=[] if name == "grows" else pytest.mark.slow) for name in EDITS]
 )
 def test_a_file_that_changes(
     root: Path, tmp_path: Path, judged: list[bytes], edit: Callable[[bytes], bytes], tail: Sequence[bytes]
@@ -304,9 +301,7 @@ def test_a_run_that_writes_documents_alone_can_be_stopped(root: Path, monkeypatc
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["receipts.arrow", "evidence.json", "published.json"])
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"[1]"])
-def test_what_the_workshop_keeps_is_only_a_shortcut(
-    root: Path, tmp_path: Path, name: str, content: bytes | None
-) -> None:
+def test_what_the_workshop_keeps_is_only_a_shortcut(root: Path, tmp_path: Path, name: str, content: bytes | None) -> None:
     """Without these files, or with damaged ones, a run gives the same result, more slowly."""
     file = root / "warehouse/.etl" / name
     if content is None:

@@ -17,9 +17,7 @@ from conftest import REPOSITORY, evidence_line, jsonl, write_evidence
 PAGE = REPOSITORY / "docs" / "how-to" / "add-a-dataset.md"
 
 #: A block of the page: a new file, or lines that go below another line of a file.
-BLOCK = re.compile(
-    r"^(New file|In) `([^`\n]+)`(?:, below `([^`\n]+)`)?:\n\n```\w+\n(.*?)```$", re.MULTILINE | re.DOTALL
-)
+BLOCK = re.compile(r"^(New file|In) `([^`\n]+)`(?:, below `([^`\n]+)`)?:\n\n```\w+\n(.*?)```$", re.MULTILINE | re.DOTALL)
 
 #: Two records that ship, one that needs a lower threshold, and one for each reason to refuse that the toy shares with sft.
 EVIDENCE = [
@@ -124,10 +122,7 @@ def test_a_dataset_by_the_recipe(toy: Toy) -> None:
     toy.etl("verify", "--all")
     toy.etl("verify", lower["run_id"])
 
-    plan = {
-        step["stage"]: step["reason"]
-        for step in toy.etl("plan", "--set", "accept_at=0.7", "--include-partial")["steps"]
-    }
+    plan = {step["stage"]: step["reason"] for step in toy.etl("plan", "--set", "accept_at=0.7", "--include-partial")["steps"]}
     changed = {stage for stage, reason in plan.items() if "include_partial" in reason}
     assert changed == {"export-sft", "export-toy"}
 

@@ -66,12 +66,7 @@ def test_one_sql_file_adds_a_source(tmp_path: Path, mapping: str) -> None:
                 {"category": "accepted", "rule": "verdict"},
                 {"prompt": "Why is it slow?", "response": "It is not cached."},
             ),
-            (
-                3,
-                "2",
-                {"category": "rejected", "rule": "verdict"},
-                {"prompt": "Why is it slow?", "response": "It is fast."},
-            ),
+            (3, "2", {"category": "rejected", "rule": "verdict"}, {"prompt": "Why is it slow?", "response": "It is fast."}),
             (
                 6,
                 "4",
@@ -93,18 +88,12 @@ def test_a_new_source_reaches_the_datasets(tmp_path: Path) -> None:
     (row,) = jsonl(root / "exports" / "sft" / "instruction_response.jsonl")
     line = json.dumps(TICKETS[0]).encode()
     assert (row["source"], row["instruction"], row["response"]) == ("tickets", "Why is it slow?", "It is not cached.")
-    assert row["provenance"] == {
-        "source_path": "tickets.jsonl",
-        "line_number": 1,
-        "line_sha256": sha256(line).hexdigest(),
-    }
+    assert row["provenance"] == {"source_path": "tickets.jsonl", "line_number": 1, "line_sha256": sha256(line).hexdigest()}
 
 
 def test_columns_that_a_mapping_does_not_name_are_null(tmp_path: Path) -> None:
     """A task and a class are enough for a record."""
-    root = root_of(
-        tmp_path, "select 'telemetry' as source_class, json ->> '$.id' as task_id from raw.line", TICKETS[:1]
-    )
+    root = root_of(tmp_path, "select 'telemetry' as source_class, json ->> '$.id' as task_id from raw.line", TICKETS[:1])
     assert etl("run-all", "--root", root).exit_code == 0
     (record,) = rows(root, "from evidence.record")
     assert {
@@ -194,10 +183,7 @@ BROKEN = {
     ),
     "reads an unknown relation": (MAPPING.replace("raw.line", "raw.lines"), "lines"),
     "gives a column another type": (with_score("'high'"), "high"),
-    "fails on a line": (
-        with_score("(json ->> '$.answer')::double"),
-        "It is not cached.",
-    ),
+    "fails on a line": (with_score("(json ->> '$.answer')::double"), "It is not cached."),
     "reads what mappings make": (
         MAPPING.replace("from raw.line", "    (select count(*) from scored.run) as latency_ms,\nfrom raw.line"),
         "scored.run",

@@ -50,10 +50,7 @@ def folder(root: Path, path: str) -> None:
 IN_THE_WAY: dict[str, tuple[Callable[[Path], object], str]] = {
     "exports is a link": (lambda root: link(root, "exports"), "a link cannot be replaced"),
     "a dataset's folder is a link": (lambda root: link(root, "exports/sft"), "not an ordinary folder"),
-    "a dataset's file is a folder": (
-        lambda root: folder(root, "exports/sft/instruction_response.jsonl"),
-        "an ordinary file",
-    ),
+    "a dataset's file is a folder": (lambda root: folder(root, "exports/sft/instruction_response.jsonl"), "an ordinary file"),
     "the warehouse is a link": (lambda root: link(root, "warehouse/etl.duckdb"), "an ordinary file"),
     "the warehouse is a folder": (lambda root: folder(root, "warehouse/etl.duckdb"), "an ordinary file"),
     "the head is a folder": (lambda root: folder(root, "reports/distillation/head"), "an ordinary file"),
@@ -73,9 +70,7 @@ def test_what_cannot_be_replaced_is_refused_before_anything_is_built(root: Path,
     assert words in result.stderr
     assert sorted((root / "reports").rglob("*")) == documents, "not even a receipt: the run did not begin"
     assert not (root / "warehouse/.etl/journal.json").exists()
-    failed = [
-        check["detail"] for check in etl("health", "--root", root, "--json").json if check["what"] == "publishing"
-    ]
+    failed = [check["detail"] for check in etl("health", "--root", root, "--json").json if check["what"] == "publishing"]
     assert words in failed[0]
 
 
@@ -142,8 +137,7 @@ def test_commands_that_look_work_on_a_read_only_root(root: Path) -> None:
         '{"state": "publishing", "run_id": "20260131T120000Z-0002", "exports": null}', encoding="utf-8"
     )
     looking = " && ".join(
-        f"ETL {command} --root $0"
-        for command in ("verify --all", "receipts", "drift", "plan", "health", "sql 'select 1'")
+        f"ETL {command} --root $0" for command in ("verify --all", "receipts", "drift", "plan", "health", "sql 'select 1'")
     )
     done = with_mounts(root, f"mount --bind $0 $0 && mount -o remount,ro,bind $0 && {looking}")
     assert done.returncode == 0, done.stdout + done.stderr

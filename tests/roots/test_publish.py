@@ -23,9 +23,7 @@ def lines(count: int) -> list[dict[str, object]]:
 def version(root: Path) -> dict[str, bytes]:
     """Return every exported file's bytes."""
     return {
-        file.relative_to(root).as_posix(): file.read_bytes()
-        for file in sorted((root / "exports").rglob("*"))
-        if file.is_file()
+        file.relative_to(root).as_posix(): file.read_bytes() for file in sorted((root / "exports").rglob("*")) if file.is_file()
     }
 
 
@@ -86,9 +84,7 @@ def cut_at(root: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 def contents(root: Path) -> dict[str, tuple[bytes, int]]:
     """Return the bytes and the modification time of every file of a root."""
-    return {
-        str(file): (file.read_bytes(), file.stat().st_mtime_ns) for file in sorted(root.rglob("*")) if file.is_file()
-    }
+    return {str(file): (file.read_bytes(), file.stat().st_mtime_ns) for file in sorted(root.rglob("*")) if file.is_file()}
 
 
 LOOKING = (

@@ -119,9 +119,7 @@ def test_books_of_every_receipt_balance(root: Path) -> None:
 
 def test_warehouse_tells_the_same(root: Path) -> None:
     """The tables receipts.* hold what the documents say."""
-    rows = etl(
-        "sql", "select stage, records_in, accepted from receipts.stage order by position", "--root", root, "--json"
-    )
+    rows = etl("sql", "select stage, records_in, accepted from receipts.stage order by position", "--root", root, "--json")
     summary = json.loads((folder_of(root) / "summary.json").read_text(encoding="utf-8"))
     assert [(row["stage"], row["records_in"], row["accepted"]) for row in rows.json] == [
         (stage["name"], stage["records_in"], stage["stats"]["accepted"]) for stage in summary["stages"]
@@ -265,8 +263,7 @@ def publish_twice(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil",
-    ["a bit turned", "other SQL", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gone", "empty", "cut"))],
+    "spoil", ["a bit turned", "other SQL", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gone", "empty", "cut"))]
 )
 def test_rows_that_lie_at_hand_are_only_a_shortcut(tmp_path: Path, spoil: str) -> None:
     """Without the file of known rows, or with an unusable one, the documents give the same result."""
@@ -317,9 +314,7 @@ def test_an_older_run_does_not_stand_for_newer_exports(tmp_path: Path) -> None:
         ("summary.json", b'"started_at": "20', b'"started_at": "2026-13-27T00:00:00.000000Z", "was": "'),
         pytest.param("summary.json", b"T", b"T99:", marks=pytest.mark.slow),
         pytest.param("score.json", b'"stage": "score"', b'"stage": "collect"', marks=pytest.mark.slow),
-        pytest.param(
-            "score.json", b'"record_count": ', b'"record_count": 99999999999999999999', marks=pytest.mark.slow
-        ),
+        pytest.param("score.json", b'"record_count": ', b'"record_count": 99999999999999999999', marks=pytest.mark.slow),
     ],
 )
 def test_a_damaged_document_stops_no_other_command(tmp_path: Path, name: str, old: bytes, new: bytes) -> None:
@@ -346,10 +341,7 @@ def test_a_run_that_the_warehouse_does_not_know_is_compared_only_if_it_changed_n
     older = (tmp_path / "warehouse/etl.duckdb").read_bytes()
     unchanged = etl("run-all", "--include-partial", "--root", tmp_path, "--json").json["run_id"]
     same = etl("diff", second, unchanged, "--root", tmp_path, "--json").json
-    assert (same["counts"], etl("diff", first, unchanged, "--root", tmp_path, "--json").json["counts"] != []) == (
-        [],
-        True,
-    )
+    assert (same["counts"], etl("diff", first, unchanged, "--root", tmp_path, "--json").json["counts"] != []) == ([], True)
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:2]})
     changed = etl("run-all", "--root", tmp_path, "--json").json["run_id"]
     (tmp_path / "warehouse/etl.duckdb").write_bytes(older)

@@ -145,8 +145,7 @@ def test_an_input_that_leads_out(root: Path) -> None:
     """A receipt that was edited to name a file outside the evidence folder is not followed."""
     receipt = root / "reports/distillation" / newest(root) / "collect.json"
     receipt.write_text(
-        receipt.read_text(encoding="utf-8").replace('"path": "evidence.jsonl"', '"path": "../secret"', 1),
-        encoding="utf-8",
+        receipt.read_text(encoding="utf-8").replace('"path": "evidence.jsonl"', '"path": "../secret"', 1), encoding="utf-8"
     )
     refused = etl("replay", "--root", root)
     assert refused.exit_code == 2

@@ -338,9 +338,7 @@ def test_plan_as_json(root: Path) -> None:
 def test_plan_for_people(root: Path) -> None:
     """A line per stage, with its reason in full."""
     shown = etl("plan", "--root", root, "--include-partial").stdout.splitlines()
-    lines = {
-        line.split()[0]: " ".join(line.split()[1:]) for line in shown if line.split() and line.split()[0] in STAGE_NAMES
-    }
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in shown if line.split() and line.split()[0] in STAGE_NAMES}
     assert list(lines) == STAGE_NAMES
     assert lines["collect"] == f"reuse nothing changed since run {published(root)}."
     assert lines["export-sft"] == "run settings changed: include_partial is True, and was False."
@@ -417,9 +415,7 @@ def test_each_stage_is_told_of_the_settings_that_concern_it(root: Path) -> None:
 def test_an_overlay_changes_what_a_setting_concerns(root: Path) -> None:
     """If a view of the root's own names a setting, the setting concerns the stages that read the view, and no others."""
     sft = Sql.of(root).files["sql/6_datasets/sft.sql"]
-    own = sft.replace(
-        "where decision", "cross join policy.setting as setting\nwhere setting.drift_threshold > 0 and decision"
-    )
+    own = sft.replace("where decision", "cross join policy.setting as setting\nwhere setting.drift_threshold > 0 and decision")
     (root / "sql" / "6_datasets").mkdir(parents=True)
     (root / "sql" / "6_datasets" / "sft.sql").write_text(own, encoding="utf-8")
     assert etl("run-all", "--root", root).exit_code in {0, 3}
@@ -535,10 +531,7 @@ def test_other_evidence_concerns_every_stage(root: Path, edit: Callable[[Path], 
 
 @pytest.mark.parametrize(
     ("name", "stage"),
-    [
-        ("exports/sft/instruction_response.jsonl", "export-sft"),
-        ("exports/quarantine/rag.parquet", "export-rag"),
-    ],
+    [("exports/sft/instruction_response.jsonl", "export-sft"), ("exports/quarantine/rag.parquet", "export-rag")],
 )
 def test_a_spoiled_output_concerns_its_stage(root: Path, name: str, stage: str) -> None:
     """If a published file is gone or edited, the stage that wrote it runs and restores it; the others are reused."""

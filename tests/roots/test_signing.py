@@ -70,13 +70,7 @@ def check(root: Path, envelopes: list[Any], key: str) -> Result:
 def pae(payload_type: str, payload: bytes) -> bytes:
     """Return the bytes that DSSE signs, written from its specification."""
     return b" ".join(
-        [
-            b"DSSEv1",
-            str(len(payload_type.encode())).encode(),
-            payload_type.encode(),
-            str(len(payload)).encode(),
-            payload,
-        ]
+        [b"DSSEv1", str(len(payload_type.encode())).encode(), payload_type.encode(), str(len(payload)).encode(), payload]
     )
 
 
@@ -104,9 +98,7 @@ def test_published_vector(tmp_path: Path) -> None:
         y=5640078356564379163099075877009565129882514886557779369047442380624545832820,
         curve=ec.SECP256R1(),
     )
-    published = base64.b64decode(
-        "A3JqsQGtVsJ2O2xqrI5IcnXip5GToJ3F+FnZ+O88SjtR6rDAajabZKciJTfUiHqJPcIAriEGAHTVeCUjW2JIZA=="
-    )
+    published = base64.b64decode("A3JqsQGtVsJ2O2xqrI5IcnXip5GToJ3F+FnZ+O88SjtR6rDAajabZKciJTfUiHqJPcIAriEGAHTVeCUjW2JIZA==")
     r, s = (int.from_bytes(half) for half in (published[:32], published[32:]))
     envelope = {
         "payload": "aGVsbG8gd29ybGQ=",
@@ -277,10 +269,7 @@ def test_a_newer_run_leaves_signatures_as_they_are(tmp_path: Path, root: Path) -
     assert result.exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("flags", "made"),
-    [([], ed25519.Ed25519PrivateKey), (["--p256"], ec.EllipticCurvePrivateKey)],
-)
+@pytest.mark.parametrize(("flags", "made"), [([], ed25519.Ed25519PrivateKey), (["--p256"], ec.EllipticCurvePrivateKey)])
 def test_keygen_makes_a_closed_pair(tmp_path: Path, flags: list[str], made: type) -> None:
     """Etl keygen, under a lax umask -> a private key of the kind asked for, for its owner alone, its public key, and an id."""
     before = os.umask(0)
@@ -470,9 +459,7 @@ def test_key_never_shows(tmp_path: Path, root: Path, kind: str) -> None:
         (["--key", "gone", "--envelopes", "p256.intoto.jsonl"], "gone: the key cannot be read"),
     ],
 )
-def test_bad_usage_is_one_sentence(
-    root: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
-) -> None:
+def test_bad_usage_is_one_sentence(root: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str) -> None:
     """Flags that do not go together, or files that do not fit -> exit code 2 and one sentence."""
     monkeypatch.chdir(root)
     (root / "empty").write_bytes(b"\n \n")

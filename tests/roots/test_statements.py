@@ -73,9 +73,7 @@ def stated(root: Path) -> list[tuple[dict[str, Any], RunSummary, StageReceipt]]:
     return found
 
 
-def test_statements_keep_the_published_field_rules(
-    stated: list[tuple[dict[str, Any], RunSummary, StageReceipt]],
-) -> None:
+def test_statements_keep_the_published_field_rules(stated: list[tuple[dict[str, Any], RunSummary, StageReceipt]]) -> None:
     """Each statement of runs with varied flags -> valid for in-toto's own package, and so is each descriptor in it."""
     assert len(stated) >= 25
     for line, _, _ in stated:
@@ -90,9 +88,7 @@ def test_statements_keep_the_published_field_rules(
         assert len(set(names)) == len(names)
 
 
-def test_provenance_keeps_the_published_field_rules(
-    stated: list[tuple[dict[str, Any], RunSummary, StageReceipt]],
-) -> None:
+def test_provenance_keeps_the_published_field_rules(stated: list[tuple[dict[str, Any], RunSummary, StageReceipt]]) -> None:
     """A predicate without its extension fields -> SLSA's own message accepts it, with no field left over and none missing."""
 
     def without_extensions(value: Any) -> Any:
@@ -161,9 +157,7 @@ def _entries(descriptors: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def test_every_fact_of_a_receipt_stands_in_its_statement(
-    stated: list[tuple[dict[str, Any], RunSummary, StageReceipt]],
-) -> None:
+def test_every_fact_of_a_receipt_stands_in_its_statement(stated: list[tuple[dict[str, Any], RunSummary, StageReceipt]]) -> None:
     """A statement -> each field of its receipt can be read back from the place that docs/receipts.md names."""
     assert FACTS.keys() == StageReceipt.model_fields.keys() - {"schema_version"}, "say where a new field stands"
     for line, summary, receipt in stated:
@@ -467,9 +461,7 @@ def test_what_is_null_is_absent() -> None:
     """A receipt in which all is null that may be -> its statement has none of these keys, and differs in nothing else."""
     nothing = {"git_commit": None, "records": None, "made_by": None, "inputs": Side.of([], 2)}
     bare = FULL_RECEIPT.model_copy(update=nothing)
-    predicate = json.loads(statement_of(SUMMARY_OF_IT.model_copy(update={"previous": None}), bare, {}).to_line())[
-        "predicate"
-    ]
+    predicate = json.loads(statement_of(SUMMARY_OF_IT.model_copy(update={"previous": None}), bare, {}).to_line())["predicate"]
     full = FULL_STATEMENT["predicate"]
     assert full.keys() - predicate.keys() == {"etl_previous", "etl_made_by", "etl_records", "etl_unread"}
     assert predicate["buildDefinition"]["internalParameters"].keys() == {"code_hash", "settings_hash"}

@@ -68,9 +68,7 @@ class _Pair:
 class Oracle:
     """Answers about these records under these settings; ``known_paths`` is the manifest, None if none was given."""
 
-    def __init__(
-        self, records: Sequence[Record], settings: Settings, known_paths: Collection[str] | None = None
-    ) -> None:
+    def __init__(self, records: Sequence[Record], settings: Settings, known_paths: Collection[str] | None = None) -> None:
         self.records = records
         self.settings = settings
         self.known_paths = known_paths

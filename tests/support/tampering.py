@@ -31,9 +31,7 @@ class Tree:
                 for name in (*folders, *files):
                     path = Path(folder, name)
                     key = path.relative_to(self.root).as_posix()
-                    found[key] = (
-                        str(path.readlink()) if path.is_symlink() else None if path.is_dir() else path.read_bytes()
-                    )
+                    found[key] = str(path.readlink()) if path.is_symlink() else None if path.is_dir() else path.read_bytes()
         return found
 
     def restore(self) -> None:
@@ -64,9 +62,7 @@ class Tree:
     @cached_property
     def outputs(self) -> list[str]:
         """Every published file."""
-        exports = [
-            path for path, content in self.content.items() if path.startswith("exports/") and content is not None
-        ]
+        exports = [path for path, content in self.content.items() if path.startswith("exports/") and content is not None]
         return sorted(set(exports) - FREE)
 
     @cached_property
@@ -155,12 +151,7 @@ def pad_head(rng: random.Random, tree: Tree) -> None:
     head = f"{REPORTS}/head"
     said = tree.json(head)
     shuffled = dict(rng.sample(sorted(said.items()), len(said)))
-    texts = [
-        json.dumps(said),
-        json.dumps(shuffled, indent=2) + "\n",
-        json.dumps(said, indent=2),
-        json.dumps(said, indent=4),
-    ]
+    texts = [json.dumps(said), json.dumps(shuffled, indent=2) + "\n", json.dumps(said, indent=2), json.dumps(said, indent=4)]
     tree.write(head, rng.choice(texts).encode())
 
 
@@ -213,12 +204,7 @@ def roll_back_head(rng: random.Random, tree: Tree) -> None:
     """Let head name an older run, as it once did."""
     run = rng.choice(tree.runs)
     summary = tree.of(f"{REPORTS}/{run}/summary.json")
-    head = {
-        "schema_version": 1,
-        "seq": json.loads(summary)["seq"],
-        "run_id": run,
-        "sha256": sha256(summary).hexdigest(),
-    }
+    head = {"schema_version": 1, "seq": json.loads(summary)["seq"], "run_id": run, "sha256": sha256(summary).hexdigest()}
     tree.write(f"{REPORTS}/head", (json.dumps(head, indent=2) + "\n").encode())
 
 
@@ -303,13 +289,7 @@ def rebind(tree: Tree, run: str) -> None:
 
 def add_to_exports(rng: random.Random, tree: Tree) -> None:
     """Add to the published files what a trainer would take for part of a dataset: a file, or a link to a folder."""
-    names = [
-        "more.jsonl",
-        "sft/more.jsonl",
-        "rag/MORE.PARQUET",
-        "quarantine/.more.jsonl",
-        "preference/new/more.parquet",
-    ]
+    names = ["more.jsonl", "sft/more.jsonl", "rag/MORE.PARQUET", "quarantine/.more.jsonl", "preference/new/more.parquet"]
     name = f"exports/{rng.choice(names)}"
     tree.write(name, rng.choice([b"", b"{}\n"]))
     if rng.random() < 0.3:
@@ -319,12 +299,7 @@ def add_to_exports(rng: random.Random, tree: Tree) -> None:
 
 def add_to_run(rng: random.Random, tree: Tree) -> None:
     """Add a file or folder to a run's documents."""
-    path = (
-        tree.root
-        / REPORTS
-        / rng.choice(tree.runs)
-        / rng.choice(["more.json", ".hidden", "README.md", "collect.json.new"])
-    )
+    path = tree.root / REPORTS / rng.choice(tree.runs) / rng.choice(["more.json", ".hidden", "README.md", "collect.json.new"])
     path.mkdir() if rng.random() < 0.3 else path.write_bytes(b"{}\n")
 
 

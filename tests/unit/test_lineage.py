@@ -95,9 +95,7 @@ def lineage() -> Lineage:
     """Give the lineage of the product's SQL with all these views."""
     sql = Sql.of(Path("/nonexistent"))
     views = {f"sql/9_mine/view_{BODIES.index(body)}.sql": f"-- One of mine.\n{body}\n" for body in BODIES}
-    warehouse = Warehouse.create(
-        Sql(sql.files | views | OTHERS | {"sql/macros.sql": sql["macros"] + MACRO}), Settings()
-    )
+    warehouse = Warehouse.create(Sql(sql.files | views | OTHERS | {"sql/macros.sql": sql["macros"] + MACRO}), Settings())
     found = Lineage.of(warehouse)
     warehouse.close()
     return found

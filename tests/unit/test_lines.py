@@ -175,10 +175,7 @@ PRECEDENCE = {
     "too large and too deep": (b"[" * 65 + b"," * 1_000_000, "too_large"),
     "a number of too many digits, too deep": (f'{{"a": {"7" * 4301}, "b": {nested(64)}}}'.encode(), "too_deep"),
     "a number of too many digits and a trailing comma": (f'{{"a": {"7" * 4301},}}'.encode(), "too_large"),
-    "a trailing comma and a number of too many digits": (
-        f'{{"b": [1,], "a": {"7" * 4301}}}'.encode(),
-        "malformed_json",
-    ),
+    "a trailing comma and a number of too many digits": (f'{{"b": [1,], "a": {"7" * 4301}}}'.encode(), "malformed_json"),
     "a key twice, a number of too many digits": (f'{{"a": 1, "a": {"7" * 4301}}}'.encode(), "too_large"),
     "bad UTF-8 and too deep": (("[" * 65).encode() + b"\xff", "invalid_utf8"),
     "bad UTF-8 and malformed": (b'{"a": \xff,}', "invalid_utf8"),
@@ -415,18 +412,14 @@ def objects_of(value: Any) -> list[Pairs]:
 
 blanks = st.sampled_from(["", "", "", " ", "\t", "\r", " \t\r"])
 keys = st.sampled_from(['"a"', r'"\u0061"', '"b"', '""', '"é"', r'"\u00e9"', '":"', r'"\":"', r'"\ud83d\ude00"'])
-strings = keys | st.sampled_from(
-    ['"\U0001f600"', '"[[{"', '" :"', r'"\\"', r'"\\\""', '"\u2028"', r'"\ud800"', '"\x7f"']
-)
+strings = keys | st.sampled_from(['"\U0001f600"', '"[[{"', '" :"', r'"\\"', r'"\\\""', '"\u2028"', r'"\ud800"', '"\x7f"'])
 numbers = st.sampled_from(["0", "-0", "1", "-2.50", "1e999", "-1E-999", "9" * 30, "18446744073709551616"])
 words = st.sampled_from(["true", "false", "null"])
 
 
 def container(items: st.SearchStrategy[str], opened: str, closed: str) -> st.SearchStrategy[str]:
     """Return texts of a list of items between two brackets."""
-    return st.builds(
-        lambda parts, blank: opened + blank + ",".join(parts) + closed, st.lists(items, max_size=4), blanks
-    )
+    return st.builds(lambda parts, blank: opened + blank + ",".join(parts) + closed, st.lists(items, max_size=4), blanks)
 
 
 def grown(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:

@@ -149,12 +149,7 @@ def test_the_first_that_fails_stops_the_stages(place: str) -> None:
     """A stage that fails does not end, nor do the stages after it, nor a stage that began beside a failing audit."""
     watch = Watch()
     body: Callable[[Run], Any] = {"body": lambda _: fail(), "proof": lambda _: fail}[place]
-    stages = (
-        Stage("good", lambda _: nothing),
-        Stage("bad", body),
-        Stage("next", lambda _: nothing),
-        Stage("last", body),
-    )
+    stages = (Stage("good", lambda _: nothing), Stage("bad", body), Stage("next", lambda _: nothing), Stage("last", body))
     with pytest.raises(StageError, match="wrong"):
         run_stages(NO_RUN, stages, watch)
     assert [seen for seen in watch.seen if seen.endswith("ends")] == ["good ends"]

@@ -75,9 +75,7 @@ def write_version(exports: Path, warehouse: Path, reports: Path, version: str, r
     write(reports / "head", run_id)
 
 
-ENTRY = Publishing(
-    run_id=NEW_RUN, exports={path: sha256(f"new {path}".encode()).hexdigest() for path in EXPORTED_FILES}
-)
+ENTRY = Publishing(run_id=NEW_RUN, exports={path: sha256(f"new {path}".encode()).hexdigest() for path in EXPORTED_FILES})
 
 
 @contextmanager

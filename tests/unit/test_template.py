@@ -96,9 +96,7 @@ def test_what_lies_in_its_place_is_done_without(own_cache: Path, sql: Sql) -> No
     assert file.is_dir()
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(
-    tmp_path: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the user's cache is not a folder, the process keeps its template elsewhere."""
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -147,9 +145,7 @@ def test_a_template_of_changes_is_that_of_all(own_cache: Path, sql: Sql, tmp_pat
         "sql/1_policy/verdict.sql": "select 'ok' as verdict, 'accepted' as category\n",
     }
     upon = Warehouse.create(Sql(sql.files | extra), Settings())
-    from_nothing = Warehouse.create(
-        Sql(sql.files | extra | {"sql/macros.sql": sql["macros"] + "\n-- Changed.\n"}), Settings()
-    )
+    from_nothing = Warehouse.create(Sql(sql.files | extra | {"sql/macros.sql": sql["macros"] + "\n-- Changed.\n"}), Settings())
     for query in (
         "select schema_name, view_name, comment from duckdb_views() where not internal order by all",
         "select schema_name, table_name, comment from duckdb_tables() order by all",

@@ -194,12 +194,8 @@ SOME = (
 RULES = {
     "alike": Rule((1000, [50]), (1000, [50]), "ok", []),
     "far and no chance": Rule((1000, [50]), (1000, [118]), "alert", [MUCH]),
-    "far, but an alert needs a rarer chance": Rule(
-        (1000, [50]), (1000, [118]), "warn", [MUCH], {"drift_alert_p": 1e-8}
-    ),
-    "far, but an alert needs a greater change": Rule(
-        (1000, [50]), (1000, [118]), "warn", [MUCH], {"drift_alert_change": 1.37}
-    ),
+    "far, but an alert needs a rarer chance": Rule((1000, [50]), (1000, [118]), "warn", [MUCH], {"drift_alert_p": 1e-8}),
+    "far, but an alert needs a greater change": Rule((1000, [50]), (1000, [118]), "warn", [MUCH], {"drift_alert_change": 1.37}),
     "a warning": Rule((1000, [100]), (1000, [150]), "warn", [SOME]),
     "below the threshold": Rule((1000, [100]), (1000, [150]), "ok", [], {"drift_threshold": 0.5}),
     "by chance": Rule((1000, [100]), (1000, [150]), "ok", [], {"drift_significance": 0.004}),
@@ -266,18 +262,8 @@ RULES = {
         ],
         {"drift_alert_change": 0.4},
     ),
-    "nothing came in": Rule(
-        (1000, [50]),
-        (0, []),
-        "alert",
-        ["collect: records in has vanished: it went from 1,000 to 0."],
-    ),
-    "nothing was there": Rule(
-        (0, []),
-        (1000, [50]),
-        "warn",
-        ["collect: records in is new: it went from 0 to 1,000."],
-    ),
+    "nothing came in": Rule((1000, [50]), (0, []), "alert", ["collect: records in has vanished: it went from 1,000 to 0."]),
+    "nothing was there": Rule((0, []), (1000, [50]), "warn", ["collect: records in is new: it went from 0 to 1,000."]),
     "nothing ever": Rule((0, []), (0, []), "ok", []),
 }
 
@@ -467,11 +453,7 @@ def test_history_is_the_course_of_every_figure(run: Callable[..., Result], tmp_p
     assert course.split() == ["score", "partially_accepted", "▁▆█▃", "0.0", "%", "50.0", "%", "16.7", "%"]
     rows = etl("drift", "--history", "--root", tmp_path, "--json").json
     partials = [row for row in rows if row["counter"] == "partially_accepted"]
-    assert [(row["seq"], row["records"], row["records_in"]) for row in partials] == [
-        (2, 5, 15),
-        (3, 10, 20),
-        (4, 2, 12),
-    ]
+    assert [(row["seq"], row["records"], row["records_in"]) for row in partials] == [(2, 5, 15), (3, 10, 20), (4, 2, 12)]
     query = "select records from drift.history where counter = 'evidence' order by seq"
     assert [row["records"] for row in etl("sql", query, "--root", tmp_path, "--json").json] == [10, 15, 20, 12]
 

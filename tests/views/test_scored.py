@@ -44,9 +44,7 @@ def scored(warehouse: Warehouse, columns: str = "category, rule") -> list[tuple[
 
 # One rule at a time.
 
-OVERRIDES = [
-    ({"human_override": category}, category, "human_override") for category in (ACCEPTED, PARTIAL, REJECTED, REVIEW)
-]
+OVERRIDES = [({"human_override": category}, category, "human_override") for category in (ACCEPTED, PARTIAL, REJECTED, REVIEW)]
 
 WORDS = {
     ACCEPTED: ["accept", "approve", "pass", "resolved"],
@@ -121,9 +119,7 @@ NO_SIGNAL = [
     [OVERRIDES, VERDICTS, SCORES, FRACTIONS, MARKERS, NO_SIGNAL],
     ids=["human_override", "verdict", "score", "grounded_fraction", "markers", "no_signal"],
 )
-def test_each_rule_by_itself(
-    warehouse: Warehouse, examples: Sequence[tuple[Record, str, str]], source_class: str
-) -> None:
+def test_each_rule_by_itself(warehouse: Warehouse, examples: Sequence[tuple[Record, str, str]], source_class: str) -> None:
     """A record with one signal has the category of this signal, in every class except extraction."""
     insert_records(warehouse, *({"source_class": source_class} | dict(record) for record, _, _ in examples))
     found = scored(warehouse)
@@ -271,11 +267,7 @@ PARENTS: dict[str, tuple[list[Record], str, str]] = {
         ACCEPTED,
     ),
     "one of another task": ([{"verdict": "accept", "task_id": "task "}], REVIEW, "none"),
-    "one under another prompt and run": (
-        [{"verdict": "accept", "prompt": None, "run_id": "other"}],
-        ACCEPTED,
-        ACCEPTED,
-    ),
+    "one under another prompt and run": ([{"verdict": "accept", "prompt": None, "run_id": "other"}], ACCEPTED, ACCEPTED),
     "one of another source": ([{"verdict": "accept", "source": "scrum_reviews"}], ACCEPTED, ACCEPTED),
     "telemetry and an experiment": (
         [{"verdict": "accept", "source_class": "telemetry"}, {"score": 1.0, "source_class": "experiment"}],
@@ -312,9 +304,7 @@ def test_an_extraction_is_as_good_as_its_parents(
         ({}, ACCEPTED, "parent"),
     ],
 )
-def test_parents_come_before_markers_and_after_the_rest(
-    warehouse: Warehouse, record: Record, category: str, rule: str
-) -> None:
+def test_parents_come_before_markers_and_after_the_rest(warehouse: Warehouse, record: Record, category: str, rule: str) -> None:
     """An extraction's own override, verdict, score and fraction take precedence over its parents; its markers do not."""
     insert_records(warehouse, EXTRACTED | dict(record), {"verdict": "accept"})
     assert scored(warehouse)[0] == (category, rule)
@@ -389,9 +379,7 @@ def test_every_record_is_scored_once(warehouse: Warehouse) -> None:
     for view in ("scored.signal", "scored.run"):
         keys = warehouse.execute(f"select source_path, line_number from {view} order by all")
         assert keys == [(str(number), 1) for number in range(1, 6)]
-    kept = (
-        "source_path, line_number, line_sha256, evidence_id, source, source_class, run_id, task_id, created_at, model"
-    )
+    kept = "source_path, line_number, line_sha256, evidence_id, source, source_class, run_id, task_id, created_at, model"
     assert warehouse.execute(f"select {kept} from scored.run order by all") == warehouse.execute(
         f"select {kept} from evidence.record order by all"
     )
@@ -405,12 +393,9 @@ NO_PROVENANCE = {"missing_provenance": "source_path, line_number or line_sha256"
 def defects(warehouse: Warehouse) -> list[dict[str, str]]:
     """Return the defects of each record in order, with their details."""
     found: dict[int, dict[str, str]] = {
-        key: {}
-        for (key,) in warehouse.execute("select record_key from evidence.record order by source_path, line_number")
+        key: {} for (key,) in warehouse.execute("select record_key from evidence.record order by source_path, line_number")
     }
-    for key, defect, detail in warehouse.execute(
-        "select record_key, defect, detail from scored.eligibility order by all"
-    ):
+    for key, defect, detail in warehouse.execute("select record_key, defect, detail from scored.eligibility order by all"):
         assert defect not in found[key], f"{defect} is told twice"
         found[key][defect] = detail
     return list(found.values())
@@ -437,8 +422,7 @@ def test_provenance_must_be_there(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize(
-    "record",
-    [{}, {"response": "\u200b"}, {"response": " . "}, *({"human_override": grade} for grade in (REJECTED, REVIEW))],
+    "record", [{}, {"response": "\u200b"}, {"response": " . "}, *({"human_override": grade} for grade in (REJECTED, REVIEW))]
 )
 def test_a_category_is_no_defect(warehouse: Warehouse, record: Record) -> None:
     """Any category is eligible, and any text that is not only white space counts."""
@@ -473,19 +457,7 @@ OUTSIDE = [
     "src/a.py\x00",
 ]
 
-UNKNOWN = [
-    "src/c.py",
-    "SRC/A.PY",
-    "./src/a.py",
-    "src//a.py",
-    "src/a.py ",
-    "src",
-    "src/",
-    "",
-    " ",
-    "a.py",
-    "src/e\u0301.py",
-]
+UNKNOWN = ["src/c.py", "SRC/A.PY", "./src/a.py", "src//a.py", "src/a.py ", "src", "src/", "", " ", "a.py", "src/e\u0301.py"]
 
 
 def give_manifest(warehouse: Warehouse, *paths: str) -> None:

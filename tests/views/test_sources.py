@@ -224,8 +224,7 @@ SOURCES = {
             "verdict": "cycle",
         },
         required=("task_id", "created_at"),
-        wrong=MADE_WRONG
-        | {"model": NO_TEXT, "file": NO_TEXT, "prompt": NO_TEXT, "review": NO_TEXT, "verdict": NO_TEXT},
+        wrong=MADE_WRONG | {"model": NO_TEXT, "file": NO_TEXT, "prompt": NO_TEXT, "review": NO_TEXT, "verdict": NO_TEXT},
     ),
     "mode_experiments": Source(
         line=MADE
@@ -260,23 +259,14 @@ SOURCES = {
     "audit_facts": Source(
         line=MADE | {"fact": "It is unused.", "file": "src/a.py"},
         record=MADE_RECORD
-        | {
-            "source_class": "extraction",
-            "response": "It is unused.",
-            "file": "src/a.py",
-            "cited_paths": ["src/a.py"],
-        },
+        | {"source_class": "extraction", "response": "It is unused.", "file": "src/a.py", "cited_paths": ["src/a.py"]},
         required=("task_id", "created_at"),
         wrong=MADE_WRONG | {"fact": NO_TEXT, "file": NO_TEXT},
     ),
     "observer_escalations": Source(
         line=MADE | {"reason": "no progress", "text": "It went in circles."},
         record=MADE_RECORD
-        | {
-            "source_class": "extraction",
-            "response": "It went in circles.",
-            "failure_markers": ["no progress"],
-        },
+        | {"source_class": "extraction", "response": "It went in circles.", "failure_markers": ["no progress"]},
         required=("task_id", "created_at"),
         wrong=MADE_WRONG | {"reason": NO_TEXT, "text": NO_TEXT},
     ),
@@ -445,9 +435,7 @@ TAU = SOURCES["tau_bench"]
 FIRST = [
     Example("a field missing, another bad", "evidence", changed(HOUSE.line, run_id=5, task_id=None), "missing_task_id"),
     Example("created_at missing", "outcomes", changed(OUTCOME.line, task_id=5, created_at=None), "missing_created_at"),
-    Example(
-        "the last one missing", "alpaca_eval", changed(ALPACA.line, instruction=5, annotator=""), "missing_annotator"
-    ),
+    Example("the last one missing", "alpaca_eval", changed(ALPACA.line, instruction=5, annotator=""), "missing_annotator"),
     Example("the reward missing", "tau_bench", changed(TAU.line, task_id=True, reward=None), "missing_reward"),
 ]
 
@@ -502,10 +490,7 @@ AS_IT_IS = [
             ("response", '"', '"'),
             ("messages", [{"n": raw("1e999")}], [{"n": float("inf")}]),
             *(("source_class", word, word) for word in ("verdict", "telemetry", "experiment", "extraction")),
-            *(
-                ("human_override", word, word)
-                for word in ("accepted", "partially_accepted", "rejected", "needs_human_review")
-            ),
+            *(("human_override", word, word) for word in ("accepted", "partially_accepted", "rejected", "needs_human_review")),
         ]
     ),
     Example("no cited paths", "evidence", changed(HOUSE.line, cited_paths=[]), without(HOUSE.record, "cited_paths")),
@@ -688,12 +673,7 @@ TRAJECTORIES = [
         for task_id, trial in [(0, 3), ("0", "3"), ("a/b", 0), (-1, "last"), ("\u00fc", 2**53)]
     ),
     *(
-        Example(
-            f"the reward is {says(reward)}",
-            "tau_bench",
-            changed(TAU.line, reward=reward),
-            TAU.record | {"score": score},
-        )
+        Example(f"the reward is {says(reward)}", "tau_bench", changed(TAU.line, reward=reward), TAU.record | {"score": score})
         for reward, score in [(0, 0.0), (0.25, 0.25), (1.5, 1.5)]
     ),
     *(
@@ -818,9 +798,7 @@ def test_provenance_is_the_line_s_own(warehouse: Warehouse) -> None:
         expected[example.path, numbers[example.path]] = (example.source, digest)
     query = "select source_path, line_number, source, line_sha256 from evidence."
     rows = [*warehouse.execute(f"{query}record"), *warehouse.execute(f"{query}skipped")]
-    assert {(path, number): facts for path, number, *facts in rows} == {
-        key: [*facts] for key, facts in expected.items()
-    }
+    assert {(path, number): facts for path, number, *facts in rows} == {key: [*facts] for key, facts in expected.items()}
 
 
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason=f"the real evidence in {SHARED_DATA} is not here")

@@ -21,9 +21,7 @@ def test_views_work_in_a_plain_shell(tmp_path: Path) -> None:
     copy_of(publish_sample, tmp_path)
     with duckdb.connect(str(tmp_path / "warehouse/etl.duckdb"), read_only=True) as shell:
         shell.execute("set timezone = 'Asia/Kathmandu'")
-        views = shell.execute(
-            "select schema_name || '.' || view_name from duckdb_views() where not internal"
-        ).fetchall()
+        views = shell.execute("select schema_name || '.' || view_name from duckdb_views() where not internal").fetchall()
         assert len(views) == len(set(Sql.of(tmp_path).views) - set(Sql.of(tmp_path).kept))
         for (view,) in views:
             shell.execute(f"from {view}").fetchall()
@@ -40,10 +38,7 @@ def test_materialised_views_equal_their_definitions(tmp_path: Path) -> None:
         ids = [row["id"] for row in etl("sql", query, "--root", tmp_path, "--json").json]
         assert (
             ids
-            == duckdb.read_parquet(str(tmp_path / f"exports/{file}.parquet"))
-            .select("id")
-            .to_arrow_table()["id"]
-            .to_pylist()
+            == duckdb.read_parquet(str(tmp_path / f"exports/{file}.parquet")).select("id").to_arrow_table()["id"].to_pylist()
         )
     query = "select scored.category, count(*)::int as n from scored.run as scored group by all order by all"
     counted = {row["category"]: row["n"] for row in etl("sql", query, "--root", tmp_path, "--json").json}
@@ -116,20 +111,9 @@ def test_built_wheel_works_from_any_folder(tmp_path: Path) -> None:
     """The wheel contains its SQL: installed elsewhere, it runs in a folder that has only evidence."""
     source = tmp_path / "source"
     left_out = shutil.ignore_patterns(".*", "warehouse", "exports", "reports")
-    shutil.copytree(
-        REPOSITORY, source, ignore=lambda at, names: left_out(at, names) if at == str(REPOSITORY) else set()
-    )
+    shutil.copytree(REPOSITORY, source, ignore=lambda at, names: left_out(at, names) if at == str(REPOSITORY) else set())
     python = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    build = [
-        *python,
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--wheel-dir",
-        str(tmp_path),
-        str(source),
-    ]
+    build = [*python, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(source)]
     subprocess.run(build, check=True)
     (wheel,) = tmp_path.glob("evidence_etl-*.whl")
     target = tmp_path / "installed"

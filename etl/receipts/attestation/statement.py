@@ -85,9 +85,7 @@ def statement_of(summary: RunSummary, receipt: StageReceipt, documents: Mapping[
             # says how to read the rest: of a carried-over stage, inputs, engine and internal parameters are an earlier run's
             "buildType": f"{PACKAGE}#{'carry-over' if receipt.status == 'reused' else 'stage'}/v1",
             "externalParameters": summary.request.model_dump(),
-            "internalParameters": receipt.model_dump(
-                exclude_none=True, include={"git_commit", "code_hash", "settings_hash"}
-            ),
+            "internalParameters": receipt.model_dump(exclude_none=True, include={"git_commit", "code_hash", "settings_hash"}),
             "resolvedDependencies": [
                 *(_entry(entry) for entry in receipt.inputs.files if entry.sha256),
                 *(_descriptor(material.path, material.sha256, kind="material") for material in summary.materials),
