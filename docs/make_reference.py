@@ -13,8 +13,7 @@ from typing import Any
 
 from etl.base.settings import Settings
 from etl.inspect.diff import Diff
-from etl.pipeline.dry_run import StageCount
-from etl.pipeline.plan import Plan
+from etl.pipeline.plan import Plan, StageCount
 from etl.pipeline.replay import Replay
 from etl.pipeline.selftest import Acceptance
 from etl.receipts.attestation.signing import Envelope, KeyPair

@@ -108,6 +108,10 @@ class Stage:
         """All relations that decide what the stage makes."""
         return (*self.reads, *self.writes, *self.uses, *filter(None, [self.counts]))
 
+    def settings(self, lineage: Lineage) -> frozenset[str]:
+        """Return the names of the settings that can change what the stage makes."""
+        return lineage.settings_of(self.relations, self.dataset.name if self.dataset else None)
+
     @property
     def exports(self) -> tuple[str, ...]:
         """The stems of the files that it writes under exports/."""

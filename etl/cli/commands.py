@@ -46,7 +46,7 @@ def run(
     options: Running,
 ) -> Answer:
     """Run those of the named stages whose inputs changed, reuse the other stages, then publish."""
-    from etl.pipeline.dry_run import dry_run
+    from etl.pipeline.plan import dry_run
     from etl.pipeline.run import execute
 
     with progress_bars() as progress:
@@ -64,7 +64,7 @@ def plan(
     inputs: Inputs, check: Annotated[bool, Option("--check", help="End with exit code 1 if a stage must run.")] = False
 ) -> Answer:
     """Show which stages a run would run, which it would reuse, and why."""
-    from etl.pipeline.dry_run import plan as plan_of
+    from etl.pipeline.plan import plan as plan_of
 
     found = plan_of(inputs.request(look_at(inputs.root, inputs.evidence)))
     rows = [(step.stage, step.action, step.reason) for step in found.steps]

@@ -14,8 +14,8 @@ from etl.base.project import Project
 from etl.console.parts import warn
 
 if TYPE_CHECKING:
-    from etl.context import Progress, Stage
-    from etl.pipeline.run import Request
+    from etl.context import Progress
+    from etl.pipeline.request import Request
     from etl.warehouse.connection import Warehouse
 
 Root = Annotated[Path, Option(help="The folder that holds warehouse/, exports/, reports/ and your own sql/.")]
@@ -42,7 +42,7 @@ class Inputs:
         """Return the request to run all stages. Raises UsageError."""
         from etl.base.settings import parse_settings
         from etl.ingest.known_paths import read_known_paths
-        from etl.pipeline.run import Request
+        from etl.pipeline.request import Request
 
         paths = read_known_paths(self.known_paths) if self.known_paths else None
         flags = {name: getattr(self, name) or None for name in ("include_partial", "include_review", "follow_links")}
@@ -64,24 +64,12 @@ class Running(Inputs):
     def request_for(self, stages: list[str], progress: "Progress") -> "Request":
         """Return the request to run stages by their names, all if none is named. Raises UsageError."""
         from etl.context import Clock
+        from etl.pipeline.stages import stages_named
 
         asked = self.request(project_at(self.root, self.evidence, may_be_new=True), self.threshold)
         clock = Clock(_time(self.recorded_at) if self.recorded_at else None)
-        chosen = _stages(stages)
+        chosen = stages_named(stages)
         return replace(asked, stages=chosen, clock=clock, progress=progress, fail_fast=self.fail_fast, force=self.force)
-
-
-def _stages(names: list[str]) -> "tuple[Stage, ...]":
-    """Return the named stages in their order, all if none is named. Raises UsageError."""
-    from etl.pipeline.stages import STAGES
-
-    exports = {stage.name for stage in STAGES if stage.exports}
-    known = [*(stage.name for stage in STAGES), "export-all"]
-    for name in names:
-        if name not in known:
-            raise UsageError(f"There is no stage {name!r}; the stages are {', '.join(known)}.")
-    chosen = {*names, *(exports if "export-all" in names else ())} or known
-    return tuple(stage for stage in STAGES if stage.name in chosen)
 
 
 def _time(text: str) -> datetime:

@@ -15,8 +15,8 @@ from etl.console.parts import STYLES, open_console, safe, say, short_count, show
 if TYPE_CHECKING:
     from etl.context import Progress as Report
     from etl.inspect.diff import Diff
-    from etl.pipeline.dry_run import StageCount
-    from etl.pipeline.run import Outcome
+    from etl.pipeline.plan import StageCount
+    from etl.pipeline.request import Outcome
     from etl.receipts.models import RunSummary, StageReceipt
 
 #: Digits of an id that people see: among a billion ids no two begin with the same sixteen.

@@ -86,20 +86,20 @@ def require_publishable(staging: Staging) -> None:
             place.mkdir(parents=True, exist_ok=True)
             probe.mkdir()
             probe.rename(place / _PROBE)
-            (place / _PROBE).rmdir()
         except OSError as error:
-            _remove_probes(staging)
-            raise UsageError(_why_not(staging, place, error)) from None
+            if error.errno == errno.EXDEV:
+                raise UsageError(_other_file_system(place, project)) from None
+            raise UsageError(
+                f"{place}: a run could not be published, because nothing can be moved to this folder ({error.strerror})."
+            ) from None
+        finally:
+            for left in (probe, place / _PROBE):
+                with contextlib.suppress(OSError):
+                    left.rmdir()
     if project.exports.is_dir():
         probe.mkdir()
         copy_mode(project.exports, probe)
         probe.rmdir()
-
-
-def _why_not(staging: Staging, place: Path, error: OSError) -> str:
-    if error.errno == errno.EXDEV:
-        return _other_file_system(place, staging.project)
-    return f"{place}: a run could not be published, because nothing can be moved to this folder ({error.strerror})."
 
 
 def _other_file_system(place: Path, project: Project) -> str:
@@ -114,13 +114,6 @@ def _device(place: Path) -> int:
     while not place.exists():
         place = place.parent
     return place.stat().st_dev
-
-
-def _remove_probes(staging: Staging) -> None:
-    project = staging.project
-    for place in (staging.build, project.root, project.warehouse.parent, project.staging, project.reports):
-        with contextlib.suppress(OSError):
-            (place / _PROBE).rmdir()
 
 
 def copy_mode(old: Path, new: Path) -> None:

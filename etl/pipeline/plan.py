@@ -1,23 +1,28 @@
-"""Which stages must run, and why; the others are reused.
+"""What a run would do: which stages it would run, and why; and what they would count. Nothing is written.
 
 A stage is reused where the evidence, the code, the settings and the engine are those that made it, and its files are still
 there, byte for byte. The evidence counts as an input of every stage: line numbers reach the datasets.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from etl.base.errors import NotFoundError
-from etl.base.file_stat import read_run, read_stats, stat_of
+from etl.base.file_stat import FileStat, read_run, read_stats, stat_of
 from etl.base.files import sha256_of
 from etl.base.project import Project
-from etl.context import EvidenceFile, Stage
-from etl.pipeline.stages import STAGES
-from etl.receipts.models import Document, FileEntry, RunSummary, StageReceipt
-from etl.receipts.partial_run import RunHeader
-from etl.receipts.store import SUMMARY, is_as_published, is_known, newest, read_documents, summary_hash
+from etl.base.signals import interrupting, run_stoppable
+from etl.context import EvidenceFile, Run, Stage
+from etl.ingest.files import find_evidence
+from etl.pipeline.request import Request
+from etl.pipeline.stages import STAGES, run_stages
+from etl.receipts.models import Count, Document, FileEntry, RunSummary, StageReceipt
+from etl.receipts.partial_run import RunHeader, new_header
+from etl.receipts.store import SUMMARY, is_as_published, is_known, load_history, newest, read_documents, summary_hash
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage
 
@@ -46,6 +51,18 @@ class Plan(Document):
         return [step for step in self.steps if step.action == "run"]
 
 
+class StageCount(Document):
+    """What a stage would take in, and what would become of it: a row of ``receipts.stage_count``."""
+
+    stage: str
+    records_in: Count
+    accepted: Count
+    rejected: Count
+    quarantined: Count
+    skipped: Count
+    blank: Count
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """The published run, and what a new run can reuse of it.
@@ -62,25 +79,46 @@ class Published:
     is_base: bool
 
 
-class _UnusableError(Exception):
-    """Why nothing published can be reused."""
+def plan(request: Request) -> Plan:
+    """Return which stages would run, and why. Raises NotFoundError where there is no evidence folder."""
+    with closing(load_history(request.project, request.sql, request.settings)) as history:
+        lineage = Lineage.of(history)
+        evidence = find_evidence(request.project.evidence, request.settings.follow_links)
+        return make_plan(request, header_of(request, history, lineage), history, lineage, evidence)[0]
+
+
+def dry_run(request: Request) -> list[StageCount]:
+    """Return what the stages would count, computed in memory."""
+    return run_stoppable(lambda: _count(request))
+
+
+def _count(request: Request) -> list[StageCount]:
+    find_evidence(request.project.evidence, request.settings.follow_links)
+    with closing(Warehouse.create(request.sql, request.settings)) as warehouse, interrupting(warehouse.interrupt):
+        request.fill_known_paths(warehouse)
+        run = Run(request.project, request.settings, request.sql, warehouse, Path(os.devnull), request.progress)
+        run_stages(run, tuple(stage for stage in STAGES if not stage.exports))
+        rows = warehouse.dicts("from receipts.stage_count")
+    counts = {row["stage"]: StageCount.model_validate(row) for row in rows}
+    return [counts[stage.name] for stage in request.stages]
+
+
+def header_of(request: Request, history: Warehouse, lineage: Lineage) -> RunHeader:
+    """Return the header of the run that comes after all of ``history``."""
+    return new_header(
+        request.project, request.sql, request.as_recorded(), request.settings, history, lineage, request.clock, STAGES
+    )
 
 
 def make_plan(
-    project: Project,
-    header: RunHeader,
-    history: Warehouse,
-    lineage: Lineage,
-    evidence: Sequence[EvidenceFile],
-    forced: Collection[Stage] = (),
-    rehash: bool = False,
+    request: Request, header: RunHeader, history: Warehouse, lineage: Lineage, evidence: Sequence[EvidenceFile]
 ) -> tuple[Plan, Published | None]:
     """Return what a run with this header would do, and the published run that it would reuse, if there is one.
 
-    A file whose stats are those of the published run is not read, unless ``rehash``.
+    A file whose stats are those of the published run is not read, unless the request says so.
     """
     try:
-        summary, receipts = _published(project, history)
+        summary, receipts = _published(request.project, history)
     except _UnusableError as error:
         return Plan(published_run_id=None, steps=[_step(stage, str(error)) for stage in STAGES]), None
 
@@ -88,17 +126,17 @@ def make_plan(
         return (
             _changed_settings(stage, receipts[stage.name], header, summary, lineage)
             or _unprovable(stage, lineage)
-            or ("--force was given" if stage in forced else None)
+            or ("--force was given" if request.force and stage in request.stages else None)
         )
 
     collected = receipts[COLLECT.name]
-    files = _Files(project, evidence, collected, rehash)
+    files = _Files(request, evidence, collected)
     code = next(_differences(header, collected, summary), None)
-    changed = next(files.changes(), None)
-    steps = [
-        _step(stage, code or changed or own_reason(stage) or _spoiled(files, stage, receipts[stage.name]), receipts[stage.name])
-        for stage in STAGES
-    ]
+    changed = code or next(files.changes(), None)
+    steps = []
+    for stage in STAGES:
+        receipt = receipts[stage.name]
+        steps.append(_step(stage, changed or own_reason(stage) or files.spoiled(receipt), receipt))
     is_base = not code and not own_reason(COLLECT)
     published = Published(summary, receipts, frozenset(files.untouched), frozenset(files.carried), is_base)
     return Plan(published_run_id=summary.run_id, steps=steps), published
@@ -109,6 +147,10 @@ def _step(stage: Stage, why: str | None, receipt: StageReceipt | None = None) ->
         return Step(stage=stage.name, action="run", reason=f"{why}.")
     made_by = (receipt.made_by or receipt.run_id) if receipt else None
     return Step(stage=stage.name, action="reuse", reason=f"nothing changed since run {made_by}.", made_by=made_by)
+
+
+class _UnusableError(Exception):
+    """Why nothing published can be reused."""
 
 
 def _published(project: Project, history: Warehouse) -> tuple[RunSummary, dict[str, StageReceipt]]:
@@ -147,10 +189,9 @@ def _differences(header: RunHeader, collected: StageReceipt, summary: RunSummary
     """Yield each difference between this program and the one that made the published run; it concerns every stage."""
     if collected.code_hash != header.code_hash:
         yield f"the code or the SQL is not that of run {summary.run_id}"
-    before, now = collected.engine.model_dump(), header.engine.model_dump()
-    for name in now:
-        if before[name] != now[name]:
-            yield f"{name} is {now[name]}, and was {before[name]}"
+    for (name, before), (_, now) in zip(collected.engine, header.engine, strict=True):
+        if before != now:
+            yield f"{name} is {now}, and was {before}"
 
 
 def _changed_settings(
@@ -160,11 +201,10 @@ def _changed_settings(
     if receipt.settings_hash == header.settings_hashes[stage.name]:
         return None
     before, now = summary.request.settings, header.request.settings
-    mine = lineage.settings_of(stage.relations, stage.dataset.name if stage.dataset else None)
-    changes = [
-        f"{name} is {now[name]}, and was {before.get(name)}" for name in now if name in mine and before.get(name) != now[name]
-    ]
-    return "settings changed: " + (", ".join(changes) or "another version made the published run")
+    mine = stage.settings(lineage)
+    changed = [name for name in now if name in mine and before.get(name) != now[name]]
+    changes = ", ".join(f"{name} is {now[name]}, and was {before.get(name)}" for name in changed)
+    return f"settings changed: {changes or 'another version made the published run'}"
 
 
 def _unprovable(stage: Stage, lineage: Lineage) -> str | None:
@@ -174,16 +214,21 @@ def _unprovable(stage: Stage, lineage: Lineage) -> str | None:
 
 
 class _Files:
-    """The files on disk, held against what the published run read and wrote; file stats first, because they cost nothing."""
+    """The files on disk, compared with what the published run read and wrote; file stats first, because they cost nothing."""
 
-    def __init__(self, project: Project, evidence: Sequence[EvidenceFile], collected: StageReceipt, rehash: bool) -> None:
-        self._project = project
+    def __init__(self, request: Request, evidence: Sequence[EvidenceFile], collected: StageReceipt) -> None:
+        self._root = request.project.root
         self._found = {file.source_path: file for file in evidence}
         self._known = {entry.path: entry for entry in collected.inputs.files}
-        self._evidence_stats = {} if rehash else read_stats(project.evidence_stats)
-        self._published_stats = {} if rehash else read_stats(project.published_stats)
+        self._exported = {} if request.rehash else read_stats(request.project.published_stats)
         self.carried: set[str] = set()
-        self.untouched = {path for path in self._found if path in self._known and self._is_untouched(path)}
+        stats = {} if request.rehash else read_stats(request.project.evidence_stats)
+        self.untouched = {
+            path
+            for path, file in self._found.items()
+            if path in self._known and file.problem is None
+            if self._is_same(self._known[path], file.path, file.file_stat, stats.get(path))
+        }
 
     def changes(self) -> Iterator[str]:
         """Yield each file of evidence that is new, gone or changed."""
@@ -198,36 +243,22 @@ class _Files:
             else:
                 yield f"{path} has changed"
 
-    def is_as_exported(self, entry: FileEntry) -> bool:
-        """Return whether an exported file is what its receipt says."""
-        file = self._project.root / entry.path
-        before = self._published_stats.get(entry.path)
-        is_carried = before is not None and before.size == entry.bytes and stat_of(file) == before
-        return self._is_same(entry, file, is_carried)
+    def spoiled(self, receipt: StageReceipt) -> str | None:
+        """Return which of the exported files of a stage is not what the receipt says, if one is."""
+        for entry in receipt.outputs.files:
+            file = self._root / entry.path
+            if entry.bytes is not None and not self._is_same(entry, file, stat_of(file), self._exported.get(entry.path)):
+                return f"{entry.path} is gone, or somebody changed it"
+        return None
 
-    def _is_untouched(self, path: str) -> bool:
-        file = self._found[path]
-        entry = self._known[path]
-        is_carried = (
-            file.file_stat is not None and file.size == entry.bytes and self._evidence_stats.get(path) == file.file_stat
-        )
-        return file.problem is None and self._is_same(entry, file.path, is_carried)
-
-    def _is_same(self, entry: FileEntry, file: Path, is_carried: bool) -> bool:
+    def _is_same(self, entry: FileEntry, file: Path, now: FileStat | None, before: FileStat | None) -> bool:
+        """Return whether a file has the bytes that a receipt names: by its stats now and before, else by its hash."""
         if entry.sha256 is None:
             return False
-        if is_carried:
+        if now is not None and now == before and now.size == entry.bytes:
             self.carried.add(entry.path)
-        return is_carried or _has_content(file, entry)
-
-
-def _spoiled(files: _Files, stage: Stage, receipt: StageReceipt) -> str | None:
-    """Return which of the stage's files is not what the receipt says, if one is."""
-    if stage.exports:
-        for entry in receipt.outputs.files:
-            if not files.is_as_exported(entry):
-                return f"{entry.path} is gone, or somebody changed it"
-    return None
+            return True
+        return _has_content(file, entry)
 
 
 def _has_content(file: Path, entry: FileEntry) -> bool:

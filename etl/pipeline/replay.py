@@ -19,7 +19,8 @@ from etl.context import Progress, show_nothing
 from etl.export.writer import ROWS_PER_GROUP
 from etl.ingest.known_paths import read_known_paths
 from etl.ingest.reader import CHUNK
-from etl.pipeline.run import Request, execute
+from etl.pipeline.request import Request
+from etl.pipeline.run import execute
 from etl.receipts.chain import evidence_of
 from etl.receipts.models import Document, FileEntry, RunSummary, StageReceipt
 from etl.receipts.store import require_documents

@@ -6,24 +6,20 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-import pyarrow as pa
-
 from etl.base.errors import EtlError, UsageError
 from etl.base.file_stat import read_stats, write_stats
-from etl.base.project import Project
-from etl.base.settings import Settings
 from etl.base.signals import ignore_signals, interrupting, run_stoppable, stop_if_told
-from etl.context import Clock, EvidenceFile, Progress, Run, Stage, show_nothing
+from etl.context import EvidenceFile, Run, Stage
 from etl.ingest.files import find_evidence
-from etl.ingest.known_paths import Manifest
 from etl.pipeline.obstacles import require_publishable
-from etl.pipeline.plan import Plan, Published, make_plan
+from etl.pipeline.plan import Plan, Published, header_of, make_plan
 from etl.pipeline.publish import link_or_copy, make_durable, make_exports, publish
 from etl.pipeline.recover import finish_cut_run, publish_documents
+from etl.pipeline.request import Outcome, Request
 from etl.pipeline.stages import STAGES, run_stages
 from etl.pipeline.staging import Building, Publishing, Staging
-from etl.receipts.models import RunRequest, RunSummary, StageReceipt
-from etl.receipts.partial_run import PartialRun, new_header, timestamp_of
+from etl.receipts.models import StageReceipt
+from etl.receipts.partial_run import timestamp_of
 from etl.receipts.recorder import Recorder
 from etl.receipts.report import RunReport, compose_report, write_report
 from etl.receipts.row_history import carry_row_history, forget_row_history, keep_row_history
@@ -31,56 +27,9 @@ from etl.receipts.store import copy_receipts, last_published, load_history, requ
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage
 from etl.warehouse.read_only import PublishedWarehouse
-from etl.warehouse.sql_files import Sql
 
 #: Memory of the engine that streams the published warehouse's row history, beside the run's own engine.
 _HISTORY_MEMORY = "256MB"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user asked for: where, with which settings, and which stages (all of them, unless some are named)."""
-
-    project: Project
-    settings: Settings
-    known_paths: Manifest | None = None
-    stages: tuple[Stage, ...] = STAGES
-    clock: Clock = Clock()  # noqa: RUF009 - immutable
-    progress: Progress = show_nothing
-    fail_fast: bool = False
-    force: bool = False
-    rehash: bool = False
-
-    @property
-    def forced(self) -> tuple[Stage, ...]:
-        """The stages that run even where nothing changed."""
-        return self.stages if self.force else ()
-
-    def as_recorded(self) -> RunRequest:
-        """Return the request as receipts record it."""
-        project, known_paths = self.project, self.known_paths
-        return RunRequest(
-            stages=[stage.name for stage in self.stages],
-            evidence=project.relative(project.evidence),
-            known_paths=project.relative(known_paths.file) if known_paths else None,
-            settings=self.settings.model_dump(),
-            fail_fast=self.fail_fast,
-            force=self.force,
-            rehash=self.rehash,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a run left: its documents, and the error that stopped it, if one did."""
-
-    report: RunReport
-    error: BaseException | None = None
-
-    @property
-    def summary(self) -> RunSummary:
-        """The summary of the run."""
-        return self.report.summary
 
 
 def execute(request: Request) -> Outcome:
@@ -100,7 +49,7 @@ def _run(request: Request) -> Outcome:
         finish_cut_run(staging)
         staging.clear()
         try:
-            with closing(load_history(project, Sql.of(project.overlay), request.settings)) as history:
+            with closing(load_history(project, request.sql, request.settings)) as history:
                 run = _prepare(request, staging, history, tuple(evidence))
                 try:
                     with _build(run) as warehouse:
@@ -128,7 +77,6 @@ class _Prepared:
     """
 
     request: Request
-    sql: Sql
     staging: Staging
     history: Warehouse
     evidence: tuple[EvidenceFile, ...]
@@ -140,27 +88,29 @@ class _Prepared:
 
 def _prepare(request: Request, staging: Staging, history: Warehouse, evidence: tuple[EvidenceFile, ...]) -> _Prepared:
     """Make sure that the run can be published, decide which stages run, and begin to record. Raises UsageError."""
-    project = request.project
-    sql = Sql.of(project.overlay)
-    require_pin(project, history)
+    require_pin(request.project, history)
     require_publishable(staging)
     lineage = Lineage.of(history)
-    header = new_header(project, sql, request.as_recorded(), request.settings, history, lineage, request.clock, STAGES)
-    plan, published = make_plan(project, header, history, lineage, evidence, request.forced, request.rehash)
+    header = header_of(request, history, lineage)
+    plan, published = make_plan(request, header, history, lineage, evidence)
     stages = _stages_to_run(plan, request.stages)
     base = published if published and published.is_base else None
-    if not base and project.warehouse.is_file():
-        with PublishedWarehouse.open(project.warehouse, staging.build):
+    if not base and request.project.warehouse.is_file():
+        with PublishedWarehouse.open(request.project.warehouse, staging.build):
             pass  # a file that is not a warehouse of ours must not be replaced
     reused = [published.receipts[stage.name] for stage in STAGES if stage not in stages] if published else []
-    carried = base.carried if base else frozenset()
-
-    def note(partial_run: PartialRun) -> None:
-        staging.note(Building(partial_run=partial_run))
-
-    recorder = Recorder(header, history, sql, lineage, request.clock, carried, request.fail_fast, note)
+    recorder = Recorder(
+        header,
+        history,
+        request.sql,
+        lineage,
+        request.clock,
+        base.carried if base else frozenset(),
+        request.fail_fast,
+        lambda partial_run: staging.note(Building(partial_run=partial_run)),
+    )
     recorder.begin((*stages, *STAGES)[0].name)
-    return _Prepared(request, sql, staging, history, evidence, recorder, stages, reused, base)
+    return _Prepared(request, staging, history, evidence, recorder, stages, reused, base)
 
 
 def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
@@ -185,7 +135,7 @@ def _build(run: _Prepared) -> Iterator[Warehouse | None]:
         run.recorder.carry_over(run.reused)
         yield None
         return
-    request, staging = run.request, run.staging
+    request, staging, base = run.request, run.staging, run.base
     warehouse = _open_warehouse(run)
     with closing(warehouse), interrupting(warehouse.interrupt):
         run.recorder.carry_over(run.reused)
@@ -194,12 +144,12 @@ def _build(run: _Prepared) -> Iterator[Warehouse | None]:
         context = Run(
             request.project,
             request.settings,
-            run.sql,
+            request.sql,
             warehouse,
             staging.exports,
             request.progress,
             run.evidence,
-            run.base.untouched if run.base else frozenset(),
+            base.untouched if base else frozenset(),
             run.recorder.lineage,
         )
         run_stages(context, run.stages, run.recorder.observer(context), at_last=partial(_keep_rows, run, warehouse))
@@ -212,15 +162,9 @@ def _open_warehouse(run: _Prepared) -> Warehouse:
     if run.base:
         shutil.copyfile(request.project.warehouse, file)
     begin = Warehouse.take_over if run.base else Warehouse.create
-    warehouse = begin(run.sql, request.settings, file)
-    fill_known_paths(warehouse, request.known_paths)
+    warehouse = begin(request.sql, request.settings, file)
+    request.fill_known_paths(warehouse)
     return warehouse
-
-
-def fill_known_paths(warehouse: Warehouse, manifest: Manifest | None) -> None:
-    """Put the paths of a manifest in place of what the warehouse knows; no manifest: none."""
-    paths = manifest.paths if manifest else ()
-    warehouse.replace("policy.known_path", pa.table({"path": pa.array(paths, pa.string())}))
 
 
 def _link_exports(run: _Prepared) -> None:
@@ -255,12 +199,12 @@ def _audit(run: _Prepared, warehouse: Warehouse | None) -> RunReport:
     """
     history, staging, settings = run.history, run.staging, run.request.settings
     receipts = run.recorder.partial_run.closed(None, timestamp_of(run.request.clock))
-    report = compose_report(history, run.sql, run.recorder.header, receipts, published=True)
+    report = compose_report(history, run.request.sql, run.recorder.header, receipts, published=True)
     if warehouse:
-        copy_receipts(history, warehouse, run.sql)
+        copy_receipts(history, warehouse, run.request.sql)
         forget_row_history(warehouse, settings.history_runs)
-        warehouse.finish(run.sql)
-        write_known_rows(history, run.sql, staging.build / "receipts.arrow")
+        warehouse.finish(run.request.sql)
+        write_known_rows(history, run.request.sql, staging.build / "receipts.arrow")
     write_report(report, staging.reports, history)
     file_stats = {file.source_path: file.file_stat for file in run.evidence if file.file_stat}
     if warehouse or file_stats != read_stats(run.request.project.evidence_stats):
@@ -290,7 +234,7 @@ def _write_failure(run: _Prepared, error: BaseException) -> RunReport:
     ignore_signals()
     try:
         return publish_documents(
-            run.staging, run.sql, run.history, run.recorder.partial_run, _sentence(error), run.request.clock
+            run.staging, run.request.sql, run.history, run.recorder.partial_run, _sentence(error), run.request.clock
         )
     except OSError:
         raise error from None

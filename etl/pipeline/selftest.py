@@ -15,7 +15,8 @@ from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.ingest.known_paths import read_known_paths
 from etl.pipeline.replay import outputs_of, replay
-from etl.pipeline.run import Request, execute
+from etl.pipeline.request import Request
+from etl.pipeline.run import execute
 from etl.pipeline.stages import STAGES
 from etl.receipts.chain import check_chain
 from etl.receipts.drift import drift_of

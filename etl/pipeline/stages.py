@@ -3,10 +3,11 @@
 A stage imports what it works with when it runs: a run in which nothing changed needs none of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, nullcontext
 
 from etl.base.datasets import DATASETS, Dataset
+from etl.base.errors import UsageError
 from etl.base.memory import ROOM_FOR_TWO, process_limit
 from etl.base.threads import Background
 from etl.context import Observer, Proof, Run, Stage
@@ -50,6 +51,16 @@ STAGES = (
     Stage("score", _score, ("evidence.record",), writes=("scored.run",), counts="receipts.score_count"),
     *map(_export_stage, DATASETS),
 )
+
+
+def stages_named(names: Collection[str]) -> tuple[Stage, ...]:
+    """Return the named stages in their order, all if none is named; export-all means the exports. Raises UsageError."""
+    known = [*(stage.name for stage in STAGES), "export-all"]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"There is no stage {name!r}; the stages are {', '.join(known)}.")
+    all_exports = "export-all" in names
+    return tuple(stage for stage in STAGES if not names or stage.name in names or (all_exports and stage.exports))
 
 
 def run_stages(

@@ -83,13 +83,16 @@ class Staging:
 
         Raises LockedError that names the holder where another run holds it, UsageError where nothing can be written.
         """
-        lock = FileLock(self._lock)
+        lock, holder = FileLock(self._lock), self.project.staging / "holder"
         try:
             self.project.staging.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
-            write_text(self._holder, f"{os.getpid()}\n")
+            write_text(holder, f"{os.getpid()}\n")
         except Timeout:
-            raise LockedError(f"{self.project.root}: {self._who()} is under way here; wait for it to end.") from None
+            who = "another run"
+            with contextlib.suppress(OSError, ValueError):  # that run has not written it down yet
+                who += f" (process {int(holder.read_text(encoding='ascii'))})"
+            raise LockedError(f"{self.project.root}: {who} is under way here; wait for it to end.") from None
         except OSError as error:
             lock.release()
             place = error.filename or self.project.staging
@@ -98,23 +101,12 @@ class Staging:
             yield
         finally:
             with contextlib.suppress(OSError):  # the file only names the holder; the lock is what holds
-                self._holder.unlink(missing_ok=True)
+                holder.unlink(missing_ok=True)
             lock.release()
 
     @property
     def _lock(self) -> Path:
         return self.project.staging / "lock"
-
-    @property
-    def _holder(self) -> Path:
-        return self.project.staging / "holder"
-
-    def _who(self) -> str:
-        """Return the run that holds the root, by its process where it has written that down."""
-        try:
-            return f"another run (process {int(self._holder.read_text(encoding='ascii'))})"
-        except (OSError, ValueError):
-            return "another run"
 
     def is_held(self) -> bool:
         """Return whether a run is under way, without a change on disk: it works on a read-only file system too."""
