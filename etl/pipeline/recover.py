@@ -35,17 +35,13 @@ def finish_cut_run(staging: Staging) -> str | None:
             finish(staging, entry)
             return f"Run {entry.run_id} was cut while it published: the rest is published now."
         case Building() as entry:
-            _write_receipts(staging, entry.partial_run)
+            sql = Sql.of(staging.project.overlay)
+            with closing(load_history(staging.project, sql, Settings())) as history:
+                publish_documents(staging, sql, history, entry.partial_run, CUT, Clock())
             run_id = entry.partial_run.header.run_id
             return f"Run {run_id} was cut while it built: its receipts are written, and the published version is unchanged."
         case None:
             return None
-
-
-def _write_receipts(staging: Staging, partial_run: PartialRun) -> None:
-    sql = Sql.of(staging.project.overlay)
-    with closing(load_history(staging.project, sql, Settings())) as history:
-        publish_documents(staging, sql, history, partial_run, CUT, Clock())
 
 
 def publish_documents(

@@ -122,18 +122,20 @@ def _request(project: Project, scratch: Project, summary: RunSummary, progress: 
 
 
 def _compare(project: Project, scratch: Project, entry: FileEntry, again: FileEntry) -> Comparison:
-    """Compare an output with that of the replay."""
-    is_equal = again.sha256 == entry.sha256
-    difference = None if is_equal else _difference(project.root / entry.path, scratch.root / entry.path, entry)
-    return Comparison(path=entry.path, is_equal=is_equal, difference=difference)
+    """Compare an output with that of the replay: say where the two differ first, as far as the old one can still be read."""
+    old, new = project.root / entry.path, scratch.root / entry.path
+    if again.sha256 == entry.sha256:
+        difference = None
+    elif entry.bytes is None:
+        difference = "the relation has different rows"
+    elif not old.is_file() or sha256_of(old) != entry.sha256:
+        difference = "its bytes differ; the file has been replaced since, so its rows cannot be compared"
+    else:
+        difference = _first_difference(old, new)
+    return Comparison(path=entry.path, is_equal=difference is None, difference=difference)
 
 
-def _difference(old: Path, new: Path, entry: FileEntry) -> str:
-    """Say where two versions of an output differ first, as far as the old one can still be read."""
-    if entry.bytes is None:
-        return "the relation has different rows"
-    if not old.is_file() or sha256_of(old) != entry.sha256:
-        return "its bytes differ; the file has been replaced since, so its rows cannot be compared"
+def _first_difference(old: Path, new: Path) -> str:
     rows = zip_longest(_rows(old), _rows(new), fillvalue={"id": "absent"})
     for number, (before, now) in enumerate(rows, start=1):
         if before != now:

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from etl.base.errors import EtlError, UsageError
+from etl.base.errors import UsageError, sentence_of
 from etl.base.file_stat import read_stats, write_stats
 from etl.base.signals import ignore_signals, interrupting, run_stoppable, stop_if_told
 from etl.context import EvidenceFile, Run, Stage
@@ -234,13 +234,7 @@ def _write_failure(run: _Prepared, error: BaseException) -> RunReport:
     ignore_signals()
     try:
         return publish_documents(
-            run.staging, run.request.sql, run.history, run.recorder.partial_run, _sentence(error), run.request.clock
+            run.staging, run.request.sql, run.history, run.recorder.partial_run, sentence_of(error), run.request.clock
         )
     except OSError:
         raise error from None
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "The run was interrupted."
-    return str(error) if isinstance(error, EtlError) else f"{type(error).__name__}: {error}"
