@@ -1,5 +1,6 @@
 """Where the folders of a root are, and what others put there: a run publishes whole, or refuses before it builds anything."""
 
+import errno
 import os
 import shutil
 import stat
@@ -188,7 +189,9 @@ def test_mode_and_group_of_exports_stay(root: Path) -> None:
     assert stat.S_IMODE((exports / "sft").stat().st_mode) == 0o750
 
 
-@pytest.mark.parametrize("number", [1, 18, 31, 95], ids=["EPERM", "EXDEV", "EMLINK", "EOPNOTSUPP"])
+@pytest.mark.parametrize(
+    "number", [errno.EPERM, *(pytest.param(it, marks=pytest.mark.slow) for it in (errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP))]
+)
 def test_without_hard_links_stages_are_reused(root: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Where hard links are not possible, the files of reused stages are copied."""
 

@@ -10,6 +10,7 @@ import pytest
 from conftest import KEPT_OF_WAREHOUSE, copy_of, etl, evidence_line, write_evidence
 from filelock import FileLock
 
+from etl.base.errors import UsageError
 from etl.base.project import Project
 from etl.pipeline import publish, run
 from etl.pipeline.staging import Staging
@@ -94,7 +95,7 @@ LOOKING = (
 
 
 @pytest.mark.parametrize("step", range(len(publish.STEPS)))
-@pytest.mark.parametrize("finish", ["recover", "run-all"])
+@pytest.mark.parametrize("finish", ["recover", pytest.param("run-all", marks=pytest.mark.slow)])
 def test_cut_publish_is_finished(root: Path, monkeypatch: pytest.MonkeyPatch, step: int, finish: str) -> None:
     """Wherever the publish is cut, the next run or etl recover finishes it: the new version, whole, with its receipts."""
     cut_at(root, monkeypatch, step)
@@ -149,6 +150,16 @@ JOURNALS = [
 
 
 @pytest.mark.parametrize("journal", JOURNALS)
+def test_a_journal_of_somebody_else_is_refused(tmp_path: Path, journal: str) -> None:
+    """Only what a run wrote is read: a state that there is, a run's id that leads nowhere else."""
+    staging = Staging(Project.at(tmp_path))
+    staging.journal.parent.mkdir(parents=True)
+    staging.journal.write_text(journal, encoding="utf-8")
+    with pytest.raises(UsageError, match="this journal is damaged"):
+        staging.entry()
+
+
+@pytest.mark.parametrize("journal", [JOURNALS[-1], *(pytest.param(it, marks=pytest.mark.slow) for it in JOURNALS[:-1])])
 def test_a_journal_of_somebody_else_is_not_believed(root: Path, journal: str) -> None:
     """It moves nothing; a run and recover refuse with a sentence (exit code 2), and commands that only look still work."""
     victim = root.parent / "victim"

@@ -194,7 +194,9 @@ def test_a_failed_proof_is_told_of_its_own_stage(tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "exports").exists()
 
 
-@pytest.mark.parametrize("stage", ["export-rag", "export-preference", "export-all"])
+@pytest.mark.parametrize(
+    "stage", ["export-preference", *(pytest.param(it, marks=pytest.mark.slow) for it in ("export-rag", "export-all"))]
+)
 def test_scores_that_are_carried_over_are_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
     """An export that runs alone computes scores once, first; otherwise each of its queries would, in memory for all records."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
