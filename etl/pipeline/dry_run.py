@@ -11,7 +11,7 @@ from etl.pipeline.plan import Plan, make_plan
 from etl.pipeline.run import Request, fill_known_paths
 from etl.pipeline.stages import STAGES, run_stages
 from etl.receipts.models import Count, Document
-from etl.receipts.partial_run import new_header
+from etl.receipts.recorder import new_header
 from etl.receipts.store import load_history
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage

@@ -16,7 +16,7 @@ from etl.base.project import Project
 from etl.context import EvidenceFile, Stage
 from etl.pipeline.stages import STAGES
 from etl.receipts.models import Document, FileEntry, RunSummary, StageReceipt
-from etl.receipts.partial_run import RunHeader
+from etl.receipts.recorder import RunHeader
 from etl.receipts.store import SUMMARY, is_as_published, is_known, newest, read_documents, summary_hash
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage

@@ -7,8 +7,8 @@ from etl.base.errors import EtlError, StageError
 from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.receipts.chain import check_chain, check_input, check_output, evidence_of, passed_or
-from etl.receipts.markdown import summary_page
 from etl.receipts.models import Check, DriftReport, FileEntry, RunSummary, StageReceipt, StageSummary, aggregate_hash, run_hash
+from etl.receipts.report import summary_page
 from etl.receipts.store import SUMMARY, forget, newest, read_documents, require_run, summary_hash, take_in, texts_of
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.read_only import PublishedWarehouse

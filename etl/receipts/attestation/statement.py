@@ -14,8 +14,8 @@ from etl.base.errors import UsageError
 from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.context import Clock
-from etl.receipts.models import FileEntry, RunSummary, StageReceipt
-from etl.receipts.partial_run import timestamp_of
+from etl.receipts.models import FileEntry, RunSummary, StageReceipt, StageSummary
+from etl.receipts.recorder import timestamp_of
 from etl.receipts.store import SUMMARY, require_documents, require_run, summary_hash
 from etl.warehouse.connection import Warehouse
 
@@ -113,9 +113,7 @@ def statement_of(summary: RunSummary, receipt: StageReceipt, documents: Mapping[
 
 def _extensions(summary: RunSummary, receipt: StageReceipt) -> dict[str, Any]:
     """Return the extension fields of the predicate: facts of the receipt and the summary under their own names."""
-    facts = summary.model_dump() | receipt.model_dump(by_alias=True)
-    facts |= {"records_in": receipt.inputs.record_count, "records_out": receipt.outputs.record_count}
-    facts |= {"inputs_hash": receipt.inputs.hash, "outputs_hash": receipt.outputs.hash}
+    facts = summary.model_dump() | StageSummary.of(receipt).model_dump() | receipt.model_dump(by_alias=True)
     # an input that could not be read has no digest, which a dependency must have
     facts["unread"] = [entry.model_dump() for entry in receipt.inputs.files if not entry.sha256]
     return {f"etl_{name}": facts[name] for name in _EXTENSIONS if facts[name] not in (None, [])}
