@@ -45,12 +45,10 @@ from etl.warehouse.connection import Warehouse, duckdb_version
 from etl.warehouse.lineage import Lineage, settings_hash
 from etl.warehouse.sql_files import Sql, bundle_hash, lock_file
 
-KEY = "source_path, line_number"
-
 #: The columns of a relation that are hashed, and in which order: those that decide what a row is.
 RELATIONS = {
-    "evidence.record": (("evidence_id",), KEY),
-    "scored.run": (("evidence_id", "category", "rule"), KEY),
+    "evidence.record": (("evidence_id",), "source_path, line_number"),
+    "scored.run": (("evidence_id", "category", "rule"), "source_path, line_number"),
     "pairs.candidate": (
         ("chosen_evidence_id", "rejected_evidence_id", "chosen_category", "rejected_category", "outcome"),
         "chosen_evidence_id, rejected_evidence_id",
@@ -214,7 +212,10 @@ class Recorder:
             receipt = meter.receipt(stage, timestamp_of(self.clock), duration_ms)
             self.receipts[stage.name] = receipt
             take_in(self.history, books, as_texts([receipt]))
-            self._require_balance()
+            problems = "select problem from receipts.unbalanced where run_id = ? order by stage, problem"
+            broken = self.history.execute(problems, [receipt.run_id])
+            if broken:
+                raise StageError("The books do not balance: " + " ".join(problem for (problem,) in broken))
             self._require_passed(receipt)
             with self._noting:
                 self._ended.add(stage.name)
@@ -236,12 +237,6 @@ class Recorder:
     def _require_passed(self, receipt: StageReceipt) -> None:
         if self.fail_fast and not receipt.validation.passed:
             raise StageError(f"{receipt.stage}: lines were skipped, and --fail-fast stops there; etl receipts shows which.")
-
-    def _require_balance(self) -> None:
-        problems = "select problem from receipts.unbalanced where run_id = ? order by stage, problem"
-        broken = self.history.execute(problems, [self.header.run_id])
-        if broken:
-            raise StageError("The books do not balance: " + " ".join(problem for (problem,) in broken))
 
 
 @dataclass

@@ -154,22 +154,16 @@ def _contents(project: Project, sql: Sql, history: Warehouse, link: Link, receip
     except StageError as error:
         broken = [(f"a document is damaged: {error}",)]
     yield _passed_or("books", not broken, " ".join(problem for (problem,) in broken))
-    contradictory = [
-        receipt.stage
-        for receipt, stage in zip(receipts, summary.stages, strict=True)
-        if StageSummary.of(receipt) != stage
-        or any(aggregate_hash(side.files) != side.hash for side in (receipt.inputs, receipt.outputs))
-    ]
-    otherwise = f"{', '.join(contradictory)}: they contradict themselves or the summary"
-    yield _passed_or("receipts", not contradictory, otherwise)
-    try:
+    for receipt, stage in zip(receipts, summary.stages, strict=True):
+        are_hashed = all(aggregate_hash(side.files) == side.hash for side in (receipt.inputs, receipt.outputs))
+        stands = are_hashed and StageSummary.of(receipt) == stage
+        yield _passed_or(stage.name, stands, "its receipt contradicts itself or the summary")
+    is_theirs = False
+    with suppress(OSError, ValueError):  # a page that cannot be read is not theirs
         drift = DriftReport.model_validate_json((folder / "drift.json").read_bytes())
         page = (folder / "summary.md").read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        yield _damaged("page", "drift.json or summary.md", error)
-    else:
         is_theirs = drift.run_id == summary.run_id and page == summary_page(summary, receipts, drift)
-        yield _passed_or("page", is_theirs, "summary.md or drift.json is not what the run wrote")
+    yield _passed_or("page", is_theirs, "summary.md or drift.json is not what the run wrote")
 
 
 def _known_to_warehouse(project: Project) -> dict[str, str]:
@@ -196,20 +190,15 @@ def _files(
     """Yield whether the files that a run published, and the evidence that it read, are as its receipts name them."""
     for receipt in receipts:
         for entry in receipt.outputs.files:
-            if entry.bytes is not None:
-                yield _output(project.root / entry.path, entry, is_newest)
+            if entry.bytes is not None and not is_newest:
+                yield Check(entry.path, "unchecked", "a newer run has taken its place")
+            elif entry.bytes is not None:
+                file = project.root / entry.path
+                otherwise = "its bytes are not those of the receipt" if file.is_file() else "the file is gone"
+                yield _passed_or(entry.path, _is_whole(file, entry.sha256), otherwise)
         if receipt.stage == "collect":
             folder = evidence or evidence_of(project, summary)
             yield from (_input(folder / entry.path, entry) for entry in receipt.inputs.files)
-
-
-def _output(file: Path, entry: FileEntry, is_newest: bool) -> Check:
-    """Return whether a published file has the bytes that the receipt names."""
-    if not is_newest:
-        return Check(entry.path, "unchecked", "a newer run has taken its place")
-    if not file.is_file():
-        return Check(entry.path, "failed", "the file is gone")
-    return _passed_or(entry.path, sha256_of(file) == entry.sha256, "its bytes are not those of the receipt")
 
 
 def _input(file: Path, entry: FileEntry) -> Check:
@@ -236,30 +225,25 @@ def _links(reports: Path) -> tuple[list[Link], list[Check]]:
         try:
             content = (path / SUMMARY).read_bytes()
             link = Link(RunSummary.model_validate_json(content, strict=True), sha256(content).hexdigest())
+            if link.summary.run_id == path.name:
+                links.append(link)
+            else:
+                checks.append(Check(what, "failed", f"it is the summary of {link}"))
         except (OSError, ValueError) as error:
             checks.append(_damaged(what, "the summary", error))
-            continue
-        if link.summary.run_id == path.name:
-            links.append(link)
-        else:
-            checks.append(Check(what, "failed", f"it is the summary of {link}"))
     return sorted(links, key=lambda link: (link.summary.seq, link.summary.run_id)), checks
 
 
 def _order(links: list[Link]) -> Iterator[Check]:
     """Yield whether each summary follows on the one before it."""
-    before: Link | None = None
-    for link in links:
-        seq = before.summary.seq + 1 if before else 1
-        what = f"{link.summary.run_id}/{SUMMARY}"
+    for before, link in zip([None, *links], links, strict=False):
+        seq, sha256_before = (before.summary.seq + 1, before.sha256) if before else (1, None)
+        is_next = link.summary.previous == sha256_before
+        otherwise = f"the summary of {before or 'no run'} was changed or exchanged since {link} recorded its hash"
         if link.summary.seq != seq:
             missing = f"run {seq}" if link.summary.seq == seq + 1 else f"runs {seq} to {link.summary.seq - 1}"
-            yield Check(what, "failed", f"it is run {link.summary.seq}, and {missing} before it cannot be found")
-        else:
-            is_next = link.summary.previous == (before.sha256 if before else None)
-            otherwise = f"the summary of {before or 'no run'} was changed or exchanged since {link} recorded its hash"
-            yield _passed_or(what, is_next, otherwise)
-        before = link
+            otherwise = f"it is run {link.summary.seq}, and {missing} before it cannot be found"
+        yield _passed_or(f"{link.summary.run_id}/{SUMMARY}", is_next and link.summary.seq == seq, otherwise)
 
 
 def _head(file: Path, links: list[Link]) -> Check:

@@ -52,11 +52,10 @@ def statements_of(project: Project, history: Warehouse, run_id: str | None) -> S
     """
     folder = project.reports / require_run(history, run_id)
     summary, receipts = require_documents(folder)
-    bound = {document.path: document.sha256 for document in summary.documents}
-    known = bound | {SUMMARY: summary_hash(project, history, summary.run_id)}
-    hashes = {name: sha256_of(folder / name) for name in (SUMMARY, *(f"{stage.name}.json" for stage in summary.stages))}
-    for name, sha256 in hashes.items():
-        if sha256 != known.get(name):
+    hashes = {document.path: document.sha256 for document in summary.documents}
+    hashes[SUMMARY] = summary_hash(project, history, summary.run_id) or ""
+    for name in (SUMMARY, *(f"{stage.name}.json" for stage in summary.stages)):
+        if sha256_of(folder / name) != hashes.get(name):
             raise UsageError(
                 f"{folder / name}: its bytes are not those that the run wrote; check it with etl verify {summary.run_id}."
             )
