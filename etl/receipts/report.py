@@ -91,31 +91,32 @@ def summary_page(summary: RunSummary, receipts: Sequence[StageReceipt], drift: D
             reasons += [(receipt.stage, stat, reason, records) for reason, records in by_reason.items()]
     outcomes = [item for receipt in receipts if receipt.records for item in receipt.records.by_outcome.items()]
     errors = [f"- {receipt.stage}: {_cell(error)}" for receipt in receipts for error in receipt.validation.errors]
-    lines = [
-        *(f"# Run {summary.run_id}", "", f"Run {summary.seq}, started at {summary.started_at}: {passed}, {published}.", ""),
-        *(*_table(("stage", "status", "in", *Stats.model_fields, "ms", "passed"), stages), ""),
-        *("## Reasons", "", *_table(("stage", "stat", "reason", "records"), reasons), ""),
-        *("## Outcomes of records at the pairing", "", *_table(("outcome", "records"), outcomes), ""),
-        *(f"## Drift: {drift.severity}", "", *(f"- {_cell(flag)}" for flag in drift.flags or ["nothing to say"]), ""),
-        *(("## Errors", "", *errors, "") if errors else ()),
+    blocks = [
+        f"# Run {summary.run_id}",
+        f"Run {summary.seq}, started at {summary.started_at}: {passed}, {published}.",
+        _table(("stage", "status", "in", *Stats.model_fields, "ms", "passed"), stages),
+        *("## Reasons", _table(("stage", "stat", "reason", "records"), reasons)),
+        *("## Outcomes of records at the pairing", _table(("outcome", "records"), outcomes)),
+        *(f"## Drift: {drift.severity}", "\n".join(f"- {_cell(flag)}" for flag in drift.flags or ["nothing to say"])),
+        *(("## Errors", "\n".join(errors)) if errors else ()),
     ]
-    return "\n".join(lines)
+    return "\n\n".join(blocks) + "\n"
 
 
 def _latest_page(history: Warehouse) -> str:
     """Return latest.md: each stage's most recent run."""
     head = ("stage", "run", "status", "at (UTC)", "in", *Stats.model_fields, "passed")
-    rows = history.execute(read_sql(__file__, "latest"))
-    return "\n".join(["# Each stage's most recent run", "", *_table(head, rows), ""])
+    return f"# Each stage's most recent run\n\n{_table(head, history.execute(read_sql(__file__, 'latest')))}\n"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Return the lines of a table in Markdown; its numbers are aligned to the right."""
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table in Markdown; its numbers are aligned to the right."""
     if not rows:
-        return ["None."]
-    rule = "|".join("---:" if isinstance(cell, int) else "---" for cell in rows[0])
-    lines = [" | ".join(_cell(str(cell)) for cell in row) for row in rows]
-    return [f"| {' | '.join(head)} |", f"|{rule}|", *(f"| {line} |" for line in lines)]
+        return "None."
+    rule = ["---:" if isinstance(cell, int) else "---" for cell in rows[0]]
+    lines = [head, *([_cell(str(cell)) for cell in row] for row in rows)]
+    first, *others = [f"| {' | '.join(line)} |" for line in lines]
+    return "\n".join([first, f"|{'|'.join(rule)}|", *others])
 
 
 def _cell(text: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from etl.base.errors import NotFoundError, StageError, UsageError
-from etl.base.file_stat import RECEIPTS, WAREHOUSE, FileStat, read_stats, stat_of
+from etl.base.file_stat import RECEIPTS, WAREHOUSE, read_stats, stat_of
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.receipts.models import Head, Pin, RunSummary, StageReceipt
@@ -84,13 +84,12 @@ def _path_of(document: RunSummary | StageReceipt) -> str:
 
 def is_as_published(project: Project) -> bool:
     """Return whether the warehouse file has the size and the time that it had when it was published."""
-    is_same = _is_as_before(project.warehouse, read_stats(project.published_stats).get(WAREHOUSE))
-    return is_same and not project.write_ahead_log.exists()
+    return _is_as_before(project, project.warehouse, WAREHOUSE) and not project.write_ahead_log.exists()
 
 
-def _is_as_before(file: Path, before: FileStat | None) -> bool:
+def _is_as_before(project: Project, file: Path, name: str) -> bool:
     """Return whether a file has the size and the time that it had; in a copy of the root it has them too."""
-    now = stat_of(file)
+    before, now = read_stats(project.published_stats).get(name), stat_of(file)
     return before is not None and now is not None and now[:2] == before[:2]
 
 
@@ -111,7 +110,7 @@ def write_known_rows(history: Warehouse, sql: Sql, file: Path) -> None:
 def _known_rows(project: Project, sql: Sql) -> dict[str, pa.Table]:
     """Return the rows of receipts by relation, from that small file; none where somebody changed it, or other SQL made them."""
     content = b""
-    if _is_as_before(project.known_receipts, read_stats(project.published_stats).get(RECEIPTS)):
+    if _is_as_before(project, project.known_receipts, RECEIPTS):
         with suppress(OSError):
             content = project.known_receipts.read_bytes()
     size = max(len(content) - sha256().digest_size, 0)
