@@ -239,10 +239,9 @@ def require_run(history: Warehouse, run_id: str | None) -> str:
     """Return the run that was asked for, or the newest. Raises NotFoundError where it is unknown."""
     if run_id is None:
         return newest(history)
-    if not is_known(history, run_id):
-        known = history.execute("select run_id from receipts.run order by seq desc limit 3")
-        newest_runs = ", ".join(row[0] for row in known) or "none yet"
-        raise NotFoundError(f"There is no run {run_id!r}; the newest are: {newest_runs}.")
+    known = [row[0] for row in history.execute("select run_id from receipts.run order by seq desc")]
+    if run_id not in known:
+        raise NotFoundError(f"There is no run {run_id!r}; the newest are: {', '.join(known[:3]) or 'none yet'}.")
     return run_id
 
 
