@@ -11,9 +11,17 @@ from typer import Argument, Context, Option, echo
 from etl.base.errors import NotFoundError, UsageError
 from etl.base.project import Project
 from etl.cli.options import Evidence, Inputs, Root, RunId, Running, Sets, Threshold, look_at, open_history, project_at
-from etl.console.drift import show_drift, show_history
 from etl.console.parts import say, show_table, warn
-from etl.console.show import progress_bars, show_counts, show_diff, show_explanation, show_outcome, show_receipts
+from etl.console.show import (
+    progress_bars,
+    show_counts,
+    show_diff,
+    show_drift,
+    show_explanation,
+    show_history,
+    show_outcome,
+    show_receipts,
+)
 
 if TYPE_CHECKING:
     from etl.receipts.models import Check

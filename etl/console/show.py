@@ -1,7 +1,9 @@
-"""What people see: tables on stdout, and bars on stderr if that is a terminal."""
+"""What people see of each answer: tables on stdout, and bars on stderr if that is a terminal."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -17,13 +19,23 @@ if TYPE_CHECKING:
     from etl.inspect.diff import Diff
     from etl.pipeline.plan import StageCount
     from etl.pipeline.request import Outcome
-    from etl.receipts.models import RunSummary, StageReceipt
+    from etl.receipts.models import DriftReport, RunSummary, StageReceipt
 
 #: Digits of an id that people see: among a billion ids no two begin with the same sixteen.
 _SHOWN_DIGITS = 16
 
 #: What became of the records of a stage, as columns.
 _COUNTS = ("in", "accepted", "rejected", "quarantined", "skipped")
+
+#: The kinds of figures of drift that are counts; the others are shares.
+_COUNTED_KINDS = {"source", "volume"}
+
+#: A sparkline's levels, lowest first.
+_BARS = "▁▂▃▄▅▆▇█"
+
+#: Columns of a line of the history besides its names and its sparkline; and how many runs are shown on any terminal.
+_HISTORY_MARGIN = 44
+_LEAST_RUNS = 10
 
 
 @contextmanager
@@ -62,7 +74,7 @@ def show_outcome(outcome: "Outcome", project: Project) -> None:
 
 def show_counts(counts: "Sequence[StageCount]", project: Project) -> None:
     """Show what a run would do."""
-    rows = [(row.stage, row.records_in, row.accepted, row.rejected, row.quarantined, row.skipped) for row in counts]
+    rows = [list(count.model_dump(exclude={"blank"}).values()) for count in counts]
     note = f"A run would read {project.evidence} and publish to {project.exports} and {project.warehouse}."
     show_table("dry run: nothing was written", ("stage", *_COUNTS), rows, note)
 
@@ -102,7 +114,7 @@ def show_diff(diff: "Diff") -> None:
         say(f"The setting {setting.name} changed from {setting.before} to {setting.now}.", "yellow")
     if not diff.same_code:
         say("The code or the SQL changed.", "yellow")
-    counts = [(count.dataset, count.change, count.cause, count.rows) for count in diff.counts]
+    counts = [list(count.model_dump().values()) for count in diff.counts]
     show_table(f"from {diff.from_run_id} to {diff.to_run_id}", ("dataset", "change", "cause", "rows"), counts)
     if not counts:
         say("No row changed.")
@@ -132,7 +144,6 @@ def show_explanation(found: dict[str, Any]) -> None:
 
 def _fields_of(record: dict[str, Any]) -> list[tuple[str, object]]:
     """Return what is shown of a record, from its place to its text."""
-    pairs = [f"{pair['id']} {pair['outcome']} {', '.join(pair['quarantine_reasons'])}" for pair in record["pairs"]]
     return [
         ("from", f"{record['source_path']}:{record['line_number']} ({record['source']})"),
         ("line_sha256", record["line_sha256"]),
@@ -141,7 +152,7 @@ def _fields_of(record: dict[str, Any]) -> list[tuple[str, object]]:
         ("signals", "; ".join(record["reasons"]) or "none"),
         *((decision["dataset"], f"{_decision(decision)}, id {decision['id']}") for decision in record["datasets"]),
         ("pairing", record["pairing_outcome"]),
-        *(("pair", pair) for pair in pairs),
+        *(("pair", f"{pair['id']} {pair['outcome']} {', '.join(pair['quarantine_reasons'])}") for pair in record["pairs"]),
         ("prompt", record["prompt"]),
         ("response", record["response"]),
     ]
@@ -159,3 +170,60 @@ def _show_fields(title: str, fields: Iterable[tuple[str, object]]) -> None:
     for name, value in fields:
         text = safe("" if value is None else str(value))
         open_console().print(Text.assemble((f"  {name:<12}", "dim"), text), soft_wrap=True)
+
+
+def show_drift(report: "DriftReport", comparisons: Iterable[dict[str, Any]] = ()) -> None:
+    """Show a drift report: severity, flags, and how each stage changed; then the comparisons, a table for each stage."""
+    say(f"run {report.run_id} against {report.prior_run_id or 'nothing'}: {report.severity}", STYLES[report.severity])
+    for flag in report.flags:
+        say(f"  {flag}")
+    rows = []
+    for stage in report.stages:
+        deltas = (stage.delta_records_in, stage.delta_records_out, stage.delta_accepted, stage.delta_quarantined)
+        signed = ("" if delta is None else f"{delta:+,}" for delta in deltas)
+        percent = "" if stage.pct_change_out is None else f"{stage.pct_change_out:+.1f}"
+        rows.append((stage.stage, *signed, percent, stage.input_hash_match, stage.output_hash_match))
+    show_table("", ("stage", "in", "out", "accepted", "quarantined", "% out", "same input", "same output"), rows)
+    for name, compared in groupby(comparisons, key=itemgetter("stage")):
+        show_table(f"comparisons at {name}", ("what", "before", "now", "severity", "why"), map(_comparison, compared))
+
+
+def _comparison(row: dict[str, Any]) -> Sequence[str]:
+    """Return a row of drift.comparison as people see it: counts, or counts out of all records that could be counted."""
+    figures = ((row["prior_records"], row["prior_exposure"]), (row["records"], row["exposure"]))
+    is_count = row["kind"] in _COUNTED_KINDS
+    cells = (f"{records:,}" if is_count else f"{records:,} of {exposure:,}" for records, exposure in figures)
+    what = f"records of {row['counter']}" if row["kind"] == "source" else row["counter"]
+    return (what, *cells, row["severity"], row["why"])
+
+
+def show_history(rows: Sequence[dict[str, Any]]) -> None:
+    """Show a sparkline for each figure, from rows of drift.history: as many of the newest runs as fit, the newest at the right.
+
+    Each is drawn from its lowest to its highest value. A run that did not do the stage is a dot.
+    """
+    runs = sorted({row["seq"] for row in rows})
+    longest = max((len(row["stage"]) + len(row["counter"]) for row in rows), default=0)
+    shown = runs[-max(open_console().width - longest - _HISTORY_MARGIN, _LEAST_RUNS) :]
+    done = {(row["stage"], row["seq"]) for row in rows}
+    lines = []
+    for (kind, stage, _, counter), of_figure in groupby(rows, key=itemgetter("kind", "stage", "stat", "counter")):
+        figures = {row["seq"]: row["records"] if kind in _COUNTED_KINDS else row["share"] or 0.0 for row in of_figure}
+        # a counter that a run does not name was 0 there, if the run did the stage
+        values = [figures.get(seq, 0) if (stage, seq) in done else None for seq in shown]
+        known = [value for value in values if value is not None]
+        if known:
+            bounds = (min(known), max(known), known[-1])
+            cells = (f"{value:,}" if kind in _COUNTED_KINDS else f"{100 * value:.1f} %" for value in bounds)
+            lines.append((stage, counter, sparkline(values), *cells))
+    names = ("stage", "what", "history", "lowest", "highest", "newest")
+    show_table(f"the last {len(shown)} of {len(runs)} runs", names, lines)
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Return a bar for each value, from the lowest to the highest; a dot for None. Equal values are bars of half the height."""
+    known = [value for value in values if value is not None]
+    lowest = min(known, default=0)
+    spread = max(known, default=0) - lowest
+    steps = (value if value is None else round((value - lowest) / spread * 7) if spread else 4 for value in values)
+    return "".join("·" if step is None else _BARS[step] for step in steps)

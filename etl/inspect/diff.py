@@ -67,19 +67,22 @@ def diff(project: Project, from_run: str, to_run: str, size: int, kept_runs: int
     """
     with PublishedWarehouse.open(project.warehouse) as warehouse:
         published = dict(warehouse.execute("select run_id, seq from receipts.run where published order by seq desc"))
-        ids = [_find_run(project, published, run_id, kept_runs) for run_id in (from_run, to_run)]
-        runs = dict(zip(("from_run", "to_run"), ids, strict=True))
+        runs = {
+            "from_run": _find_run(project, published, from_run, kept_runs),
+            "to_run": _find_run(project, published, to_run, kept_runs),
+        }
         codes = "select count(distinct code_hash) from receipts.stage where run_id in ($from_run, $to_run)"
         before, now = (require_documents(project.reports / run)[0].request.settings for run in (from_run, to_run))
+        changes = [
+            SettingChange(name=name, before=before.get(name), now=now.get(name))
+            for name in sorted(before.keys() | now.keys())
+            if before.get(name) != now.get(name)
+        ]
         return Diff(
             from_run_id=from_run,
             to_run_id=to_run,
             same_code=warehouse.one(codes, runs) == 1,
-            settings=[
-                SettingChange(name=name, before=before.get(name), now=now.get(name))
-                for name in sorted(before.keys() | now.keys())
-                if before.get(name) != now.get(name)
-            ],
+            settings=changes,
             counts=[DiffCount(**row) for row in warehouse.dicts(read_sql(__file__, "change_count"), runs)],
             sample=[DiffRow(**row) for row in warehouse.dicts(read_sql(__file__, "change_sample"), runs | {"size": size})],
         )
@@ -90,22 +93,16 @@ def _find_run(project: Project, published: dict[str, int], run_id: str, kept_run
 
     That is the run itself, or the newest where the run came later and changed nothing: such a run leaves only documents.
     """
-    newest = next(iter(published), None)
-    if newest and run_id not in published and _has_changed_nothing(project, run_id, since=published[newest]):
-        return newest
-    if run_id not in published:
-        raise UsageError(f"Run {run_id} did not publish, so there is nothing to compare; name one that did.")
-    if run_id not in islice(published, kept_runs):
+    if run_id in islice(published, kept_runs):
+        return run_id
+    if run_id in published:
         raise UsageError(
             f"Run {run_id} is older than the last {kept_runs} published runs, whose rows are kept (setting history_runs)."
         )
-    return run_id
-
-
-def _has_changed_nothing(project: Project, run_id: str, since: int) -> bool:
-    """Tell whether a run came after the one with number ``since`` and reused all of its stages."""
     with suppress(OSError, ValueError):
-        summary = read_documents(project.reports / Path(run_id).name)[0]  # a run's id is a name, never a path
-        is_reused = summary.published and {stage.status for stage in summary.stages} == {"reused"}
-        return is_reused and summary.run_id == run_id and summary.seq > since
-    return False
+        summary, receipts = read_documents(project.reports / Path(run_id).name)  # a run's id is a name, never a path
+        is_reused = summary.published and {receipt.status for receipt in receipts} == {"reused"}
+        newest = next(iter(published), "")
+        if is_reused and summary.run_id == run_id and summary.seq > published.get(newest, summary.seq):
+            return newest
+    raise UsageError(f"Run {run_id} did not publish, so there is nothing to compare; name one that did.")

@@ -1,6 +1,5 @@
 """Explains an id: its file and line, its rule and category, and what each dataset decides about it."""
 
-import re
 from typing import Any
 
 from etl.base.errors import NotFoundError
@@ -9,9 +8,6 @@ from etl.inspect.sql import as_json_holds
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.read_only import PublishedWarehouse
 from etl.warehouse.statements import read_sql
-
-#: What may be the beginning of an id: eight digits are hardly ever anything else.
-_PREFIX = re.compile(r"^[0-9a-f]{8,63}$")
 
 
 def explain(project: Project, wanted: str) -> dict[str, Any]:
@@ -39,7 +35,7 @@ def explain(project: Project, wanted: str) -> dict[str, Any]:
 
 def _complete(warehouse: Warehouse, wanted: str) -> str:
     """Return the only id that begins with ``wanted``, or ``wanted`` itself where none does."""
-    found = _read(warehouse, "id", prefix=wanted) if _PREFIX.match(wanted) else []
+    found = _read(warehouse, "id", prefix=wanted)
     if len(found) > 1:
         raise NotFoundError(f"{len(found)} ids begin with {wanted!r}; give more digits.")
     return str(found[0]["id"]) if found else wanted

@@ -50,17 +50,16 @@ def _examine_sql(project: Project, settings: Settings) -> Iterator[Check]:
 
 
 def _examine_folders(project: Project) -> Iterator[Check]:
-    folders = [project.root / name for name in ("warehouse", "exports", "reports")]
-    unwritable = [folder for folder in folders if not os.access(_nearest(folder), os.W_OK | os.X_OK)]
-    for folder in folders:
-        if folder in unwritable:
-            detail = f"{_nearest(folder)} cannot be written: commands that only read work here, but a run does not"
-            yield Check(folder.name, "warn", detail)
+    in_the_way = "failed"
+    for name in ("warehouse", "exports", "reports"):
+        folder, nearest = project.root / name, _nearest(project.root / name)
+        if os.access(nearest, os.W_OK | os.X_OK):
+            yield Check(name, "ok", f"{folder} can be written")
         else:
-            yield Check(folder.name, "ok", f"{folder} can be written")
-    status = "warn" if unwritable else "failed"  # where nothing can be written, nobody expects a run to publish
-    in_the_way = [Check("publishing", status, sentence) for sentence in obstacles(project)]
-    yield from in_the_way or [Check("publishing", "ok", "nothing is in the way")]
+            in_the_way = "warn"  # where nothing can be written, nobody expects a run to publish
+            yield Check(name, "warn", f"{nearest} cannot be written: commands that only read work here, but a run does not")
+    found = [Check("publishing", in_the_way, sentence) for sentence in obstacles(project)]
+    yield from found or [Check("publishing", "ok", "nothing is in the way")]
 
 
 def _examine_evidence(project: Project) -> Iterator[Check]:
@@ -68,10 +67,10 @@ def _examine_evidence(project: Project) -> Iterator[Check]:
     size = sum(file.size for file in files)
     yield Check("evidence", "ok" if files else "warn", f"{len(files)} files, {size:,} bytes in {project.evidence}")
     free, needed = shutil.disk_usage(_nearest(project.root)).free, ROOM_PER_EVIDENCE * size
+    status, detail = "ok", f"a run needs about {needed:,}"
     if free < needed:
-        yield Check("space", "warn", f"{free:,} bytes are free, but a run may need {needed:,}; make room first")
-    else:
-        yield Check("space", "ok", f"{free:,} bytes are free, a run needs about {needed:,}")
+        status, detail = "warn", f"but a run may need {needed:,}; make room first"
+    yield Check("space", status, f"{free:,} bytes are free, {detail}")
 
 
 def _examine_lock(project: Project) -> Iterator[Check]:
@@ -86,26 +85,24 @@ def _examine_lock(project: Project) -> Iterator[Check]:
 
 
 def _examine_warehouse(project: Project) -> Iterator[Check]:
+    status, detail = "warn", "nothing is published yet; publish with etl run-all"
     if project.warehouse.is_file():
         with PublishedWarehouse.open(project.warehouse) as warehouse:
             records = warehouse.one("select count(*) from evidence.record")
-        yield Check("published", "ok", f"{records:,} records in {project.relative(project.warehouse)}")
-    else:
-        yield Check("published", "warn", "nothing is published yet; publish with etl run-all")
+        status, detail = "ok", f"{records:,} records in {project.relative(project.warehouse)}"
+    yield Check("published", status, detail)
 
 
 def _examine_last_run(project: Project, settings: Settings) -> Iterator[Check]:
     last = "select run_id, published, overall_passed from receipts.run order by seq desc limit 1"
+    status, detail = "ok", "there is no run yet"
     with closing(load_history(project, Sql.of(project.overlay), settings)) as history:
-        rows = history.execute(last)
-    if not rows:
-        yield Check("last run", "ok", "there is no run yet")
-    for run_id, published, passed in rows:
-        outcome = "published, but did not pass" if published else "did not publish"
-        if passed:
-            yield Check("last run", "ok", f"{run_id} passed")
-        else:
-            yield Check("last run", "warn", f"{run_id} {outcome}; etl receipts {run_id} says why")
+        for run_id, published, passed in history.execute(last):
+            detail = f"{run_id} passed"
+            if not passed:
+                outcome = "published, but did not pass" if published else "did not publish"
+                status, detail = "warn", f"{run_id} {outcome}; etl receipts {run_id} says why"
+    yield Check("last run", status, detail)
 
 
 def _nearest(folder: Path) -> Path:

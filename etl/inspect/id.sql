@@ -1,4 +1,4 @@
--- Every id that begins in one way.
+-- Every id that begins in one way; none for what is hardly the beginning of an id: it has eight digits at least.
 --   $prefix: how it begins
 select distinct id
 from (
@@ -12,4 +12,4 @@ from (
     union all
     select line_sha256 as id from evidence.skipped
 ) as known
-where starts_with(id, $prefix)
+where regexp_full_match($prefix, '[0-9a-f]{8,63}') and starts_with(id, $prefix)

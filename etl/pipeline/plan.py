@@ -21,7 +21,7 @@ from etl.ingest.files import find_evidence
 from etl.pipeline.request import Request
 from etl.pipeline.stages import STAGES, run_stages
 from etl.receipts.models import Count, Document, FileEntry, RunSummary, StageReceipt
-from etl.receipts.partial_run import RunHeader, new_header
+from etl.receipts.recorder import RunHeader, new_header
 from etl.receipts.store import SUMMARY, is_as_published, is_known, load_history, newest, read_documents, summary_hash
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage

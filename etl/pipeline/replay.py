@@ -21,9 +21,9 @@ from etl.ingest.known_paths import read_known_paths
 from etl.ingest.reader import CHUNK
 from etl.pipeline.request import Request
 from etl.pipeline.run import execute
-from etl.receipts.chain import evidence_of
 from etl.receipts.models import Document, FileEntry, RunSummary, StageReceipt
 from etl.receipts.store import require_documents
+from etl.receipts.verify import evidence_of
 
 
 class Comparison(Document):

@@ -19,11 +19,18 @@ from etl.pipeline.request import Outcome, Request
 from etl.pipeline.stages import STAGES, run_stages
 from etl.pipeline.staging import Building, Publishing, Staging
 from etl.receipts.models import StageReceipt
-from etl.receipts.partial_run import timestamp_of
-from etl.receipts.recorder import Recorder
+from etl.receipts.recorder import Recorder, timestamp_of
 from etl.receipts.report import RunReport, compose_report, write_report
-from etl.receipts.row_history import carry_row_history, forget_row_history, keep_row_history
-from etl.receipts.store import copy_receipts, last_published, load_history, require_pin, write_known_rows
+from etl.receipts.store import (
+    carry_row_history,
+    copy_receipts,
+    forget_row_history,
+    keep_row_history,
+    last_published,
+    load_history,
+    require_pin,
+    write_known_rows,
+)
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage
 from etl.warehouse.read_only import PublishedWarehouse

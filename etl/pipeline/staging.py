@@ -20,7 +20,7 @@ from etl.base.errors import LockedError, UsageError
 from etl.base.files import write_text
 from etl.base.project import Project
 from etl.receipts.models import Document, RunId, Sha256
-from etl.receipts.partial_run import PartialRun
+from etl.receipts.recorder import PartialRun
 
 
 class Building(Document):

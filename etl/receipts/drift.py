@@ -5,7 +5,7 @@ from typing import Any
 from etl.base.errors import UsageError
 from etl.base.files import write_text
 from etl.base.project import Project
-from etl.receipts.models import DriftReport, DriftStage, Pin
+from etl.receipts.models import DriftReport, Pin
 from etl.receipts.store import require_published, set_baseline
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.statements import read_sql
@@ -16,20 +16,12 @@ _KINDS = ["source", "volume", "pairs", "category", "reason", "accepted"]
 
 def drift_of(history: Warehouse, run_id: str) -> DriftReport:
     """Return the drift report of a run, under the settings that ``history`` was opened with."""
-    report = history.dicts("select prior_run_id, severity, flags from drift.report where run_id = ?", [run_id])[0]
-    stages = history.dicts(
-        "select * exclude (run_id, position, differs_from) from drift.stage_delta where run_id = ? order by position", [run_id]
-    )
-    return DriftReport(
-        run_id=run_id,
-        prior_run_id=report["prior_run_id"],
-        severity=report["severity"],
-        flags=[flag["flag"] for flag in report["flags"]],
-        stages=[
-            DriftStage(**stage, notes=[flag["flag"] for flag in report["flags"] if flag["stage"] == stage["stage"]])
-            for stage in stages
-        ],
-    )
+    of_report = "select run_id, prior_run_id, severity, flags from drift.report where run_id = ?"
+    of_stages = "select * exclude (run_id, position, differs_from) from drift.stage_delta where run_id = ? order by position"
+    (report,), stages = history.dicts(of_report, [run_id]), history.dicts(of_stages, [run_id])
+    for stage in stages:
+        stage["notes"] = [flag["flag"] for flag in report["flags"] if flag["stage"] == stage["stage"]]
+    return DriftReport.model_validate(report | {"flags": [flag["flag"] for flag in report["flags"]], "stages": stages})
 
 
 def comparisons_of(history: Warehouse, run_id: str) -> list[dict[str, Any]]:

@@ -160,16 +160,11 @@ class StageSummary(Document):
     @classmethod
     def of(cls, receipt: StageReceipt) -> "StageSummary":
         """Return what the summary says of a receipt."""
-        return cls(
-            name=receipt.stage,
-            status=receipt.status,
-            records_in=receipt.inputs.record_count,
-            records_out=receipt.outputs.record_count,
-            stats=receipt.stats,
-            inputs_hash=receipt.inputs.hash,
-            outputs_hash=receipt.outputs.hash,
-            passed=receipt.validation.passed,
-        )
+        inputs, outputs = receipt.inputs, receipt.outputs
+        counts = {"records_in": inputs.record_count, "records_out": outputs.record_count, "stats": receipt.stats}
+        hashes = {"inputs_hash": inputs.hash, "outputs_hash": outputs.hash}
+        whole = {"name": receipt.stage, "status": receipt.status, "passed": receipt.validation.passed}
+        return cls.model_validate(whole | counts | hashes)
 
 
 class RunRequest(Document):
@@ -286,24 +281,18 @@ def aggregate_hash(entries: Iterable[FileEntry]) -> str:
 
     The lengths keep apart what plain joining would confuse. A missing digest counts as empty.
     """
-    digest = hashlib.sha256()
-    for entry in sorted(entries, key=lambda entry: entry.path):
-        _take(digest, entry.path)
-        _take(digest, entry.sha256 or "")
-    return digest.hexdigest()
+    ordered = sorted(entries, key=lambda entry: entry.path)
+    return _hash_over(text for entry in ordered for text in (entry.path, entry.sha256 or ""))
 
 
 def run_hash(stages: Iterable[StageReceipt]) -> str:
     """Return the sha256 hex over stage, inputs.hash and outputs.hash of each stage in order, each after its length."""
+    return _hash_over(text for stage in stages for text in (stage.stage, stage.inputs.hash, stage.outputs.hash))
+
+
+def _hash_over(texts: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for stage in stages:
-        _take(digest, stage.stage)
-        _take(digest, stage.inputs.hash)
-        _take(digest, stage.outputs.hash)
+    for encoded in map(str.encode, texts):
+        digest.update(len(encoded).to_bytes(8, "big"))
+        digest.update(encoded)
     return digest.hexdigest()
-
-
-def _take(digest: "hashlib._Hash", text: str) -> None:
-    encoded = text.encode()
-    digest.update(len(encoded).to_bytes(8, "big"))
-    digest.update(encoded)

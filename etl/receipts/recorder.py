@@ -4,39 +4,152 @@ Its facts come from row counts of relations and from the bytes on disk, never fr
 """
 
 import hashlib
+import platform
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import Field
 
+from etl import __version__
 from etl.base.errors import StageError
+from etl.base.files import sha256_of
+from etl.base.project import PACKAGE, Project
+from etl.base.settings import Settings
 from etl.base.signals import stop_if_told
 from etl.base.threads import run_together
 from etl.context import Clock, Observer, Run, Stage
-from etl.receipts.models import CountsByReason, FileEntry, Records, Side, StageReceipt, Stats, Validation
-from etl.receipts.partial_run import PartialRun, RunHeader, timestamp_of
-from etl.receipts.store import path_of, take_in
-from etl.warehouse.connection import Warehouse
-from etl.warehouse.lineage import Lineage
-from etl.warehouse.sql_files import Sql, View
-
-KEY = "source_path, line_number"
+from etl.receipts.models import (
+    CountsByReason,
+    Document,
+    Engine,
+    FileEntry,
+    Named,
+    Records,
+    RunId,
+    RunRequest,
+    Side,
+    StageReceipt,
+    Stats,
+    Status,
+    Validation,
+)
+from etl.receipts.store import as_texts, read_head, summary_hash, take_in
+from etl.warehouse.connection import Warehouse, duckdb_version
+from etl.warehouse.lineage import Lineage, settings_hash
+from etl.warehouse.sql_files import Sql, bundle_hash, lock_file
 
 #: The columns of a relation that are hashed, and in which order: those that decide what a row is.
 RELATIONS = {
-    "evidence.record": (("evidence_id",), KEY),
-    "scored.run": (("evidence_id", "category", "rule"), KEY),
+    "evidence.record": (("evidence_id",), "source_path, line_number"),
+    "scored.run": (("evidence_id", "category", "rule"), "source_path, line_number"),
     "pairs.candidate": (
         ("chosen_evidence_id", "rejected_evidence_id", "chosen_category", "rejected_category", "outcome"),
         "chosen_evidence_id, rejected_evidence_id",
     ),
 }
+
+
+class RunHeader(Document):
+    """What is known of a run before its first stage; ``settings_hashes`` holds one per stage, in their order."""
+
+    run_id: RunId
+    seq: int
+    previous: str | None
+    started_at: str
+    git_commit: str | None
+    code_hash: str
+    settings_hashes: dict[str, str]
+    engine: Engine
+    request: RunRequest
+    materials: list[Named]
+
+    def receipt(self, stage: str, status: Status, timestamp: str, **facts: object) -> StageReceipt:
+        """Return a receipt of this run: of a stage that read and made nothing, unless ``facts`` say otherwise."""
+        mine = self.model_dump(include={"run_id", "git_commit", "code_hash", "engine"})
+        mine |= {"stage": stage, "status": status, "timestamp": timestamp, "settings_hash": self.settings_hashes[stage]}
+        mine |= {"inputs": Side.of([], 0), "outputs": Side.of([], 0), "duration_ms": 0}
+        mine |= {"stats": Stats(), "counts_by_reason": CountsByReason(), "validation": Validation(passed=False)}
+        return StageReceipt.model_validate(mine | facts)
+
+
+class PartialRun(Document):
+    """What a run has recorded so far: enough to write its receipts if it is cut."""
+
+    header: RunHeader
+    started: str | None = None
+    receipts: dict[str, StageReceipt] = Field(default_factory=dict)
+
+    def closed(self, failure: str | None, timestamp: str) -> list[StageReceipt]:
+        """Return one receipt per stage: what was recorded, the stage that failed, then those that were not run."""
+        receipts = []
+        for name in self.header.settings_hashes:
+            receipt = self.receipts.get(name) or self.header.receipt(name, "not_run", timestamp)
+            if failure is not None and name == self.started:
+                validation = Validation(passed=False, errors=[*receipt.validation.errors, failure])
+                receipt = receipt.model_copy(update={"status": "failed", "validation": validation})
+            receipts.append(receipt)
+        return receipts
+
+
+def new_header(
+    project: Project,
+    sql: Sql,
+    request: RunRequest,
+    settings: Settings,
+    history: Warehouse,
+    lineage: Lineage,
+    clock: Clock,
+    stages: Sequence[Stage],
+) -> RunHeader:
+    """Return the header of the run that comes after all of ``history``."""
+    last = history.execute("select seq, run_id from receipts.run order by seq desc limit 1")
+    seq, previous = (last[0][0] + 1, summary_hash(project, history, last[0][1])) if last else (1, None)
+    head = read_head(project)
+    if head and head.seq >= seq:  # the documents of the newest runs are damaged or gone
+        seq, previous = head.seq + 1, head.sha256
+    lock = lock_file()
+    concerned = {
+        stage.name: lineage.settings_of(stage.relations, stage.dataset.name if stage.dataset else None) for stage in stages
+    }
+    return RunHeader(
+        run_id=f"{clock.now():%Y%m%dT%H%M%SZ}-{seq:04d}",
+        seq=seq,
+        previous=previous,
+        started_at=timestamp_of(clock),
+        git_commit=_git_commit(project.root),
+        code_hash=_code_hash(sql),
+        settings_hashes={stage: settings_hash(settings, names) for stage, names in concerned.items()},
+        engine=Engine(etl=__version__, duckdb=duckdb_version(), python=platform.python_version()),
+        request=request,
+        materials=[Named(path="sql", sha256=sql.sha256), *([Named(path=lock.name, sha256=sha256_of(lock))] if lock else [])],
+    )
+
+
+def _code_hash(sql: Sql) -> str:
+    """Return the sha256 hex over every SQL file (the overlay's in place) and every file of the package itself."""
+    found = [*PACKAGE.rglob("*.py"), *(file for file in PACKAGE.rglob("*.sql") if PACKAGE / "sql" not in file.parents)]
+    modules = {f"etl/{file.relative_to(PACKAGE).as_posix()}": file.read_bytes() for file in found}
+    return bundle_hash({path: text.encode() for path, text in sql.files.items()} | modules)
+
+
+def _git_commit(root: Path) -> str | None:
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def timestamp_of(clock: Clock) -> str:
+    """Return the clock's time as documents write it."""
+    return clock.now().replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 @dataclass
@@ -51,9 +164,9 @@ class Recorder:
     sql: Sql
     lineage: Lineage
     clock: Clock
-    carried: frozenset[str] = frozenset()
-    fail_fast: bool = False
-    note: Callable[[PartialRun], None] = lambda _partial_run: None
+    carried: frozenset[str]
+    fail_fast: bool
+    note: Callable[[PartialRun], None]
     receipts: dict[str, StageReceipt] = field(default_factory=dict)
     _begun: list[str] = field(default_factory=list)
     _ended: set[str] = field(default_factory=set)
@@ -72,12 +185,6 @@ class Recorder:
             self._begun.append(stage)
             self.note(self.partial_run)
 
-    def end(self, stage: str) -> None:
-        """Record that a stage has ended well; the next one may have begun before that."""
-        with self._noting:
-            self._ended.add(stage)
-            self.note(self.partial_run)
-
     def carry_over(self, published: Sequence[StageReceipt]) -> None:
         """Record reused stages, with the receipts of the published run; they come before the others."""
         for made in published:
@@ -86,12 +193,14 @@ class Recorder:
             self.receipts[made.stage] = self._reused(made)
             self._require_passed(self.receipts[made.stage])
             self._ended.add(made.stage)
-        take_in(self.history, self.sql.kept, {path_of(receipt): receipt.to_json() for receipt in self.receipts.values()})
+        take_in(self.history, self.sql.kept, as_texts(self.receipts.values()))
         self.note(self.partial_run)
 
     def observer(self, run: Run) -> Observer:
         """Return the observer that records a run's stages; it raises StageError where a stage's counts do not add up."""
         meter = StageMeter(self.header, run.beside(), self.carried)
+        above = self.lineage.above(["receipts.unbalanced"])
+        books = [view for view in self.sql.kept if view.qualified in above]  # the others are filled when the run ends
 
         @contextmanager
         def observe(stage: Stage) -> Iterator[None]:
@@ -101,55 +210,33 @@ class Recorder:
             # it ends when it is proven, while the next stage runs: durations add up to more than the run takes
             duration_ms = int((self.clock.seconds() - begin) * 1000)
             receipt = meter.receipt(stage, timestamp_of(self.clock), duration_ms)
-            self._keep(receipt)
-            self._require_balance()
+            self.receipts[stage.name] = receipt
+            take_in(self.history, books, as_texts([receipt]))
+            problems = "select problem from receipts.unbalanced where run_id = ? order by stage, problem"
+            broken = self.history.execute(problems, [receipt.run_id])
+            if broken:
+                raise StageError("The books do not balance: " + " ".join(problem for (problem,) in broken))
             self._require_passed(receipt)
-            self.end(stage.name)
+            with self._noting:
+                self._ended.add(stage.name)
+                self.note(self.partial_run)
 
         return observe
 
-    def _keep(self, receipt: StageReceipt) -> None:
-        self.receipts[receipt.stage] = receipt
-        self._take_in(receipt)
-
-    @cached_property
-    def _of_books(self) -> list[View]:
-        """The kept relations that receipts.unbalanced reads; the others are filled when the run ends."""
-        above = self.lineage.above(["receipts.unbalanced"])
-        return [view for view in self.sql.kept if view.qualified in above]
-
-    def _take_in(self, *receipts: StageReceipt) -> None:
-        take_in(self.history, self._of_books, {path_of(receipt): receipt.to_json() for receipt in receipts})
-
     def _reused(self, made: StageReceipt) -> StageReceipt:
-        carried = {
-            name: side.model_copy(update={"files": [self._carried(entry) for entry in side.files]})
-            for name, side in (("inputs", made.inputs), ("outputs", made.outputs))
-        }
-        return made.model_copy(
-            update={
-                "run_id": self.header.run_id,
-                "status": "reused",
-                "timestamp": timestamp_of(self.clock),
-                "duration_ms": 0,
-                "made_by": made.made_by or made.run_id,
-                **carried,
-            }
-        )
+        """Return the receipt of a stage that this run did not do again."""
 
-    def _carried(self, entry: FileEntry) -> FileEntry:
-        return entry.model_copy(update={"carried": entry.path in self.carried})
+        def mark(side: Side) -> Side:
+            files = [entry.model_copy(update={"carried": entry.path in self.carried}) for entry in side.files]
+            return side.model_copy(update={"files": files})
+
+        now: dict[str, object] = {"run_id": self.header.run_id, "timestamp": timestamp_of(self.clock), "duration_ms": 0}
+        now |= {"status": "reused", "made_by": made.made_by or made.run_id}
+        return made.model_copy(update=now | {"inputs": mark(made.inputs), "outputs": mark(made.outputs)})
 
     def _require_passed(self, receipt: StageReceipt) -> None:
         if self.fail_fast and not receipt.validation.passed:
             raise StageError(f"{receipt.stage}: lines were skipped, and --fail-fast stops there; etl receipts shows which.")
-
-    def _require_balance(self) -> None:
-        broken = self.history.execute(
-            "select stage, problem from receipts.unbalanced where run_id = ? order by stage, problem", [self.header.run_id]
-        )
-        if broken:
-            raise StageError("The books do not balance: " + " ".join(problem for _, problem in broken))
 
 
 @dataclass
@@ -164,11 +251,10 @@ class StageMeter:
     def receipt(self, stage: Stage, timestamp: str, duration_ms: int) -> StageReceipt:
         """Return the receipt of a stage that has done its work."""
         counts = self._counts(stage)
-        by_reason = {stat: counts.get(stat, {}) for stat in ("rejected", "quarantined", "skipped")}
         total = {stat: sum(reasons.values()) for stat, reasons in counts.items()}
-        outputs = [*map(self._relation, stage.writes), *self._files(stage.exports)]
+        names = [f"{stem}{suffix}" for stem in stage.exports for suffix in (".jsonl", ".parquet")]
+        outputs = [*map(self._relation, stage.writes), *run_together(self._file, names)]
         shipped = outputs[0].record_count if stage.exports else total.get("accepted", 0)
-        stats = Stats(accepted=shipped, **{stat: sum(reasons.values()) for stat, reasons in by_reason.items()})
         inputs = [*map(self._relation, stage.reads)] if stage.reads else self._evidence_files()
         return self.header.receipt(
             stage.name,
@@ -176,8 +262,8 @@ class StageMeter:
             timestamp,
             inputs=Side.of(inputs, total["in"]),
             outputs=Side.of(outputs, total["in"] if stage.name == "score" else shipped),
-            stats=stats,
-            counts_by_reason=CountsByReason(**by_reason),
+            stats={stat: total.get(stat, 0) for stat in Stats.model_fields} | {"accepted": shipped},
+            counts_by_reason={stat: counts.get(stat, {}) for stat in CountsByReason.model_fields},
             blank=total.get("blank", 0),
             records=self._outcomes(stage),
             validation=self._skipped() if stage.name == "collect" else Validation(passed=True),
@@ -215,36 +301,28 @@ class StageMeter:
             self._relations[name] = FileEntry(path=name, sha256=digest.hexdigest(), bytes=None, record_count=records)
         return self._relations[name]
 
-    def _files(self, stems: Sequence[str]) -> list[FileEntry]:
-        names = [f"{stem}{suffix}" for stem in stems for suffix in (".jsonl", ".parquet")]
-        return run_together(self._file, names)
-
     def _file(self, name: str) -> FileEntry:
+        """Return the entry of a file that was written."""
         file = self.run.exports / name
         is_parquet = file.suffix == ".parquet"
-        digest, size, lines = _read(file, counts_lines=not is_parquet)
-        return FileEntry(
-            path=f"exports/{name}",
-            sha256=digest,
-            bytes=size,
-            record_count=pq.read_metadata(file).num_rows if is_parquet else lines,
-            columns=[f"{column.name}: {column.type}" for column in pq.read_schema(file)] if is_parquet else None,
-        )
+        digest, size, records = _read(file, counts_lines=not is_parquet)
+        columns = None
+        if is_parquet:
+            records = pq.read_metadata(file).num_rows
+            columns = [f"{column.name}: {column.type}" for column in pq.read_schema(file)]
+        return FileEntry(path=f"exports/{name}", sha256=digest, bytes=size, record_count=records, columns=columns)
 
     def _evidence_files(self) -> list[FileEntry]:
-        rows = self.run.warehouse.dicts(
-            "select source_path as path, sha256, bytes, record_count from evidence.file order by source_path"
-        )
+        """Return the entries of the files of evidence."""
+        files = "select source_path as path, sha256, bytes, record_count from evidence.file order by source_path"
+        rows = self.run.warehouse.dicts(files)
         return [FileEntry.model_validate(row | {"carried": row["path"] in self.carried}) for row in rows]
 
     def _skipped(self) -> Validation:
         """Return collect's validation: with a skipped line it does not pass, although nothing is lost."""
-        rows = self.run.warehouse.execute(
-            "select source, reason, lines, first_at from evidence.skipped_summary order by source, reason"
-        )
-        errors = [
-            f"{source}: {lines} skipped as {reason}, the first is {first_at}." for source, reason, lines, first_at in rows
-        ]
+        summary = "select source, reason, lines, first_at from evidence.skipped_summary order by source, reason"
+        skipped = self.run.warehouse.execute(summary)
+        errors = [f"{source}: {lines} skipped as {reason}, the first is {at}." for source, reason, lines, at in skipped]
         return Validation(passed=not errors, errors=errors)
 
 

@@ -1,18 +1,20 @@
 """What a run leaves in its folder: receipts, drift report, a page for people, and the summary that binds them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from etl.base.datasets import DATASETS
 from etl.base.files import write_text
+from etl.base.terminal import harmless
 from etl.receipts.drift import drift_of
-from etl.receipts.markdown import latest_page, summary_page
-from etl.receipts.models import DriftReport, Head, Named, RunSummary, StageReceipt
-from etl.receipts.partial_run import RunHeader, summarise
-from etl.receipts.store import SUMMARY, forget, path_of, take_in
+from etl.receipts.models import DriftReport, Head, Named, RunSummary, StageReceipt, StageSummary, Stats, run_hash
+from etl.receipts.recorder import RunHeader
+from etl.receipts.store import SUMMARY, as_texts, forget, take_in
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql
+from etl.warehouse.statements import read_sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,7 @@ class RunReport:
     @property
     def head(self) -> Head:
         """The head of the chain, if this run is the newest."""
-        sha256 = _sha256(self.texts[SUMMARY])
-        return Head(seq=self.summary.seq, run_id=self.summary.run_id, sha256=sha256)
+        return Head(seq=self.summary.seq, run_id=self.summary.run_id, sha256=_sha256(self.texts[SUMMARY]))
 
 
 def compose_report(history: Warehouse, sql: Sql, header: RunHeader, receipts: list[StageReceipt], published: bool) -> RunReport:
@@ -36,20 +37,17 @@ def compose_report(history: Warehouse, sql: Sql, header: RunHeader, receipts: li
 
     Drift is computed there, and the summary binds the drift report. So a provisional summary goes first and is replaced.
     """
-    provisional = summarise(header, receipts, published)
-    texts = {f"{receipt.stage}.json": receipt.to_json() for receipt in receipts}
+    provisional = _summarise(header, receipts, published)
     forget(history, sql, header.run_id)
-    arrived = {f"{header.run_id}/{name}": text for name, text in texts.items()}
-    take_in(history, sql.kept, arrived | {path_of(provisional): provisional.to_json()})
+    take_in(history, sql.kept, as_texts([*receipts, provisional]))
     drift = drift_of(history, header.run_id)
-    texts["drift.json"] = drift.to_json()
-    texts["summary.md"] = summary_page(provisional, receipts, drift)
-    bound = [Named(path=name, sha256=_sha256(text)) for name, text in texts.items()]
-    summary = summarise(header, receipts, published, bound)
-    texts[SUMMARY] = summary.to_json()
+    texts = {f"{receipt.stage}.json": receipt.to_json() for receipt in receipts}
+    texts |= {"drift.json": drift.to_json(), "summary.md": summary_page(provisional, receipts, drift)}
+    bound = [Named(path=name, sha256=_sha256(text)) for name, text in sorted(texts.items())]
+    summary = provisional.model_copy(update={"documents": bound})
     history.execute("delete from receipts.run where run_id = ?", [header.run_id])
-    take_in(history, [sql.view("receipts.run")], {path_of(summary): texts[SUMMARY]})
-    return RunReport(summary, receipts, drift, texts)
+    take_in(history, [sql.view("receipts.run")], as_texts([summary]))
+    return RunReport(summary, receipts, drift, texts | {SUMMARY: summary.to_json()})
 
 
 def write_report(report: RunReport, reports: Path, history: Warehouse) -> None:
@@ -58,8 +56,71 @@ def write_report(report: RunReport, reports: Path, history: Warehouse) -> None:
     folder.mkdir(parents=True)
     for name, text in report.texts.items():
         write_text(folder / name, text)
-    write_text(reports / "latest.md", latest_page(history))
+    write_text(reports / "latest.md", _latest_page(history))
     write_text(reports / "head", report.head.to_json())
+
+
+def _summarise(header: RunHeader, receipts: Sequence[StageReceipt], published: bool) -> RunSummary:
+    """Return the summary of a run from its receipts; it binds no document yet."""
+    stages = [StageSummary.of(receipt) for receipt in receipts]
+    shipped = {stage.name: stage.stats.accepted for stage in stages}
+    facts = header.model_dump(include={"run_id", "seq", "previous", "started_at", "request", "materials"})
+    facts |= {f"total_{stat}": sum(getattr(stage.stats, stat) for stage in stages) for stat in Stats.model_fields}
+    facts |= {
+        "published": published,
+        "stages": stages,
+        "datasets": {dataset.name: shipped[dataset.stage] for dataset in DATASETS},
+        "total_records_in": sum(stage.records_in for stage in stages),
+        "total_records_out": sum(stage.records_out for stage in stages),
+        "overall_passed": published and all(stage.passed for stage in stages),
+        "run_hash": run_hash(receipts),
+        "documents": [],
+    }
+    return RunSummary.model_validate(facts)
+
+
+def summary_page(summary: RunSummary, receipts: Sequence[StageReceipt], drift: DriftReport) -> str:
+    """Return summary.md: what one run did, for people."""
+    passed = "passed" if summary.overall_passed else "not passed"
+    published = "published" if summary.published else "not published: the previous version stays"
+    stages, reasons = [], []
+    for receipt in receipts:
+        counts = (receipt.inputs.record_count, *dict(receipt.stats).values(), receipt.duration_ms)
+        stages.append((receipt.stage, receipt.status, *counts, "yes" if receipt.validation.passed else "no"))
+        for stat, by_reason in receipt.counts_by_reason:
+            reasons += [(receipt.stage, stat, reason, records) for reason, records in by_reason.items()]
+    outcomes = [item for receipt in receipts if receipt.records for item in receipt.records.by_outcome.items()]
+    errors = [f"- {receipt.stage}: {_cell(error)}" for receipt in receipts for error in receipt.validation.errors]
+    blocks = [
+        f"# Run {summary.run_id}",
+        f"Run {summary.seq}, started at {summary.started_at}: {passed}, {published}.",
+        _table(("stage", "status", "in", *Stats.model_fields, "ms", "passed"), stages),
+        *("## Reasons", _table(("stage", "stat", "reason", "records"), reasons)),
+        *("## Outcomes of records at the pairing", _table(("outcome", "records"), outcomes)),
+        *(f"## Drift: {drift.severity}", "\n".join(f"- {_cell(flag)}" for flag in drift.flags or ["nothing to say"])),
+        *(("## Errors", "\n".join(errors)) if errors else ()),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _latest_page(history: Warehouse) -> str:
+    """Return latest.md: each stage's most recent run."""
+    head = ("stage", "run", "status", "at (UTC)", "in", *Stats.model_fields, "passed")
+    return f"# Each stage's most recent run\n\n{_table(head, history.execute(read_sql(__file__, 'latest')))}\n"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table in Markdown; its numbers are aligned to the right."""
+    if not rows:
+        return "None."
+    rule = ["---:" if isinstance(cell, int) else "---" for cell in rows[0]]
+    lines = [head, *([_cell(str(cell)) for cell in row] for row in rows)]
+    first, *others = [f"| {' | '.join(line)} |" for line in lines]
+    return "\n".join([first, f"|{'|'.join(rule)}|", *others])
+
+
+def _cell(text: str) -> str:
+    return harmless(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
 
 
 def _sha256(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The receipts of earlier runs as relations (receipts.*), in memory, with the views over them.
+"""The receipts of earlier runs as relations (receipts.*), in memory, with the views over them; and the states of rows.
 
 The documents in reports/ are what there is to know; the rows of receipts.* follow from their texts, by the files of
 sql/7_receipts. What the published version knew of them lies at hand in a small file, so that only later documents are read.
@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from etl.base.errors import NotFoundError, StageError, UsageError
-from etl.base.file_stat import RECEIPTS, WAREHOUSE, FileStat, read_stats, stat_of
+from etl.base.file_stat import RECEIPTS, WAREHOUSE, read_stats, stat_of
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.receipts.models import Head, Pin, RunSummary, StageReceipt
@@ -22,6 +22,9 @@ from etl.warehouse.statements import read_sql
 
 SUMMARY = "summary.json"
 
+#: The states of all rows: of a state, the first and the last published run that saw it. Only what changes is written.
+ROW_HISTORY = "receipts.row_history"
+
 
 def load_history(project: Project, sql: Sql, settings: Settings) -> Warehouse:
     """Return a warehouse in memory with all that is known of earlier runs, under these settings."""
@@ -29,7 +32,12 @@ def load_history(project: Project, sql: Sql, settings: Settings) -> Warehouse:
     for name, rows in _known_rows(project, sql).items():
         history.insert(name, rows)
     known = {row[0] for row in history.execute("select run_id from receipts.run")}
-    _take_in_all(history, sql, [folder for folder in sorted(project.reports.glob("*/")) if folder.name not in known])
+    texts = {}
+    for folder in sorted(project.reports.glob("*/")):
+        if folder.name not in known:
+            with suppress(OSError, ValueError):  # etl verify reports it, and nothing else stops for it
+                texts[folder.name] = texts_of(folder)
+    _take_in_runs(history, sql, texts)
     with suppress(UsageError):  # whoever asks for drift is told about a damaged pin; the other commands do not need it
         set_baseline(history, read_pin(project))
     return history
@@ -47,23 +55,15 @@ def take_in(history: Warehouse, views: Iterable[View], texts: Mapping[str, str])
         history.execute("delete from raw.document")
 
 
-def _take_in_all(history: Warehouse, sql: Sql, folders: Iterable[Path]) -> None:
-    """Take in the documents of runs. A damaged one is left out: etl verify reports it, and nothing else stops for it."""
-    texts: dict[str, dict[str, str]] = {}
-    for folder in folders:
-        if (folder / SUMMARY).is_file():
-            with suppress(OSError, ValueError):
-                texts[folder.name] = texts_of(folder)
+def _take_in_runs(history: Warehouse, sql: Sql, runs: Mapping[str, Mapping[str, str]]) -> None:
+    """Take in the documents of runs at once, and where that fails one by one, leaving out what cannot be taken in."""
     try:
-        take_in(history, sql.kept, {path: text for of_run in texts.values() for path, text in of_run.items()})
-    except StageError:  # a number that no column can hold: leave out the run that has it
-        for run_id in texts:
+        take_in(history, sql.kept, {path: text for texts in runs.values() for path, text in texts.items()})
+    except StageError:  # a number that no column can hold
+        for run_id, texts in runs.items():
             forget(history, sql, run_id)
-        for run_id, of_run in texts.items():
-            try:
-                take_in(history, sql.kept, of_run)
-            except StageError:
-                forget(history, sql, run_id)
+            if len(runs) > 1:
+                _take_in_runs(history, sql, {run_id: texts})
 
 
 def forget(history: Warehouse, sql: Sql, run_id: str) -> None:
@@ -72,62 +72,56 @@ def forget(history: Warehouse, sql: Sql, run_id: str) -> None:
         history.execute(f"delete from {view.qualified} where run_id = ?", [run_id])
 
 
-def path_of(document: RunSummary | StageReceipt) -> str:
-    """Return the path of a document below the reports: the run's folder and its file."""
+def as_texts(documents: Iterable[RunSummary | StageReceipt]) -> dict[str, str]:
+    """Return what is written of these documents, by their paths below the reports."""
+    return {_path_of(document): document.to_json() for document in documents}
+
+
+def _path_of(document: RunSummary | StageReceipt) -> str:
+    """Return the run's folder and the name of a document's file."""
     return f"{document.run_id}/{SUMMARY if isinstance(document, RunSummary) else f'{document.stage}.json'}"
 
 
 def is_as_published(project: Project) -> bool:
     """Return whether the warehouse file has the size and the time that it had when it was published."""
-    is_same = _is_as_before(project.warehouse, read_stats(project.published_stats).get(WAREHOUSE))
-    return is_same and not project.write_ahead_log.exists()
+    return _is_as_before(project, project.warehouse, WAREHOUSE) and not project.write_ahead_log.exists()
 
 
-def _is_as_before(file: Path, before: FileStat | None) -> bool:
+def _is_as_before(project: Project, file: Path, name: str) -> bool:
     """Return whether a file has the size and the time that it had; in a copy of the root it has them too."""
-    now = stat_of(file)
+    before, now = read_stats(project.published_stats).get(name), stat_of(file)
     return before is not None and now is not None and now[:2] == before[:2]
 
 
 def write_known_rows(history: Warehouse, sql: Sql, file: Path) -> None:
     """Write the rows of all receipts to a small file, so that no document is read again.
 
-    It is an Arrow stream for each relation, followed by the sha256 of all streams.
+    It is an Arrow stream for each relation, followed by a digest of all streams and of the SQL that made the rows.
     """
     sink = pa.BufferOutputStream()
     for view in sql.kept:
-        rows = history.arrow(f"from {view.qualified}").replace_schema_metadata({"sql": sql.sha256})
+        rows = history.arrow(f"from {view.qualified}")
         with pa.ipc.new_stream(sink, rows.schema) as stream:
             stream.write_table(rows)
-    streams = sink.getvalue()
-    file.write_bytes(streams.to_pybytes() + sha256(streams).digest())
+    streams = sink.getvalue().to_pybytes()
+    file.write_bytes(streams + _digest(sql, streams))
 
 
 def _known_rows(project: Project, sql: Sql) -> dict[str, pa.Table]:
-    """Return the rows of receipts by relation, from that small file; none where somebody changed it.
+    """Return the rows of receipts by relation, from that small file; none where somebody changed it, or other SQL made them."""
+    content = b""
+    if _is_as_before(project, project.known_receipts, RECEIPTS):
+        with suppress(OSError):
+            content = project.known_receipts.read_bytes()
+    size = max(len(content) - sha256().digest_size, 0)
+    if content[size:] != _digest(sql, content[:size]):
+        return {}
+    source = pa.BufferReader(content[:size])
+    return {view.qualified: pa.ipc.open_stream(source).read_all() for view in sql.kept}
 
-    Rows that other SQL made are left out too: a relation may have other columns now.
-    """
-    if not _is_as_before(project.known_receipts, read_stats(project.published_stats).get(RECEIPTS)):
-        return {}
-    try:
-        content = project.known_receipts.read_bytes()
-    except OSError:
-        return {}
-    streams, digest = content[: -sha256().digest_size], content[-sha256().digest_size :]
-    if sha256(streams).digest() != digest:
-        return {}
-    found = {}
-    source = pa.BufferReader(streams)
-    for view in sql.kept:
-        try:
-            rows = pa.ipc.open_stream(source).read_all()
-        except pa.ArrowInvalid:  # other SQL kept fewer relations
-            return {}
-        if rows.schema.metadata != {b"sql": sql.sha256.encode()}:
-            return {}
-        found[view.qualified] = rows
-    return found
+
+def _digest(sql: Sql, streams: bytes) -> bytes:
+    return sha256(sql.sha256.encode() + streams).digest()
 
 
 def copy_receipts(old: Warehouse, new: Warehouse, sql: Sql) -> None:
@@ -188,8 +182,7 @@ def read_documents(folder: Path) -> tuple[RunSummary, list[StageReceipt]]:
 def texts_of(folder: Path) -> dict[str, str]:
     """Return the texts of a run's summary and receipts. Raises OSError, or ValueError where one of them is damaged."""
     summary, receipts = read_documents(folder)
-    documents: list[RunSummary | StageReceipt] = [summary, *receipts]
-    paths = [path_of(document) for document in documents]
+    paths = [_path_of(summary), *map(_path_of, receipts)]
     return {path: (folder.parent / path).read_text(encoding="utf-8") for path in paths}
 
 
@@ -246,8 +239,25 @@ def require_run(history: Warehouse, run_id: str | None) -> str:
     """Return the run that was asked for, or the newest. Raises NotFoundError where it is unknown."""
     if run_id is None:
         return newest(history)
-    if not is_known(history, run_id):
-        known = history.execute("select run_id from receipts.run order by seq desc limit 3")
-        newest_runs = ", ".join(row[0] for row in known) or "none yet"
-        raise NotFoundError(f"There is no run {run_id!r}; the newest are: {newest_runs}.")
+    known = [row[0] for row in history.execute("select run_id from receipts.run order by seq desc")]
+    if run_id not in known:
+        raise NotFoundError(f"There is no run {run_id!r}; the newest are: {', '.join(known[:3]) or 'none yet'}.")
     return run_id
+
+
+def carry_row_history(old: Warehouse, new: Warehouse) -> None:
+    """Replace the states of one warehouse by those of another, as a stream: there may be millions."""
+    with old.batches(ROW_HISTORY, new.columns(ROW_HISTORY)) as states:
+        new.replace(ROW_HISTORY, states)
+
+
+def keep_row_history(warehouse: Warehouse, seq: int, before: int | None) -> None:
+    """Write which states end and begin with run ``seq``; ``before`` is the last run that published, if one did."""
+    warehouse.materialise("receipts.row_state")
+    warehouse.execute(read_sql(__file__, "end_states"), {"before": before})
+    warehouse.execute(read_sql(__file__, "begin_states"), {"seq": seq})
+
+
+def forget_row_history(warehouse: Warehouse, runs: int) -> None:
+    """Forget the states that the last ``runs`` published runs, as ``receipts.run`` knows them, never saw."""
+    warehouse.execute(read_sql(__file__, "forget_states"), {"runs": runs})

@@ -24,8 +24,7 @@ from tampering import KINDS, REPORTS, Tree, rebind
 from etl.base.project import Project
 from etl.pipeline import publish
 from etl.pipeline.staging import Staging
-from etl.receipts.chain import check_chain
-from etl.receipts.verify import verify_all
+from etl.receipts.verify import check_chain, verify_all
 from etl.warehouse.sql_files import Sql
 
 VERDICTS = ("accept", "reject", "partial", "escalate", None)

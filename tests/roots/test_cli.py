@@ -506,6 +506,13 @@ class TestVerify:
             assert result.exit_code == 1
             assert any(found_in in sentence for sentence in failed), failed
 
+    def test_a_file_that_the_run_did_not_write(self, root: Path) -> None:
+        """A file that was put beside the documents of a run fails."""
+        folder = max(path for path in (root / "reports/distillation").iterdir() if path.is_dir())
+        (folder / "more.json").write_text("{}", encoding="utf-8")
+        code, checks = self.checks(root)
+        assert (code, checks["more.json"]) == (1, "failed")
+
     def test_evidence_is_looked_for_where_the_run_read_it(self, tmp_path: Path) -> None:
         """A run over another evidence folder is compared with that folder, not with the root's own."""
         elsewhere = write_evidence(tmp_path / "elsewhere", {"evidence.jsonl": EVIDENCE})

@@ -21,7 +21,7 @@ from etl.checks.quarantine import REASON
 from etl.export import export
 from etl.export.writer import ROWS_PER_GROUP, fixed_batches
 from etl.pipeline.stages import STAGES
-from etl.receipts.row_history import TABLE
+from etl.receipts.store import ROW_HISTORY
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql
 
@@ -263,7 +263,7 @@ def test_datasets_of_sql_and_python_are_the_same(warehouse: Warehouse) -> None:
 def test_receipt_tables_are_all_carried(warehouse: Warehouse, sql: Sql) -> None:
     """Every table of the schema receipts is filled from documents, or is the row history."""
     rows = warehouse.execute("select schema_name || '.' || table_name from duckdb_tables() where schema_name = 'receipts'")
-    assert {name for (name,) in rows} == {*(view.qualified for view in sql.kept), TABLE}
+    assert {name for (name,) in rows} == {*(view.qualified for view in sql.kept), ROW_HISTORY}
 
 
 def test_a_file_that_cannot_be_made_durable_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

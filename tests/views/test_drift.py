@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import Result, copy_of, etl, evidence_line, insert_runs, set_settings, write_evidence
 
-from etl.console.drift import sparkline
+from etl.console.show import sparkline
 from etl.receipts.drift import drift_of
 from etl.warehouse.connection import Warehouse
 

@@ -14,8 +14,8 @@ from etl.base.errors import UsageError
 from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.context import Clock
-from etl.receipts.models import FileEntry, RunSummary, StageReceipt
-from etl.receipts.partial_run import timestamp_of
+from etl.receipts.models import FileEntry, RunSummary, StageReceipt, StageSummary
+from etl.receipts.recorder import timestamp_of
 from etl.receipts.store import SUMMARY, require_documents, require_run, summary_hash
 from etl.warehouse.connection import Warehouse
 
@@ -52,11 +52,10 @@ def statements_of(project: Project, history: Warehouse, run_id: str | None) -> S
     """
     folder = project.reports / require_run(history, run_id)
     summary, receipts = require_documents(folder)
-    bound = {document.path: document.sha256 for document in summary.documents}
-    known = bound | {SUMMARY: summary_hash(project, history, summary.run_id)}
-    hashes = {name: sha256_of(folder / name) for name in (SUMMARY, *(f"{stage.name}.json" for stage in summary.stages))}
-    for name, sha256 in hashes.items():
-        if sha256 != known.get(name):
+    hashes = {document.path: document.sha256 for document in summary.documents}
+    hashes[SUMMARY] = summary_hash(project, history, summary.run_id) or ""
+    for name in (SUMMARY, *(f"{stage.name}.json" for stage in summary.stages)):
+        if sha256_of(folder / name) != hashes.get(name):
             raise UsageError(
                 f"{folder / name}: its bytes are not those that the run wrote; check it with etl verify {summary.run_id}."
             )
@@ -113,9 +112,7 @@ def statement_of(summary: RunSummary, receipt: StageReceipt, documents: Mapping[
 
 def _extensions(summary: RunSummary, receipt: StageReceipt) -> dict[str, Any]:
     """Return the extension fields of the predicate: facts of the receipt and the summary under their own names."""
-    facts = summary.model_dump() | receipt.model_dump(by_alias=True)
-    facts |= {"records_in": receipt.inputs.record_count, "records_out": receipt.outputs.record_count}
-    facts |= {"inputs_hash": receipt.inputs.hash, "outputs_hash": receipt.outputs.hash}
+    facts = summary.model_dump() | StageSummary.of(receipt).model_dump() | receipt.model_dump(by_alias=True)
     # an input that could not be read has no digest, which a dependency must have
     facts["unread"] = [entry.model_dump() for entry in receipt.inputs.files if not entry.sha256]
     return {f"etl_{name}": facts[name] for name in _EXTENSIONS if facts[name] not in (None, [])}
