@@ -12,7 +12,14 @@ from typing import Any
 
 from etl.base.settings import NOT_READ_BY_STAGES, Settings
 from etl.warehouse.connection import Warehouse
-from etl.warehouse.dependencies import ADMISSION, SETTING, UNKNOWN
+
+SETTING = "policy.setting"
+
+#: The view whose rows name settings for each dataset.
+ADMISSION = "policy.admission"
+
+#: Stands for a relation of which nothing is known: no view defines it, or its rows may differ each time.
+UNKNOWN = "unknown"
 
 #: Tables that follow from the evidence and the settings alone. Any other table may change from run to run.
 PROVABLE = frozenset(
