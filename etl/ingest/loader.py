@@ -1,6 +1,7 @@
 """Inserts records, skipped lines and files into the tables evidence.*, and deletes those that are gone."""
 
 from collections.abc import Collection
+from typing import Any
 
 import pyarrow as pa
 
@@ -17,47 +18,35 @@ class Loader:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
-        self._waiting: list[pa.Table] = []
+        self._waiting: pa.Table | None = None
 
     def put(self, records: pa.Table | None, skipped: pa.Table) -> None:
         """Insert rows of evidence.skipped, and rows of evidence.record, which may wait for others."""
         if skipped.num_rows:
             self._warehouse.insert("evidence.skipped", skipped)
-        if records is not None:
-            self._waiting.append(records)
-            while self._rows >= ROWS_PER_INSERT or self._bytes >= BYTES_PER_INSERT:
-                self._insert(ROWS_PER_INSERT)
+        if records:
+            waiting = pa.concat_tables([self._waiting, records]) if self._waiting else records
+            while waiting.num_rows >= ROWS_PER_INSERT or waiting.nbytes >= BYTES_PER_INSERT:
+                self._insert(waiting)
+                waiting = waiting.slice(ROWS_PER_INSERT)
+            self._waiting = waiting
 
-    def finish(self) -> None:
-        """Insert what waits."""
-        if self._rows:
-            self._insert(self._rows)
+    def finish(self, files: list[dict[str, Any]], gone: Collection[str]) -> None:
+        """Insert what waits, and the rows of evidence.file, from which those of files that are gone are deleted."""
+        if self._waiting:
+            self._insert(self._waiting)
+        self._delete("evidence.file where", [*gone, *(file["source_path"] for file in files)])
+        if files:
+            self._warehouse.insert("evidence.file", pa.Table.from_pylist(files))
 
     def forget(self, paths: Collection[str], after_line: int = -1) -> None:
         """Delete what came from these files, or from their lines after one of this number."""
-        with self._warehouse.lent("paths", pa.table({"source_path": pa.array(sorted(paths), pa.string())})):
-            for table in ("evidence.record", "evidence.skipped"):
-                self._warehouse.execute(
-                    f"delete from {table} where line_number > ? and source_path in (from paths)", [after_line]
-                )
+        for table in ("evidence.record", "evidence.skipped"):
+            self._delete(f"{table} where line_number > {after_line} and", paths)
 
-    def note(self, files: pa.Table, gone: Collection[str]) -> None:
-        """Write down what is known of files now, and delete the rows of files that are gone."""
-        stale = pa.table({"source_path": pa.array([*files["source_path"].to_pylist(), *gone], pa.string())})
-        with self._warehouse.lent("paths", stale):
-            self._warehouse.execute("delete from evidence.file where source_path in (from paths)")
-        self._warehouse.insert("evidence.file", files)
-
-    @property
-    def _rows(self) -> int:
-        return sum(table.num_rows for table in self._waiting)
-
-    @property
-    def _bytes(self) -> int:
-        return sum(table.nbytes for table in self._waiting)
-
-    def _insert(self, rows: int) -> None:
-        waiting = pa.concat_tables(self._waiting)
+    def _insert(self, records: pa.Table) -> None:
         # in one chunk, so that one thread of the engine fills one row group
-        self._warehouse.insert("evidence.record", waiting.slice(0, rows).combine_chunks())
-        self._waiting = [waiting.slice(rows)] if waiting.num_rows > rows else []
+        self._warehouse.insert("evidence.record", records.slice(0, ROWS_PER_INSERT).combine_chunks())
+
+    def _delete(self, rows: str, paths: Collection[str]) -> None:
+        self._warehouse.execute(f"delete from {rows} source_path in (select unnest(?::varchar[]))", [sorted(paths)])

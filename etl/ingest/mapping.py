@@ -14,17 +14,6 @@ from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import View
 from etl.warehouse.statements import read_sql
 
-#: The columns of raw.line.
-LINE = pa.schema(
-    [
-        ("source", pa.string()),
-        ("source_path", pa.string()),
-        ("line_number", pa.int64()),
-        ("line_sha256", pa.string()),
-        ("json", pa.string()),
-    ]
-)
-
 #: The operators of a plan that gives one row for each row it reads, in their order.
 _ROW_BY_ROW = {"PROJECTION", "SEQ_SCAN"}
 
