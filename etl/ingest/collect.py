@@ -16,7 +16,6 @@ from etl.base.settings import Settings
 from etl.base.threads import Background
 from etl.context import EvidenceFile, Run
 from etl.ingest.files import find_evidence, source_of
-from etl.ingest.loader import Loader
 from etl.ingest.mapping import Mapper, mapping_room
 from etl.ingest.reader import Known, LineReader, LongLine, Tail
 from etl.ingest.strict_json import Refusal, is_blank, judge
@@ -30,6 +29,11 @@ PIECE_BYTES = 1 << 20
 
 #: Portions that may wait to be inserted: about as many as make one insert, so that mapping goes on meanwhile.
 PORTIONS_AHEAD = 6
+
+#: Records are inserted by row groups of the engine, so that each is compressed once,
+ROWS_PER_INSERT = 122_880
+#: or sooner, where so many bytes wait.
+BYTES_PER_INSERT = 256 << 20
 
 #: The columns of evidence.skipped.
 _SKIPPED = ("source", "source_path", "line_number", "line_sha256", "reason", "detail", "raw")
@@ -50,7 +54,7 @@ def collect(run: Run) -> None:
     whole = {source for source, mapper in mappers.items() if not mapper.is_row_wise}
     read = [file for file in evidence if file.source_path not in run.untouched or file.source in whole]
     read.sort(key=lambda file: (file.source, file.source_path))
-    loader = Loader(run.warehouse.cursor())
+    loader = _Loader(run.warehouse.cursor())
     loader.forget(gone)
     total, done = sum(file.size for file in read), 0
     rows: list[dict[str, Any]] = []
@@ -79,13 +83,52 @@ def _known(run: Run) -> dict[str, Known | None]:
     return {path: Known(*facts) if None not in facts else None for path, *facts in rows}
 
 
+class _Loader:
+    """Inserts into evidence.* and deletes from it; ``warehouse`` is a cursor for the thread that does."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+        self._waiting: pa.Table | None = None
+
+    def put(self, records: pa.Table | None, skipped: pa.Table) -> None:
+        """Insert rows of evidence.skipped, and rows of evidence.record, which may wait for others."""
+        if skipped.num_rows:
+            self._warehouse.insert("evidence.skipped", skipped)
+        if records:
+            waiting = pa.concat_tables([self._waiting, records]) if self._waiting else records
+            while waiting.num_rows >= ROWS_PER_INSERT or waiting.nbytes >= BYTES_PER_INSERT:
+                self._insert(waiting)
+                waiting = waiting.slice(ROWS_PER_INSERT)
+            self._waiting = waiting
+
+    def finish(self, files: list[dict[str, Any]], gone: Collection[str]) -> None:
+        """Insert what waits, and the rows of evidence.file, from which those of files that are gone are deleted."""
+        if self._waiting:
+            self._insert(self._waiting)
+        self._delete("evidence.file where", [*gone, *(file["source_path"] for file in files)])
+        if files:
+            self._warehouse.insert("evidence.file", pa.Table.from_pylist(files))
+
+    def forget(self, paths: Collection[str], after_line: int = -1) -> None:
+        """Delete what came from these files, or from their lines after one of this number."""
+        for table in ("evidence.record", "evidence.skipped"):
+            self._delete(f"{table} where line_number > {after_line} and", paths)
+
+    def _insert(self, records: pa.Table) -> None:
+        # in one chunk, so that one thread of the engine fills one row group
+        self._warehouse.insert("evidence.record", records.slice(0, ROWS_PER_INSERT).combine_chunks())
+
+    def _delete(self, rows: str, paths: Collection[str]) -> None:
+        self._warehouse.execute(f"delete from {rows} source_path in (select unnest(?::varchar[]))", [sorted(paths)])
+
+
 @dataclass
 class _Portion:
     """Lines of one source on their way to the tables of evidence.*; whole pieces of a file wait in ``tables``."""
 
     source: str
     mapper: Mapper | None
-    loader: Loader
+    loader: _Loader
     mapping: Background
     loading: Background
     path: str = ""

@@ -7,12 +7,19 @@ with recursive made_by_mappings (relation) as (
     select dependency.relation
     from policy.dependency as dependency
     inner join made_by_mappings on dependency.reads = made_by_mappings.relation
+),
+
+mapping as (
+    select reads as name
+    from policy.dependency
+    where relation = 'raw.mapped'
 )
 
 select
-    relation as mapping,
-    string_agg(distinct reads, ', ' order by reads) as reads,
-from policy.dependency
-where starts_with(relation, 'sources.') and reads in (from made_by_mappings)
-group by relation
-order by relation
+    mapping.name as mapping,
+    string_agg(distinct dependency.reads, ', ' order by dependency.reads) as reads,
+from mapping
+inner join policy.dependency as dependency on mapping.name = dependency.relation
+where dependency.reads in (from made_by_mappings)
+group by mapping.name
+order by mapping.name

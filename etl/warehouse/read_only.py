@@ -68,7 +68,7 @@ class PublishedWarehouse(Warehouse):
 
 def _connect(file: Path, folder: Path, copies: bool, memory: str | None) -> duckdb.DuckDBPyConnection:
     """Connect to a warehouse; to a copy in a folder if that is wanted, or if somebody has the warehouse open for writing."""
-    config = dict(_READ_ONLY | ({"memory_limit": memory} if memory else {}))
+    config = _READ_ONLY | ({"memory_limit": memory} if memory else {})
     if not copies:
         try:
             return duckdb.connect(str(file), read_only=True, config=config)

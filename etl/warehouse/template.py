@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from pathlib import Path
 from time import time
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import duckdb
 
@@ -31,7 +31,10 @@ STORAGE_VERSION = "v1.5.0"
 FORMAT = 6
 
 #: The engine neither downloads nor loads extensions.
-CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+CLOSED: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 
 #: How many templates the cache keeps: each overlay and each version of the program has its own.
 KEPT = 16
@@ -59,10 +62,10 @@ def from_template(sql: Sql, use: Callable[[Path], T]) -> T:
     raise OSError(f"{_process_folder()}: no template of the warehouse can be written there")
 
 
-def define(connection: duckdb.DuckDBPyConnection, statement: str, path: str, values: dict[str, Any] | None = None) -> None:
+def define(connection: duckdb.DuckDBPyConnection, statement: str, path: str) -> None:
     """Run a statement of the sql folder. Raises SqlError that names the file."""
     try:
-        connection.execute(statement, values)
+        connection.execute(statement)
     except OF_THE_MACHINE as error:
         raise failure_of(error) from error
     except duckdb.Error as error:
@@ -90,7 +93,7 @@ def _made(sql: Sql, file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=file.parent) as folder:
         aside = Path(folder, file.name)
-        with duckdb.connect(str(aside), config={**CLOSED, "storage_compatibility_version": STORAGE_VERSION}) as new:
+        with duckdb.connect(str(aside), config=CLOSED | {"storage_compatibility_version": STORAGE_VERSION}) as new:
             new.begin()  # hundreds of statements cost more as a transaction each
             _fill(new, sql)
             new.commit()
@@ -146,7 +149,10 @@ def _fill(new: duckdb.DuckDBPyConnection, sql: Sql) -> None:
         _require_one_select(new, view)
     packaged = [view.qualified for view in sql.views if Sql.packaged().files.get(view.path) == view.body]
     views = {"names": [view.qualified for view in sql.views], "bodies": [view.body for view in sql.views]}
-    define(new, read_sql(__file__, "dependencies"), "sql", views | {"packaged": packaged})
+    try:
+        new.execute(read_sql(__file__, "dependencies"), views | {"packaged": packaged})
+    except duckdb.InvalidInputException as error:  # the engine cannot show the parse tree of one
+        raise SqlError(sentence_of(error).removeprefix("Invalid Input Error: ")) from None
     for mapping, reads in new.execute(read_sql(__file__, "impure")).fetchall():
         raise SqlError(f"{sql.view(mapping).path}: a mapping cannot read {reads}; it reads raw.line.")
     for view in _in_order(new, sql.views):
