@@ -164,16 +164,17 @@ class _Portion:
     def hand_over(self) -> None:
         """Have the lines so far mapped and inserted, and begin a new portion."""
         self._close_table()
-        self.mapping.give(self._map, self.tables, self.skipped)
+        lines = pa.concat_tables(self.tables).combine_chunks() if self.tables else None
+        self.mapping.give(self._map, lines, self.skipped)
         self.tables, self.skipped, self.held = [], [], 0
 
-    def _map(self, tables: list[pa.Table], refused: list[tuple[Any, ...]]) -> None:
-        skipped = [pa.table(dict(zip(_SKIPPED, zip(*refused, strict=True), strict=False)))]  # no column where there is no row
+    def _map(self, lines: pa.Table | None, refused: list[tuple[Any, ...]]) -> None:
+        skipped = pa.table(dict(zip(_SKIPPED, zip(*refused, strict=True), strict=False)))  # no column where there is no row
         records = None
-        if self.mapper and tables:
-            records, unmapped = self.mapper.map(tables[0] if len(tables) == 1 else pa.concat_tables(tables).combine_chunks())
-            skipped.append(unmapped)
-        self.loading.give(self.loader.put, records, pa.concat_tables(skipped, promote_options="default"))
+        if self.mapper and lines:
+            records, unmapped = self.mapper.map(lines)
+            skipped = pa.concat_tables([skipped, unmapped], promote_options="default")
+        self.loading.give(self.loader.put, records, skipped)
 
     def _hold(self, size: int) -> None:
         self.held += size

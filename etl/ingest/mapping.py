@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -87,14 +86,13 @@ class Mapper:
         return incoming.filter(is_good).drop_columns(["problem"]), refused
 
     def _require_one_row_per_line(self, lines: pa.Table, incoming: pa.Table) -> None:
-        keys = pl.from_arrow(incoming.select(["source_path", "line_number"]))
-        assert isinstance(keys, pl.DataFrame)
+        distinct = incoming.group_by(["source_path", "line_number"]).aggregate([]).num_rows
         if not self.names_its_lines and self._mapped_rows() != lines.num_rows:
             raise _no_key(self.mapping)
-        is_one_each = lines.num_rows == incoming.num_rows == keys.n_unique()
+        is_one_each = lines.num_rows == incoming.num_rows == distinct
         if is_one_each and (self.is_row_wise or self._mapped_rows() == lines.num_rows):
             return
-        missing = lines.num_rows - keys.n_unique()
+        missing = lines.num_rows - distinct
         raise SqlError(
             f"{self.mapping.path}: {lines.num_rows} lines gave {self._mapped_rows()} rows, and {missing} lines have none; "
             "a mapping must give exactly one row for each line of raw.line, with its source_path and line_number."
