@@ -10,7 +10,11 @@ from etl.base.datasets import Dataset
 from etl.checks import preference, quarantine, rag, sft
 
 #: The contract of each dataset's rows, by its name.
-CONTRACTS: dict[str, type[pa.DataFrameModel]] = {"rag": rag.Rag, "sft": sft.Sft, "preference": preference.Preference}
+CONTRACTS: dict[str, type[pa.DataFrameModel]] = {
+    "rag": rag.Rag,
+    "sft": sft.Sft,
+    "preference": preference.Preference,
+}  # fmt: skip
 
 
 def contract_of(dataset: Dataset) -> type[pa.DataFrameModel]:

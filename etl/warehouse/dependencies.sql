@@ -69,7 +69,7 @@ base_table as materialized (
         id,
         place,
         lower(table_name) as table_name,
-        schema_name = '' as has_no_schema,
+        coalesce(schema_name, '') = '' as has_no_schema,
         case
             when catalog_name <> '' or has_no_schema then 'unknown'
             when regexp_full_match(lower(table_name), '[a-z][a-z0-9_]*') then lower(concat(schema_name, '.', table_name))
@@ -116,7 +116,7 @@ read as materialized (
     from node -- these table functions read nothing but their arguments
     where
         type = 'TABLE_FUNCTION'
-        and function.function_name not in ('unnest', 'range', 'generate_series', 'json_each', 'json_tree', 'repeat')
+        and coalesce(function.function_name, '') not in ('unnest', 'range', 'generate_series', 'json_each', 'json_tree', 'repeat')
     union
     select
         id,
@@ -188,7 +188,7 @@ reads_any as (
         and (
             lower(star.relation_name) = setting_table.alias
             or (
-                star.relation_name = ''
+                coalesce(star.relation_name, '') = ''
                 and starts_with(star.place, concat(setting_table.scope, '.'))
                 and not starts_with(star.place, concat(setting_table.scope, '.cte_map.'))
             )
