@@ -6,6 +6,8 @@ from pathlib import Path
 from time import time_ns
 from typing import NamedTuple
 
+from pydantic import BaseModel
+
 from etl.base.files import write_text
 
 #: A file that was changed less than this before may change again without a new time, because the clock of file times ticks
@@ -23,6 +25,13 @@ class FileStat(NamedTuple):
     mtime_ns: int
     ctime_ns: int
     inode: int
+
+
+class _Stats(BaseModel):
+    """What a file of file stats holds."""
+
+    run_id: str | None = None
+    file_stats: dict[str, FileStat] = {}
 
 
 def stat_of(path: Path) -> FileStat | None:
@@ -48,15 +57,16 @@ def write_stats(file: Path, file_stats: Mapping[str, FileStat | None], run_id: s
 
 def read_stats(file: Path) -> dict[str, FileStat]:
     """Return the stats in a file by name; none where the file is missing or damaged."""
-    try:
-        return {name: FileStat(*stat) for name, stat in json.loads(file.read_bytes())["file_stats"].items()}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        return {}
+    return _read(file).file_stats
 
 
 def read_run(file: Path) -> str | None:
     """Return the run that made the files whose stats are in a file; None where it is not known."""
+    return _read(file).run_id
+
+
+def _read(file: Path) -> _Stats:
     try:
-        return str(json.loads(file.read_bytes())["run_id"])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return None
+        return _Stats.model_validate_json(file.read_bytes())
+    except (OSError, ValueError):
+        return _Stats()

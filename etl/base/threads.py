@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
+from itertools import islice, repeat, takewhile
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -30,38 +30,27 @@ def run_together(job: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
 
 
 @contextmanager
-def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[Iterator[T]]:
-    """Give the items; a thread fetches up to ``depth`` of them ahead.
+def read_ahead(items: Iterable[T]) -> Iterator[Iterator[T]]:
+    """Give the items; a thread fetches up to two of them ahead.
 
     An error of the items is raised in its turn, where the next item is asked for.
     """
-    reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read_ahead")
-    iterator = iter(items)
-
-    def ready_items() -> Iterator[T]:
-        ready = deque(reader.submit(next, iterator, _END) for _ in range(depth))
-        while (item := ready.popleft().result()) is not _END:
-            stop_if_told()
-            ready.append(reader.submit(next, iterator, _END))
-            yield item
-
-    try:
-        yield ready_items()
-    finally:
-        reader.shutdown(cancel_futures=True)
+    left = iter(items)
+    with map_ahead(lambda _: next(left, _END), repeat(None), workers=1) as fetched:
+        yield takewhile(lambda item: item is not _END, fetched)
 
 
 @contextmanager
-def map_ahead(job: Callable[[S], T], items: Iterable[S]) -> Iterator[Iterator[T]]:
-    """Give the result of a job for each item, in their order; two threads work up to four items ahead.
+def map_ahead(job: Callable[[S], T], items: Iterable[S], workers: int = 2) -> Iterator[Iterator[T]]:
+    """Give the result of a job for each item, in their order; each of the threads works up to two items ahead.
 
     An error of a job is raised where its result is asked for; an error of the items, as soon as they raise it.
     """
-    pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="map_ahead")
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="map_ahead")
     left = iter(items)
 
     def results() -> Iterator[T]:
-        under_way = deque(pool.submit(job, item) for item in islice(left, 4))
+        under_way = deque(pool.submit(job, item) for item in islice(left, 2 * workers))
         while under_way:
             result = under_way.popleft().result()
             stop_if_told()

@@ -38,20 +38,15 @@ def fixed_batches(batches: Iterable[pa.RecordBatch], rows: int = ROWS_PER_GROUP)
 
     Parquet's pages end where chunks end, so with the engine's own chunks the bytes would depend on its threads.
     """
-    waiting: list[pa.RecordBatch] = []
-    held = 0
+    rest: list[pa.RecordBatch] = []
     for batch in batches:
-        start = 0
-        while held + batch.num_rows - start >= rows:
-            cut = rows - held
-            yield _join([*waiting, batch.slice(start, cut)])
-            start += cut
-            waiting, held = [], 0
-        if start < batch.num_rows:
-            waiting.append(batch.slice(start))
-            held += batch.num_rows - start
-    if held:
-        yield _join(waiting)
+        table = pa.Table.from_batches([*rest, batch])
+        while table.num_rows >= rows:
+            yield _join(table.slice(0, rows).to_batches())
+            table = table.slice(rows)
+        rest = table.to_batches()
+    if rest:
+        yield _join(rest)
 
 
 def _join(batches: list[pa.RecordBatch]) -> pa.Table:

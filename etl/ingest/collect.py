@@ -16,9 +16,8 @@ from etl.base.settings import Settings
 from etl.base.threads import Background
 from etl.context import EvidenceFile, Run
 from etl.ingest.files import find_evidence, source_of
-from etl.ingest.loader import Loader
-from etl.ingest.mapping import LINE, Mapper, mapping_room
-from etl.ingest.reader import Known, Limits, LineReader, LongLine, Tail
+from etl.ingest.mapping import Mapper, mapping_room
+from etl.ingest.reader import Known, LineReader, LongLine, Tail
 from etl.ingest.strict_json import Refusal, is_blank, judge
 from etl.warehouse.connection import Warehouse
 
@@ -31,31 +30,13 @@ PIECE_BYTES = 1 << 20
 #: Portions that may wait to be inserted: about as many as make one insert, so that mapping goes on meanwhile.
 PORTIONS_AHEAD = 6
 
-_SKIPPED = pa.schema(
-    [
-        ("source", pa.string()),
-        ("source_path", pa.string()),
-        ("line_number", pa.int64()),
-        ("line_sha256", pa.string()),
-        ("reason", pa.string()),
-        ("detail", pa.string()),
-        ("raw", pa.binary()),
-    ]
-)
+#: Records are inserted by row groups of the engine, so that each is compressed once,
+ROWS_PER_INSERT = 122_880
+#: or sooner, where so many bytes wait.
+BYTES_PER_INSERT = 256 << 20
 
-_FILE = pa.schema(
-    [
-        ("source", pa.string()),
-        ("source_path", pa.string()),
-        ("bytes", pa.int64()),
-        ("sha256", pa.string()),
-        ("record_count", pa.int64()),
-        ("blank_count", pa.int64()),
-        ("whole_bytes", pa.int64()),
-        ("whole_lines", pa.int64()),
-        ("whole_blank", pa.int64()),
-    ]
-)
+#: The columns of evidence.skipped.
+_SKIPPED = ("source", "source_path", "line_number", "line_sha256", "reason", "detail", "raw")
 
 
 def collect(run: Run) -> None:
@@ -63,14 +44,17 @@ def collect(run: Run) -> None:
 
     Raises SqlError where a mapping does not work or does not give one row per line.
     """
-    evidence, known = _evidence(run), _known(run)
+    evidence = run.evidence
+    if evidence is None:
+        evidence = tuple(find_evidence(run.project.evidence, run.settings.follow_links))
+    known = _known(run)
     gone = known.keys() - {file.source_path for file in evidence}
     cursor = run.warehouse.cursor()
     mappers = _mappers(run, cursor, evidence, gone)
     whole = {source for source, mapper in mappers.items() if not mapper.is_row_wise}
     read = [file for file in evidence if file.source_path not in run.untouched or file.source in whole]
     read.sort(key=lambda file: (file.source, file.source_path))
-    loader = Loader(run.warehouse.cursor())
+    loader = _Loader(run.warehouse.cursor())
     loader.forget(gone)
     total, done = sum(file.size for file in read), 0
     rows: list[dict[str, Any]] = []
@@ -80,11 +64,10 @@ def collect(run: Run) -> None:
             for file in files:
                 run.progress(f"collect {file.source_path}", done, total)
                 before = known.get(file.source_path) if source not in whole else None
-                rows.append(_load(run, file, portion, file.source_path in known, before))
+                rows.append(_load(run.settings, file, portion, file.source_path in known, before))
                 done += file.size
             portion.hand_over()
-    loader.finish()
-    loader.note(pa.Table.from_pylist(rows, schema=_FILE), gone)
+    loader.finish(rows, gone)
     run.progress("collect", total, total)
 
 
@@ -94,16 +77,49 @@ def _mappers(run: Run, cursor: Warehouse, evidence: Sequence[EvidenceFile], gone
     return {source: Mapper.of(run, cursor, source) for source in touched & run.sql.sources}
 
 
-def _evidence(run: Run) -> Sequence[EvidenceFile]:
-    if run.evidence is None:
-        return find_evidence(run.project.evidence, run.settings.follow_links)
-    return run.evidence
-
-
 def _known(run: Run) -> dict[str, Known | None]:
     """Return what the warehouse knows of files by their paths; None where a file must be read from its start."""
     rows = run.warehouse.execute("select source_path, bytes, sha256, whole_bytes, whole_lines, whole_blank from evidence.file")
     return {path: Known(*facts) if None not in facts else None for path, *facts in rows}
+
+
+class _Loader:
+    """Inserts into evidence.* and deletes from it; ``warehouse`` is a cursor for the thread that does."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+        self._waiting: pa.Table | None = None
+
+    def put(self, records: pa.Table | None, skipped: pa.Table) -> None:
+        """Insert rows of evidence.skipped, and rows of evidence.record, which may wait for others."""
+        if skipped.num_rows:
+            self._warehouse.insert("evidence.skipped", skipped)
+        if records:
+            waiting = pa.concat_tables([self._waiting, records]) if self._waiting else records
+            while waiting.num_rows >= ROWS_PER_INSERT or waiting.nbytes >= BYTES_PER_INSERT:
+                self._insert(waiting)
+                waiting = waiting.slice(ROWS_PER_INSERT)
+            self._waiting = waiting
+
+    def finish(self, files: list[dict[str, Any]], gone: Collection[str]) -> None:
+        """Insert what waits, and the rows of evidence.file, from which those of files that are gone are deleted."""
+        if self._waiting:
+            self._insert(self._waiting)
+        self._delete("evidence.file where", [*gone, *(file["source_path"] for file in files)])
+        if files:
+            self._warehouse.insert("evidence.file", pa.Table.from_pylist(files))
+
+    def forget(self, paths: Collection[str], after_line: int = -1) -> None:
+        """Delete what came from these files, or from their lines after one of this number."""
+        for table in ("evidence.record", "evidence.skipped"):
+            self._delete(f"{table} where line_number > {after_line} and", paths)
+
+    def _insert(self, records: pa.Table) -> None:
+        # in one chunk, so that one thread of the engine fills one row group
+        self._warehouse.insert("evidence.record", records.slice(0, ROWS_PER_INSERT).combine_chunks())
+
+    def _delete(self, rows: str, paths: Collection[str]) -> None:
+        self._warehouse.execute(f"delete from {rows} source_path in (select unnest(?::varchar[]))", [sorted(paths)])
 
 
 @dataclass
@@ -112,12 +128,11 @@ class _Portion:
 
     source: str
     mapper: Mapper | None
-    loader: Loader
+    loader: _Loader
     mapping: Background
     loading: Background
     path: str = ""
     numbers: list[int] = field(default_factory=list)
-    digests: list[str] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     tables: list[pa.Table] = field(default_factory=list)
     skipped: list[tuple[Any, ...]] = field(default_factory=list)
@@ -131,7 +146,6 @@ class _Portion:
 
     def accept(self, numbers: Sequence[int], lines: Sequence[bytes]) -> None:
         self.numbers += numbers
-        self.digests += [sha256(line).hexdigest() for line in lines]
         self.lines += lines
         size = sum(map(len, lines))
         self.loose += size
@@ -143,77 +157,80 @@ class _Portion:
         self.skipped.append((self.source, self.path, number, digest, reason, detail, raw))
         self._hold(len(raw or b"") + 200)
 
-    def forget(self, path: str, after_line: int) -> None:
-        """Have the rows of a file removed, from a line on, before its new lines come."""
-        self.mapping.give(self.loading.give, self.loader.forget, [path], after_line)
+    def forget(self, after_line: int) -> None:
+        """Have the rows of the file removed, from a line on, before its new lines come."""
+        self.mapping.give(self.loading.give, self.loader.forget, [self.path], after_line)
 
     def hand_over(self) -> None:
         """Have the lines so far mapped and inserted, and begin a new portion."""
         self._close_table()
-        lines = _joined(self.tables)
-        columns = zip(*self.skipped, strict=True) if self.skipped else [[] for _ in _SKIPPED]
-        skipped = pa.Table.from_arrays([pa.array(c, t) for c, t in zip(columns, _SKIPPED.types, strict=True)], schema=_SKIPPED)
-        self.mapping.give(self._map, lines, skipped)
+        lines = pa.concat_tables(self.tables).combine_chunks() if self.tables else None
+        self.mapping.give(self._map, lines, self.skipped)
         self.tables, self.skipped, self.held = [], [], 0
 
-    def _map(self, lines: pa.Table | None, skipped: pa.Table) -> None:
+    def _map(self, lines: pa.Table | None, refused: list[tuple[Any, ...]]) -> None:
+        skipped = pa.table(dict(zip(_SKIPPED, zip(*refused, strict=True), strict=False)))  # no column where there is no row
         records = None
-        if lines is not None and self.mapper:
-            records, refused = self.mapper.map(lines)
-            skipped = pa.concat_tables([skipped, refused], promote_options="default")
+        if self.mapper and lines:
+            records, unmapped = self.mapper.map(lines)
+            skipped = pa.concat_tables([skipped, unmapped], promote_options="default")
         self.loading.give(self.loader.put, records, skipped)
 
     def _hold(self, size: int) -> None:
         self.held += size
-        if self.held > PORTION_BYTES and not (self.mapper and not self.mapper.is_row_wise):
+        if self.held > PORTION_BYTES and (self.mapper is None or self.mapper.is_row_wise):
             self.hand_over()
 
     def _close_table(self) -> None:
         if self.lines:
             text = pa.array(self.lines, pa.binary())  # the judge has seen that it is UTF-8
-            columns = [
-                pa.repeat(self.source, len(text)),
-                pa.repeat(self.path, len(text)),
-                pa.array(self.numbers, pa.int64()),
-                pa.array(self.digests, pa.string()),
-                text.view(pa.string()),
-            ]
-            self.tables.append(pa.Table.from_arrays(columns, schema=LINE))
-        self.numbers, self.digests, self.lines, self.loose = [], [], [], 0
-
-
-def _joined(tables: list[pa.Table]) -> pa.Table | None:
-    """Return the tables as one table in one chunk, without a copy where there is only one."""
-    return pa.concat_tables(tables).combine_chunks() if len(tables) > 1 else next(iter(tables), None)
+            columns = {
+                "source": pa.repeat(self.source, len(text)),
+                "source_path": pa.repeat(self.path, len(text)),
+                "line_number": pa.array(self.numbers, pa.int64()),
+                "line_sha256": pa.array([sha256(line).hexdigest() for line in self.lines], pa.string()),
+                "json": text.view(pa.string()),
+            }
+            self.tables.append(pa.table(columns))
+        self.numbers, self.lines, self.loose = [], [], 0
 
 
 @dataclass
 class _Count:
-    """What was read of a file so far."""
+    """How many lines of a file were read, and were blank, so far; and whether the last one is."""
 
     lines: int = 0
     blank: int = 0
     last_is_blank: bool = False
-    is_unreadable: bool = False
 
 
-def _load(run: Run, file: EvidenceFile, portion: _Portion, is_known: bool, known: Known | None) -> dict[str, Any]:
+def _load(settings: Settings, file: EvidenceFile, portion: _Portion, is_known: bool, known: Known | None) -> dict[str, Any]:
     """Read one file, its good lines and the others, into the portion, and return its row of evidence.file."""
-    settings = run.settings
-    reader = LineReader(file, Limits(settings.max_line_bytes, settings.max_unpacked_bytes, settings.max_unpack_ratio))
+    reader, count, is_readable = LineReader(file, settings), _Count(), True
     portion.begin(file.source_path)
-    count = _Count()
-    if known and _goes_on(reader, known):
+    if known and reader.goes_on_from(known):
         count = _Count(known.whole_lines, known.whole_blank)
     if is_known and (count.lines == 0 or reader.whole_bytes < reader.bytes):
-        portion.forget(file.source_path, count.lines or -1)
+        portion.forget(count.lines or -1)
     try:
         for read in reader:
             _take(portion, read, count, settings)
     except OSError as error:
-        count.is_unreadable = True
+        is_readable = False
         portion.skip(0, None, "unreadable_file", error.strerror or str(error))
-    return _file_row(file, reader, count)
+    can_go_on = is_readable and not file.is_packed
+    is_cut = reader.whole_bytes < reader.bytes  # without a line feed the last line may grow, so it is not counted as whole
+    return {
+        "source": file.source,
+        "source_path": file.source_path,
+        "bytes": reader.bytes if is_readable else None,
+        "sha256": reader.sha256 if is_readable else None,
+        "record_count": count.lines - count.blank + (not is_readable),
+        "blank_count": count.blank,
+        "whole_bytes": reader.whole_bytes if can_go_on else None,
+        "whole_lines": count.lines - is_cut if can_go_on else None,
+        "whole_blank": count.blank - (is_cut and count.last_is_blank) if can_go_on else None,
+    }
 
 
 def _take(portion: _Portion, read: list[bytes] | LongLine | Tail, count: _Count, settings: Settings) -> None:
@@ -246,29 +263,3 @@ def _judge(portion: _Portion, lines: list[bytes], count: _Count, settings: Setti
     portion.accept(good, [lines[number - first] for number in good])
     count.lines += len(lines)
     count.last_is_blank = is_blank(lines[-1])
-
-
-def _file_row(file: EvidenceFile, reader: LineReader, count: _Count) -> dict[str, Any]:
-    """Return the row of evidence.file. Where the last line has no line feed it may grow, so it is not counted as whole."""
-    can_go_on = not count.is_unreadable and not file.is_packed
-    is_cut = reader.whole_bytes < reader.bytes
-    whole = (reader.whole_bytes, count.lines - is_cut, count.blank - (is_cut and count.last_is_blank))
-    whole_bytes, whole_lines, whole_blank = whole if can_go_on else (None, None, None)
-    return {
-        "source": file.source,
-        "source_path": file.source_path,
-        "bytes": None if count.is_unreadable else reader.bytes,
-        "sha256": None if count.is_unreadable else reader.sha256,
-        "record_count": count.lines - count.blank + count.is_unreadable,
-        "blank_count": count.blank,
-        "whole_bytes": whole_bytes,
-        "whole_lines": whole_lines,
-        "whole_blank": whole_blank,
-    }
-
-
-def _goes_on(reader: LineReader, known: Known) -> bool:
-    try:
-        return reader.goes_on_from(known)
-    except OSError:
-        return False  # reading will say why

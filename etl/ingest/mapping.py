@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,17 +12,6 @@ from etl.context import Run
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import View
 from etl.warehouse.statements import read_sql
-
-#: The columns of raw.line.
-LINE = pa.schema(
-    [
-        ("source", pa.string()),
-        ("source_path", pa.string()),
-        ("line_number", pa.int64()),
-        ("line_sha256", pa.string()),
-        ("json", pa.string()),
-    ]
-)
 
 #: The operators of a plan that gives one row for each row it reads, in their order.
 _ROW_BY_ROW = {"PROJECTION", "SEQ_SCAN"}
@@ -98,14 +86,13 @@ class Mapper:
         return incoming.filter(is_good).drop_columns(["problem"]), refused
 
     def _require_one_row_per_line(self, lines: pa.Table, incoming: pa.Table) -> None:
-        keys = pl.from_arrow(incoming.select(["source_path", "line_number"]))
-        assert isinstance(keys, pl.DataFrame)
+        distinct = incoming.group_by(["source_path", "line_number"]).aggregate([]).num_rows
         if not self.names_its_lines and self._mapped_rows() != lines.num_rows:
             raise _no_key(self.mapping)
-        is_one_each = lines.num_rows == incoming.num_rows == keys.n_unique()
+        is_one_each = lines.num_rows == incoming.num_rows == distinct
         if is_one_each and (self.is_row_wise or self._mapped_rows() == lines.num_rows):
             return
-        missing = lines.num_rows - keys.n_unique()
+        missing = lines.num_rows - distinct
         raise SqlError(
             f"{self.mapping.path}: {lines.num_rows} lines gave {self._mapped_rows()} rows, and {missing} lines have none; "
             "a mapping must give exactly one row for each line of raw.line, with its source_path and line_number."

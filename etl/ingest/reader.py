@@ -6,12 +6,14 @@ import io
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol
+from typing import NamedTuple
 
 from backports import zstd
 
+from etl.base.settings import Settings
 from etl.base.signals import stop_if_told
 from etl.context import EvidenceFile
 
@@ -19,18 +21,6 @@ CHUNK = 1 << 20
 
 #: Up to so many unpacked bytes the ratio of a compressed file does not count.
 RATIO_COUNTS_FROM = 16 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one line, and one compressed file, may hold.
-
-    A file that unpacks to more than ``ratio`` times the bytes read of it, or to more than ``unpacked_bytes``, is cut off.
-    """
-
-    line_bytes: int
-    unpacked_bytes: int
-    ratio: int
 
 
 class LongLine(NamedTuple):
@@ -69,9 +59,9 @@ class LineReader:
     feed ended. Raises OSError where reading fails.
     """
 
-    def __init__(self, file: EvidenceFile, limits: Limits) -> None:
+    def __init__(self, file: EvidenceFile, settings: Settings) -> None:
         self._file = file
-        self._limits = limits
+        self._settings = settings
         self._hash = hashlib.sha256()
         self.bytes = 0
         self.whole_bytes = 0
@@ -85,80 +75,124 @@ class LineReader:
         """Return whether the file still begins with the bytes that are known; if so, only the lines after them are read."""
         if self._file.is_packed or self._file.size < known.bytes:
             return False
-        begin = hashlib.sha256()
-        with self._opened() as raw:
-            left = known.bytes
-            while left and (chunk := raw.read(min(CHUNK, left))):
-                stop_if_told()
-                begin.update(chunk)
-                left -= len(chunk)
-        if begin.hexdigest() != known.sha256:
-            return False
-        self._hash, self.bytes, self.whole_bytes = begin, known.bytes, known.whole_bytes
-        return True
+        with suppress(OSError), self._open() as stream:  # reading will say why it cannot be read
+            while self.bytes < known.bytes and stream.read1(min(CHUNK, known.bytes - self.bytes)):
+                pass
+        if self.sha256 == known.sha256:
+            self.whole_bytes = known.whole_bytes
+            return True
+        self._hash, self.bytes = hashlib.sha256(), 0
+        return False
 
     def __iter__(self) -> Iterator[list[bytes] | LongLine | Tail]:
         """Yield the lines in order, without their line feeds, several at once where they were read at once."""
-        with self._opened() as raw:
-            raw.seek(self.whole_bytes)
-            # what follows the last whole line is read as lines again, but is in the hash already
-            tee = _Tee(raw, self, self.bytes - self.whole_bytes)
-            yield from self._lines(_unpacked(tee, self._file.source_path))
-            while chunk := raw.read(CHUNK):  # what a broken stream left unread
-                self.take(chunk)
+        with self._open() as stream:
+            stream.seek(self.whole_bytes)
+            yield from self._lines(_unpack(stream, self._file.source_path))
+            while stream.read1(CHUNK):  # what a broken stream left unread
+                pass
 
-    def _opened(self) -> IO[bytes]:
+    def take(self, offset: int, chunk: memoryview) -> None:
+        """Count and hash bytes that came from a place on disk, but for those that were hashed before."""
+        stop_if_told()
+        self._hash.update(chunk[max(self.bytes - offset, 0) :])
+        self.bytes = max(self.bytes, offset + len(chunk))
+
+    def _open(self) -> io.BufferedReader:
         if self._file.problem:
             raise OSError(0, self._file.problem)
         if not self._file.path.is_file():
             raise OSError(0, _why_not_a_file(self._file.path))
-        return self._file.path.open("rb", buffering=0)
+        return io.BufferedReader(_Watched(self._file.path, self), CHUNK)
 
-    def _require_within_limits(self, unpacked: int) -> None:
-        if self._file.is_packed:
-            if unpacked > self._limits.unpacked_bytes:
-                raise _BombError(f"it unpacks to more than {self._limits.unpacked_bytes} bytes (setting max_unpacked_bytes)")
-            if unpacked > RATIO_COUNTS_FROM and unpacked > self._limits.ratio * self.bytes:
-                raise _BombError(f"it unpacks to more than {self._limits.ratio} times its size (setting max_unpack_ratio)")
-
-    @property
-    def _is_empty_gzip(self) -> bool:
-        """Whether it is a gzip file without a byte, which Python takes for an empty stream, but which nobody wrote whole."""
-        return self._file.source_path.endswith(".gz") and self.bytes == 0
-
-    def take(self, chunk: bytes) -> None:
-        """Count and hash bytes that came from disk."""
-        stop_if_told()
-        self._hash.update(chunk)
-        self.bytes += len(chunk)
-
-    def _lines(self, stream: "_Stream") -> Iterator[list[bytes] | LongLine | Tail]:
-        pending = _Pending(self._limits.line_bytes, self.whole_bytes)
-        unpacked = 0
+    def _lines(self, stream: io.BufferedReader | gzip.GzipFile | zstd.ZstdFile) -> Iterator[list[bytes] | LongLine | Tail]:
+        limit, unpacked = self._settings.max_line_bytes, 0
+        line = _Line(limit)
         try:
             # read1 returns what it unpacked before the end of a broken stream; read would drop it
             while chunk := stream.read1(CHUNK):
                 unpacked += len(chunk)
                 self._require_within_limits(unpacked)
                 first, *others = chunk.split(b"\n")
-                pending.add(first)
+                line.add(first)
                 if others:
                     *whole, last = others
-                    yield pending.line()
-                    yield from pending.passed(whole)
-                    pending.add(last)
-                self.whole_bytes = pending.offset
+                    yield self._end(line)
+                    yield from self._pass(whole)
+                    line = _Line(limit, last)
         except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile, _BombError) as error:
-            yield Tail(pending.content(), f"the compressed stream ends badly: {error}")
+            yield Tail(line.content(), f"the compressed stream ends badly: {error}")
         else:
-            if self._is_empty_gzip:
+            if self.bytes == 0 and self._file.source_path.endswith(".gz"):  # Python takes it for an empty stream
                 yield Tail(b"", "the compressed stream ends badly: it has no byte")
-            elif not pending.is_empty:
-                yield pending.line()
+            elif line.length:
+                yield line.read(self.whole_bytes)
+
+    def _end(self, line: "_Line") -> list[bytes] | LongLine:
+        offset = self.whole_bytes
+        self.whole_bytes += line.length + 1
+        return line.read(offset)
+
+    def _pass(self, lines: list[bytes]) -> Iterator[list[bytes] | LongLine]:
+        """Yield lines that were read whole, all at once where each is within the limit."""
+        if lines and max(map(len, lines)) <= self._settings.max_line_bytes:
+            self.whole_bytes += sum(map(len, lines)) + len(lines)
+            yield lines
+        else:
+            for content in lines:
+                yield self._end(_Line(self._settings.max_line_bytes, content))
+
+    def _require_within_limits(self, unpacked: int) -> None:
+        most, ratio = self._settings.max_unpacked_bytes, self._settings.max_unpack_ratio
+        if self._file.is_packed and unpacked > most:
+            raise _BombError(f"it unpacks to more than {most} bytes (setting max_unpacked_bytes)")
+        if self._file.is_packed and unpacked > max(RATIO_COUNTS_FROM, ratio * self.bytes):
+            raise _BombError(f"it unpacks to more than {ratio} times its size (setting max_unpack_ratio)")
 
 
 class _BombError(Exception):
     """A compressed stream that unpacks to more than it may."""
+
+
+class _Line:
+    """A line that is being read: its bytes up to the limit, beyond that only its length and hash."""
+
+    def __init__(self, limit: int, start: bytes = b"") -> None:
+        self._limit = limit
+        self._parts = io.BytesIO()
+        self._hash: hashlib._Hash | None = None
+        self.length = 0
+        self.add(start)
+
+    def add(self, part: bytes) -> None:
+        self.length += len(part)
+        if self._hash:
+            self._hash.update(part)
+        elif self.length <= self._limit:
+            self._parts.write(part)
+        else:
+            self._hash = hashlib.sha256(self.content() + part)
+            self._parts = io.BytesIO()
+
+    def content(self) -> bytes:
+        return self._parts.getvalue()
+
+    def read(self, offset: int) -> list[bytes] | LongLine:
+        return LongLine(offset, self.length, self._hash.hexdigest()) if self._hash else [self.content()]
+
+
+class _Watched(io.FileIO):
+    """A file that hands what is read of it to its reader."""
+
+    def __init__(self, path: Path, reader: LineReader) -> None:
+        super().__init__(path)
+        self._reader = reader
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        offset = self.tell()
+        length = super().readinto(buffer)
+        self._reader.take(offset, memoryview(buffer)[:length])
+        return length
 
 
 def _why_not_a_file(path: Path) -> str:
@@ -169,85 +203,7 @@ def _why_not_a_file(path: Path) -> str:
     return "it is not a regular file"
 
 
-class _Pending:
-    """The line that is being read: its bytes up to the limit, beyond that only its length and hash."""
-
-    def __init__(self, limit: int, offset: int) -> None:
-        self._limit = limit
-        self.offset = offset
-        self._parts = io.BytesIO()
-        self._length = 0
-        self._hash: hashlib._Hash | None = None
-
-    @property
-    def is_empty(self) -> bool:
-        return self._length == 0
-
-    def add(self, part: bytes) -> None:
-        self._length += len(part)
-        if self._hash:
-            self._hash.update(part)
-        elif self._length <= self._limit:
-            self._parts.write(part)
-        else:
-            self._hash = hashlib.sha256(self.content() + part)
-            self._parts = io.BytesIO()
-
-    def content(self) -> bytes:
-        return self._parts.getvalue()
-
-    def passed(self, lines: list[bytes]) -> Iterator[list[bytes] | LongLine]:
-        """Yield lines that were read whole, all at once where each is within the limit."""
-        if lines and max(map(len, lines)) <= self._limit:
-            self.offset += sum(map(len, lines)) + len(lines)
-            yield lines
-        else:
-            for line in lines:
-                self.add(line)
-                yield self.line()
-
-    def line(self) -> list[bytes] | LongLine:
-        """Return the line and begin the next one."""
-        line = LongLine(self.offset, self._length, self._hash.hexdigest()) if self._hash else [self.content()]
-        self.offset += self._length + 1
-        self._parts, self._length, self._hash = io.BytesIO(), 0, None
-        return line
-
-
-class _Stream(Protocol):
-    """A stream that lines are read from."""
-
-    def read1(self, size: int, /) -> bytes:
-        """Return what is there, up to so many bytes; nothing at the end."""
-
-
-class _Tee(io.RawIOBase):
-    """A file that reports what is read to its reader, but for the first ``known`` bytes, which the reader knows."""
-
-    def __init__(self, raw: IO[bytes], reader: LineReader, known: int) -> None:
-        self._raw = raw
-        self._reader = reader
-        self._known = known
-
-    def readable(self) -> bool:
-        return True
-
-    def read1(self, size: int) -> bytes:
-        """Read once, up to so many bytes."""
-        chunk = self._raw.read(size)
-        self._reader.take(chunk[self._known :] if self._known else chunk)
-        self._known = max(self._known - len(chunk), 0)
-        return chunk
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        chunk = self.read1(len(buffer))
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
-
-
-def _unpacked(raw: _Tee, name: str) -> _Stream:
+def _unpack(stream: io.BufferedReader, name: str) -> io.BufferedReader | gzip.GzipFile | zstd.ZstdFile:
     if name.endswith(".gz"):
-        return gzip.GzipFile(fileobj=io.BufferedReader(raw, CHUNK))
-    if name.endswith(".zst"):
-        return zstd.ZstdFile(io.BufferedReader(raw, CHUNK))
-    return raw
+        return gzip.GzipFile(fileobj=stream)
+    return zstd.ZstdFile(stream) if name.endswith(".zst") else stream

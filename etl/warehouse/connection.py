@@ -183,13 +183,14 @@ class Warehouse:
 
 def _connect(settings: Settings, file: Path | None = None) -> duckdb.DuckDBPyConnection:
     """Return a connection to a file, or to a database in memory, within the limits of these settings."""
-    config: dict[str, str | bool | int | float | list[str]] = dict(CLOSED)
+    memory = engine_limit(settings.memory_limit)
+    config = CLOSED | {
+        "memory_limit": f"{memory}B",
+        "block_allocator_memory": f"{memory // KEPT_PART}B",
+        "fsync_mode": "NONE",  # what is built aside is made durable once, when it is whole
+    }
     if settings.threads is not None:
         config["threads"] = settings.threads
-    memory = engine_limit(settings.memory_limit)
-    config["memory_limit"] = f"{memory}B"
-    config["block_allocator_memory"] = f"{memory // KEPT_PART}B"
-    config["fsync_mode"] = "NONE"  # what is built aside is made durable once, when it is whole
     spill = file.parent / "spill" if file else Path(tempfile.gettempdir()) / f"etl-spill-{os.getpid()}"
     config["temp_directory"] = str(spill)
     return duckdb.connect(str(file) if file else ":memory:", config=config)

@@ -8,11 +8,15 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from etl.base.settings import NOT_READ_BY_STAGES, Settings
 from etl.warehouse.connection import Warehouse
-from etl.warehouse.dependencies import ADMISSION, SETTING, UNKNOWN
+
+#: The view whose rows name settings for each dataset.
+ADMISSION = "policy.admission"
+
+#: Stands for a relation of which nothing is known: no view defines it, or its rows may differ each time.
+UNKNOWN = "unknown"
 
 #: Tables that follow from the evidence and the settings alone. Any other table may change from run to run.
 PROVABLE = frozenset(
@@ -37,12 +41,12 @@ class Lineage:
     @classmethod
     def of(cls, warehouse: Warehouse) -> "Lineage":
         """Read the lineage of a warehouse's views."""
-        rows = warehouse.execute("select relation, reads, setting from policy.dependency")
-        switches = warehouse.execute(f"select dataset, setting from {ADMISSION} where setting is not null")
+        rows = warehouse.execute("select relation, list(reads), list(setting) from policy.dependency group by relation")
+        switches = warehouse.execute(f"select dataset, list(setting) from {ADMISSION} group by dataset")
         return cls(
-            reads={**dict.fromkeys((row[0] for row in rows), frozenset()), **_grouped(row[:2] for row in rows if row[1])},
-            settings=_grouped((relation, setting) for relation, reads, setting in rows if reads == SETTING),
-            switches=_grouped(switches),
+            reads={relation: frozenset(reads) - {None} for relation, reads, _ in rows},
+            settings={relation: frozenset(settings) - {None} for relation, _, settings in rows},
+            switches={dataset: frozenset(settings) - {None} for dataset, settings in switches},
         )
 
     def above(self, relations: Iterable[str]) -> frozenset[str]:
@@ -83,10 +87,3 @@ def settings_hash(settings: Settings, names: Collection[str]) -> str:
     """Return the sha256 hex over the named settings and their values, as JSON with sorted keys."""
     values = {name: value for name, value in settings.model_dump().items() if name in names}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def _grouped(pairs: Iterable[Any]) -> dict[str, frozenset[str]]:
-    grouped: dict[str, set[str]] = {}
-    for key, value in pairs:
-        grouped.setdefault(key, set()).add(value)
-    return {key: frozenset(values) for key, values in grouped.items()}

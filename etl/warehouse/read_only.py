@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -35,19 +35,17 @@ class PublishedWarehouse(Warehouse):
         """
         if not file.is_file():
             raise NotFoundError(f"{file}: there is no warehouse yet; make one with etl run-all.")
-        with tempfile.TemporaryDirectory(prefix="etl-", dir=copy_in) as folder:
+        with tempfile.TemporaryDirectory(prefix="etl-", dir=copy_in) as folder, ExitStack() as opened:
             try:
-                try:
-                    connection = _read_only(_copied(file, folder) if copy_in else file, memory)
-                except (duckdb.IOException, duckdb.ConnectionException) as error:
-                    if "lock" not in str(error) and "different configuration" not in str(error):
-                        raise
-                    connection = _read_only(_copied(file, folder), memory)
+                connection = opened.enter_context(_connect(file, Path(folder), copy_in is not None, memory))
+                formats = connection.execute("select version from policy.warehouse_format").fetchall()
             except duckdb.Error as error:
-                raise UsageError(_not_ours(file, error)) from None
-            with connection:
-                _require_format(connection, file)
-                yield cls(connection)
+                wrong = f"this is not a warehouse of this version ({sentence_of(error)})"
+                raise UsageError(f"{file}: {wrong}; move it away and run etl run-all.") from None
+            if formats != [(FORMAT,)]:
+                wrong = f"its format is {formats[0][0] if formats else 'unknown'}, this version reads {FORMAT}"
+                raise UsageError(f"{file}: {wrong}; move it away and run etl run-all.")
+            yield cls(connection)
 
     def query(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Run a user's statements and return the column names and rows of the last. Raises UsageError where they fail."""
@@ -68,29 +66,16 @@ class PublishedWarehouse(Warehouse):
             raise UsageError(f"The query failed: {sentence_of(error)}") from error
 
 
-def _read_only(file: Path, memory: str | None) -> duckdb.DuckDBPyConnection:
+def _connect(file: Path, folder: Path, copies: bool, memory: str | None) -> duckdb.DuckDBPyConnection:
+    """Connect to a warehouse; to a copy in a folder if that is wanted, or if somebody has the warehouse open for writing."""
     config = _READ_ONLY | ({"memory_limit": memory} if memory else {})
-    return duckdb.connect(str(file), read_only=True, config=dict(config))
-
-
-def _copied(file: Path, folder: str) -> Path:
-    return Path(shutil.copyfile(file, Path(folder) / "copy.duckdb"))
-
-
-def _require_format(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
-    try:
-        rows = connection.execute("select version from policy.warehouse_format").fetchall()
-    except duckdb.Error as error:
-        raise UsageError(_not_ours(file, error)) from None
-    if rows != [(FORMAT,)]:
-        raise UsageError(
-            f"{file}: its format is {rows[0][0] if rows else 'unknown'}, this version reads {FORMAT}; "
-            "move it away and run etl run-all."
-        )
-
-
-def _not_ours(file: Path, error: duckdb.Error) -> str:
-    return f"{file}: this is not a warehouse of this version ({sentence_of(error)}); move it away and run etl run-all."
+    if not copies:
+        try:
+            return duckdb.connect(str(file), read_only=True, config=config)
+        except (duckdb.IOException, duckdb.ConnectionException) as error:
+            if "lock" not in str(error) and "different configuration" not in str(error):
+                raise
+    return duckdb.connect(str(shutil.copyfile(file, folder / "copy.duckdb")), read_only=True, config=config)
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from etl.base.errors import SqlError
 from etl.base.project import PACKAGE
 
-_FOLDER = re.compile(r"^[0-9]+_([a-z][a-z0-9_]*)$")
+_VIEW = re.compile(r"^sql/([0-9]+)_([a-z][a-z0-9_]*)/([^/]+)\.sql$")
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 #: The evidence names a source, so its name may be anything that SQL takes between double quotes.
 _SOURCE = re.compile(r"^[^\"\x00-\x1f]+$")
@@ -102,14 +102,8 @@ class Sql:
     @cached_property
     def views(self) -> tuple[View, ...]:
         """The views, by folder number, then by name."""
-        views = []
-        for path, text in self.files.items():
-            folder, _, file = path.removeprefix("sql/").rpartition("/")
-            if folder:
-                match = _FOLDER.match(folder)
-                assert match
-                views.append(View(match[1], file.removesuffix(".sql"), text, path))
-        return tuple(sorted(views, key=lambda view: (int(view.path.split("/")[1].split("_")[0]), view.path)))
+        found = sorted(filter(None, map(_VIEW.match, self.files)), key=lambda match: (int(match[1]), match[0]))
+        return tuple(View(match[2], match[3], self.files[match[0]], match[0]) for match in found)
 
     @property
     def kept(self) -> tuple[View, ...]:
@@ -167,11 +161,9 @@ def _read(folder: Path) -> dict[str, str]:
     files = {}
     for file in sorted(folder.rglob("*.sql")):
         path = f"sql/{file.relative_to(folder).as_posix()}"
-        parts = path.removesuffix(".sql").split("/")[1:]
-        folder_name = _FOLDER.match(parts[0]) if len(parts) == 2 else None
-        may_be_called = _SOURCE if folder_name and folder_name[1] == "sources" else _NAME
-        well_placed = may_be_called.match(parts[-1]) and (folder_name or len(parts) == 1)
-        if not well_placed:
+        view = _VIEW.match(path)
+        may_be_called = _SOURCE if view and view[2] == "sources" else _NAME
+        if not may_be_called.match(file.stem) or not (view or path.count("/") == 1):
             raise SqlError(
                 f"{file}: a view is named sql/<number>_<schema>/<name>.sql, in lower case, digits and underscores; rename it."
             )

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
@@ -20,9 +20,9 @@ import duckdb
 
 from etl.base.errors import SqlError
 from etl.base.files import sha256_of, sync_file
-from etl.warehouse.dependencies import FILLED, Row, dependencies, readers
 from etl.warehouse.errors import OF_THE_MACHINE, failure_of, sentence_of
 from etl.warehouse.sql_files import Sql, View, bundle_hash
+from etl.warehouse.statements import read_sql
 
 #: The storage version of every warehouse: the oldest engine that opens it.
 STORAGE_VERSION = "v1.5.0"
@@ -31,7 +31,10 @@ STORAGE_VERSION = "v1.5.0"
 FORMAT = 6
 
 #: The engine neither downloads nor loads extensions.
-CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+CLOSED: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 
 #: How many templates the cache keeps: each overlay and each version of the program has its own.
 KEPT = 16
@@ -69,58 +72,6 @@ def define(connection: duckdb.DuckDBPyConnection, statement: str, path: str) -> 
         raise SqlError(f"{path}: {sentence_of(error)}") from None
 
 
-def create_view(connection: duckdb.DuckDBPyConnection, view: View) -> None:
-    """Create a view from its file, with what the header says of a row as its comment; or a table, where its rows are kept.
-
-    Raises SqlError that names the file.
-    """
-    connection.execute(f"create schema if not exists {view.schema}")
-    kind, rows = ("table", "\nwith no data") if view.is_kept else ("view", "")
-    statement = f"create or replace {kind} {view.qualified} as\n{view.body}{rows}"
-    define(connection, statement, view.path)
-    connection.execute(f"comment on {kind} {view.qualified} is {_quoted(view.comment)}")
-
-
-def _comment_on_columns(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> None:
-    """Give the columns of created views their meanings from the headers; a name that no column has is ignored."""
-    columns = set(
-        connection.execute("select schema_name, table_name, column_name from duckdb_columns() where not internal").fetchall()
-    )
-    for view in views:
-        for column, meaning in view.columns.items():
-            if (view.schema, view.name, column) in columns:
-                connection.execute(f'comment on column {view.qualified}."{column}" is {_quoted(meaning)}')
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _in_order(views: Iterable[View], rows: Iterable[Row]) -> Iterator[View]:
-    """Yield the views such that each comes after those that it reads. Raises SqlError where two read each other."""
-    by_name = {view.qualified: view for view in views}
-    reads: dict[str, set[str]] = {name: set() for name in by_name}
-    for relation, read, _ in rows:
-        if relation in by_name and read in by_name:
-            reads[relation].add(read)
-    try:
-        for name in TopologicalSorter(reads).static_order():
-            yield by_name[name]
-    except CycleError as error:
-        raise SqlError(
-            f"{by_name[error.args[1][0]].path}: it reads itself through {' and '.join(error.args[1][1:])}."
-        ) from None
-
-
-def _require_pure_mappings(sql: Sql, rows: list[Row]) -> None:
-    """Raise SqlError where a mapping reads what mappings make, because what it finds would depend on what came before."""
-    of_records = readers(rows, FILLED) | set(FILLED)
-    for view in sql.views:
-        read = {reads for relation, reads, _ in rows if relation == view.qualified and reads in of_records}
-        if view.schema == "sources" and read:
-            raise SqlError(f"{view.path}: a mapping cannot read {', '.join(sorted(map(str, read)))}; it reads raw.line.")
-
-
 def _found(file: Path) -> Path | None:
     """Return the template if its bytes have the hash in the file beside it, else None."""
     try:
@@ -140,14 +91,11 @@ def _hash_file(file: Path) -> Path:
 def _made(sql: Sql, file: Path) -> Path:
     """Make a template aside and rename it, so that nobody ever opens half of one. Raises OSError, SqlError."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _scratch(file.parent) as folder:
-        aside = folder / file.name
-        changed = _changed_views(sql)
-        if changed is not None:
-            from_template(Sql.packaged(), lambda packaged: shutil.copyfile(packaged, aside))
-        with duckdb.connect(str(aside), config={**CLOSED, "storage_compatibility_version": STORAGE_VERSION}) as new:
+    with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=file.parent) as folder:
+        aside = Path(folder, file.name)
+        with duckdb.connect(str(aside), config=CLOSED | {"storage_compatibility_version": STORAGE_VERSION}) as new:
             new.begin()  # hundreds of statements cost more as a transaction each
-            _fill(new, sql, changed)
+            _fill(new, sql)
             new.commit()
         sync_file(aside)
         beside = aside.with_suffix(".new")
@@ -156,46 +104,6 @@ def _made(sql: Sql, file: Path) -> Path:
         beside.replace(_hash_file(file))
     _forget_oldest(file.parent)
     return file
-
-
-def _changed_views(sql: Sql) -> set[str] | None:
-    """Return the views that differ from the package's; None where anything else differs too."""
-    packaged = Sql.packaged()
-    changed = {path for path, text in sql.files.items() if packaged.files.get(path) != text}
-    are_views_alone = all(path.count("/") == 2 for path in changed) and packaged.files.keys() <= sql.files.keys()
-    if not changed or not are_views_alone or any(view.path in changed for view in (*sql.kept, *packaged.kept)):
-        return None
-    return {view.qualified for view in sql.views if view.path in changed}
-
-
-def _fill(new: duckdb.DuckDBPyConnection, sql: Sql, changed: set[str] | None) -> None:
-    """Define everything; or, in a copy of the package's template, the changed views and those that read them.
-
-    The engine remembers the columns of a view that it has bound, so who reads a changed one is bound again.
-    """
-    if changed is None:
-        new.execute("create schema raw")
-        for name in ("tables", "raw", "macros"):
-            define(new, sql[name], f"sql/{name}.sql")
-        new.execute("insert into policy.warehouse_format values (?)", [FORMAT])
-    for view in sql.views:
-        if changed is None or view.qualified in changed:
-            _require_one_select(new, view)
-    rows = dependencies(new, sql.views)
-    _require_pure_mappings(sql, rows)
-    new.execute("delete from policy.dependency")
-    new.executemany("insert into policy.dependency values (?, ?, ?)", rows)
-    wanted = None if changed is None else changed | readers(rows, changed)
-    created = [view for view in _in_order(sql.views, rows) if wanted is None or view.qualified in wanted]
-    for view in created:
-        create_view(new, view)
-    _comment_on_columns(new, created)
-
-
-@contextmanager
-def _scratch(parent: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=parent) as folder:
-        yield Path(folder)
 
 
 def _forget_oldest(folder: Path) -> None:
@@ -211,7 +119,7 @@ def _forget_oldest(folder: Path) -> None:
 
 def _hash(sql: Sql) -> str:
     """Return the sha256 hex over what a template is made of: the SQL, this package, and the engine."""
-    code = {file.name: file.read_bytes() for file in Path(__file__).parent.glob("*.py")}
+    code = {file.name: file.read_bytes() for file in Path(__file__).parent.iterdir() if file.is_file()}
     return sha256(f"{duckdb.__version__} {sql.sha256} {bundle_hash(code)}".encode()).hexdigest()
 
 
@@ -231,6 +139,27 @@ def _process_folder() -> Path:
     return folder
 
 
+def _fill(new: duckdb.DuckDBPyConnection, sql: Sql) -> None:
+    """Define everything, and write down what each view and macro reads."""
+    new.execute("create schema raw")
+    for name in ("tables", "raw", "macros"):
+        define(new, sql[name], f"sql/{name}.sql")
+    new.execute("insert into policy.warehouse_format values (?)", [FORMAT])
+    for view in sql.views:
+        _require_one_select(new, view)
+    packaged = [view.qualified for view in sql.views if Sql.packaged().files.get(view.path) == view.body]
+    views = {"names": [view.qualified for view in sql.views], "bodies": [view.body for view in sql.views]}
+    try:
+        new.execute(read_sql(__file__, "dependencies"), views | {"packaged": packaged})
+    except duckdb.InvalidInputException as error:  # the engine cannot show the parse tree of one
+        raise SqlError(sentence_of(error).removeprefix("Invalid Input Error: ")) from None
+    for mapping, reads in new.execute(read_sql(__file__, "impure")).fetchall():
+        raise SqlError(f"{sql.view(mapping).path}: a mapping cannot read {reads}; it reads raw.line.")
+    for view in _in_order(new, sql.views):
+        _create_view(new, view)
+    _comment_on_columns(new, sql.views)
+
+
 def _require_one_select(connection: duckdb.DuckDBPyConnection, view: View) -> None:
     try:
         statements = connection.extract_statements(f"create view one_select as\n{view.body}")
@@ -238,3 +167,38 @@ def _require_one_select(connection: duckdb.DuckDBPyConnection, view: View) -> No
         raise SqlError(f"{view.path}: {sentence_of(error)}") from None
     if len(statements) != 1:
         raise SqlError(f"{view.path}: it holds {len(statements)} statements; a view is one SELECT.")
+
+
+def _in_order(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> list[View]:
+    """Return the views such that each comes after those that it reads. Raises SqlError where two read each other."""
+    by_name = {view.qualified: view for view in views}
+    rows = connection.execute("select relation, list(reads) from policy.dependency group by relation").fetchall()
+    reads = {relation: by_name.keys() & relations for relation, relations in rows if relation in by_name}
+    try:
+        return [by_name[name] for name in TopologicalSorter(reads).static_order()]
+    except CycleError as error:
+        first, *others = error.args[1]
+        raise SqlError(f"{by_name[first].path}: it reads itself through {' and '.join(others)}.") from None
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, view: View) -> None:
+    """Create a view from its file, with what the header says of a row as its comment; or a table, where its rows are kept."""
+    connection.execute(f"create schema if not exists {view.schema}")
+    kind, rows = ("table", "\nwith no data") if view.is_kept else ("view", "")
+    define(connection, f"create {kind} {view.qualified} as\n{view.body}{rows}", view.path)
+    connection.execute(f"comment on {kind} {view.qualified} is {_quoted(view.comment)}")
+
+
+def _comment_on_columns(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> None:
+    """Give the columns of created views their meanings from the headers; a name that no column has is ignored."""
+    columns = set(
+        connection.execute("select schema_name, table_name, column_name from duckdb_columns() where not internal").fetchall()
+    )
+    for view in views:
+        for column, meaning in view.columns.items():
+            if (view.schema, view.name, column) in columns:
+                connection.execute(f'comment on column {view.qualified}."{column}" is {_quoted(meaning)}')
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

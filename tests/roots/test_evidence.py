@@ -13,10 +13,11 @@ from backports import zstd
 from conftest import evidence_line, write_evidence
 
 from etl.base.errors import NotFoundError
+from etl.base.settings import Settings
 from etl.context import EvidenceFile
 from etl.ingest import reader
 from etl.ingest.files import find_evidence
-from etl.ingest.reader import Limits, LineReader, LongLine, Tail
+from etl.ingest.reader import LineReader, LongLine, Tail
 from etl.warehouse.connection import Warehouse
 
 Collect = Callable[..., Warehouse]
@@ -40,7 +41,7 @@ def folder_of(tmp_path: Path, **files: bytes) -> Path:
 
 def read(path: Path, limit: int = 1000) -> list[bytes | LongLine | Tail]:
     """Return what a reader yields for one file."""
-    reader = LineReader(EvidenceFile(path, "evidence", path.name, 0), Limits(limit, 1 << 40, 1000))
+    reader = LineReader(EvidenceFile(path, "evidence", path.name, 0), Settings(max_line_bytes=limit))
     return [line for read in reader for line in (read if isinstance(read, list) else [read])]
 
 

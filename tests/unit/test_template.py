@@ -136,23 +136,3 @@ def test_a_changed_view_is_bound_again_with_all_that_read_it(sql: Sql) -> None:
     assert warehouse.one(types.format("datasets.preference", "reason")) == "BLOB"
     assert warehouse.execute("from datasets.preference") == []
     warehouse.close()
-
-
-def test_a_template_of_changes_is_that_of_all(own_cache: Path, sql: Sql, tmp_path: Path) -> None:
-    """A template built upon the package's has the same views, tables and dependencies as one built from nothing."""
-    extra = {
-        "sql/1_policy/extra.sql": "-- More.\nselect 7 as x\n",
-        "sql/1_policy/verdict.sql": "select 'ok' as verdict, 'accepted' as category\n",
-    }
-    upon = Warehouse.create(Sql(sql.files | extra), Settings())
-    from_nothing = Warehouse.create(Sql(sql.files | extra | {"sql/macros.sql": sql["macros"] + "\n-- Changed.\n"}), Settings())
-    for query in (
-        "select schema_name, view_name, comment from duckdb_views() where not internal order by all",
-        "select schema_name, table_name, comment from duckdb_tables() order by all",
-        "select schema_name, table_name, column_name, data_type, comment from duckdb_columns() where not internal order by all",
-        "select schema_name, function_name, macro_definition from duckdb_functions() where not internal order by all",
-        "from policy.dependency order by all",
-    ):
-        assert upon.execute(query) == from_nothing.execute(query) != []
-    upon.close()
-    from_nothing.close()
