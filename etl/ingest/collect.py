@@ -4,7 +4,7 @@ Three threads work in step: one reads and judges lines, one maps them, one puts 
 collected and nobody touched since is not read again; of a file that grew, only what was added is parsed.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
@@ -169,7 +169,8 @@ class _Portion:
         self.tables, self.skipped, self.held = [], [], 0
 
     def _map(self, lines: pa.Table | None, refused: list[tuple[Any, ...]]) -> None:
-        skipped = pa.table(dict(zip(_SKIPPED, zip(*refused, strict=True), strict=False)))  # no column where there is no row
+        columns: dict[str, Any] = dict(zip(_SKIPPED, zip(*refused, strict=True), strict=False))  # none where there is no row
+        skipped = pa.table(columns | {"raw": _as_binary(columns["raw"])} if refused else {})
         records = None
         if self.mapper and lines:
             records, unmapped = self.mapper.map(lines)
@@ -193,6 +194,21 @@ class _Portion:
             }
             self.tables.append(pa.table(columns))
         self.numbers, self.lines, self.loose = [], [], 0
+
+
+def _as_binary(values: Iterable[bytes | None]) -> pa.ChunkedArray:
+    """Return bytes as an Arrow array; long ones are not copied, because the engine makes copies of its own."""
+    chunks: list[pa.Array] = []
+    for is_long, group in groupby(values, key=lambda value: len(value or b"") >= PIECE_BYTES):
+        some = list(group)
+        chunks += [_lend(value or b"") for value in some] if is_long else [pa.array(some, pa.binary())]
+    return pa.chunked_array(chunks, pa.binary())
+
+
+def _lend(value: bytes) -> pa.BinaryArray:
+    """Return an array of these bytes that does not copy them."""
+    ends = pa.array([0, len(value)], pa.int32()).buffers()[1]
+    return pa.BinaryArray.from_buffers(pa.binary(), 1, [None, ends, pa.py_buffer(value)])
 
 
 @dataclass

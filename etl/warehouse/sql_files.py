@@ -105,7 +105,7 @@ class Sql:
         found = sorted(filter(None, map(_VIEW.match, self.files)), key=lambda match: (int(match[1]), match[0]))
         return tuple(View(match[2], match[3], self.files[match[0]], match[0]) for match in found)
 
-    @property
+    @cached_property
     def kept(self) -> tuple[View, ...]:
         """Those whose rows are kept when a document arrives."""
         return tuple(view for view in self.views if view.is_kept)
