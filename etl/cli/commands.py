@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from typer import Argument, Context, Option, echo
 
 from etl.base.errors import NotFoundError, UsageError
-from etl.base.project import Project
 from etl.cli.options import Evidence, Inputs, Root, RunId, Running, Sets, Threshold, look_at, open_history, project_at
 from etl.console.parts import say, show_table, warn
 from etl.console.show import (
@@ -25,7 +24,6 @@ from etl.console.show import (
 
 if TYPE_CHECKING:
     from etl.receipts.models import Check
-    from etl.warehouse.connection import Warehouse
 
 
 class Answer(NamedTuple):
@@ -102,6 +100,7 @@ def drift(
 ) -> Answer:
     """Compare a run with the published run before it, or with the pinned run. The exit code is 3 on an alert."""
     from etl.receipts.drift import compare_against, comparisons_of, counter_history, drift_of
+    from etl.receipts.drift import pin as pin_run
     from etl.receipts.store import require_pin, require_run
 
     _require_one_task(run_id, {"--pin": pin, "--unpin": unpin, "--history": history, "--against": against})
@@ -109,7 +108,8 @@ def drift(
         raise UsageError(f"--fail-on {fail_on}: give alert or warn.")
     with open_history(root, sets, threshold) as (project, runs):
         if pin or unpin:
-            return _pin(project, runs, pin)
+            said = pin_run(project, runs, pin)
+            return Answer({"pinned": pin}, partial(say, said))
         if history:
             rows = counter_history(runs)
             return Answer(rows, partial(show_history, rows))
@@ -130,18 +130,6 @@ def _require_one_task(run_id: str | None, tasks: dict[str, object]) -> None:
         raise UsageError(f"{' and '.join(given)} ask for different things; give one of them.")
     if run_id and given and not tasks["--against"]:
         raise UsageError(f"{given[0]} is about all runs; leave out the run {run_id}.")
-
-
-def _pin(project: Project, runs: "Warehouse", run_id: str | None) -> Answer:
-    """Pin a run, or none."""
-    from etl.receipts.drift import pin, unpin
-
-    if run_id is None:
-        unpin(project)
-    else:
-        pin(project, runs, run_id)
-    said = f"Later runs are compared with {run_id}." if run_id else "Each run is compared with the one before it."
-    return Answer({"pinned": run_id}, partial(say, said))
 
 
 def receipts(
@@ -171,23 +159,19 @@ def _statements(run_id: str | None, root: Path, key_file: Path | None) -> Answer
     """Return the in-toto statements of a run, a line each, signed if a key is given. Raises UsageError."""
     from etl.receipts.attestation.statement import statements_of
 
-    sign = _signer(key_file) if key_file else str
     with open_history(root) as (project, history):
         stated = statements_of(project, history, run_id)
     for receipt in stated.left_out:
         warn(f"{receipt.stage} is left out: its status is {receipt.status}, so it has no valid output.")
     if not stated.statements:
         raise NotFoundError("No stage of this run has a valid output, so there is nothing to state.")
-    lines = [sign(statement.to_line()) for statement in stated.statements]
+    lines = [statement.to_line() for statement in stated.statements]
+    if key_file is not None:
+        from etl.receipts.attestation.signing import read_private_key, sign
+
+        key = read_private_key(key_file)
+        lines = [sign(line.encode(), key).to_line() for line in lines]
     return Answer(None, partial(echo, "\n".join(lines)))
-
-
-def _signer(key_file: Path) -> Callable[[str], str]:
-    """Return a function that puts a line into a signed envelope. Raises UsageError."""
-    from etl.receipts.attestation.signing import read_private_key, sign
-
-    key = read_private_key(key_file)
-    return lambda line: sign(line.encode(), key).to_line()
 
 
 def keygen(

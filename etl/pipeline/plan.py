@@ -22,7 +22,7 @@ from etl.pipeline.request import Request
 from etl.pipeline.stages import STAGES, run_stages
 from etl.receipts.models import Count, Document, FileEntry, RunSummary, StageReceipt
 from etl.receipts.recorder import RunHeader, new_header
-from etl.receipts.store import SUMMARY, is_as_published, is_known, load_history, newest, read_documents, summary_hash
+from etl.receipts.store import is_as_published, is_known, load_history, newest, read_documents, written_hashes
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage
 
@@ -161,28 +161,20 @@ def _published(project: Project, history: Warehouse) -> tuple[RunSummary, dict[s
         raise _UnusableError("nothing is published yet") from None
     if not is_as_published(project):
         raise _UnusableError("somebody changed the warehouse since it was published")
-    found = _whole_documents(project, history, run_id)
-    if found is None:
+    folder = project.reports / run_id
+    try:
+        summary, receipts = read_documents(folder)
+        written = written_hashes(project, history, summary)
+        is_whole = all(sha256_of(folder / name) == digest for name, digest in written.items())
+    except (OSError, ValueError):
+        is_whole = False
+    if not is_whole:
         raise _UnusableError(f"the receipts of the published run {run_id} are damaged")
-    summary, receipts = found
     made_by = read_run(project.published_stats)
     is_unchanged = {stage.status for stage in summary.stages} == {"reused"}
     if run_id != made_by and not (is_unchanged and is_known(history, made_by)):
         raise _UnusableError(f"the receipts of run {made_by}, which published what is there, are damaged or gone")
     return summary, {receipt.stage: receipt for receipt in receipts}
-
-
-def _whole_documents(project: Project, history: Warehouse, run_id: str) -> tuple[RunSummary, list[StageReceipt]] | None:
-    """Return the documents of a run; None where one of them is not what the run wrote."""
-    folder = project.reports / run_id
-    try:
-        summary, receipts = read_documents(folder)
-        wanted = {document.path: document.sha256 for document in summary.documents}
-        wanted[SUMMARY] = summary_hash(project, history, run_id) or ""
-        are_whole = all(sha256_of(folder / name) == digest for name, digest in wanted.items())
-    except (OSError, ValueError):
-        return None
-    return (summary, receipts) if are_whole else None
 
 
 def _differences(header: RunHeader, collected: StageReceipt, summary: RunSummary) -> Iterator[str]:

@@ -42,12 +42,14 @@ def compare_against(history: Warehouse, run_id: str, prior_run_id: str) -> None:
         raise UsageError(f"--against {prior_run_id}: it is not an earlier run than {run_id!r}; name an earlier one.")
 
 
-def pin(project: Project, history: Warehouse, run_id: str) -> None:
-    """Let later runs be compared with this one from now on. Raises UsageError where it is unknown or did not publish."""
+def pin(project: Project, history: Warehouse, run_id: str | None) -> str:
+    """Let later runs be compared with this one, or each with the one before it; return a sentence about it.
+
+    Raises UsageError where the run is unknown or did not publish.
+    """
+    if run_id is None:
+        project.pin.unlink(missing_ok=True)
+        return "Each run is compared with the one before it."
     require_published(history, run_id)
     write_text(project.pin, Pin(run_id=run_id).to_json())
-
-
-def unpin(project: Project) -> None:
-    """Let each run be compared with the one before it again."""
-    project.pin.unlink(missing_ok=True)
+    return f"Later runs are compared with {run_id}."

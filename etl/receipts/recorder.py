@@ -115,9 +115,6 @@ def new_header(
     if head and head.seq >= seq:  # the documents of the newest runs are damaged or gone
         seq, previous = head.seq + 1, head.sha256
     lock = lock_file()
-    concerned = {
-        stage.name: lineage.settings_of(stage.relations, stage.dataset.name if stage.dataset else None) for stage in stages
-    }
     return RunHeader(
         run_id=f"{clock.now():%Y%m%dT%H%M%SZ}-{seq:04d}",
         seq=seq,
@@ -125,7 +122,7 @@ def new_header(
         started_at=timestamp_of(clock),
         git_commit=_git_commit(project.root),
         code_hash=_code_hash(sql),
-        settings_hashes={stage: settings_hash(settings, names) for stage, names in concerned.items()},
+        settings_hashes={stage.name: settings_hash(settings, stage.settings(lineage)) for stage in stages},
         engine=Engine(etl=__version__, duckdb=duckdb_version(), python=platform.python_version()),
         request=request,
         materials=[Named(path="sql", sha256=sql.sha256), *([Named(path=lock.name, sha256=sha256_of(lock))] if lock else [])],

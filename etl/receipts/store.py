@@ -208,6 +208,12 @@ def summary_hash(project: Project, history: Warehouse, run_id: str) -> str | Non
     return str(of_next or of_head or as_read)
 
 
+def written_hashes(project: Project, history: Warehouse, summary: RunSummary) -> dict[str, str]:
+    """Return the sha256 of each document of a run when it was written, by its name in the run's folder."""
+    bound = {document.path: document.sha256 for document in summary.documents}
+    return bound | {SUMMARY: summary_hash(project, history, summary.run_id) or ""}
+
+
 def read_head(project: Project) -> Head | None:
     """Return what ``head`` says of the newest run; None where it is not there or is damaged."""
     try:

@@ -16,7 +16,7 @@ from etl.base.project import Project
 from etl.context import Clock
 from etl.receipts.models import FileEntry, RunSummary, StageReceipt, StageSummary
 from etl.receipts.recorder import timestamp_of
-from etl.receipts.store import SUMMARY, require_documents, require_run, summary_hash
+from etl.receipts.store import SUMMARY, require_documents, require_run, written_hashes
 from etl.warehouse.connection import Warehouse
 
 #: The product as a package URL: all its identifiers begin with it.
@@ -52,8 +52,7 @@ def statements_of(project: Project, history: Warehouse, run_id: str | None) -> S
     """
     folder = project.reports / require_run(history, run_id)
     summary, receipts = require_documents(folder)
-    hashes = {document.path: document.sha256 for document in summary.documents}
-    hashes[SUMMARY] = summary_hash(project, history, summary.run_id) or ""
+    hashes = written_hashes(project, history, summary)
     for name in (SUMMARY, *(f"{stage.name}.json" for stage in summary.stages)):
         if sha256_of(folder / name) != hashes.get(name):
             raise UsageError(
