@@ -71,7 +71,7 @@ class Background:
     """
 
     def __init__(self, depth: int = 2) -> None:
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="behind")
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="background")
         self._undone: deque[Future[None]] = deque()
         self._depth = depth
 

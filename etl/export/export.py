@@ -54,8 +54,8 @@ def export(run: Run, dataset: Dataset) -> Proof:
 
     def prove(half: _Half, files: Written) -> None:
         mine = run.beside()
-        with Background() as behind:
-            behind.give(files.sync)
+        with Background() as background:
+            background.give(files.sync)
             audit(mine, files, partial(half.rows, mine), dataset if half.ships else None)
 
     return lambda: run_together(prove, halves, written)
