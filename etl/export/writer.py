@@ -13,7 +13,7 @@ from etl.base.files import sync_file
 from etl.base.threads import Background
 
 #: Rows in a Parquet row group, and in a batch that is validated and written: five of the engine's vectors, so that its
-#: batches are seldom cut and joined. It decides the bytes of the files: a change needs a new version.
+#: batches are seldom cut and joined. It decides the bytes of the files.
 ROWS_PER_GROUP = 10_240
 
 #: How many rows become text at once: few enough for the text to stay in the caches until it is written.
