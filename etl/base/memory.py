@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from contextlib import suppress
 from pathlib import Path
 
 #: The bytes that are kept from the engine: for Python, for lines and batches on their way between threads, and for what
@@ -51,12 +52,19 @@ def keep_freed_memory() -> None:
     the C library is not glibc, only the engine's allocator keeps its memory.
     """
     os.environ.setdefault(*_ENGINE_OPTIONS)
-    try:
-        set_option = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return
     for parameter, value in _KEEP.items():
-        set_option(parameter, value)
+        _call_allocator("mallopt", parameter, value)
+
+
+def return_freed_memory() -> None:
+    """Return the process's freed memory to the machine once, after something large that seldom comes."""
+    _call_allocator("malloc_trim", 0)
+
+
+def _call_allocator(function: str, *arguments: int) -> None:
+    """Call a function of glibc's allocator; nothing happens where the C library has none of this name."""
+    with suppress(OSError, AttributeError):
+        getattr(ctypes.CDLL(None), function)(*arguments)
 
 
 def machine_memory() -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from etl.base.memory import return_freed_memory
 from etl.base.settings import Settings
 from etl.base.threads import Background
 from etl.context import EvidenceFile, Run
@@ -89,11 +90,13 @@ class _Loader:
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
         self._waiting: pa.Table | None = None
+        self._had_long_line = False
 
     def put(self, records: pa.Table | None, skipped: pa.Table) -> None:
         """Insert rows of evidence.skipped, and rows of evidence.record, which may wait for others."""
         if skipped.num_rows:
             self._warehouse.insert("evidence.skipped", skipped)
+            self._had_long_line |= skipped.nbytes > PORTION_BYTES
         if records:
             waiting = pa.concat_tables([self._waiting, records]) if self._waiting else records
             while waiting.num_rows >= ROWS_PER_INSERT or waiting.nbytes >= BYTES_PER_INSERT:
@@ -108,6 +111,8 @@ class _Loader:
         self._delete("evidence.file where", [*gone, *(file["source_path"] for file in files)])
         if files:
             self._warehouse.insert("evidence.file", pa.Table.from_pylist(files))
+        if self._had_long_line:
+            return_freed_memory()
 
     def forget(self, paths: Collection[str], after_line: int = -1) -> None:
         """Delete what came from these files, or from their lines after one of this number."""
