@@ -56,8 +56,8 @@ def keep_freed_memory() -> None:
         _call_allocator("mallopt", parameter, value)
 
 
-def return_freed_memory() -> None:
-    """Return the process's freed memory to the machine once, after something large that seldom comes."""
+def trim_memory() -> None:
+    """Return the memory that the C library keeps to the machine once, in spite of ``keep_freed_memory``."""
     _call_allocator("malloc_trim", 0)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl.base.memory import return_freed_memory
 from etl.base.settings import Settings
 from etl.base.threads import Background
 from etl.context import EvidenceFile, Run
@@ -20,7 +19,7 @@ from etl.ingest.files import find_evidence, source_of
 from etl.ingest.mapping import Mapper, mapping_room
 from etl.ingest.reader import Known, LineReader, LongLine, Tail
 from etl.ingest.strict_json import Refusal, is_blank, judge
-from etl.warehouse.connection import Warehouse
+from etl.warehouse.connection import Warehouse, return_freed_memory
 
 #: Lines are mapped in portions of about this many bytes: enough to be worth a query, few enough to hold several of them.
 PORTION_BYTES = 32 << 20

@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.base.errors import StageError
-from etl.base.memory import KEPT_PART, engine_limit
+from etl.base.memory import KEPT_PART, engine_limit, trim_memory
 from etl.base.settings import Settings
 from etl.warehouse.errors import naming_errors, sentence_of
 from etl.warehouse.sql_files import Sql
@@ -206,6 +206,13 @@ def _copied(settings: Settings, file: Path | None, template: Path) -> duckdb.Duc
     connection.execute("copy from database template to memory")
     connection.execute("detach template")
     return connection
+
+
+def return_freed_memory() -> None:
+    """Return the memory that the process and its engine have freed to the machine, after something large that seldom comes."""
+    with duckdb.connect() as any_engine:  # a new limit has the allocator that all engines share return what it keeps
+        any_engine.execute("set memory_limit = '1GB'")
+    trim_memory()
 
 
 def duckdb_version() -> str:
