@@ -35,11 +35,10 @@ def sync(descriptor: int, path: Path) -> None:
 
 
 def write_text(file: Path, text: str) -> None:
-    """Write a small file so that a reader sees the old text or the new one, whole."""
+    """Write a small file so that a reader sees the old text or the new one, whole; ``sync_folder`` makes its name durable."""
     aside = file.with_name(f".{file.name}.new")
     with aside.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(text)
         stream.flush()
         sync(stream.fileno(), file)
     aside.replace(file)
-    sync_folder(file.parent)

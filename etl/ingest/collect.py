@@ -204,8 +204,11 @@ def _as_binary(values: Iterable[bytes | None]) -> pa.ChunkedArray:
     """Return bytes as an Arrow array; long ones are not copied, because the engine makes copies of its own."""
     chunks: list[pa.Array] = []
     for is_long, group in groupby(values, key=lambda value: len(value or b"") >= PIECE_BYTES):
-        some = list(group)
-        chunks += [_lend(value or b"") for value in some] if is_long else [pa.array(some, pa.binary())]
+        if is_long:
+            chunks += [_lend(value or b"") for value in group]
+        else:
+            copied = pa.table([pa.array(list(group), pa.binary())], ["raw"])
+            chunks += copied["raw"].chunks  # several, above 2 GiB
     return pa.chunked_array(chunks, pa.binary())
 
 

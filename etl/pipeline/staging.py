@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field, TypeAdapter
 
 from etl.base.errors import LockedError, UsageError
-from etl.base.files import write_text
+from etl.base.files import sync_folder, write_text
 from etl.base.project import Project
 from etl.receipts.models import Document, RunId, Sha256
 from etl.receipts.recorder import PartialRun
@@ -128,8 +128,10 @@ class Staging:
         self.build.mkdir(parents=True)
 
     def note(self, entry: Building | Publishing) -> None:
-        """Write down how far the run is."""
+        """Write down how far the run is; the decision to publish is durable."""
         write_text(self.journal, entry.to_json())
+        if isinstance(entry, Publishing):
+            sync_folder(self.project.staging)
 
     def entry(self) -> Building | Publishing | None:
         """Return what the journal says; None where there is none. Raises UsageError where it is not a journal of ours."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from etl.base.errors import UsageError
-from etl.base.files import write_text
+from etl.base.files import sync_folder, write_text
 from etl.base.project import Project
 from etl.receipts.models import DriftReport, Pin
 from etl.receipts.store import require_published, set_baseline
@@ -52,4 +52,5 @@ def pin(project: Project, history: Warehouse, run_id: str | None) -> str:
         return "Each run is compared with the one before it."
     require_published(history, run_id)
     write_text(project.pin, Pin(run_id=run_id).to_json())
+    sync_folder(project.reports)
     return f"Later runs are compared with {run_id}."

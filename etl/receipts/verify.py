@@ -132,8 +132,10 @@ def _damaged(what: str, kind: str, error: Exception) -> Check:
 
 
 def _is_whole(file: Path, digest: str | None) -> bool:
-    """Return whether a file is there and has these bytes."""
-    return file.is_file() and sha256_of(file) == digest
+    """Return whether a file is there, can be read, and has these bytes."""
+    with suppress(OSError):
+        return file.is_file() and sha256_of(file) == digest
+    return False
 
 
 # --- one run -----------------------------------------------------------------------------------------------------------
@@ -277,7 +279,7 @@ def _pin(pinned: str, links: list[Link]) -> Check:
 
 def _strangers(project: Project, receipts: Iterable[StageReceipt]) -> Iterator[Check]:
     """Yield each file in exports/ that no receipt names; it fails where it would be taken for a part of a dataset."""
-    named = {entry.path for receipt in receipts for entry in receipt.outputs.files}
+    named = {entry.path for receipt in receipts for entry in receipt.outputs.files if entry.bytes is not None}
     for file in sorted(project.exports.rglob("*")):
         path = project.relative(file)
         if path in named or (file.is_dir() and not file.is_symlink()):

@@ -1,5 +1,6 @@
 """The command as users meet it: what it says, and with which exit code."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,8 +13,10 @@ import duckdb
 import pytest
 from conftest import etl, evidence_line, jsonl, write_evidence
 
+from etl.base.files import sha256_of
 from etl.console.parts import short_count, show_table
 from etl.pipeline.stages import STAGES
+from etl.receipts import verify
 
 EVIDENCE = [
     evidence_line("a", verdict="accept", run_id="1"),
@@ -460,6 +463,23 @@ class TestVerify:
         code, checks = self.checks(root)
         assert (code, set(checks.values())) == (0, {"ok"})
         assert len([what for what in checks if what.startswith("exports/")]) == 12
+
+    @pytest.mark.parametrize("arguments", [(), ("--all",)])
+    def test_a_file_that_cannot_be_read(self, root: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
+        """It is a failed check, and all other checks are made."""
+
+        def refuse(file: Path) -> str:
+            if file.name == "summary.md":
+                raise PermissionError(errno.EACCES, "Permission denied", str(file))
+            return sha256_of(file)
+
+        before = self.checks(root, *arguments)[1]
+        monkeypatch.setattr(verify, "sha256_of", refuse)
+        code, checks = self.checks(root, *arguments)
+        failed = [what for what, status in checks.items() if status == "failed"]
+        assert (code, checks.keys()) == (1, before.keys())
+        assert failed
+        assert all(what.endswith("summary.md") for what in failed)
 
     def test_older_run(self, root: Path) -> None:
         """For an older run the documents are checked; its outputs were replaced since."""
