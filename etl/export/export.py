@@ -1,7 +1,6 @@
 """The export stages: write one relation as a dataset and its quarantine, and validate each batch before it is written."""
 
 from collections.abc import Iterator
-from functools import partial
 from itertools import chain, islice
 from math import ceil
 from typing import NamedTuple
@@ -56,7 +55,7 @@ def export(run: Run, dataset: Dataset) -> Proof:
         mine = run.beside()
         with Background() as background:
             background.give(files.sync)
-            audit(mine, files, partial(half.rows, mine), dataset if half.ships else None)
+            audit(mine, files, lambda: half.rows(mine, half.count(mine)), dataset if half.ships else None)
 
     return lambda: run_together(prove, halves, written)
 
@@ -89,9 +88,9 @@ class _Half(NamedTuple):
         decisions = f"{self.dataset.decisions} where dataset = $dataset and {self.where}"
         return int(run.warehouse.one(f"select count(*) from {decisions}", {"dataset": self.dataset.name}))
 
-    def rows(self, run: Run) -> Iterator[pa.RecordBatch]:
-        """Stream the rows in the order of the files; yield one empty batch where there are none."""
-        columns, count = columns_of(self.contract), self.count(run)
+    def rows(self, run: Run, count: int) -> Iterator[pa.RecordBatch]:
+        """Stream the ``count`` rows in the order of the files; yield one empty batch where there are none."""
+        columns = columns_of(self.contract)
         for ids in _ranges(ceil(count / self.sorted_at_once) or 1):
             with run.warehouse.batches(self.dataset.relation, columns, f"({self.where}) and {ids}", ORDER) as rows:
                 yield from rows if count else [pa.RecordBatch.from_pylist([], rows.schema)]
@@ -107,17 +106,18 @@ def _ranges(parts: int) -> list[str]:
 
 def _write(run: Run, half: _Half, versions: dict[str, str]) -> Written:
     """Write the rows of a half; the metadata of its Parquet file names the dataset and the ``versions``."""
-    batches = half.rows(run)
+    count = half.count(run)
+    batches = half.rows(run, count)
     first = next(batches)
     schema = mark_utc(first.schema)
     with read_ahead(fixed_batches(chain([first], batches))) as tables:
-        good = _validate_all(run, half, (table.cast(schema) for table in tables))
+        good = _validate_all(run, half, count, (table.cast(schema) for table in tables))
         return write_files(run.exports / half.stem, schema, {"dataset": half.name, **versions}, good)
 
 
-def _validate_all(run: Run, half: _Half, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+def _validate_all(run: Run, half: _Half, total: int, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """Yield the tables once they have passed the contract of a half, and show the progress."""
-    done, total = 0, half.count(run)
+    done = 0
     while some := list(islice(tables, TABLES_PER_CHECK)):
         _validate(pa.concat_tables(some), half.contract, half.stem)
         for table in some:

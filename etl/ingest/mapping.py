@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -86,7 +87,7 @@ class Mapper:
         return incoming.filter(is_good).drop_columns(["problem"]), refused
 
     def _require_one_row_per_line(self, lines: pa.Table, incoming: pa.Table) -> None:
-        distinct = incoming.group_by(["source_path", "line_number"]).aggregate([]).num_rows
+        distinct = pl.DataFrame(incoming.select(["source_path", "line_number"])).n_unique()
         if not self.names_its_lines and self._mapped_rows() != lines.num_rows:
             raise _no_key(self.mapping)
         is_one_each = lines.num_rows == incoming.num_rows == distinct

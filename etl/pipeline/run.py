@@ -168,8 +168,9 @@ def _open_warehouse(run: _Prepared) -> Warehouse:
     request, file = run.request, run.staging.build / "etl.duckdb"
     if run.base:
         shutil.copyfile(request.project.warehouse, file)
-    begin = Warehouse.take_over if run.base else Warehouse.create
-    warehouse = begin(request.sql, request.settings, file)
+        warehouse = Warehouse.take_over(request.settings, file)
+    else:
+        warehouse = Warehouse.create(request.sql, request.settings, file)
     request.fill_known_paths(warehouse)
     return warehouse
 

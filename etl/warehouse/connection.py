@@ -48,25 +48,27 @@ class Warehouse:
         """
         with naming_errors():
             warehouse = cls(from_template(sql, partial(_copied, settings, file)))
-        warehouse._prepare(sql, settings)
+        warehouse._prepare(settings)
         return warehouse
 
     @classmethod
-    def take_over(cls, sql: Sql, settings: Settings, file: Path) -> "Warehouse":
+    def take_over(cls, settings: Settings, file: Path) -> "Warehouse":
         """Open a copy of a warehouse that the same SQL made, to work on it."""
         with naming_errors():
             warehouse = cls(_connect(settings, file))
-        warehouse._prepare(sql, settings)
+        warehouse._prepare(settings)
         return warehouse
 
-    def _prepare(self, sql: Sql, settings: Settings) -> None:
+    def _prepare(self, settings: Settings) -> None:
         """Attach the relations of a run in memory, fill in the settings, and forbid access to anything outside."""
         self.execute("set timezone = 'UTC'")
-        self.execute("drop schema if exists raw cascade")
         self.execute("attach ':memory:' as raw")
+        published = f'"{self.one("select current_database()")}".raw'
+        for (table,) in self.execute("select table_name from duckdb_tables() where schema_name = 'raw'"):
+            self.execute(f"create table raw.main.{table} as from {published}.{table} with no data")
+        self.execute(f"drop schema {published} cascade")
         self.execute("set enable_external_access = false")
         self.execute("set lock_configuration = true")
-        define(self._connection, sql["raw"], "sql/raw.sql")
         self.replace("policy.setting", pa.Table.from_pylist([settings.row()]))
 
     def cursor(self) -> "Warehouse":
