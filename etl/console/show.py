@@ -211,13 +211,17 @@ def show_history(rows: Sequence[dict[str, Any]]) -> None:
         figures = {row["seq"]: row["records"] if kind in _COUNTED_KINDS else row["share"] or 0.0 for row in of_figure}
         # a counter that a run does not name was 0 there, if the run did the stage
         values = [figures.get(seq, 0) if (stage, seq) in done else None for seq in shown]
-        known = [value for value in values if value is not None]
-        if known:
-            bounds = (min(known), max(known), known[-1])
-            cells = (f"{value:,}" if kind in _COUNTED_KINDS else f"{100 * value:.1f} %" for value in bounds)
-            lines.append((stage, counter, sparkline(values), *cells))
+        if set(values) != {None}:
+            lines.append((stage, counter, sparkline(values), *_bounds(values, kind)))
     names = ("stage", "what", "history", "lowest", "highest", "newest")
     show_table(f"the last {len(shown)} of {len(runs)} runs", names, lines)
+
+
+def _bounds(values: Sequence[float | None], kind: str) -> list[str]:
+    """Return the lowest, the highest and the newest value as people read them."""
+    known = [value for value in values if value is not None]
+    bounds = (min(known), max(known), known[-1])
+    return [f"{value:,}" if kind in _COUNTED_KINDS else f"{100 * value:.1f} %" for value in bounds]
 
 
 def sparkline(values: Sequence[float | None]) -> str:

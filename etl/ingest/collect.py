@@ -229,31 +229,40 @@ class _Count:
 
 def _load(settings: Settings, file: EvidenceFile, portion: _Portion, is_known: bool, known: Known | None) -> dict[str, Any]:
     """Read one file, its good lines and the others, into the portion, and return its row of evidence.file."""
-    reader, count, is_readable = LineReader(file, settings), _Count(), True
+    reader, is_readable = LineReader(file, settings), True
     portion.begin(file.source_path)
-    if known and reader.goes_on_from(known):
-        count = _Count(known.whole_lines, known.whole_blank)
-    if is_known and (count.lines == 0 or reader.whole_bytes < reader.bytes):
-        portion.forget(count.lines or -1)
+    count = _begin(reader, portion, is_known, known)
     try:
         for read in reader:
             _take(portion, read, count, settings)
     except OSError as error:
         is_readable = False
         portion.skip(0, None, "unreadable_file", error.strerror or str(error))
-    can_go_on = is_readable and not file.is_packed
-    is_cut = reader.whole_bytes < reader.bytes  # without a line feed the last line may grow, so it is not counted as whole
-    return {
-        "source": file.source,
-        "source_path": file.source_path,
-        "bytes": reader.bytes if is_readable else None,
-        "sha256": reader.sha256 if is_readable else None,
-        "record_count": count.lines - count.blank + (not is_readable),
-        "blank_count": count.blank,
-        "whole_bytes": reader.whole_bytes if can_go_on else None,
-        "whole_lines": count.lines - is_cut if can_go_on else None,
-        "whole_blank": count.blank - (is_cut and count.last_is_blank) if can_go_on else None,
-    }
+    row: dict[str, Any] = dict.fromkeys(("bytes", "sha256", "whole_bytes", "whole_lines", "whole_blank"))
+    row |= {"source": file.source, "source_path": file.source_path, "blank_count": count.blank}
+    row["record_count"] = count.lines - count.blank + (not is_readable)
+    if is_readable:
+        row |= {"bytes": reader.bytes, "sha256": reader.sha256}
+    if is_readable and not file.is_packed:
+        row |= _whole(reader, count)
+    return row
+
+
+def _begin(reader: LineReader, portion: _Portion, is_known: bool, known: Known | None) -> _Count:
+    """Return what is known of a file that has only grown, and have the rows removed that do not come from that."""
+    count = _Count()
+    if known and reader.goes_on_from(known):
+        count = _Count(known.whole_lines, known.whole_blank)
+    if is_known and (count.lines == 0 or reader.whole_bytes < reader.bytes):
+        portion.forget(count.lines or -1)
+    return count
+
+
+def _whole(reader: LineReader, count: _Count) -> dict[str, int]:
+    """Return where reading can go on when the file has grown: without a line feed, its last line may have grown too."""
+    is_cut = reader.whole_bytes < reader.bytes
+    lines, blank = count.lines - is_cut, count.blank - (is_cut and count.last_is_blank)
+    return {"whole_bytes": reader.whole_bytes, "whole_lines": lines, "whole_blank": blank}
 
 
 def _take(portion: _Portion, read: list[bytes] | LongLine | Tail, count: _Count, settings: Settings) -> None:

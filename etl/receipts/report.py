@@ -83,24 +83,33 @@ def summary_page(summary: RunSummary, receipts: Sequence[StageReceipt], drift: D
     """Return summary.md: what one run did, for people."""
     passed = "passed" if summary.overall_passed else "not passed"
     published = "published" if summary.published else "not published: the previous version stays"
-    stages, reasons = [], []
-    for receipt in receipts:
-        counts = (receipt.inputs.record_count, *dict(receipt.stats).values(), receipt.duration_ms)
-        stages.append((receipt.stage, receipt.status, *counts, "yes" if receipt.validation.passed else "no"))
-        for stat, by_reason in receipt.counts_by_reason:
-            reasons += [(receipt.stage, stat, reason, records) for reason, records in by_reason.items()]
+    stages = [_stage_row(receipt) for receipt in receipts]
     outcomes = [item for receipt in receipts if receipt.records for item in receipt.records.by_outcome.items()]
     errors = [f"- {receipt.stage}: {_cell(error)}" for receipt in receipts for error in receipt.validation.errors]
     blocks = [
         f"# Run {summary.run_id}",
         f"Run {summary.seq}, started at {summary.started_at}: {passed}, {published}.",
         _table(("stage", "status", "in", *Stats.model_fields, "ms", "passed"), stages),
-        *("## Reasons", _table(("stage", "stat", "reason", "records"), reasons)),
+        *("## Reasons", _table(("stage", "stat", "reason", "records"), _reason_rows(receipts))),
         *("## Outcomes of records at the pairing", _table(("outcome", "records"), outcomes)),
         *(f"## Drift: {drift.severity}", "\n".join(f"- {_cell(flag)}" for flag in drift.flags or ["nothing to say"])),
         *(("## Errors", "\n".join(errors)) if errors else ()),
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def _stage_row(receipt: StageReceipt) -> tuple[object, ...]:
+    counts = (receipt.inputs.record_count, *dict(receipt.stats).values(), receipt.duration_ms)
+    return (receipt.stage, receipt.status, *counts, "yes" if receipt.validation.passed else "no")
+
+
+def _reason_rows(receipts: Sequence[StageReceipt]) -> list[tuple[object, ...]]:
+    return [
+        (receipt.stage, stat, reason, records)
+        for receipt in receipts
+        for stat, by_reason in receipt.counts_by_reason
+        for reason, records in by_reason.items()
+    ]
 
 
 def _latest_page(history: Warehouse) -> str:
