@@ -12,6 +12,10 @@ not regexp_matches(coalesce(content, ''), '[^[:space:]\p{Z}]');
 create or replace macro policy.trimmed(content) as
 regexp_replace(content, '^[[:space:]\p{Z}]+|[[:space:]\p{Z}]+$', '', 'g');
 
+-- A verdict as policy.verdict lists it; null where it is blank.
+create or replace macro policy.verdict_word(verdict) as
+case when not policy.is_blank(verdict) then lower(policy.trimmed(verdict)) end;
+
 -- For mappings: the type of a JSON fragment, which is a field that json_transform gives as "JSON". An absent field is null, and
 -- then the answer is null too.
 create or replace macro sources.is_text(fragment) as

@@ -102,10 +102,12 @@ def _show_stages(title: str, summary: "RunSummary") -> None:
 
 
 def _show_errors(receipts: "Iterable[StageReceipt]") -> None:
-    """Show what is wrong in each stage."""
+    """Show what is wrong in each stage, and what looks wrong."""
     for receipt in receipts:
         for error in receipt.validation.errors:
             say(f"{receipt.stage}: {error}", "red")
+        for warning in receipt.validation.warnings:
+            say(f"{receipt.stage}: {warning}", "yellow")
 
 
 def show_diff(diff: "Diff") -> None:

@@ -48,7 +48,14 @@ STAGES = (
         uses=("evidence.file", "evidence.skipped_summary"),
         counts="receipts.evidence_count",
     ),
-    Stage("score", _score, ("evidence.record",), writes=("scored.run",), counts="receipts.score_count"),
+    Stage(
+        "score",
+        _score,
+        ("evidence.record",),
+        writes=("scored.run",),
+        uses=("scored.unknown_verdict",),
+        counts="receipts.score_count",
+    ),
     *map(_export_stage, DATASETS),
 )
 

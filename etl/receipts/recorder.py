@@ -44,6 +44,7 @@ from etl.receipts.store import as_texts, read_head, summary_hash, take_in
 from etl.warehouse.connection import Warehouse, duckdb_version
 from etl.warehouse.lineage import Lineage, settings_hash
 from etl.warehouse.sql_files import Sql, bundle_hash, lock_file
+from etl.warehouse.statements import read_sql
 
 #: The columns of a relation that are hashed, and in which order: those that decide what a row is.
 RELATIONS = {
@@ -263,7 +264,7 @@ class StageMeter:
             counts_by_reason={stat: counts.get(stat, {}) for stat in CountsByReason.model_fields},
             blank=total.get("blank", 0),
             records=self._outcomes(stage),
-            validation=self._skipped() if stage.name == "collect" else Validation(passed=True),
+            validation=self._validation(stage),
             duration_ms=duration_ms,
         )
 
@@ -315,12 +316,21 @@ class StageMeter:
         rows = self.run.warehouse.dicts(files)
         return [FileEntry.model_validate(row | {"carried": row["path"] in self.carried}) for row in rows]
 
-    def _skipped(self) -> Validation:
-        """Return collect's validation: with a skipped line it does not pass, although nothing is lost."""
-        summary = "select source, reason, lines, first_at from evidence.skipped_summary order by source, reason"
-        skipped = self.run.warehouse.execute(summary)
-        errors = [f"{source}: {lines} skipped as {reason}, the first is {at}." for source, reason, lines, at in skipped]
-        return Validation(passed=not errors, errors=errors)
+    def _validation(self, stage: Stage) -> Validation:
+        """Return the validation: with a skipped line collect does not pass, although nothing is lost; score warns of words."""
+        errors, warnings = [], []
+        if stage.name == "collect":
+            summary = "select source, reason, lines, first_at from evidence.skipped_summary order by source, reason"
+            for source, reason, lines, first_at in self.run.warehouse.execute(summary):
+                errors.append(f"{source}: {lines} skipped as {reason}, the first is {first_at}.")
+        if stage.name == "score":
+            warnings = unknown_verdicts(self.run.warehouse)
+        return Validation(passed=not errors, errors=errors, warnings=warnings)
+
+
+def unknown_verdicts(warehouse: Warehouse) -> list[str]:
+    """Return a sentence about the verdicts that are not words of policy.verdict; none where all are."""
+    return [sentence for (sentence,) in warehouse.execute(read_sql(__file__, "unknown_verdict"))]
 
 
 def _lines(rows: pa.RecordBatch) -> pa.Buffer:

@@ -1,7 +1,7 @@
 """What a run leaves in its folder: receipts, drift report, a page for people, and the summary that binds them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +85,6 @@ def summary_page(summary: RunSummary, receipts: Sequence[StageReceipt], drift: D
     published = "published" if summary.published else "not published: the previous version stays"
     stages = [_stage_row(receipt) for receipt in receipts]
     outcomes = [item for receipt in receipts if receipt.records for item in receipt.records.by_outcome.items()]
-    errors = [f"- {receipt.stage}: {_cell(error)}" for receipt in receipts for error in receipt.validation.errors]
     blocks = [
         f"# Run {summary.run_id}",
         f"Run {summary.seq}, started at {summary.started_at}: {passed}, {published}.",
@@ -93,7 +92,7 @@ def summary_page(summary: RunSummary, receipts: Sequence[StageReceipt], drift: D
         *("## Reasons", _table(("stage", "stat", "reason", "records"), _reason_rows(receipts))),
         *("## Outcomes of records at the pairing", _table(("outcome", "records"), outcomes)),
         *(f"## Drift: {drift.severity}", "\n".join(f"- {_cell(flag)}" for flag in drift.flags or ["nothing to say"])),
-        *(("## Errors", "\n".join(errors)) if errors else ()),
+        *_message_blocks(receipts),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -110,6 +109,15 @@ def _reason_rows(receipts: Sequence[StageReceipt]) -> list[tuple[object, ...]]:
         for stat, by_reason in receipt.counts_by_reason
         for reason, records in by_reason.items()
     ]
+
+
+def _message_blocks(receipts: Sequence[StageReceipt]) -> Iterator[str]:
+    """Yield the errors and the warnings of all stages, each with its heading, where there are any."""
+    for heading, level in (("## Errors", "errors"), ("## Warnings", "warnings")):
+        messages = [(receipt.stage, message) for receipt in receipts for message in getattr(receipt.validation, level)]
+        if messages:
+            yield heading
+            yield "\n".join(f"- {stage}: {_cell(message)}" for stage, message in messages)
 
 
 def _latest_page(history: Warehouse) -> str:

@@ -31,7 +31,7 @@ with normalised as (
         record.created_at,
         record.model,
         record.human_override,
-        case when not policy.is_blank(record.verdict) then lower(policy.trimmed(record.verdict)) end as verdict,
+        policy.verdict_word(record.verdict) as verdict,
         record.score,
         record.grounded_fraction,
         coalesce(record.success_markers, []) as success_markers,

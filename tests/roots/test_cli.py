@@ -301,6 +301,25 @@ def test_fail_fast_stops_at_collect(tmp_path: Path) -> None:
     assert not (tmp_path / "exports").exists()
 
 
+def test_unknown_verdicts_are_listed(tmp_path: Path) -> None:
+    """The end of a run, its page and etl health name the ten most frequent, with their counts, and count the others."""
+    words = ["shrug", "Shrug", "approved", "x" * 80, *(f"word {at:02}" for at in range(10))]
+    lines = [evidence_line(f"t{at}", verdict=word) for at, word in enumerate(words)]
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": lines})
+    result = etl("run-all", "--root", tmp_path)
+    named = ["'shrug' (evidence, 2)", *(f"'word {at:02}' (evidence, 1)" for at in range(9))]
+    said = f"these verdicts are unknown, so their records need human review: {', '.join(named)} and 2 others (2); "
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"score: {said}" in result.stdout
+    (page,) = (tmp_path / "reports/distillation").glob("*/summary.md")
+    assert f"## Warnings\n\n- score: {said}" in page.read_text(encoding="utf-8")
+    checks = {check["what"]: check for check in etl("health", "--root", tmp_path, "--json").json}
+    assert checks["verdicts"]["status"] == "warn"
+    assert checks["verdicts"]["detail"].startswith(said)
+    level = "select level, message from receipts.message"
+    assert etl("sql", level, "--root", tmp_path, "--json").json[0]["level"] == "warning"
+
+
 def test_skipped_lines_are_loud_and_lost_nothing(tmp_path: Path) -> None:
     """A skipped line: exit code 1, and everything else is published."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": ["nonsense", *EVIDENCE]})

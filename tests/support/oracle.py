@@ -23,10 +23,12 @@ REJECTED = "rejected"
 REVIEW = "needs_human_review"
 
 VERDICTS = {
-    **dict.fromkeys(("accept", "approve", "pass", "resolved"), ACCEPTED),
-    **dict.fromkeys(("partial", "request_changes", "cycle"), PARTIAL),
-    **dict.fromkeys(("reject", "fail", "block"), REJECTED),
-    **dict.fromkeys(("review", "escalate"), REVIEW),
+    **dict.fromkeys(("accept", "accepted", "approve", "approved", "pass", "passed", "success", "succeeded"), ACCEPTED),
+    **dict.fromkeys(("resolved", "correct", "true", "lgtm"), ACCEPTED),
+    **dict.fromkeys(("partial", "partially_accepted", "request_changes", "cycle"), PARTIAL),
+    **dict.fromkeys(("reject", "rejected", "fail", "failed", "failure", "block", "blocked"), REJECTED),
+    **dict.fromkeys(("unresolved", "incorrect", "false"), REJECTED),
+    **dict.fromkeys(("review", "escalate", "needs_human_review"), REVIEW),
 }
 
 

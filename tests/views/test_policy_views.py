@@ -102,15 +102,32 @@ def test_verdict(warehouse: Warehouse) -> None:
     gives(warehouse, "policy.verdict", """
         category           | verdict
         accepted           | accept
+        accepted           | accepted
         accepted           | approve
+        accepted           | approved
+        accepted           | correct
+        accepted           | lgtm
         accepted           | pass
+        accepted           | passed
         accepted           | resolved
+        accepted           | succeeded
+        accepted           | success
+        accepted           | true
         needs_human_review | escalate
+        needs_human_review | needs_human_review
         needs_human_review | review
         partially_accepted | cycle
         partially_accepted | partial
+        partially_accepted | partially_accepted
         partially_accepted | request_changes
         rejected           | block
+        rejected           | blocked
         rejected           | fail
+        rejected           | failed
+        rejected           | failure
+        rejected           | false
+        rejected           | incorrect
         rejected           | reject
+        rejected           | rejected
+        rejected           | unresolved
     """)

@@ -47,10 +47,13 @@ def scored(warehouse: Warehouse, columns: str = "category, rule") -> list[tuple[
 OVERRIDES = [({"human_override": category}, category, "human_override") for category in (ACCEPTED, PARTIAL, REJECTED, REVIEW)]
 
 WORDS = {
-    ACCEPTED: ["accept", "approve", "pass", "resolved"],
-    PARTIAL: ["partial", "request_changes", "cycle"],
-    REJECTED: ["reject", "fail", "block"],
-    REVIEW: ["review", "escalate"],
+    ACCEPTED: [
+        *("accept", "accepted", "approve", "approved", "pass", "passed", "success", "succeeded"),
+        *("resolved", "correct", "true", "lgtm"),
+    ],
+    PARTIAL: ["partial", "partially_accepted", "request_changes", "cycle"],
+    REJECTED: ["reject", "rejected", "fail", "failed", "failure", "block", "blocked", "unresolved", "incorrect", "false"],
+    REVIEW: ["review", "escalate", "needs_human_review"],
 }
 
 VERDICTS = [
@@ -60,7 +63,7 @@ VERDICTS = [
     for written in [word, word.upper(), word.title(), f" {word}\t\r\n", f"\u00a0\u2003{word}\u3000\u2028"]
 ] + [
     ({"verdict": unknown}, REVIEW, "verdict")
-    for unknown in ["lgtm", "accepted", "acceptt", "acc ept", "request changes", "accept.", "0", "\u200b", "null"]
+    for unknown in ["ship it", "acceptable", "acceptt", "acc ept", "request changes", "accept.", "0", "\u200b", "null"]
 ]
 
 SCORES = [

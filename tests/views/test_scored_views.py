@@ -66,6 +66,23 @@ def test_signal(warehouse: Warehouse) -> None:
     """)
 
 
+def test_unknown_verdict(warehouse: Warehouse) -> None:
+    """Words that policy.verdict does not list are counted, in whatever case they are spelled."""
+    given(warehouse, "evidence.record", """
+        line_number | source  | verdict
+        1           | reviews | shrug
+        2           | reviews | SHRUG
+        3           | reviews | approve
+        4           | audits  | shrug
+        5           | audits  |
+    """)
+    gives(warehouse, "scored.unknown_verdict", """
+        source  | verdict | records
+        audits  | shrug   | 1
+        reviews | shrug   | 2
+    """)
+
+
 def test_task_verdict(warehouse: Warehouse) -> None:
     """A task has a category where the records of class verdict agree; records of other classes do not count."""
     given(warehouse, "evidence.record", """
