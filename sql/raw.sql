@@ -1,20 +1,20 @@
 -- What a run reads. While it collects, these tables live in memory and hold one source at a time; in a published warehouse they
 -- are empty.
 
-create table if not exists raw.line (
+create table if not exists raw.item (
     source varchar not null,
     source_path varchar not null,
-    line_number bigint not null,
-    line_sha256 varchar not null,
+    item_number bigint not null,
+    item_sha256 varchar not null,
     json varchar not null
 );
-comment on table raw.line is
+comment on table raw.item is
 'One row per valid line of the source that is being mapped. The mappings in sql/2_sources read it. Empty in a published warehouse.';
-comment on column raw.line.source is 'the source, which is the name of its mapping';
-comment on column raw.line.source_path is 'the file of the line, relative to the evidence folder';
-comment on column raw.line.line_number is 'the number of the line in its file, from 1';
-comment on column raw.line.line_sha256 is 'sha256 hex of the line''s bytes without the line feed';
-comment on column raw.line.json is 'the text of the line: one JSON object, read strictly';
+comment on column raw.item.source is 'the source, which is the name of its mapping';
+comment on column raw.item.source_path is 'the file of the line, relative to the evidence folder';
+comment on column raw.item.item_number is 'the number of the line in its file, from 1';
+comment on column raw.item.item_sha256 is 'sha256 hex of the line''s bytes without the line feed';
+comment on column raw.item.json is 'the text of the line: one JSON object, read strictly';
 
 create table if not exists raw.document (
     path varchar not null,
@@ -27,7 +27,7 @@ comment on column raw.document.json is 'the exact text of the file';
 
 create table if not exists raw.mapped (
     source_path varchar,
-    line_number bigint,
+    item_number bigint,
     source_class varchar,
     run_id varchar,
     task_id varchar,
@@ -50,13 +50,13 @@ create table if not exists raw.mapped (
     completion_tokens bigint,
     problem varchar,
     source varchar,
-    line_sha256 varchar,
+    item_sha256 varchar,
     evidence_id varchar
 );
 comment on table raw.mapped is
 'One row per line, as its mapping gives it: the columns of evidence.record, checked by evidence.incoming. A column that the mapping does not name is null. Empty in a published warehouse.';
 comment on column raw.mapped.source_path is 'the file of the line, relative to the evidence folder';
-comment on column raw.mapped.line_number is 'the number of the line in its file, from 1; blank lines count';
+comment on column raw.mapped.item_number is 'the number of the line in its file, from 1; blank lines count';
 comment on column raw.mapped.source_class is
 'what kind of evidence the source gives: verdict, telemetry, experiment or extraction';
 comment on column raw.mapped.run_id is 'the agent''s run at the task (not a run of etl); null: the line names none';
@@ -81,6 +81,6 @@ comment on column raw.mapped.cost_usd is 'what the attempt cost, in US dollars; 
 comment on column raw.mapped.prompt_tokens is 'how many tokens the model read; null: not recorded';
 comment on column raw.mapped.completion_tokens is 'how many tokens the model wrote; null: not recorded';
 comment on column raw.mapped.problem is 'the reason for which the mapping skips the line; null: none';
-comment on column raw.mapped.source is 'null: evidence.incoming takes it from raw.line';
-comment on column raw.mapped.line_sha256 is 'null: evidence.incoming takes it from raw.line';
+comment on column raw.mapped.source is 'null: evidence.incoming takes it from raw.item';
+comment on column raw.mapped.item_sha256 is 'null: evidence.incoming takes it from raw.item';
 comment on column raw.mapped.evidence_id is 'null: evidence.incoming computes it';

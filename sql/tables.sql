@@ -109,8 +109,8 @@ create table if not exists evidence.record (
     source varchar not null,
     source_class varchar not null,
     source_path varchar not null,
-    line_number bigint not null,
-    line_sha256 varchar not null,
+    item_number bigint not null,
+    item_sha256 varchar not null,
     run_id varchar,
     task_id varchar not null,
     created_at timestamp,
@@ -133,15 +133,15 @@ create table if not exists evidence.record (
     record_key bigint not null default nextval('evidence.record_key')
 );
 comment on table evidence.record is
-'One row per valid line of evidence, in one shape for all sources. Its key is (source_path, line_number).';
+'One row per valid line of evidence, in one shape for all sources. Its key is (source_path, item_number).';
 comment on column evidence.record.evidence_id is
-'sha256 hex of source, run_id, task_id and line_sha256, joined by 0x1F; equal for identical lines';
+'sha256 hex of source, run_id, task_id and item_sha256, joined by 0x1F; equal for identical lines';
 comment on column evidence.record.source is 'the source, which is the name of its mapping';
 comment on column evidence.record.source_class is
 'what kind of evidence the source gives: verdict, telemetry, experiment or extraction';
 comment on column evidence.record.source_path is 'the file of the line, relative to the evidence folder';
-comment on column evidence.record.line_number is 'the number of the line in its file, from 1; blank lines count';
-comment on column evidence.record.line_sha256 is 'sha256 hex of the line''s bytes without the line feed';
+comment on column evidence.record.item_number is 'the number of the line in its file, from 1; blank lines count';
+comment on column evidence.record.item_sha256 is 'sha256 hex of the line''s bytes without the line feed';
 comment on column evidence.record.run_id is 'the agent''s run at the task (not a run of etl); null: the line names none';
 comment on column evidence.record.task_id is 'the task that the agent worked on';
 comment on column evidence.record.created_at is 'the time that the line gives, UTC; null: it gives none';
@@ -169,8 +169,8 @@ comment on column evidence.record.record_key is
 create table if not exists evidence.skipped (
     source varchar not null,
     source_path varchar not null,
-    line_number bigint not null,
-    line_sha256 varchar,
+    item_number bigint not null,
+    item_sha256 varchar,
     reason varchar not null,
     detail varchar,
     raw blob
@@ -179,8 +179,8 @@ comment on table evidence.skipped is
 'One row per line, or unreadable file, that did not become a record.';
 comment on column evidence.skipped.source is 'the source of the line';
 comment on column evidence.skipped.source_path is 'the file of the line, relative to the evidence folder';
-comment on column evidence.skipped.line_number is 'the number of the line in its file, from 1; 0: the file could not be read';
-comment on column evidence.skipped.line_sha256 is
+comment on column evidence.skipped.item_number is 'the number of the line in its file, from 1; 0: the file could not be read';
+comment on column evidence.skipped.item_sha256 is
 'sha256 hex of the line''s bytes without the line feed; null: the file could not be read';
 comment on column evidence.skipped.reason is
 'why: what strict reading refused, such as malformed_json; missing_<column> or bad_<column>; unknown_source';
@@ -206,7 +206,7 @@ create table if not exists receipts.row_history (
     other_evidence_id varchar,
     nth bigint not null,
     source_path varchar,
-    line_number bigint,
+    item_number bigint,
     category varchar not null,
     reason varchar,
     first_seq bigint not null,
@@ -220,7 +220,7 @@ comment on column receipts.row_history.other_evidence_id is
 'the rejected record of a pair; null: the row is made from one record';
 comment on column receipts.row_history.nth is '1, 2, … for the records of identical lines; 1 for a pair';
 comment on column receipts.row_history.source_path is 'the file of the line when the state began; null for a pair';
-comment on column receipts.row_history.line_number is 'the number of the line when the state began; null for a pair';
+comment on column receipts.row_history.item_number is 'the number of the line when the state began; null for a pair';
 comment on column receipts.row_history.category is 'the category of the record; of a pair, that of the rejected one';
 comment on column receipts.row_history.reason is 'the first reason why the dataset refuses or skips the row; null: it ships';
 comment on column receipts.row_history.first_seq is 'the first published run (seq of receipts.run) that saw the state';

@@ -19,7 +19,7 @@ Batch = dict[str, list[Any]]
 CATEGORIES = {"accept": "accepted", "partial": "partially_accepted", "reject": "rejected"}
 ROWS_PER_GROUP = 10_000
 TEXT, TIME = Value("string"), Value("timestamp[us, tz=UTC]")
-SIDE = {"source_path": TEXT, "line_number": Value("int64"), "line_sha256": TEXT}
+SIDE = {"source_path": TEXT, "item_number": Value("int64"), "item_sha256": TEXT}
 RECORD = Features(
     dict.fromkeys(("id", "run_id", "task_id", "category", "model", "prompt", "response"), TEXT)
     | {"created_at": TIME, "provenance": SIDE}
@@ -57,7 +57,7 @@ def records(batch: Batch, indices: list[int]) -> Batch:
             "id": digest,
             "category": CATEGORIES.get(fields.get("verdict"), "needs_human_review"),
             "created_at": datetime.fromisoformat(fields["created_at"]),
-            "provenance": {"source_path": "evidence.jsonl", "line_number": index + 1, "line_sha256": digest},
+            "provenance": {"source_path": "evidence.jsonl", "item_number": index + 1, "item_sha256": digest},
         }
         for name, values in found.items():
             values.append(fields[name])

@@ -6,7 +6,7 @@ create table record as
 with line as (
     select
         parse_filename(filename) as source_path,
-        row_number() over () as line_number,
+        row_number() over () as item_number,
         json::varchar as json,
     from read_ndjson_objects('$EVIDENCE/evidence.jsonl', ignore_errors = true, filename = true)
 ),
@@ -21,8 +21,8 @@ good as (
 parsed as (
     select
         source_path,
-        line_number,
-        sha256(json) as line_sha256,
+        item_number,
+        sha256(json) as item_sha256,
         unnest(json_transform(json, '{
             "run_id": "VARCHAR", "task_id": "VARCHAR", "created_at": "TIMESTAMPTZ", "model": "VARCHAR", "prompt": "VARCHAR",
             "response": "VARCHAR", "verdict": "VARCHAR"
@@ -32,7 +32,7 @@ parsed as (
 
 select
     *,
-    struct_pack(source_path := source_path, line_number := line_number, line_sha256 := line_sha256) as provenance,
+    struct_pack(source_path := source_path, item_number := item_number, item_sha256 := item_sha256) as provenance,
     case verdict
         when 'accept' then 'accepted'
         when 'partial' then 'partially_accepted'
@@ -44,7 +44,7 @@ where task_id is not null;
 
 create view rag as
 select
-    line_sha256 as id,
+    item_sha256 as id,
     run_id as source_run_id,
     task_id,
     'evidence' as source,
@@ -60,7 +60,7 @@ order by id;
 
 create view sft as
 select
-    line_sha256 as id,
+    item_sha256 as id,
     run_id as source_run_id,
     task_id,
     'evidence' as source,
@@ -76,7 +76,7 @@ order by id;
 
 create view refused as
 select
-    line_sha256 as id,
+    item_sha256 as id,
     run_id as source_run_id,
     task_id,
     category,
@@ -118,7 +118,7 @@ create view preference as
 with side as (
     select
         *,
-        row_number() over (partition by task_id, prompt, category order by created_at, line_sha256) as place,
+        row_number() over (partition by task_id, prompt, category order by created_at, item_sha256) as place,
         bool_or(category = 'rejected') over (partition by task_id, prompt) as has_rejected,
     from record
     where category <> 'needs_human_review'
@@ -127,8 +127,8 @@ with side as (
 -- Pairs are ranked without their texts, which are joined to the pairs that stay.
 pair as (
     select
-        chosen.line_number as chosen_line,
-        rejected.line_number as rejected_line,
+        chosen.item_number as chosen_line,
+        rejected.item_number as rejected_line,
     from side as chosen
     inner join side as rejected on chosen.task_id = rejected.task_id and chosen.prompt is not distinct from rejected.prompt
     where
@@ -146,7 +146,7 @@ pair as (
 )
 
 select
-    chosen.line_sha256 || rejected.line_sha256 as id,
+    chosen.item_sha256 || rejected.item_sha256 as id,
     chosen.task_id,
     chosen.prompt,
     chosen.response as chosen,
@@ -159,8 +159,8 @@ select
     greatest(chosen.created_at, rejected.created_at) as created_at,
     struct_pack(chosen := chosen.provenance, rejected := rejected.provenance) as provenance,
 from pair
-inner join record as chosen on pair.chosen_line = chosen.line_number
-inner join record as rejected on pair.rejected_line = rejected.line_number
+inner join record as chosen on pair.chosen_line = chosen.item_number
+inner join record as rejected on pair.rejected_line = rejected.item_number
 order by id;
 
 create macro as_text(moment) as strftime(moment, '%Y-%m-%dT%H:%M:%S.%fZ');

@@ -27,7 +27,7 @@ REFUSED = {
     },
 }
 TIME = pa.timestamp("us", tz="UTC")
-SIDE = pa.struct({"source_path": pa.string(), "line_number": pa.int64(), "line_sha256": pa.string()})
+SIDE = pa.struct({"source_path": pa.string(), "item_number": pa.int64(), "item_sha256": pa.string()})
 TYPES = {"created_at": TIME, "quarantine_reasons": pa.list_(pa.string()), "provenance": SIDE}
 ROWS_PER_GROUP = 10_000
 
@@ -45,7 +45,7 @@ def record_of(number: int, line: bytes) -> Row | None:
         "id": digest,
         "category": CATEGORIES.get(record.get("verdict", ""), "needs_human_review"),
         "time": datetime.fromisoformat(record["created_at"]),
-        "provenance": {"source_path": "evidence.jsonl", "line_number": number, "line_sha256": digest},
+        "provenance": {"source_path": "evidence.jsonl", "item_number": number, "item_sha256": digest},
     }
 
 

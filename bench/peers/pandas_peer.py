@@ -73,7 +73,7 @@ def records(evidence: Path) -> pd.DataFrame:
     record["id"] = [sha256(line[:-1]).hexdigest() for _, line in good]
     record["source"] = "evidence"
     record["provenance"] = [
-        {"source_path": "evidence.jsonl", "line_number": number, "line_sha256": digest}
+        {"source_path": "evidence.jsonl", "item_number": number, "item_sha256": digest}
         for (number, _), digest in zip(good, record["id"], strict=True)
     ]
     record["created_at"] = pd.to_datetime(record["created_at"], utc=True).astype("datetime64[us, UTC]")

@@ -26,7 +26,7 @@ def records(evidence: Path) -> pl.DataFrame:
         has_header=False,
         encoding="utf8-lossy",
         new_columns=["line"],
-        row_index_name="line_number",
+        row_index_name="item_number",
         row_index_offset=1,
     )
     line = col("line")
@@ -39,7 +39,7 @@ def records(evidence: Path) -> pl.DataFrame:
         lines.filter(is_good)
         .select(
             line.map_batches(hashes, return_dtype=pl.String).alias("id"),
-            col("line_number").cast(pl.Int64),
+            col("item_number").cast(pl.Int64),
             line.str.json_decode(FIELDS).alias("field"),
         )
         .unnest("field")
@@ -47,7 +47,7 @@ def records(evidence: Path) -> pl.DataFrame:
         .with_columns(
             col("created_at").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", time_zone="UTC"),
             col("verdict").replace_strict(CATEGORIES, default="needs_human_review").alias("category"),
-            pl.struct(lit("evidence.jsonl").alias("source_path"), "line_number", col("id").alias("line_sha256")).alias(
+            pl.struct(lit("evidence.jsonl").alias("source_path"), "item_number", col("id").alias("item_sha256")).alias(
                 "provenance"
             ),
         )

@@ -9,7 +9,7 @@ from pandera.polars import PolarsData
 #: 64 lower-case hexadecimal digits: a sha256.
 SHA256 = r"^[0-9a-f]{64}$"
 
-_PROVENANCE = {"source_path": pl.String, "line_number": pl.Int64, "line_sha256": pl.String}
+_PROVENANCE = {"source_path": pl.String, "item_number": pl.Int64, "item_sha256": pl.String}
 
 #: Where a record came from: the path relative to the evidence folder, the 1-based line, and the hash of the line's bytes.
 Provenance = Annotated[pl.Struct, _PROVENANCE]

@@ -271,7 +271,7 @@ def accept() -> Answer:
 
 
 def explain(
-    wanted: Annotated[str, Argument(metavar="ID", help="An evidence_id, a row's id, a line_sha256, or path:line.")],
+    wanted: Annotated[str, Argument(metavar="ID", help="An evidence_id, a row's id, an item_sha256, or path:line.")],
     root: Root = Path(),
 ) -> Answer:
     """Show where an id comes from, which rule decides its category, what each dataset decides, and its text."""

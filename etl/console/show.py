@@ -123,7 +123,7 @@ def show_diff(diff: "Diff") -> None:
         return
     examples = []
     for row in diff.sample:
-        place = f"{row.source_path}:{row.line_number}" if row.source_path else ""
+        place = f"{row.source_path}:{row.item_number}" if row.source_path else ""
         states = ((row.category_before, row.reason_before), (row.category_now, row.reason_now))
         change = " -> ".join(f"{category}, {reason or 'ships'}" if category else "absent" for category, reason in states)
         examples.append((row.dataset, row.change, f"{row.id[:_SHOWN_DIGITS]} {place}", change))
@@ -140,15 +140,15 @@ def show_explanation(found: dict[str, Any]) -> None:
     for record in found["records"]:
         _show_fields(f"record {record['evidence_id']}", _fields_of(record))
     for line in found["skipped"]:
-        title = f"skipped line {line['source_path']}:{line['line_number']}"
-        _show_fields(title, [(name, line[name]) for name in ("reason", "detail", "line_sha256", "raw")])
+        title = f"skipped line {line['source_path']}:{line['item_number']}"
+        _show_fields(title, [(name, line[name]) for name in ("reason", "detail", "item_sha256", "raw")])
 
 
 def _fields_of(record: dict[str, Any]) -> list[tuple[str, object]]:
     """Return what is shown of a record, from its place to its text."""
     return [
-        ("from", f"{record['source_path']}:{record['line_number']} ({record['source']})"),
-        ("line_sha256", record["line_sha256"]),
+        ("from", f"{record['source_path']}:{record['item_number']} ({record['source']})"),
+        ("item_sha256", record["item_sha256"]),
         ("run, task", f"{record['run_id']}, {record['task_id']}"),
         ("category", f"{record['category']} by the rule {record['rule']}"),
         ("signals", "; ".join(record["reasons"]) or "none"),

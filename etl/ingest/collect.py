@@ -36,7 +36,7 @@ ROWS_PER_INSERT = 122_880
 BYTES_PER_INSERT = 256 << 20
 
 #: The columns of evidence.skipped.
-_SKIPPED = ("source", "source_path", "line_number", "line_sha256", "reason", "detail", "raw")
+_SKIPPED = ("source", "source_path", "item_number", "item_sha256", "reason", "detail", "raw")
 
 
 def collect(run: Run) -> None:
@@ -116,7 +116,7 @@ class _Loader:
     def forget(self, paths: Collection[str], after_line: int = -1) -> None:
         """Delete what came from these files, or from their lines after one of this number."""
         for table in ("evidence.record", "evidence.skipped"):
-            self._delete(f"{table} where line_number > {after_line} and", paths)
+            self._delete(f"{table} where item_number > {after_line} and", paths)
 
     def _insert(self, records: pa.Table) -> None:
         # in one chunk, so that one thread of the engine fills one row group
@@ -192,8 +192,8 @@ class _Portion:
             columns = {
                 "source": pa.repeat(self.source, len(text)),
                 "source_path": pa.repeat(self.path, len(text)),
-                "line_number": pa.array(self.numbers, pa.int64()),
-                "line_sha256": pa.array([sha256(line).hexdigest() for line in self.lines], pa.string()),
+                "item_number": pa.array(self.numbers, pa.int64()),
+                "item_sha256": pa.array([sha256(line).hexdigest() for line in self.lines], pa.string()),
                 "json": text.view(pa.string()),
             }
             self.tables.append(pa.table(columns))

@@ -20,11 +20,11 @@ _ROW_BY_ROW = {"PROJECTION", "SEQ_SCAN"}
 
 @contextmanager
 def mapping_room(warehouse: Warehouse) -> Iterator[None]:
-    """Let raw.line and raw.mapped be views over the portion that a mapper works on, in place of the tables, for a while."""
-    for name in ("line", "mapped"):
+    """Let raw.item and raw.mapped be views over the portion that a mapper works on, in place of the tables, for a while."""
+    for name in ("item", "mapped"):
         warehouse.execute(f"alter table raw.main.{name} rename to {name}_shape")
     yield
-    for name in ("line", "mapped"):
+    for name in ("item", "mapped"):
         warehouse.execute(f"drop view if exists raw.main.{name}")
         warehouse.execute(f"alter table raw.main.{name}_shape rename to {name}")
 
@@ -55,14 +55,14 @@ class Mapper:
         if unknown:
             raise SqlError(f"{mapping.path}: a mapping cannot give {', '.join(unknown)}; rename or remove it.")
         is_row_wise = warehouse.steps(mapping.qualified) <= _ROW_BY_ROW
-        key = {"source_path", "line_number"} & columns
+        key = {"source_path", "item_number"} & columns
         if len(key) != 2 and (key or not is_row_wise):
             raise _no_key(mapping)
         relation = f'"{warehouse.one("select current_database()")}".{mapping.qualified}'
         cast = ", ".join(f"{name}::{kind} as {name}" for name, kind in types.items() if name in columns)
         if not key:  # row for row, so the lines themselves say where a row is from
-            cast = f"line.source_path, line.line_number, {cast}"
-            relation = f"raw.main.line as line positional join {relation}"
+            cast = f"item.source_path, item.item_number, {cast}"
+            relation = f"raw.main.item as item positional join {relation}"
         mapped = f"from raw.main.mapped_shape union all by name select {cast} from {relation}"
         return cls(warehouse, mapping, is_row_wise, bool(key), mapped)
 
@@ -73,7 +73,7 @@ class Mapper:
         """
         with self.warehouse.lent("lines", lines):
             try:
-                self.warehouse.execute("create or replace view raw.main.line as from lines")
+                self.warehouse.execute("create or replace view raw.main.item as from lines")
                 self.warehouse.execute(f"create or replace view raw.main.mapped as {self.mapped}")
                 incoming = self.warehouse.arrow("from evidence.incoming")
                 self._require_one_row_per_line(lines, incoming)
@@ -87,7 +87,7 @@ class Mapper:
         return incoming.filter(is_good).drop_columns(["problem"]), refused
 
     def _require_one_row_per_line(self, lines: pa.Table, incoming: pa.Table) -> None:
-        distinct = pl.DataFrame(incoming.select(["source_path", "line_number"])).n_unique()
+        distinct = pl.DataFrame(incoming.select(["source_path", "item_number"])).n_unique()
         if not self.names_its_lines and self._mapped_rows() != lines.num_rows:
             raise _no_key(self.mapping)
         is_one_each = lines.num_rows == incoming.num_rows == distinct
@@ -96,7 +96,7 @@ class Mapper:
         missing = lines.num_rows - distinct
         raise SqlError(
             f"{self.mapping.path}: {lines.num_rows} lines gave {self._mapped_rows()} rows, and {missing} lines have none; "
-            "a mapping must give exactly one row for each line of raw.line, with its source_path and line_number."
+            "a mapping must give exactly one row for each line of raw.item, with its source_path and item_number."
         )
 
     def _mapped_rows(self) -> int:
@@ -104,4 +104,4 @@ class Mapper:
 
 
 def _no_key(mapping: View) -> SqlError:
-    return SqlError(f"{mapping.path}: select source_path and line_number too, so that each row names its line.")
+    return SqlError(f"{mapping.path}: select source_path and item_number too, so that each row names its line.")

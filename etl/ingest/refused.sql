@@ -2,9 +2,9 @@
 select
     bad.source,
     bad.source_path,
-    bad.line_number,
-    bad.line_sha256,
+    bad.item_number,
+    bad.item_sha256,
     bad.problem as reason,
     encode(line.json) as raw,
 from bad_lines as bad
-inner join raw.line as line on bad.source_path = line.source_path and bad.line_number = line.line_number
+inner join raw.item as line on bad.source_path = line.source_path and bad.item_number = line.item_number

@@ -7,12 +7,12 @@ select
     cause,
     id,
     source_path,
-    line_number,
+    item_number,
     category_before,
     category_now,
     reason_before,
     reason_now,
 from receipts.row_change
 where from_run_id = $from_run and to_run_id = $to_run
-qualify row_number() over (partition by dataset, change, cause order by id, source_path, line_number) <= $size
+qualify row_number() over (partition by dataset, change, cause order by id, source_path, item_number) <= $size
 order by all

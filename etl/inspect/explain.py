@@ -13,20 +13,20 @@ from etl.warehouse.statements import read_sql
 def explain(project: Project, wanted: str) -> dict[str, Any]:
     """Return everything known about an id: the records, pairs and skipped lines that it names, with their text.
 
-    ``wanted`` is an evidence_id, an id of a dataset or quarantine, a line_sha256, the unique beginning of one of these
+    ``wanted`` is an evidence_id, an id of a dataset or quarantine, an item_sha256, the unique beginning of one of these
     (eight digits or more), or ``path:line``. Raises NotFoundError where nothing has that id, or several have.
     """
     with PublishedWarehouse.open(project.warehouse) as warehouse:
         wanted = _complete(warehouse, wanted)
         pairs = _read(warehouse, "pair", id=wanted)
         sides = [place for pair in pairs for place in pair["provenance"].values()]
-        places = [f"{side['source_path']}:{side['line_number']}" for side in sides] or [wanted]
+        places = [f"{side['source_path']}:{side['item_number']}" for side in sides] or [wanted]
         records = _read(warehouse, "record", places=places, id=wanted)
         skipped = as_json_holds(_read(warehouse, "skipped", id=wanted))
         if not pairs and not records and not skipped:
             raise NotFoundError(
                 f"Nothing here has the id {wanted!r}; give an evidence_id, the id of an exported or quarantined row, "
-                "a line_sha256, or path:line."
+                "an item_sha256, or path:line."
             )
         for record in records:
             record["pairs"] = _read(warehouse, "pair_of_record", id=record["evidence_id"])

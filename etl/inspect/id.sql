@@ -8,8 +8,8 @@ from (
     union all
     select evidence_id as id from evidence.record
     union all
-    select line_sha256 as id from evidence.record
+    select item_sha256 as id from evidence.record
     union all
-    select line_sha256 as id from evidence.skipped
+    select item_sha256 as id from evidence.skipped
 ) as known
 where regexp_full_match($prefix, '[0-9a-f]{8,63}') and starts_with(id, $prefix)

@@ -1,7 +1,7 @@
 -- The records that an id or places name, with their text and what each dataset decides about them; see datasets.lineage.
 --   datasets: dataset, id, quarantine_reasons and detail for each dataset, in the order of policy.dataset
 --   $places: places, as path:line
---   $id: an evidence_id, a line_sha256, or the id of a row of a dataset
+--   $id: an evidence_id, an item_sha256, or the id of a row of a dataset
 select
     lineage.* exclude (dataset, id, quarantine_reasons, detail),
     record.created_at,
@@ -19,11 +19,11 @@ select
     ) as datasets,
 from datasets.lineage as lineage
 inner join evidence.record as record
-    on lineage.source_path = record.source_path and lineage.line_number = record.line_number
+    on lineage.source_path = record.source_path and lineage.item_number = record.item_number
 inner join policy.dataset as dataset on lineage.dataset = dataset.dataset
 group by all
 having
-    list_contains($places, lineage.source_path || ':' || lineage.line_number)
-    or $id in (lineage.evidence_id, lineage.line_sha256)
+    list_contains($places, lineage.source_path || ':' || lineage.item_number)
+    or $id in (lineage.evidence_id, lineage.item_sha256)
     or bool_or(lineage.id = $id)
-order by lineage.source_path, lineage.line_number
+order by lineage.source_path, lineage.item_number

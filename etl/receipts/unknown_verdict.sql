@@ -5,7 +5,7 @@ with ranked as (
     select
         format('''{}'' ({}, {:,})', left(verdict, 60), source, records) as word,
         records,
-        row_number() over (order by records desc, source, verdict) as place,
+        row_number() over (order by records desc, source asc, verdict asc) as place,
     from scored.unknown_verdict
 )
 

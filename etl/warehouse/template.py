@@ -28,7 +28,7 @@ from etl.warehouse.statements import read_sql
 STORAGE_VERSION = "v1.5.0"
 
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
-FORMAT = 6
+FORMAT = 7
 
 #: The engine neither downloads nor loads extensions.
 CLOSED: dict[str, str | bool | int | float | list[str]] = {
@@ -154,7 +154,7 @@ def _fill(new: duckdb.DuckDBPyConnection, sql: Sql) -> None:
     except duckdb.InvalidInputException as error:  # the engine cannot show the parse tree of one
         raise SqlError(sentence_of(error).removeprefix("Invalid Input Error: ")) from None
     for mapping, reads in new.execute(read_sql(__file__, "impure")).fetchall():
-        raise SqlError(f"{sql.view(mapping).path}: a mapping cannot read {reads}; it reads raw.line.")
+        raise SqlError(f"{sql.view(mapping).path}: a mapping cannot read {reads}; it reads raw.item.")
     for view in _in_order(new, sql.views):
         _create_view(new, view)
     _comment_on_columns(new, sql.views)

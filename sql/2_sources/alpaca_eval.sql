@@ -1,7 +1,7 @@
 -- One row per annotation of AlpacaEval: how an annotator judged output_2, the answer of generator_2, against the answer of a
 -- baseline. Annotations carry no time.
---   source_path: the file of the line, from raw.line
---   line_number: the number of the line, from raw.line
+--   source_path: the file of the line, from raw.item
+--   item_number: the number of the line, from raw.item
 --   source_class: verdict
 --   run_id: /generator_2 and /annotator, joined by a slash
 --   task_id: sha256 hex of /instruction
@@ -13,16 +13,16 @@
 with field as (
     select
         source_path,
-        line_number,
+        item_number,
         unnest(json_transform(json, '{
             "instruction": "JSON", "output_2": "JSON", "generator_2": "JSON", "annotator": "JSON", "preference": "JSON"
         }')),
-    from raw.line
+    from raw.item
 )
 
 select
     source_path,
-    line_number,
+    item_number,
     'verdict' as source_class,
     sources.as_text(generator_2) || '/' || sources.as_text(annotator) as run_id,
     sha256(sources.as_text(instruction)) as task_id,

@@ -1,6 +1,6 @@
 -- One row per fact that was distilled from a finished task. Its category comes from the verdicts on the task.
---   source_path: the file of the line, from raw.line
---   line_number: the number of the line, from raw.line
+--   source_path: the file of the line, from raw.item
+--   item_number: the number of the line, from raw.item
 --   source_class: extraction
 --   run_id: /run_id
 --   task_id: /task_id
@@ -11,16 +11,16 @@
 with field as (
     select
         source_path,
-        line_number,
+        item_number,
         unnest(json_transform(json, '{
             "run_id": "JSON", "task_id": "JSON", "created_at": "JSON", "text": "JSON", "cited_paths": "JSON"
         }')),
-    from raw.line
+    from raw.item
 )
 
 select
     source_path,
-    line_number,
+    item_number,
     'extraction' as source_class,
     sources.as_text(run_id) as run_id,
     sources.as_text(task_id) as task_id,

@@ -1,7 +1,7 @@
 -- One row per line in the product's own format, which any system can write: its fields are named like the columns of
 -- evidence.record; source_class and task_id are required.
---   source_path: the file of the line, from raw.line
---   line_number: the number of the line, from raw.line
+--   source_path: the file of the line, from raw.item
+--   item_number: the number of the line, from raw.item
 --   source_class: /source_class
 --   run_id: /run_id
 --   task_id: /task_id
@@ -26,7 +26,7 @@
 with field as (
     select
         source_path,
-        line_number,
+        item_number,
         unnest(json_transform(json, '{
             "source_class": "JSON", "run_id": "JSON", "task_id": "JSON", "created_at": "JSON", "model": "JSON",
             "file": "JSON", "prompt": "JSON", "response": "JSON", "messages": "JSON", "verdict": "JSON",
@@ -34,12 +34,12 @@ with field as (
             "human_override": "JSON", "cited_paths": "JSON", "latency_ms": "JSON", "cost_usd": "JSON",
             "prompt_tokens": "JSON", "completion_tokens": "JSON"
         }')),
-    from raw.line
+    from raw.item
 )
 
 select
     source_path,
-    line_number,
+    item_number,
     sources.as_text(source_class) as source_class,
     sources.as_text(run_id) as run_id,
     sources.as_text(task_id) as task_id,

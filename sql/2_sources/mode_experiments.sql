@@ -1,6 +1,6 @@
 -- One row per attempt at a task in one of the working modes of the agent.
---   source_path: the file of the line, from raw.line
---   line_number: the number of the line, from raw.line
+--   source_path: the file of the line, from raw.item
+--   item_number: the number of the line, from raw.item
 --   source_class: experiment
 --   run_id: /run_id
 --   task_id: /task_id
@@ -13,12 +13,12 @@
 with field as (
     select
         source_path,
-        line_number,
+        item_number,
         unnest(json_transform(json, '{
             "run_id": "JSON", "task_id": "JSON", "created_at": "JSON", "model": "JSON", "prompt": "JSON",
             "response": "JSON", "validation_results": "JSON"
         }')),
-    from raw.line
+    from raw.item
 ),
 
 graded as (
@@ -30,7 +30,7 @@ graded as (
 
 select
     source_path,
-    line_number,
+    item_number,
     'experiment' as source_class,
     sources.as_text(run_id) as run_id,
     sources.as_text(task_id) as task_id,

@@ -1,6 +1,6 @@
 -- One row per review of a run by an observer agent. The review is the response.
---   source_path: the file of the line, from raw.line
---   line_number: the number of the line, from raw.line
+--   source_path: the file of the line, from raw.item
+--   item_number: the number of the line, from raw.item
 --   source_class: verdict
 --   run_id: /run_id
 --   task_id: /task_id
@@ -14,17 +14,17 @@
 with field as (
     select
         source_path,
-        line_number,
+        item_number,
         unnest(json_transform(json, '{
             "run_id": "JSON", "task_id": "JSON", "created_at": "JSON", "model": "JSON", "file": "JSON",
             "prompt": "JSON", "review": "JSON", "verdict": "JSON"
         }')),
-    from raw.line
+    from raw.item
 )
 
 select
     source_path,
-    line_number,
+    item_number,
     'verdict' as source_class,
     sources.as_text(run_id) as run_id,
     sources.as_text(task_id) as task_id,

@@ -1,6 +1,6 @@
 -- One row per task that an agent ran, with telemetry and without a verdict.
---   source_path: the file of the line, from raw.line
---   line_number: the number of the line, from raw.line
+--   source_path: the file of the line, from raw.item
+--   item_number: the number of the line, from raw.item
 --   source_class: telemetry
 --   run_id: /run_id
 --   task_id: /task_id
@@ -18,18 +18,18 @@
 with field as (
     select
         source_path,
-        line_number,
+        item_number,
         unnest(json_transform(json, '{
             "run_id": "JSON", "task_id": "JSON", "created_at": "JSON", "model": "JSON", "prompt": "JSON",
             "response": "JSON", "ok_events": "JSON", "error_events": "JSON", "gap_signals": "JSON",
             "latency_ms": "JSON", "cost_usd": "JSON", "prompt_tokens": "JSON", "completion_tokens": "JSON"
         }')),
-    from raw.line
+    from raw.item
 )
 
 select
     source_path,
-    line_number,
+    item_number,
     'telemetry' as source_class,
     sources.as_text(run_id) as run_id,
     sources.as_text(task_id) as task_id,

@@ -1,7 +1,7 @@
 -- One row per trajectory of tau-bench: one trial of one task. Its file is named <model>-<domain>.jsonl. Trajectories carry no
 -- time.
---   source_path: the file of the line, from raw.line
---   line_number: the number of the line, from raw.line
+--   source_path: the file of the line, from raw.item
+--   item_number: the number of the line, from raw.item
 --   source_class: verdict
 --   run_id: the file's name without its ending, /task_id and /trial, joined by slashes
 --   task_id: the domain in the file's name and /task_id, joined by a slash
@@ -14,12 +14,12 @@
 with field as (
     select
         source_path,
-        line_number,
+        item_number,
         regexp_extract(source_path, '([^/]*)\.jsonl(\.gz|\.zst)?$', 1) as stem,
         unnest(json_transform(json, '{
             "task_id": "JSON", "trial": "JSON", "traj": "JSON", "reward": "JSON", "info": "JSON"
         }')),
-    from raw.line
+    from raw.item
 ),
 
 part as (
@@ -40,7 +40,7 @@ part as (
 
 select
     source_path,
-    line_number,
+    item_number,
     'verdict' as source_class,
     concat_ws('/', stem, sources.as_text(task_id), sources.as_text(trial)) as run_id,
     domain || '/' || sources.as_text(task_id) as task_id,

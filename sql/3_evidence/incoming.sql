@@ -1,11 +1,11 @@
 -- One row per line of the source that is being collected, as its mapping gives it: the columns of evidence.record, and problem.
 -- It makes the checks that hold for every source, whatever its mapping does. Empty in a published warehouse.
---   evidence_id: sha256 hex of source, run_id, task_id and line_sha256, joined by 0x1F; equal for identical lines
+--   evidence_id: sha256 hex of source, run_id, task_id and item_sha256, joined by 0x1F; equal for identical lines
 --   source: the source, which is the name of its mapping
 --   source_class: verdict, telemetry, experiment or extraction; another class is the problem bad_source_class
 --   source_path: the file of the line, relative to the evidence folder
---   line_number: the number of the line in its file, from 1
---   line_sha256: sha256 hex of the line's bytes without the line feed
+--   item_number: the number of the line in its file, from 1
+--   item_sha256: sha256 hex of the line's bytes without the line feed
 --   run_id: the agent's run at the task; null: the line names none
 --   task_id: the task that the agent worked on; blank is the problem missing_task_id
 --   created_at: the time that the line gives, UTC (without an offset it counts as UTC); null: none, or problem bad_created_at
@@ -29,17 +29,17 @@
 with timed as (
     select
         line.source,
-        line.line_sha256,
-        mapped.* exclude (source, line_sha256),
+        line.item_sha256,
+        mapped.* exclude (source, item_sha256),
         regexp_extract(
             upper(mapped.created_at),
             '^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2}(?:[.][0-9]{1,9})?)?'
             || ' ?(Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?)?$',
             ['day', 'minute', 'second', 'zone']
         ) as clock,
-    from raw.line as line
+    from raw.item as line
     inner join raw.mapped as mapped
-        on line.source_path = mapped.source_path and line.line_number = mapped.line_number
+        on line.source_path = mapped.source_path and line.item_number = mapped.item_number
 ),
 
 -- DuckDB drops an offset when it casts text to timestamp, and assumes the session's zone where the text has none. So the text
@@ -61,13 +61,13 @@ clocked as (
 
 select
     sha256(concat(
-        source, chr(31), coalesce(run_id, ''), chr(31), coalesce(task_id, ''), chr(31), line_sha256
+        source, chr(31), coalesce(run_id, ''), chr(31), coalesce(task_id, ''), chr(31), item_sha256
     )) as evidence_id,
     source,
     source_class,
     source_path,
-    line_number,
-    line_sha256,
+    item_number,
+    item_sha256,
     run_id,
     task_id,
     created_at_utc as created_at,

@@ -7,6 +7,6 @@ select
     source,
     reason,
     count(*) as lines,
-    min(source_path || ':' || line_number) as first_at,
+    min(source_path || ':' || item_number) as first_at,
 from evidence.skipped
 group by source, reason

@@ -11,9 +11,9 @@ with incomplete as (
             case
                 when
                     policy.is_blank(record.source_path)
-                    or record.line_number is null
-                    or policy.is_blank(record.line_sha256)
-                    then struct_pack(defect := 'missing_provenance', detail := 'source_path, line_number or line_sha256')
+                    or record.item_number is null
+                    or policy.is_blank(record.item_sha256)
+                    then struct_pack(defect := 'missing_provenance', detail := 'source_path, item_number or item_sha256')
             end,
             case
                 when policy.is_blank(record.run_id) then struct_pack(defect := 'missing_run_id', detail := 'run_id')
@@ -33,8 +33,8 @@ with incomplete as (
     -- few records are incomplete, so the list is made for them alone
     where
         policy.is_blank(record.source_path)
-        or record.line_number is null
-        or policy.is_blank(record.line_sha256)
+        or record.item_number is null
+        or policy.is_blank(record.item_sha256)
         or policy.is_blank(record.run_id)
         or policy.is_blank(record.response)
         or policy.is_blank(record.prompt)
@@ -77,10 +77,10 @@ numbered as (
     select
         record.record_key,
         row_number() over same_evidence as occurrence,
-        first_value(record.source_path || ':' || record.line_number) over same_evidence as first_at,
+        first_value(record.source_path || ':' || record.item_number) over same_evidence as first_at,
     from evidence.record as record
     inner join repeated on record.evidence_id = repeated.evidence_id
-    window same_evidence as (partition by record.evidence_id order by record.source_path, record.line_number)
+    window same_evidence as (partition by record.evidence_id order by record.source_path, record.item_number)
 )
 
 select

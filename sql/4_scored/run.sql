@@ -2,8 +2,8 @@
 -- signal needs human review; a missing grade never counts as a bad one.
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the line, relative to the evidence folder
---   line_number: the number of the line in its file, from 1
---   line_sha256: sha256 hex of the line's bytes without the line feed
+--   item_number: the number of the line in its file, from 1
+--   item_sha256: sha256 hex of the line's bytes without the line feed
 --   evidence_id: the record across warehouses; equal for identical lines
 --   source: the source, which is the name of its mapping
 --   source_class: verdict, telemetry, experiment or extraction
@@ -18,8 +18,8 @@
 select
     signal.record_key,
     signal.source_path,
-    signal.line_number,
-    signal.line_sha256,
+    signal.item_number,
+    signal.item_sha256,
     signal.evidence_id,
     signal.source,
     signal.source_class,

@@ -2,8 +2,8 @@
 -- on other records, see scored.task_verdict. The columns that identify the record are here so that scored.run needs no join.
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the line, relative to the evidence folder
---   line_number: the number of the line in its file, from 1
---   line_sha256: sha256 hex of the line's bytes without the line feed
+--   item_number: the number of the line in its file, from 1
+--   item_sha256: sha256 hex of the line's bytes without the line feed
 --   evidence_id: the record across warehouses; equal for identical lines
 --   source: the source, which is the name of its mapping
 --   source_class: verdict, telemetry, experiment or extraction
@@ -21,8 +21,8 @@ with normalised as (
     select
         record.record_key,
         record.source_path,
-        record.line_number,
-        record.line_sha256,
+        record.item_number,
+        record.item_sha256,
         record.evidence_id,
         record.source,
         record.source_class,
@@ -42,8 +42,8 @@ with normalised as (
 select
     normalised.record_key,
     normalised.source_path,
-    normalised.line_number,
-    normalised.line_sha256,
+    normalised.item_number,
+    normalised.item_sha256,
     normalised.evidence_id,
     normalised.source,
     normalised.source_class,

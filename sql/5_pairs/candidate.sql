@@ -4,14 +4,14 @@
 --   task_id: the task of both records
 --   chosen_key: the record_key of the chosen record
 --   chosen_source_path: the file of the chosen record
---   chosen_line_number: the line of the chosen record in its file
+--   chosen_item_number: the line of the chosen record in its file
 --   chosen_evidence_id: the evidence_id of the chosen record
 --   chosen_run_id: the agent's run that gave the chosen answer
 --   chosen_category: the category of the chosen record: accepted
 --   chosen_rank: its rank on its side, 1 is best, see pairs.ranked
 --   rejected_key: the record_key of the rejected record
 --   rejected_source_path: the file of the rejected record
---   rejected_line_number: the line of the rejected record in its file
+--   rejected_item_number: the line of the rejected record in its file
 --   rejected_evidence_id: the evidence_id of the rejected record
 --   rejected_run_id: the agent's run that gave the rejected answer
 --   rejected_category: the category of the rejected record: rejected or partially_accepted
@@ -26,14 +26,14 @@ with pair as (
         chosen.task_id,
         chosen.record_key as chosen_key,
         chosen.source_path as chosen_source_path,
-        chosen.line_number as chosen_line_number,
+        chosen.item_number as chosen_item_number,
         chosen.evidence_id as chosen_evidence_id,
         chosen.run_id as chosen_run_id,
         chosen.category as chosen_category,
         chosen.rank as chosen_rank,
         rejected.record_key as rejected_key,
         rejected.source_path as rejected_source_path,
-        rejected.line_number as rejected_line_number,
+        rejected.item_number as rejected_item_number,
         rejected.evidence_id as rejected_evidence_id,
         rejected.run_id as rejected_run_id,
         rejected.category as rejected_category,
@@ -132,14 +132,14 @@ select
     ordered.task_id,
     ordered.chosen_key,
     ordered.chosen_source_path,
-    ordered.chosen_line_number,
+    ordered.chosen_item_number,
     ordered.chosen_evidence_id,
     ordered.chosen_run_id,
     ordered.chosen_category,
     ordered.chosen_rank,
     ordered.rejected_key,
     ordered.rejected_source_path,
-    ordered.rejected_line_number,
+    ordered.rejected_item_number,
     ordered.rejected_evidence_id,
     ordered.rejected_run_id,
     ordered.rejected_category,

@@ -3,7 +3,7 @@
 -- and prompt.
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the line, relative to the evidence folder
---   line_number: the number of the line in its file, from 1
+--   item_number: the number of the line in its file, from 1
 --   evidence_id: the record across warehouses; equal for identical lines
 --   run_id: the agent's run at the task
 --   task_id: the task
@@ -16,7 +16,7 @@ with eligible as not materialized (
     select
         record.record_key,
         record.source_path,
-        record.line_number,
+        record.item_number,
         record.evidence_id,
         record.run_id,
         record.task_id,
@@ -61,7 +61,7 @@ sided as (
 select
     record_key,
     source_path,
-    line_number,
+    item_number,
     evidence_id,
     run_id,
     task_id,

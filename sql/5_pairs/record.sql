@@ -1,6 +1,6 @@
 -- One row per scored record: what pairing did with it.
 --   source_path: the file of the line, relative to the evidence folder
---   line_number: the number of the line in its file, from 1
+--   item_number: the number of the line in its file, from 1
 --   evidence_id: the record across warehouses; equal for identical lines
 --   task_id: the task
 --   category: its category, see scored.run
@@ -71,7 +71,7 @@ ineligible as (
 
 select
     run.source_path,
-    run.line_number,
+    run.item_number,
     run.evidence_id,
     run.task_id,
     run.category,

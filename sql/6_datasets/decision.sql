@@ -8,7 +8,7 @@
 --   detail: where the first reason was found, such as cited_paths[2] or the category; null: it ships
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the line, relative to the evidence folder
---   line_number: the number of the line in its file, from 1
+--   item_number: the number of the line in its file, from 1
 with refusal as (
     select
         requirement.dataset,
@@ -40,7 +40,7 @@ judged as (
         dataset.dataset,
         run.record_key,
         run.source_path,
-        run.line_number,
+        run.item_number,
         run.evidence_id,
         run.category,
         refused.refusals as by_defect,
@@ -81,5 +81,5 @@ select
     refusals[1].detail as detail,
     record_key,
     source_path,
-    line_number,
+    item_number,
 from ordered

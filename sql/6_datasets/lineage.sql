@@ -1,10 +1,10 @@
 -- One row per dataset of records and scored record: its line, its category and why, its outcome at the pairing, and what the
 -- dataset decides about it. etl explain shows it.
 --   evidence_id: the record across warehouses; equal for identical lines
---   line_sha256: sha256 hex of the line's bytes without the line feed
+--   item_sha256: sha256 hex of the line's bytes without the line feed
 --   source: the source, which is the name of its mapping
 --   source_path: the file of the line, relative to the evidence folder
---   line_number: the number of the line in its file, from 1
+--   item_number: the number of the line in its file, from 1
 --   run_id: the agent's run at the task; null: the line names none
 --   task_id: the task that the agent worked on
 --   category: accepted, partially_accepted, rejected or needs_human_review
@@ -17,10 +17,10 @@
 --   detail: where the first reason was found; null: it ships
 select
     run.evidence_id,
-    run.line_sha256,
+    run.item_sha256,
     run.source,
     run.source_path,
-    run.line_number,
+    run.item_number,
     run.run_id,
     run.task_id,
     run.category,
@@ -34,4 +34,4 @@ select
 from scored.run as run
 inner join datasets.decision as decision on run.record_key = decision.record_key
 inner join pairs.record as pairing
-    on run.source_path = pairing.source_path and run.line_number = pairing.line_number
+    on run.source_path = pairing.source_path and run.item_number = pairing.item_number

@@ -14,10 +14,10 @@
 --   detail: why it is quarantined, in words; null: it is not
 --   chosen_key: the record_key of the chosen record
 --   source_path: the file of the chosen record
---   line_number: the line of the chosen record in its file
+--   item_number: the line of the chosen record in its file
 --   rejected_key: the record_key of the rejected record
 --   rejected_source_path: the file of the rejected record
---   rejected_line_number: the line of the rejected record in its file
+--   rejected_item_number: the line of the rejected record in its file
 --   chosen_evidence_id: the evidence_id of the chosen record
 --   rejected_evidence_id: the evidence_id of the rejected record
 select
@@ -37,10 +37,10 @@ select
     candidate.detail,
     candidate.chosen_key,
     candidate.chosen_source_path as source_path,
-    candidate.chosen_line_number as line_number,
+    candidate.chosen_item_number as item_number,
     candidate.rejected_key,
     candidate.rejected_source_path,
-    candidate.rejected_line_number,
+    candidate.rejected_item_number,
     candidate.chosen_evidence_id,
     candidate.rejected_evidence_id,
 from pairs.candidate as candidate

@@ -13,7 +13,7 @@
 --   created_at: the later time of the two records, UTC; null: neither has one
 --   provenance: file, line number and line hash of the chosen and of the rejected record
 --   source_path: the file of the chosen record
---   line_number: the line of the chosen record in its file
+--   item_number: the line of the chosen record in its file
 --   quarantine_reason: the first reason why it is quarantined; null: it is not
 --   quarantine_reasons: all reasons why it is quarantined, in the order of policy.reason; empty: it is not
 --   detail: why it is quarantined, in words; null: it is not
@@ -32,16 +32,16 @@ select
     greatest(chosen.created_at, rejected.created_at) as created_at,
     struct_pack(
         chosen := struct_pack(
-            source_path := chosen.source_path, line_number := chosen.line_number, line_sha256 := chosen.line_sha256
+            source_path := chosen.source_path, item_number := chosen.item_number, item_sha256 := chosen.item_sha256
         ),
         rejected := struct_pack(
             source_path := rejected.source_path,
-            line_number := rejected.line_number,
-            line_sha256 := rejected.line_sha256
+            item_number := rejected.item_number,
+            item_sha256 := rejected.item_sha256
         )
     ) as provenance,
     decision.source_path,
-    decision.line_number,
+    decision.item_number,
     decision.quarantine_reason,
     decision.quarantine_reasons,
     decision.detail,

@@ -9,7 +9,7 @@
 --       (a duplicate, the parent of an extraction or the partner of a pair changed)
 --   id: the id of the row in the dataset
 --   source_path: the file of the line; null for a pair
---   line_number: the line in its file; null for a pair
+--   item_number: the line in its file; null for a pair
 --   category_before: its category in the run before; null: that run did not have it
 --   category_now: its category in the run now; null: this run does not have it
 --   reason_before: why the run before did not ship it; null: it shipped it, or did not have it
@@ -63,7 +63,7 @@ row_change as (
         bool_or(was) as was,
         bool_or(is_now) as is_now,
         max_by(source_path, first_seq) as source_path,
-        max_by(line_number, first_seq) as line_number,
+        max_by(item_number, first_seq) as item_number,
         max(category) filter (where was) as category_before,
         max(category) filter (where is_now) as category_now,
         max(reason) filter (where was) as reason_before,
@@ -125,7 +125,7 @@ select
     end as cause,
     sha256(concat_ws(chr(31), named.dataset, named.evidence_id, named.other_evidence_id)) as id,
     named.source_path,
-    named.line_number,
+    named.item_number,
     named.category_before,
     named.category_now,
     named.reason_before,

@@ -397,9 +397,9 @@ def test_evidence_that_cannot_be_read(root: Path, locked: str) -> None:
     done = command("run-all", "--root", root)
     (root / "evidence" / locked).chmod(0o755)
     assert done.returncode == 1
-    query = "select source_path, line_number, reason from evidence.skipped"
+    query = "select source_path, item_number, reason from evidence.skipped"
     skipped = etl("sql", query, "--root", root, "--json").json
-    assert skipped == [{"source_path": locked, "line_number": 0, "reason": "unreadable_file"}]
+    assert skipped == [{"source_path": locked, "item_number": 0, "reason": "unreadable_file"}]
     assert newest_run(root) == (2, True)
     assert len(version(root)["exports/sft/instruction_response.jsonl"].splitlines()) == 3
 

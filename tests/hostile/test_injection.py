@@ -103,7 +103,7 @@ def sql_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mapping = root / "sql" / "2_sources" / "mapped'; drop table evidence.record; --.sql"
     mapping.parent.mkdir(parents=True)
     mapping.write_text(
-        "select 'verdict' as source_class, json ->> 'task_id' as task_id, json ->> 'response' as response from raw.line\n",
+        "select 'verdict' as source_class, json ->> 'task_id' as task_id, json ->> 'response' as response from raw.item\n",
         encoding="utf-8",
     )
     write_evidence(root / "evidence", {f"{mapping.stem}.jsonl": [sql_line(0, SQL[0])]})
@@ -357,7 +357,7 @@ def test_two_names_that_are_written_alike_stay_two(tmp_path: Path) -> None:
     for number, name in enumerate((b"\xff.jsonl", b"\\xff.jsonl")):
         write_bytes(tmp_path / "evidence" / "evidence", name, evidence_line(f"t{number}", verdict="accept"))
     assert etl("run-all", "--root", tmp_path).exit_code == 0
-    keys = rows(tmp_path, "select source_path, line_number from evidence.record")
+    keys = rows(tmp_path, "select source_path, item_number from evidence.record")
     assert len(keys) == len(set(keys)) == 2
     assert len(jsonl(tmp_path / "exports/rag/playbooks.jsonl")) == 2
 
@@ -404,7 +404,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Resul
         (root / "evidence" / "evidence" / f"broken {name}.jsonl").symlink_to("nowhere")
     mapping = root / "sql" / "2_sources" / "mapped\u202e\x9b31m.sql"
     mapping.parent.mkdir(parents=True)
-    mapping.write_text("select 'verdict' as source_class, json ->> 'x' as task_id from raw.line\n", encoding="utf-8")
+    mapping.write_text("select 'verdict' as source_class, json ->> 'x' as task_id from raw.item\n", encoding="utf-8")
     write_evidence(root / "evidence", {f"{mapping.stem}.jsonl": [{"x": "1"}, {"x": ""}]})
     (root / "known\x1b[31m.txt").write_text("\n".join(TERMINAL.values()), encoding="utf-8")
     arguments = ("--root", root, "--known-paths", root / "known\x1b[31m.txt")
@@ -542,7 +542,7 @@ def test_a_run_that_fails_on_a_text_reports_it_tame(tmp_path: Path, text: str) -
     mapping.parent.mkdir(parents=True)
     mapping.write_text(
         "select 'verdict' as source_class, json ->> 'task_id' as task_id, "
-        "error('no number: ' || (json ->> 'task_id')) as verdict from raw.line\n",
+        "error('no number: ' || (json ->> 'task_id')) as verdict from raw.item\n",
         encoding="utf-8",
     )
     result = etl("run-all", "--root", tmp_path)

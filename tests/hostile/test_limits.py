@@ -10,7 +10,7 @@ import pytest
 from backports import zstd
 from conftest import etl, evidence_line, write_evidence
 
-SKIPPED = "select source_path, line_number, reason, detail from evidence.skipped order by all"
+SKIPPED = "select source_path, item_number, reason, detail from evidence.skipped order by all"
 
 
 def skipped(root: Path) -> list[dict[str, object]]:
@@ -32,7 +32,7 @@ def test_a_link_that_leads_out_is_refused(tmp_path: Path, is_folder: bool) -> No
     assert skipped(root) == [
         {
             "source_path": f"evidence/{name}",
-            "line_number": 0,
+            "item_number": 0,
             "reason": "unreadable_file",
             "detail": "it leads out of the evidence folder; --follow-links follows it",
         }
@@ -70,7 +70,7 @@ def test_a_bomb_is_cut_off(tmp_path: Path, pack: object, setting: str, sentence:
     flags = ["--set", "max_line_bytes=1000000", "--set", "max_unpack_ratio=1000000", "--set", setting]
     assert etl("run-all", "--root", tmp_path, *flags).exit_code == 1
     (entry,) = skipped(tmp_path)
-    assert (entry["line_number"], entry["reason"]) == (2, "corrupt_stream")
+    assert (entry["item_number"], entry["reason"]) == (2, "corrupt_stream")
     assert sentence in str(entry["detail"])
     assert etl("sql", "select count(*) as n from evidence.record", "--root", tmp_path, "--json").json == [{"n": 1}]
 
@@ -159,7 +159,7 @@ def test_a_line_of_too_many_values_is_skipped(tmp_path: Path, value: str, count:
     code, said, peak = watched(*RUN, "--root", tmp_path, *flags)
     assert code == 1, said
     (entry,) = skipped(tmp_path)
-    assert (entry["source_path"], entry["line_number"], entry["reason"]) == ("evidence/long.jsonl", 1, "too_large")
+    assert (entry["source_path"], entry["item_number"], entry["reason"]) == ("evidence/long.jsonl", 1, "too_large")
     kept = "select octet_length(raw) as kept from evidence.skipped"
     assert etl("sql", kept, "--root", tmp_path, "--json").json == [{"kept": size}]
     assert etl("sql", "select count(*) as n from evidence.record", "--root", tmp_path, "--json").json == [{"n": 5}]

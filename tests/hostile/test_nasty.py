@@ -193,7 +193,7 @@ NASTY: list[tuple[str, str, bytes]] = [
         "keys of the provenance",
         RECORD,
         plus(
-            '"source": "tau_bench", "source_path": "x", "line_number": 1, "line_sha256": "0", "evidence_id": "0", '
+            '"source": "tau_bench", "source_path": "x", "item_number": 1, "item_sha256": "0", "evidence_id": "0", '
             '"problem": "bad_luck", "json": {}'
         ),
     ),
@@ -389,7 +389,7 @@ def run(root: Path, *arguments: str) -> Fates:
         fates = Fates(result.exit_code, (int(counts[0]), int(counts[1])))
         for table, found in (("record", fates.records), ("skipped", fates.skipped)):
             rows = connection.sql(f"from evidence.{table}").to_arrow_table().to_pylist()
-            found.update({(row["source_path"], row["line_number"]): row for row in rows})
+            found.update({(row["source_path"], row["item_number"]): row for row in rows})
             assert len(found) == len(rows)
     return fates
 
@@ -428,7 +428,7 @@ def test_a_nasty_line_has_its_fate(fates: tuple[str, Fates], index: int) -> None
     if fate == RECORD:
         record = found.records[path, number]
         value = json.loads(line)
-        assert record["line_sha256"] == digest(line)
+        assert record["item_sha256"] == digest(line)
         assert (record["source"], record["source_path"]) == ("evidence", path)
         assert record["evidence_id"] == digest(
             "\x1f".join(["evidence", value.get("run_id") or "", value["task_id"], digest(line)]).encode()
@@ -437,7 +437,7 @@ def test_a_nasty_line_has_its_fate(fates: tuple[str, Fates], index: int) -> None
             assert record[name] == value.get(name), name
     elif fate != BLANK:
         skipped = found.skipped[path, number]
-        assert skipped["line_sha256"] == digest(line)
+        assert skipped["item_sha256"] == digest(line)
         assert skipped["source"] == "evidence"
         if fate == "line_too_long":
             offset = sum(len(before) + 1 for before in LINES[: number - 1])
@@ -452,7 +452,7 @@ def test_every_good_line_loads(fates: tuple[str, Fates]) -> None:
     path, found = fates
     for number in range(1, len(LINES) + 1, 2):
         record = found.records[path, number]
-        assert record["line_sha256"] == digest(LINES[number - 1])
+        assert record["item_sha256"] == digest(LINES[number - 1])
         assert record["response"] == f"The answer to good-{number // 2}."
 
 
@@ -616,12 +616,12 @@ def in_files(fuzzed: list[bytes], root: Path) -> None:
                 assert fate == verdict, line
             if fate == RECORD:
                 record = found.records[path, number]
-                assert record["line_sha256"] == digest(line)
+                assert record["item_sha256"] == digest(line)
                 assert [record[name] for name in ("task_id", "run_id", "prompt", "response", "model", "verdict")] == [
                     value.get(name) for name in ("task_id", "run_id", "prompt", "response", "model", "verdict")
                 ]
             elif fate != BLANK:
-                assert found.skipped[path, number]["line_sha256"] == digest(line)
+                assert found.skipped[path, number]["item_sha256"] == digest(line)
                 assert found.skipped[path, number]["raw"] == line
     assert len(fuzzed) >= 2000
     assert found.counts == (len(fuzzed) - blank, blank)

@@ -43,7 +43,7 @@ SIGNALS = 3
 
 STAGE_NAMES = [stage.name for stage in STAGES]
 CONTENT = (
-    "select count(*), md5(string_agg(r::varchar, chr(10) order by r.source_path, r.line_number)) "
+    "select count(*), md5(string_agg(r::varchar, chr(10) order by r.source_path, r.item_number)) "
     "from (select * exclude (record_key) from evidence.record) as r"
 )
 HELD = re.compile(r"etl: \S+: another run(?: \(process (\d+)\))? is under way here; wait for it to end\.\n")

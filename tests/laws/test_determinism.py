@@ -37,7 +37,7 @@ def run(root: Path, evidence: Path, *flags: str, env: Mapping[str, str] | None =
 def kept_records(root: Path) -> set[tuple[str, int, int]]:
     """Return path, line and key of each record in the warehouse; keys follow the order in which records are read."""
     with duckdb.connect(str(root / "warehouse" / "etl.duckdb"), read_only=True) as warehouse:
-        rows = warehouse.execute("select source_path, line_number, record_key from evidence.record").fetchall()
+        rows = warehouse.execute("select source_path, item_number, record_key from evidence.record").fetchall()
     return set(rows)
 
 

@@ -180,7 +180,7 @@ def retype_parquet(file: Path) -> None:
 def test_reread_refuses_a_stolen_identity(tmp_path: Path, sql: Sql, no_schema: None) -> None:
     """A rejected row with the id and place of an accepted one is found not to be the record that it names."""
     stolen = sql.files["sql/6_datasets/decision.sql"]
-    for column, value in (("evidence_id", "min(run.evidence_id) over ()"), ("line_number", "1::bigint")):
+    for column, value in (("evidence_id", "min(run.evidence_id) over ()"), ("item_number", "1::bigint")):
         stolen = stolen.replace(f"        run.{column},\n", f"        {value} as {column},\n")
     files = open_sql(sql).files | {"sql/6_datasets/decision.sql": stolen}
     with pytest.raises(FirewallError):
@@ -221,7 +221,7 @@ def rows_twice(relation: str) -> tuple[str, str]:
     ("name", "breaks", "problem"),
     [
         ("sft", {"6_datasets/sft": rows_twice("datasets.decision")}, "is there twice"),
-        ("rag", {"6_datasets/rag": ("line_sha256 := record.line_sha256", "line_sha256 := 'x'")}, NOBODY),
+        ("rag", {"6_datasets/rag": ("item_sha256 := record.item_sha256", "item_sha256 := 'x'")}, NOBODY),
         (
             "sft",
             {
@@ -243,10 +243,10 @@ def rows_twice(relation: str) -> tuple[str, str]:
         ),
         (
             "preference",
-            {"6_datasets/preference": ("decision.rejected_key = rejected.record_key", "rejected.line_number = 3")},
+            {"6_datasets/preference": ("decision.rejected_key = rejected.record_key", "rejected.item_number = 3")},
             NO_TWO,
         ),
-        ("preference", {"6_datasets/preference": ("line_sha256 := chosen.line_sha256", "line_sha256 := 'x'")}, NO_TWO),
+        ("preference", {"6_datasets/preference": ("item_sha256 := chosen.item_sha256", "item_sha256 := 'x'")}, NO_TWO),
         ("preference", {"6_datasets/pair_decision": ("dataset.dataset, chr(31)", "'x', chr(31)")}, NO_TWO),
         (
             "preference",

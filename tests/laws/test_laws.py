@@ -38,8 +38,8 @@ RECORD = pa.schema(
         "source": pa.string(),
         "source_class": pa.string(),
         "source_path": pa.string(),
-        "line_number": pa.int64(),
-        "line_sha256": pa.string(),
+        "item_number": pa.int64(),
+        "item_sha256": pa.string(),
         "run_id": pa.string(),
         "task_id": pa.string(),
         "created_at": pa.timestamp("us"),
@@ -55,7 +55,7 @@ RECORD = pa.schema(
         "record_key": pa.int64(),
     }
 )
-SKIPPED = pa.schema({"source": pa.string(), "source_path": pa.string(), "line_number": pa.int64(), "reason": pa.string()})
+SKIPPED = pa.schema({"source": pa.string(), "source_path": pa.string(), "item_number": pa.int64(), "reason": pa.string()})
 FILE = pa.schema({"source": pa.string(), "source_path": pa.string(), "record_count": pa.int64(), "blank_count": pa.int64()})
 
 PROGRAM = Sql.of(Path("/nonexistent"))
@@ -226,8 +226,8 @@ def line(told: Row, number: int) -> Row:
             row[column] = f"{column} {number}"
     spaces = row.pop("spaces")
     fields = {name: value for name, value in row.items() if name != "source_path"}
-    row["line_sha256"] = "" if spaces is None else sha256(json.dumps(fields, default=str) + " " * spaces)
-    row["evidence_id"] = sha256("\x1f".join((row["source"], row["run_id"] or "", row["task_id"], row["line_sha256"])))
+    row["item_sha256"] = "" if spaces is None else sha256(json.dumps(fields, default=str) + " " * spaces)
+    row["evidence_id"] = sha256("\x1f".join((row["source"], row["run_id"] or "", row["task_id"], row["item_sha256"])))
     return row
 
 
@@ -242,7 +242,7 @@ def numbered(lines: Sequence[Row]) -> list[Row]:
     rows = []
     for row in lines:
         following[row["source_path"]] += 1
-        rows.append(row | {"line_number": following[row["source_path"]], "record_key": len(rows)})
+        rows.append(row | {"item_number": following[row["source_path"]], "record_key": len(rows)})
     return rows
 
 
@@ -307,7 +307,7 @@ def settle_books(ground: Warehouse, world: World) -> None:
     """Settle a world, with the files and skipped lines that collect would note."""
     settle(ground, world)
     skipped = [
-        {"source": "evidence", "source_path": FILES[0], "line_number": number, "reason": reason}
+        {"source": "evidence", "source_path": FILES[0], "item_number": number, "reason": reason}
         for number, reason in enumerate(world.skipped, start=1)
     ]
     lines = Counter(row["source_path"] for row in [*world.records, *skipped])
@@ -330,7 +330,7 @@ def contents(warehouse: Warehouse) -> dict[str, list[str]]:
 
 def by_record(warehouse: Warehouse, view: str, *columns: str) -> dict[Key, tuple[Any, ...]]:
     """Return columns of a view with one row per record, by the record's key."""
-    rows = warehouse.execute(f"select source_path, line_number, {', '.join(columns)} from {view}")
+    rows = warehouse.execute(f"select source_path, item_number, {', '.join(columns)} from {view}")
     found = {(path, number): tuple(values) for path, number, *values in rows}
     assert len(found) == len(rows), f"{view} has a record twice"
     return found
@@ -368,7 +368,7 @@ def pairs_are_the_specifications(ground: Warehouse, world: World) -> None:
     """Assert that pairs (with ranks, outcomes and reasons) and the outcome of each record follow section 5."""
     rows = ground.execute("""
         select
-            chosen_source_path, chosen_line_number, rejected_source_path, rejected_line_number,
+            chosen_source_path, chosen_item_number, rejected_source_path, rejected_item_number,
             chosen_rank, rejected_rank, gap, outcome, quarantine_reasons, quarantine_reason,
         from pairs.candidate
     """)
@@ -392,8 +392,8 @@ def decisions_are_the_specifications(ground: Warehouse, world: World) -> None:
         }
     rows = ground.execute("""
         select
-            provenance.chosen.source_path, provenance.chosen.line_number,
-            provenance.rejected.source_path, provenance.rejected.line_number,
+            provenance.chosen.source_path, provenance.chosen.item_number,
+            provenance.rejected.source_path, provenance.rejected.item_number,
             reason, quarantine_reasons, quarantine_reason, skip_reason,
         from datasets.preference
     """)

@@ -417,14 +417,14 @@ class TestExplain:
         (row,) = (row for row in jsonl(root / "exports/rag/playbooks.jsonl") if row["task_id"] == "a")
         found = etl("explain", row["id"], "--root", root, "--json").json
         (record,) = found["records"]
-        assert (record["source_path"], record["line_number"]) == ("evidence.jsonl", 1)
+        assert (record["source_path"], record["item_number"]) == ("evidence.jsonl", 1)
         assert (record["rule"], record["category"]) == ("verdict", "accepted")
         assert record["pairing_outcome"] == "paired"
         assert record["response"] == "The answer to a."
         assert [decision["dataset"] for decision in record["datasets"]] == ["rag", "sft"]
         (in_rag, in_sft) = record["datasets"]
         assert (in_rag["id"], in_rag["quarantine_reasons"], in_rag["detail"]) == (row["id"], [], None)
-        for other in (record["evidence_id"], in_sft["id"], record["line_sha256"], "evidence.jsonl:1", row["id"][:16]):
+        for other in (record["evidence_id"], in_sft["id"], record["item_sha256"], "evidence.jsonl:1", row["id"][:16]):
             assert etl("explain", other, "--root", root, "--json").json["records"] == found["records"]
 
     def test_refused_record_shows_reason_and_text(self, root: Path) -> None:
@@ -439,7 +439,7 @@ class TestExplain:
         (pair,) = jsonl(root / "exports/preference/chosen_rejected.jsonl")
         found = etl("explain", pair["id"], "--root", root, "--json").json
         assert found["pairs"][0]["chosen"] == "The answer to a."
-        assert [record["line_number"] for record in found["records"]] == [1, 2]
+        assert [record["item_number"] for record in found["records"]] == [1, 2]
         assert "ships in preference" in etl("explain", pair["id"], "--root", root).stdout
 
     def test_skipped_line(self, tmp_path: Path) -> None:
@@ -448,7 +448,7 @@ class TestExplain:
         etl("run-all", "--root", tmp_path)
         (line,) = etl("explain", "evidence.jsonl:1", "--root", tmp_path, "--json").json["skipped"]
         assert (line["reason"], line["raw"]) == ("invalid_utf8", "\x1b[31mnot json\\xff")
-        shown = etl("explain", line["line_sha256"], "--root", tmp_path).stdout
+        shown = etl("explain", line["item_sha256"], "--root", tmp_path).stdout
         assert "\\u001b[31mnot json" in shown
         assert "\x1b" not in shown
 

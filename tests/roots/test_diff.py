@@ -89,7 +89,7 @@ def test_a_setting(run: Root, tmp_path: Path) -> None:
             "cause": "setting",
             "id": found["sample"][0]["id"],
             "source_path": "evidence.jsonl",
-            "line_number": 3,
+            "item_number": 3,
             "category_before": "partially_accepted",
             "category_now": "partially_accepted",
             "reason_before": "category_disallowed",

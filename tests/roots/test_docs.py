@@ -54,7 +54,7 @@ def test_readme_source_works(tmp_path: Path) -> None:
     good = {"build": "7", "ticket": "T-1", "finished": "2026-03-01T10:00:00+01:00", "patch": "diff", "status": "green"}
     write_evidence(tmp_path / "evidence", {"ci_runs.jsonl": [good, good | {"status": "red"}, good | {"patch": 1}]})
     assert etl("run-all", "--root", tmp_path).exit_code == 1
-    query = "select category, created_at from scored.run order by line_number"
+    query = "select category, created_at from scored.run order by item_number"
     assert etl("sql", query, "--root", tmp_path, "--json").json == [
         {"category": "accepted", "created_at": "2026-03-01T09:00:00"},
         {"category": "rejected", "created_at": "2026-03-01T09:00:00"},

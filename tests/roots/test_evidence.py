@@ -47,12 +47,12 @@ def read(path: Path, limit: int = 1000) -> list[bytes | LongLine | Tail]:
 
 def tasks(warehouse: Warehouse) -> list[tuple[int, str]]:
     """Return line number and task of every record."""
-    return warehouse.execute("select line_number, task_id from evidence.record order by source_path, line_number")
+    return warehouse.execute("select item_number, task_id from evidence.record order by source_path, item_number")
 
 
-def skips(warehouse: Warehouse, columns: str = "line_number, reason") -> list[tuple[Any, ...]]:
+def skips(warehouse: Warehouse, columns: str = "item_number, reason") -> list[tuple[Any, ...]]:
     """Return what was skipped, in the order of the lines."""
-    return warehouse.execute(f"select {columns} from evidence.skipped order by source_path, line_number")
+    return warehouse.execute(f"select {columns} from evidence.skipped order by source_path, item_number")
 
 
 def files(warehouse: Warehouse, columns: str = "source_path, record_count, blank_count") -> list[tuple[Any, ...]]:
@@ -128,14 +128,14 @@ def test_a_carriage_return_belongs_to_its_line(collected: Collect, tmp_path: Pat
     """A CR before the LF is part of the line, its hash and, where it is skipped, its bytes."""
     good, bad = encoded("a")[0] + b"\r", b"{\r"
     warehouse = collected(folder_of(tmp_path, evidence__jsonl=good + b"\n" + bad + b"\n"))
-    assert warehouse.execute("select line_number, line_sha256 from evidence.record") == [(1, sha256(good).hexdigest())]
-    assert skips(warehouse, "line_number, line_sha256, raw") == [(2, sha256(bad).hexdigest(), bad)]
+    assert warehouse.execute("select item_number, item_sha256 from evidence.record") == [(1, sha256(good).hexdigest())]
+    assert skips(warehouse, "item_number, item_sha256, raw") == [(2, sha256(bad).hexdigest(), bad)]
 
 
 def test_a_line_separator_in_a_string_is_text(collected: Collect) -> None:
     """U+2028, U+2029 and U+0085 do not end a line, and stay in the text."""
     warehouse = collected({"evidence.jsonl": [evidence_line("a", response="1\u20282\u20293\u00854"), evidence_line("b")]})
-    assert warehouse.execute("select line_number, response from evidence.record where task_id = 'a'") == [
+    assert warehouse.execute("select item_number, response from evidence.record where task_id = 'a'") == [
         (1, "1\u20282\u20293\u00854")
     ]
     assert tasks(warehouse) == [(1, "a"), (2, "b")]
@@ -156,7 +156,7 @@ def test_a_last_line_without_a_line_feed_is_a_line(collected: Collect, tmp_path:
     line = encoded("a")[0]
     warehouse = collected(folder_of(tmp_path, evidence__jsonl=line, evidence2__jsonl=line))
     assert tasks(warehouse) == [(1, "a")]
-    assert warehouse.one("select line_sha256 from evidence.record") == sha256(line).hexdigest()
+    assert warehouse.one("select item_sha256 from evidence.record") == sha256(line).hexdigest()
 
 
 def test_an_empty_file_is_a_file(collected: Collect, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ SKIPPED = {
 def test_skipped_lines_keep_their_bytes(collected: Collect) -> None:
     """Each line that is not evidence is one row: reason, hash, its exact bytes, and a word on what was refused."""
     warehouse = collected({"evidence.jsonl": list(SKIPPED)})
-    assert skips(warehouse, "source, source_path, line_number, line_sha256, reason, raw") == [
+    assert skips(warehouse, "source, source_path, item_number, item_sha256, reason, raw") == [
         ("evidence", "evidence.jsonl", number, sha256(line).hexdigest(), reason, line)
         for number, (line, reason) in enumerate(SKIPPED.items(), start=1)
     ]
@@ -222,7 +222,7 @@ def test_a_line_over_the_limit_is_too_long(collected: Collect, tmp_path: Path, e
     (folder / f"evidence.jsonl{ending}").write_bytes(PACK[ending](first + b"\n\n" + long + b"\n" + last + b"\n"))
     warehouse = collected(folder, max_line_bytes=300)
     assert tasks(warehouse) == [(1, "a"), (4, "b")]
-    ((number, reason, digest, detail, raw),) = skips(warehouse, "line_number, reason, line_sha256, detail, raw")
+    ((number, reason, digest, detail, raw),) = skips(warehouse, "item_number, reason, item_sha256, detail, raw")
     assert (number, reason, digest, raw) == (3, "line_too_long", sha256(long).hexdigest(), None)
     assert f"offset {len(first) + 2}" in detail
     assert "length 301" in detail
@@ -301,7 +301,7 @@ def test_a_source_without_a_mapping_is_not_parsed(collected: Collect) -> None:
     lines = [*encoded("a"), b"{", b"\xff", b"", b"[" * 70]
     warehouse = collected({"hearsay.jsonl": lines, "hearsay2/a.jsonl": [b"1"], "evidence.jsonl": encoded("b")})
     assert tasks(warehouse) == [(1, "b")]
-    assert skips(warehouse, "source, source_path, line_number, line_sha256, reason, raw") == [
+    assert skips(warehouse, "source, source_path, item_number, item_sha256, reason, raw") == [
         *(
             ("hearsay", "hearsay.jsonl", number, sha256(line).hexdigest(), "unknown_source", line)
             for number, line in enumerate(lines, start=1)
@@ -314,11 +314,11 @@ def test_a_source_without_a_mapping_is_not_parsed(collected: Collect) -> None:
 
 @pytest.mark.parametrize("run_id", ["run-1", "", None])
 def test_the_id_of_a_record_is_a_hash_of_what_it_is(collected: Collect, run_id: str | None) -> None:
-    """evidence_id is sha256 over source, run_id, task_id and line_sha256, joined by 0x1F; a null counts as empty."""
+    """evidence_id is sha256 over source, run_id, task_id and item_sha256, joined by 0x1F; a null counts as empty."""
     line = encoded("t\u00e4sk", run_id=run_id)[0]
     digest = sha256(line).hexdigest()
     warehouse = collected({"evidence/a.jsonl": [line]})
-    assert warehouse.execute("select evidence_id, line_sha256 from evidence.record") == [
+    assert warehouse.execute("select evidence_id, item_sha256 from evidence.record") == [
         (sha256(f"evidence\x1f{run_id or ''}\x1ft\u00e4sk\x1f{digest}".encode()).hexdigest(), digest)
     ]
 
@@ -327,7 +327,7 @@ def test_identical_lines_have_one_id(collected: Collect) -> None:
     """The same line in two places is two records with the same evidence_id; one more blank makes it another line."""
     line = encoded("a")[0]
     warehouse = collected({"evidence/a.jsonl": [line, line], "evidence/b/c.jsonl": [line, line + b" "]})
-    ids = warehouse.execute("select source_path, line_number, evidence_id from evidence.record order by all")
+    ids = warehouse.execute("select source_path, item_number, evidence_id from evidence.record order by all")
     assert [row[:2] for row in ids] == [
         ("evidence/a.jsonl", 1),
         ("evidence/a.jsonl", 2),
@@ -400,7 +400,7 @@ def test_what_cannot_be_read_is_one_entry(collected: Collect, tmp_path: Path) ->
     names = unreadable(folder)
     write_evidence(folder, {"evidence/a.jsonl": [evidence_line("a")]})
     warehouse = collected(folder)
-    assert skips(warehouse, "source_path, source, line_number, reason, line_sha256, raw") == [
+    assert skips(warehouse, "source_path, source, item_number, reason, item_sha256, raw") == [
         (name, source, 0, "unreadable_file", None, None) for name, source in names.items()
     ]
     assert warehouse.one("select bool_and(detail <> '') from evidence.skipped")
@@ -426,7 +426,7 @@ def test_a_link_to_itself_leads_nowhere(
     (folder / name).symlink_to(folder / name)
     warehouse = collected(folder)
     assert tasks(warehouse) == [(1, "a")]
-    assert skips(warehouse, "source_path, line_number, reason") == entries
+    assert skips(warehouse, "source_path, item_number, reason") == entries
 
 
 def test_a_folder_that_holds_itself_is_read_once(collected: Collect, tmp_path: Path) -> None:
@@ -498,7 +498,7 @@ def test_a_stream_that_ends_badly_is_one_entry(collected: Collect, tmp_path: Pat
         (folder / "evidence" / file).write_bytes(BROKEN[name][1])
     warehouse = collected(folder)
     rows = warehouse.execute(
-        "select file.source_path, file.bytes, file.record_count, skipped.reason, skipped.line_number, skipped.raw, "
+        "select file.source_path, file.bytes, file.record_count, skipped.reason, skipped.item_number, skipped.raw, "
         "(select count(*) from evidence.record as record where record.source_path = file.source_path) "
         "from evidence.file as file inner join evidence.skipped as skipped using (source_path) order by 1"
     )

@@ -144,7 +144,7 @@ def test_rag_row(exported: Path) -> None:
         "created_at": "2026-01-31T12:00:00.500000Z",
         "provenance": "",
     }
-    assert set(row["provenance"]) == {"source_path", "line_number", "line_sha256"}
+    assert set(row["provenance"]) == {"source_path", "item_number", "item_sha256"}
 
 
 def test_title_is_cut_at_120_code_points(exported: Path) -> None:
@@ -201,8 +201,8 @@ def test_batches_have_a_fixed_length() -> None:
 @pytest.mark.parametrize("lengths", [[5], [4], [9], [3, 7], [8, 1], [12, 0, 1]])
 def test_the_engine_reads_batches_of_any_length(warehouse: Warehouse, lengths: list[int]) -> None:
     """A nested struct survives wherever the batches were cut, even if the last table is the rest of one batch."""
-    values = [{"chosen": {"line_number": n}} for n in range(sum(lengths))]
-    schema = pa.schema([("provenance", pa.struct([("chosen", pa.struct([("line_number", pa.int64())]))]))])
+    values = [{"chosen": {"item_number": n}} for n in range(sum(lengths))]
+    schema = pa.schema([("provenance", pa.struct([("chosen", pa.struct([("item_number", pa.int64())]))]))])
     read = []
     for table in fixed_batches(batches_of(lengths, schema, values), rows=4):
         with warehouse.lent("written", table):

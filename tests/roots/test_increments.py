@@ -25,12 +25,12 @@ REPORTS = "reports/distillation"
 WINDOW = """-- One row per note; its score is the share of its file that it is.
 select
     source_path,
-    line_number,
+    item_number,
     'verdict' as source_class,
     json ->> '$.task' as task_id,
     json ->> '$.text' as response,
     1 / count(*) over (partition by source_path) as score,
-from raw.line
+from raw.item
 """
 
 

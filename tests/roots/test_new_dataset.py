@@ -63,7 +63,7 @@ class Toy:
     def rows(self, stem: str) -> list[dict[str, Any]]:
         """Return the rows of an exported file, ordered by line number, without the id, which names their dataset."""
         rows = [{name: value for name, value in row.items() if name != "id"} for row in jsonl(self.file(stem))]
-        return sorted(rows, key=lambda row: row["provenance"]["line_number"])
+        return sorted(rows, key=lambda row: row["provenance"]["item_number"])
 
     def file(self, stem: str) -> Path:
         """Return an exported JSONL file."""

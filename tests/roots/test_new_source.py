@@ -22,7 +22,7 @@ MAPPING = """\
 -- One row per ticket of the help desk: the state in which it was left is the verdict.
 select
     source_path,
-    line_number,
+    item_number,
     'verdict' as source_class,
     json ->> '$.id' as task_id,
     'desk/' || (json ->> '$.id') as run_id,
@@ -30,10 +30,10 @@ select
     json ->> '$.answer' as response,
     json ->> '$.state' as verdict,
     case when not sources.is_text(json -> '$.answer') then 'bad_answer' end as problem,
-from raw.line
+from raw.item
 """
 
-BRIEF = MAPPING.replace("    source_path,\n    line_number,\n", "")
+BRIEF = MAPPING.replace("    source_path,\n    item_number,\n", "")
 
 
 def root_of(folder: Path, mapping: str, lines: Sequence[Line] = TICKETS) -> Path:
@@ -56,9 +56,9 @@ def test_one_sql_file_adds_a_source(tmp_path: Path, mapping: str) -> None:
     root = root_of(tmp_path, mapping)
     result = etl("run-all", "--root", root)
     assert result.exit_code == 1, result.stderr  # two lines were skipped
-    run = "select line_number, r.task_id, r.run_id, source, category, rule, prompt, response from evidence.record as r"
-    assert rows(root, f"{run} inner join scored.run using (source_path, line_number, source) order by line_number") == [
-        {"line_number": number, "task_id": task, "run_id": f"desk/{task}", "source": "tickets"} | grade | text
+    run = "select item_number, r.task_id, r.run_id, source, category, rule, prompt, response from evidence.record as r"
+    assert rows(root, f"{run} inner join scored.run using (source_path, item_number, source) order by item_number") == [
+        {"item_number": number, "task_id": task, "run_id": f"desk/{task}", "source": "tickets"} | grade | text
         for number, task, grade, text in [
             (
                 1,
@@ -75,9 +75,9 @@ def test_one_sql_file_adds_a_source(tmp_path: Path, mapping: str) -> None:
             ),
         ]
     ]
-    assert rows(root, "select source, line_number, reason from evidence.skipped order by line_number") == [
-        {"source": "tickets", "line_number": 4, "reason": "bad_answer"},
-        {"source": "tickets", "line_number": 5, "reason": "malformed_json"},
+    assert rows(root, "select source, item_number, reason from evidence.skipped order by item_number") == [
+        {"source": "tickets", "item_number": 4, "reason": "bad_answer"},
+        {"source": "tickets", "item_number": 5, "reason": "malformed_json"},
     ]
 
 
@@ -88,12 +88,12 @@ def test_a_new_source_reaches_the_datasets(tmp_path: Path) -> None:
     (row,) = jsonl(root / "exports" / "sft" / "instruction_response.jsonl")
     line = json.dumps(TICKETS[0]).encode()
     assert (row["source"], row["instruction"], row["response"]) == ("tickets", "Why is it slow?", "It is not cached.")
-    assert row["provenance"] == {"source_path": "tickets.jsonl", "line_number": 1, "line_sha256": sha256(line).hexdigest()}
+    assert row["provenance"] == {"source_path": "tickets.jsonl", "item_number": 1, "item_sha256": sha256(line).hexdigest()}
 
 
 def test_columns_that_a_mapping_does_not_name_are_null(tmp_path: Path) -> None:
     """A task and a class are enough for a record."""
-    root = root_of(tmp_path, "select 'telemetry' as source_class, json ->> '$.id' as task_id from raw.line", TICKETS[:1])
+    root = root_of(tmp_path, "select 'telemetry' as source_class, json ->> '$.id' as task_id from raw.item", TICKETS[:1])
     assert etl("run-all", "--root", root).exit_code == 0
     (record,) = rows(root, "from evidence.record")
     assert {
@@ -102,8 +102,8 @@ def test_columns_that_a_mapping_does_not_name_are_null(tmp_path: Path) -> None:
         "source": "tickets",
         "source_class": "telemetry",
         "source_path": "tickets.jsonl",
-        "line_number": 1,
-        "line_sha256": sha256(json.dumps(TICKETS[0]).encode()).hexdigest(),
+        "item_number": 1,
+        "item_sha256": sha256(json.dumps(TICKETS[0]).encode()).hexdigest(),
         "task_id": "1",
     }
 
@@ -113,13 +113,13 @@ def test_what_holds_for_all_sources_holds_for_a_new_one(tmp_path: Path) -> None:
     mapping = """
 select
     source_path,
-    line_number,
+    item_number,
     json ->> '$.class' as source_class,
     json ->> '$.id' as task_id,
     json ->> '$.at' as created_at,
     json ->> '$.override' as human_override,
     (json ->> '$.score')::double as score,
-from raw.line
+from raw.item
 """
     good: dict[str, Any] = {"class": "verdict", "id": "a", "at": "2026-01-31T12:00:00+02:00", "override": "accepted"}
     fates = [
@@ -136,11 +136,11 @@ from raw.line
     ]
     root = root_of(tmp_path, mapping, [line for line, _ in fates])
     etl("run-all", "--root", root)
-    assert rows(root, "select line_number, strftime(created_at, '%H:%M') as at from evidence.record") == [
-        {"line_number": 1, "at": "10:00"}
+    assert rows(root, "select item_number, strftime(created_at, '%H:%M') as at from evidence.record") == [
+        {"item_number": 1, "at": "10:00"}
     ]
-    assert rows(root, "select line_number, reason from evidence.skipped order by all") == [
-        {"line_number": number, "reason": reason} for number, (_, reason) in enumerate(fates, start=1) if reason
+    assert rows(root, "select item_number, reason from evidence.skipped order by all") == [
+        {"item_number": number, "reason": reason} for number, (_, reason) in enumerate(fates, start=1) if reason
     ]
 
 
@@ -148,7 +148,7 @@ def test_a_file_of_the_root_replaces_that_of_the_package(tmp_path: Path) -> None
     """A mapping of the same name in the root's sql folder is used in place of the package's."""
     root = root_of(tmp_path, MAPPING, [])
     (root / "sql" / "2_sources" / "outcomes.sql").write_text(
-        "select source_path, line_number, 'experiment' as source_class, json ->> '$.t' as task_id from raw.line"
+        "select source_path, item_number, 'experiment' as source_class, json ->> '$.t' as task_id from raw.item"
     )
     write_evidence(root / "evidence", {"outcomes.jsonl": [{"t": "a"}]})
     assert etl("run-all", "--root", root).exit_code == 0
@@ -159,7 +159,7 @@ def test_a_file_of_the_root_replaces_that_of_the_package(tmp_path: Path) -> None
 
 def with_score(expression: str) -> str:
     """Return the mapping with one more column."""
-    return MAPPING.replace("from raw.line", f"    {expression} as score,\nfrom raw.line")
+    return MAPPING.replace("from raw.item", f"    {expression} as score,\nfrom raw.item")
 
 
 LINES = TICKETS[0], TICKETS[2], TICKETS[5]
@@ -167,25 +167,25 @@ LINES = TICKETS[0], TICKETS[2], TICKETS[5]
 BROKEN = {
     "drops a line": (f"{MAPPING}where json ->> '$.id' <> '2'", "3 lines"),
     "drops every line": (f"{MAPPING}where false", "3 lines"),
-    "drops the first line, without provenance": (f"{BRIEF}where json ->> '$.id' <> '1'", "source_path and line_number"),
-    "drops the last line, without provenance": (f"{BRIEF}where json ->> '$.id' <> '4'", "source_path and line_number"),
+    "drops the first line, without provenance": (f"{BRIEF}where json ->> '$.id' <> '1'", "source_path and item_number"),
+    "drops the last line, without provenance": (f"{BRIEF}where json ->> '$.id' <> '4'", "source_path and item_number"),
     "multiplies lines": (f"{MAPPING}cross join range(2)", "6 rows"),
-    "multiplies lines, without provenance": (f"{BRIEF}cross join range(2)", "source_path and line_number"),
-    "orders lines, without provenance": (f"{BRIEF}order by line_number desc", "source_path and line_number"),
+    "multiplies lines, without provenance": (f"{BRIEF}cross join range(2)", "source_path and item_number"),
+    "orders lines, without provenance": (f"{BRIEF}order by item_number desc", "source_path and item_number"),
     "holds two statements": (f"{MAPPING}; drop table evidence.record", "2 statements"),
-    "gives all rows to one line": (MAPPING.replace("    line_number,", "    1::bigint as line_number,"), "lines"),
-    "gives rows to no line": (MAPPING.replace("    line_number,", "    line_number + 1 as line_number,"), "lines"),
+    "gives all rows to one line": (MAPPING.replace("    item_number,", "    1::bigint as item_number,"), "lines"),
+    "gives rows to no line": (MAPPING.replace("    item_number,", "    item_number + 1 as item_number,"), "lines"),
     "names an unknown column": (MAPPING.replace("as verdict", "as colour"), "colour"),
     "names a column twice": (MAPPING.replace("as verdict", "as prompt"), "prompt"),
     "reads an unknown column": (
-        MAPPING.replace("from raw.line", "from (select 1 as line_number from raw.line)"),
+        MAPPING.replace("from raw.item", "from (select 1 as item_number from raw.item)"),
         "source_path",
     ),
-    "reads an unknown relation": (MAPPING.replace("raw.line", "raw.lines"), "lines"),
+    "reads an unknown relation": (MAPPING.replace("raw.item", "raw.lines"), "lines"),
     "gives a column another type": (with_score("'high'"), "high"),
     "fails on a line": (with_score("(json ->> '$.answer')::double"), "It is not cached."),
     "reads what mappings make": (
-        MAPPING.replace("from raw.line", "    (select count(*) from scored.run) as latency_ms,\nfrom raw.line"),
+        MAPPING.replace("from raw.item", "    (select count(*) from scored.run) as latency_ms,\nfrom raw.item"),
         "scored.run",
     ),
     "is no SQL": ("selec 1\n", "selec"),

@@ -15,7 +15,7 @@ Record = Mapping[str, Any]
 """The columns of evidence.record by name."""
 
 Key = tuple[str, int]
-"""(source_path, line_number): the key of a record."""
+"""(source_path, item_number): the key of a record."""
 
 ACCEPTED = "accepted"
 PARTIAL = "partially_accepted"
@@ -139,7 +139,7 @@ class Oracle:
 
     def _reasons(self, record: Record, **of_the_dataset: bool) -> tuple[str, ...]:
         applies = of_the_dataset | {
-            "missing_provenance": is_blank(record["source_path"]) or is_blank(record["line_sha256"]),
+            "missing_provenance": is_blank(record["source_path"]) or is_blank(record["item_sha256"]),
             "missing_source_run_id": is_blank(record["run_id"]),
             "hallucinated_file_path": self._cites_an_absent_path(record),
             "duplicate_id": self._is_a_copy(record),
@@ -276,7 +276,7 @@ def place(pair: _Pair) -> tuple[int, int, int, str, str]:
 
 def key(record: Record) -> Key:
     """Return the key of a record."""
-    return record["source_path"], record["line_number"]
+    return record["source_path"], record["item_number"]
 
 
 def grade(number: float, accept_at: float, partial_at: float) -> str:

@@ -32,7 +32,7 @@ def given_lines(warehouse: Warehouse, path: str, lines: str) -> None:
     for number, line in enumerate(re.split(r"\n(?=\{)", cleandoc(lines)), start=1):
         text = re.sub(r"\n\s*", " ", line)
         row = [re.split(r"[/.]", path)[0], path, number, sha256(text.encode()).hexdigest(), text]
-        warehouse.execute("insert into raw.line values (?, ?, ?, ?, ?)", row)
+        warehouse.execute("insert into raw.item values (?, ?, ?, ?, ?)", row)
 
 
 def given_document(warehouse: Warehouse, path: str, text: str) -> None:

@@ -9,13 +9,13 @@ from etl.warehouse.connection import Warehouse
 def test_decision(warehouse: Warehouse) -> None:
     """A row without reasons ships; where it has several, the first in the order of policy.reason is its quarantine_reason."""
     given(warehouse, "evidence.record", """
-        line_number | run_id | prompt  | verdict
+        item_number | run_id | prompt  | verdict
         1           | run-1  | Fix it. | accept
         2           | run-2  |         | partial
         3           |        | Fix it. | reject
     """)
     gives(warehouse, "datasets.decision", """
-        dataset | line_number | quarantine_reason     | quarantine_reasons                               | detail
+        dataset | item_number | quarantine_reason     | quarantine_reasons                               | detail
         rag     | 1           |                       | []                                               |
         rag     | 2           |                       | []                                               |
         rag     | 3           | missing_source_run_id | ["missing_source_run_id", "unsafe_rag_category"] | run_id
@@ -28,11 +28,11 @@ def test_decision(warehouse: Warehouse) -> None:
 def test_lineage(warehouse: Warehouse) -> None:
     """A record has a row for each dataset of records, with its line, its category, and what the dataset decides."""
     given(warehouse, "evidence.record", """
-        source_path    | line_number | task_id | score
+        source_path    | item_number | task_id | score
         evidence.jsonl | 1           | task-1  | 0.6
     """)
     gives(warehouse, "datasets.lineage", """
-        dataset | source_path    | line_number | category           | rule  | pairing_outcome | quarantine_reasons
+        dataset | source_path    | item_number | category           | rule  | pairing_outcome | quarantine_reasons
         rag     | evidence.jsonl | 1           | partially_accepted | score | no_counterpart  | []
         sft     | evidence.jsonl | 1           | partially_accepted | score | no_counterpart  | ["category_disallowed"]
     """)
@@ -92,12 +92,12 @@ def test_rag(warehouse: Warehouse) -> None:
 def test_sft(warehouse: Warehouse) -> None:
     """A row names the line that it is made from; a partially accepted record does not ship unless include_partial is on."""
     given(warehouse, "evidence.record", """
-        source_path | line_number | line_sha256 | prompt   | response | verdict
+        source_path | item_number | item_sha256 | prompt   | response | verdict
         a.jsonl     | 1           | aa          | Fix it.  | Fixed.   | accept
         a.jsonl     | 2           | bb          | Test it. | Tested.  | partial
     """)
     gives(warehouse, "datasets.sft", """
         instruction | provenance                                                        | quarantine_reason
-        Fix it.     | {"source_path": "a.jsonl", "line_number": 1, "line_sha256": "aa"} |
-        Test it.    | {"source_path": "a.jsonl", "line_number": 2, "line_sha256": "bb"} | category_disallowed
+        Fix it.     | {"source_path": "a.jsonl", "item_number": 1, "item_sha256": "aa"} |
+        Test it.    | {"source_path": "a.jsonl", "item_number": 2, "item_sha256": "bb"} | category_disallowed
     """)

@@ -15,7 +15,7 @@ def test_incoming(warehouse: Warehouse) -> None:
         {"job": "build-5", "log": 7}
     """)
     given(warehouse, "raw.mapped", """
-        source_path  | line_number | source_class | task_id | created_at                | problem
+        source_path  | item_number | source_class | task_id | created_at                | problem
         builds.jsonl | 1           | telemetry    | build-1 | 2026-03-01T10:00:00+01:00 |
         builds.jsonl | 2           | telemetry    | build-2 | 2026-03-01                |
         builds.jsonl | 3           | telemetry    | build-3 | yesterday                 |
@@ -23,7 +23,7 @@ def test_incoming(warehouse: Warehouse) -> None:
         builds.jsonl | 5           | telemetry    | build-5 |                           | bad_log
     """)
     gives(warehouse, "evidence.incoming", """
-        line_number | source | task_id | created_at          | problem
+        item_number | source | task_id | created_at          | problem
         1           | builds | build-1 | 2026-03-01 09:00:00 |
         2           | builds | build-2 | 2026-03-01 00:00:00 |
         3           | builds | build-3 |                     | bad_created_at
@@ -35,7 +35,7 @@ def test_incoming(warehouse: Warehouse) -> None:
 def test_skipped_summary(warehouse: Warehouse) -> None:
     """Lines are counted by source and reason; places are ordered as text, so line 10 comes before line 9."""
     given(warehouse, "evidence.skipped", """
-        source   | source_path    | line_number | reason
+        source   | source_path    | item_number | reason
         outcomes | outcomes.jsonl | 9           | malformed_json
         outcomes | outcomes.jsonl | 10          | malformed_json
         outcomes | outcomes.jsonl | 11          | missing_task_id

@@ -28,7 +28,7 @@ def test_candidate(warehouse: Warehouse) -> None:
 def test_ranked(warehouse: Warehouse) -> None:
     """Score decides the rank, then time; a partially accepted record has a side where no rejected one shares its prompt."""
     given(warehouse, "evidence.record", """
-        line_number | prompt   | verdict  | score | created_at
+        item_number | prompt   | verdict  | score | created_at
         1           | Fix it.  | accept   |       |
         2           | Fix it.  | accept   | 0.95  | 2026-01-02
         3           | Fix it.  | accept   | 0.95  | 2026-01-01
@@ -38,7 +38,7 @@ def test_ranked(warehouse: Warehouse) -> None:
         7           | Fix it.  | escalate |       |
     """)
     gives(warehouse, "pairs.ranked", """
-        line_number | category           | side     | rank
+        item_number | category           | side     | rank
         1           | accepted           | chosen   | 3
         2           | accepted           | chosen   | 2
         3           | accepted           | chosen   | 1
@@ -50,7 +50,7 @@ def test_ranked(warehouse: Warehouse) -> None:
 def test_record(warehouse: Warehouse) -> None:
     """Each record is in an exported pair, or its outcome says what kept it out."""
     given(warehouse, "evidence.record", """
-        line_number | task_id | run_id | prompt   | verdict
+        item_number | task_id | run_id | prompt   | verdict
         1           | task-1  | run-1  | Fix it.  | accept
         2           | task-1  | run-2  | Fix it.  | reject
         3           | task-1  |        | Fix it.  | reject
@@ -61,7 +61,7 @@ def test_record(warehouse: Warehouse) -> None:
         8           | task-3  | run-7  | Fix it.  | reject
     """)
     gives(warehouse, "pairs.record", """
-        line_number | category           | outcome
+        item_number | category           | outcome
         1           | accepted           | paired
         2           | rejected           | paired
         3           | rejected           | ineligible

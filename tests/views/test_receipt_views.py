@@ -35,12 +35,12 @@ def test_evidence_count(warehouse: Warehouse) -> None:
         outcomes | outcomes.jsonl | 1            | 0
     """)
     given(warehouse, "evidence.record", """
-        source_path    | line_number
+        source_path    | item_number
         evidence.jsonl | 1
         evidence.jsonl | 3
     """)
     given(warehouse, "evidence.skipped", """
-        source   | source_path    | line_number | reason
+        source   | source_path    | item_number | reason
         outcomes | outcomes.jsonl | 1           | malformed_json
     """)
     gives(warehouse, "receipts.evidence_count", """
@@ -243,7 +243,7 @@ def test_row_change(warehouse: Warehouse) -> None:
         tuesday | export-sft | include_partial
     """)
     given(warehouse, "receipts.row_history", """
-        dataset | evidence_id | nth | line_number | category           | reason              | first_seq | last_seq
+        dataset | evidence_id | nth | item_number | category           | reason              | first_seq | last_seq
         sft     | aa          | 1   | 1           | accepted           |                     | 1         |
         sft     | bb          | 1   | 2           | partially_accepted | category_disallowed | 1         | 1
         sft     | bb          | 1   | 2           | partially_accepted |                     | 2         |
@@ -251,7 +251,7 @@ def test_row_change(warehouse: Warehouse) -> None:
         sft     | dd          | 1   | 4           | rejected           | unsafe_sft_category | 2         |
     """)
     gives(warehouse, "receipts.row_change", """
-        from_run_id | to_run_id | line_number | change  | cause     | reason_before       | reason_now
+        from_run_id | to_run_id | item_number | change  | cause     | reason_before       | reason_now
         monday      | tuesday   | 2           | entered | setting   | category_disallowed |
         monday      | tuesday   | 3           | left    | line_gone |                     |
         monday      | tuesday   | 4           | refused | line_new  |                     | unsafe_sft_category
@@ -264,13 +264,13 @@ def test_row_change(warehouse: Warehouse) -> None:
 def test_row_state(warehouse: Warehouse) -> None:
     """Identical lines are numbered in nth; a pair names both of its records, and no line."""
     given(warehouse, "evidence.record", """
-        evidence_id | line_number | response | verdict
+        evidence_id | item_number | response | verdict
         aa          | 1           | Fixed.   | accept
         aa          | 2           | Fixed.   | accept
         bb          | 3           | No.      | reject
     """)
     gives(warehouse, "receipts.row_state", """
-        dataset    | evidence_id | other_evidence_id | nth | line_number | category | reason
+        dataset    | evidence_id | other_evidence_id | nth | item_number | category | reason
         preference | aa          | bb                | 1   |             | rejected |
         rag        | aa          |                   | 1   | 1           | accepted |
         rag        | aa          |                   | 2   | 2           | accepted | duplicate_id
@@ -348,7 +348,7 @@ def test_stage_count(warehouse: Warehouse) -> None:
         evidence | evidence.jsonl | 3            | 1
     """)
     given(warehouse, "evidence.skipped", """
-        source   | source_path    | line_number | reason
+        source   | source_path    | item_number | reason
         evidence | evidence.jsonl | 4           | malformed_json
     """)
     given(warehouse, "evidence.record", """

@@ -39,7 +39,7 @@ def warehouse(opened: Warehouse) -> Warehouse:
 
 def scored(warehouse: Warehouse, columns: str = "category, rule") -> list[tuple[Any, ...]]:
     """Return the row of scored.run for each record, in the order in which the records were given."""
-    return warehouse.execute(f"select {columns} from scored.run order by line_number")
+    return warehouse.execute(f"select {columns} from scored.run order by item_number")
 
 
 # One rule at a time.
@@ -358,7 +358,7 @@ def test_grade_says_what_each_rule_would_say(warehouse: Warehouse) -> None:
         {},
     )
     rules = "by_override, by_verdict, by_score, by_grounded_fraction, by_markers"
-    assert warehouse.execute(f"select {rules} from scored.signal order by line_number") == [
+    assert warehouse.execute(f"select {rules} from scored.signal order by item_number") == [
         (REJECTED, ACCEPTED, ACCEPTED, REJECTED, PARTIAL),
         (None, REVIEW, PARTIAL, None, REJECTED),
         (None, None, None, REVIEW, None),
@@ -369,7 +369,7 @@ def test_grade_says_what_each_rule_would_say(warehouse: Warehouse) -> None:
 def test_every_record_is_scored_once(warehouse: Warehouse) -> None:
     """No record is lost or doubled if others share its task, its id or its line number; each keeps its identity."""
     records = [
-        {"task_id": task, "source_class": source_class, "source_path": path, "line_number": 1, "verdict": "accept"}
+        {"task_id": task, "source_class": source_class, "source_path": path, "item_number": 1, "verdict": "accept"}
         for task, source_class, path in [
             ("a", "verdict", "1"),
             ("a", "verdict", "2"),
@@ -380,9 +380,9 @@ def test_every_record_is_scored_once(warehouse: Warehouse) -> None:
     ]
     insert_records(warehouse, *({"evidence_id": "same", "run_id": "same"} | record for record in records))
     for view in ("scored.signal", "scored.run"):
-        keys = warehouse.execute(f"select source_path, line_number from {view} order by all")
+        keys = warehouse.execute(f"select source_path, item_number from {view} order by all")
         assert keys == [(str(number), 1) for number in range(1, 6)]
-    kept = "source_path, line_number, line_sha256, evidence_id, source, source_class, run_id, task_id, created_at, model"
+    kept = "source_path, item_number, item_sha256, evidence_id, source, source_class, run_id, task_id, created_at, model"
     assert warehouse.execute(f"select {kept} from scored.run order by all") == warehouse.execute(
         f"select {kept} from evidence.record order by all"
     )
@@ -390,13 +390,13 @@ def test_every_record_is_scored_once(warehouse: Warehouse) -> None:
 
 # What sets a record aside.
 
-NO_PROVENANCE = {"missing_provenance": "source_path, line_number or line_sha256"}
+NO_PROVENANCE = {"missing_provenance": "source_path, item_number or item_sha256"}
 
 
 def defects(warehouse: Warehouse) -> list[dict[str, str]]:
     """Return the defects of each record in order, with their details."""
     found: dict[int, dict[str, str]] = {
-        key: {} for (key,) in warehouse.execute("select record_key from evidence.record order by source_path, line_number")
+        key: {} for (key,) in warehouse.execute("select record_key from evidence.record order by source_path, item_number")
     }
     for key, defect, detail in warehouse.execute("select record_key, defect, detail from scored.eligibility order by all"):
         assert defect not in found[key], f"{defect} is told twice"
@@ -420,7 +420,7 @@ def test_a_blank_text_is_a_defect(warehouse: Warehouse, column: str, defect: Rec
 
 def test_provenance_must_be_there(warehouse: Warehouse) -> None:
     """A record without the place or the hash of its line is set aside."""
-    insert_records(warehouse, {"source_path": ""}, {"source_path": "\u00a0"}, {"line_sha256": " "})
+    insert_records(warehouse, {"source_path": ""}, {"source_path": "\u00a0"}, {"item_sha256": " "})
     assert defects(warehouse) == [NO_PROVENANCE] * 3
 
 
@@ -435,7 +435,7 @@ def test_a_category_is_no_defect(warehouse: Warehouse, record: Record) -> None:
 
 def test_defects_are_told_one_by_one(warehouse: Warehouse) -> None:
     """A record can have several defects, and each is listed."""
-    insert_records(warehouse, {"run_id": None, "response": None, "prompt": None, "line_sha256": ""})
+    insert_records(warehouse, {"run_id": None, "response": None, "prompt": None, "item_sha256": ""})
     assert defects(warehouse) == [
         {**NO_PROVENANCE, "missing_run_id": "run_id", "empty_response": "response", "empty_prompt": "prompt"}
     ]
@@ -502,11 +502,11 @@ def test_without_a_manifest_no_path_is_hallucinated(warehouse: Warehouse, cited:
 
 
 def test_all_copies_but_the_first_are_duplicates(warehouse: Warehouse) -> None:
-    """Of records with one evidence_id the first by source_path and line_number stays; the others name it."""
+    """Of records with one evidence_id the first by source_path and item_number stays; the others name it."""
     insert_records(
         warehouse,
         *(
-            {"evidence_id": evidence_id, "source_path": path, "line_number": line}
+            {"evidence_id": evidence_id, "source_path": path, "item_number": line}
             for evidence_id, path, line in [
                 ("x", "b.jsonl", 1),
                 ("x", "a.jsonl", 10),
@@ -519,7 +519,7 @@ def test_all_copies_but_the_first_are_duplicates(warehouse: Warehouse) -> None:
         ),
     )
     found = (
-        "select source_path, line_number, detail from scored.eligibility inner join evidence.record using (record_key) "
+        "select source_path, item_number, detail from scored.eligibility inner join evidence.record using (record_key) "
         "where defect = 'repeated_evidence' order by all"
     )
     assert warehouse.execute(found) == [

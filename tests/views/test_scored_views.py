@@ -14,7 +14,7 @@ def test_eligibility(warehouse: Warehouse) -> None:
         src/a.py
     """)
     given(warehouse, "evidence.record", """
-        record_key | line_number | evidence_id | run_id | prompt  | response | cited_paths
+        record_key | item_number | evidence_id | run_id | prompt  | response | cited_paths
         1          | 1           | aa          | run-1  | Fix it. | Fixed.   | ["src/a.py"]
         2          | 2           | bb          |        | Fix it. |          | ["src/a.py", "src/b.py", "../c.py"]
         3          | 3           | aa          | run-1  | Fix it. | Fixed.   | ["src/a.py"]
@@ -31,7 +31,7 @@ def test_eligibility(warehouse: Warehouse) -> None:
 def test_run(warehouse: Warehouse) -> None:
     """The first rule that has a signal decides, and reasons names all signals; an extraction takes the category of its task."""
     given(warehouse, "evidence.record", """
-        line_number | source_class | task_id | verdict | score | human_override
+        item_number | source_class | task_id | verdict | score | human_override
         1           | verdict      | task-1  | approve | 0.2   |
         2           | verdict      | task-2  | approve |       | rejected
         3           | telemetry    | task-2  |         |       |
@@ -39,7 +39,7 @@ def test_run(warehouse: Warehouse) -> None:
         5           | extraction   | task-3  |         |       |
     """)
     gives(warehouse, "scored.run", """
-        line_number | category           | rule           | reasons
+        item_number | category           | rule           | reasons
         1           | accepted           | verdict        | ["verdict: approve", "score: 0.2"]
         2           | rejected           | human_override | ["human_override: rejected", "verdict: approve"]
         3           | needs_human_review | no_signal      | []
@@ -51,14 +51,14 @@ def test_run(warehouse: Warehouse) -> None:
 def test_signal(warehouse: Warehouse) -> None:
     """Each rule gives the category that it would give alone, and null where it has nothing to judge."""
     given(warehouse, "evidence.record", """
-        line_number | verdict | score | success_markers
+        item_number | verdict | score | success_markers
         1           | Approve | 0.4   |
         2           | shrug   |       | ["tested"]
         3           |         | 95    |
         4           |         |       | []
     """)
     gives(warehouse, "scored.signal", """
-        line_number | by_verdict         | by_score           | by_markers | reasons
+        item_number | by_verdict         | by_score           | by_markers | reasons
         1           | accepted           | rejected           |            | ["verdict: approve", "score: 0.4"]
         2           | needs_human_review |                    | accepted   | ["verdict: shrug", "success: tested"]
         3           |                    | needs_human_review |            | ["score: 95.0"]
@@ -69,7 +69,7 @@ def test_signal(warehouse: Warehouse) -> None:
 def test_unknown_verdict(warehouse: Warehouse) -> None:
     """Words that policy.verdict does not list are counted, in whatever case they are spelled."""
     given(warehouse, "evidence.record", """
-        line_number | source  | verdict
+        item_number | source  | verdict
         1           | reviews | shrug
         2           | reviews | SHRUG
         3           | reviews | approve

@@ -12,7 +12,7 @@ def test_alpaca_eval(warehouse: Warehouse) -> None:
         {"generator_2": "model-b", "annotator": "judge", "instruction": "Name a prime.", "output_2": "9", "preference": 0}
     """)
     gives(warehouse, "sources.alpaca_eval", """
-        line_number | source_class | run_id        | model   | prompt        | response | score | problem
+        item_number | source_class | run_id        | model   | prompt        | response | score | problem
         1           | verdict      | model-a/judge | model-a | Name a prime. | 7        | 0.75  |
         2           | verdict      | model-b/judge | model-b | Name a prime. | 9        |       |
     """)
@@ -25,7 +25,7 @@ def test_audit_facts(warehouse: Warehouse) -> None:
         {"task_id": "audit-1", "created_at": "2026-01-31", "fact": "There is no cache."}
     """)
     gives(warehouse, "sources.audit_facts", """
-        line_number | source_class | task_id | response             | file         | cited_paths
+        item_number | source_class | task_id | response             | file         | cited_paths
         1           | extraction   | audit-1 | Retries are bounded. | src/retry.py | ["src/retry.py"]
         2           | extraction   | audit-1 | There is no cache.   |              |
     """)
@@ -38,7 +38,7 @@ def test_distilled_config_hints(warehouse: Warehouse) -> None:
         {"task_id": "task-1", "created_at": "2026-01-31", "text": "Set the timeout to 60 s.", "cited_paths": "app.toml"}
     """)
     gives(warehouse, "sources.distilled_config_hints", """
-        line_number | source_class | task_id | response                 | cited_paths  | problem
+        item_number | source_class | task_id | response                 | cited_paths  | problem
         1           | extraction   | task-1  | Set the timeout to 30 s. | ["app.toml"] |
         2           | extraction   | task-1  | Set the timeout to 60 s. | []           | bad_cited_paths
     """)
@@ -51,7 +51,7 @@ def test_distilled_facts(warehouse: Warehouse) -> None:
         {"run_id": 7, "task_id": "task-1", "text": "Times are in UTC."}
     """)
     gives(warehouse, "sources.distilled_facts", """
-        line_number | source_class | run_id | task_id | response          | problem
+        item_number | source_class | run_id | task_id | response          | problem
         1           | extraction   | run-1  | task-1  | Times are in UTC. |
         2           | extraction   | 7      | task-1  | Times are in UTC. | missing_created_at
     """)
@@ -64,7 +64,7 @@ def test_distilled_procedures(warehouse: Warehouse) -> None:
         {"task_id": " ", "created_at": "2026-01-31", "text": "Deploy."}
     """)
     gives(warehouse, "sources.distilled_procedures", """
-        line_number | source_class | response                         | cited_paths | problem
+        item_number | source_class | response                         | cited_paths | problem
         1           | extraction   | Run the migrations, then deploy. | []          |
         2           | extraction   | Deploy.                          |             | missing_task_id
     """)
@@ -79,7 +79,7 @@ def test_evidence(warehouse: Warehouse) -> None:
         {"task_id": "task-1"}
     """)
     gives(warehouse, "sources.evidence", """
-        line_number | source_class | verdict | score | messages          | problem
+        item_number | source_class | verdict | score | messages          | problem
         1           | verdict      | accept  |       | [{"role":"user"}] |
         2           | experiment   |         | 0.75  | [{}]              |
         3           | experiment   |         |       |                   | bad_score
@@ -97,7 +97,7 @@ def test_mode_experiments(warehouse: Warehouse) -> None:
         {"task_id": "task-1", "created_at": "2026-01-31", "response": "Did it.", "validation_results": 0.85}
     """)
     gives(warehouse, "sources.mode_experiments", """
-        line_number | source_class | response | grounded_fraction | problem
+        item_number | source_class | response | grounded_fraction | problem
         1           | experiment   | Fixed.   | 0.85              |
         2           | experiment   | Done.    |                   |
         3           | experiment   | Did it.  |                   | bad_validation_results
@@ -111,7 +111,7 @@ def test_observer_escalations(warehouse: Warehouse) -> None:
         {"task_id": "task-2", "created_at": "2026-01-31", "text": "The tests hang.", "reason": ""}
     """)
     gives(warehouse, "sources.observer_escalations", """
-        line_number | source_class | task_id | response        | failure_markers
+        item_number | source_class | task_id | response        | failure_markers
         1           | extraction   | task-1  | The tests hang. | ["no progress"]
         2           | extraction   | task-2  | The tests hang. | []
     """)
@@ -124,7 +124,7 @@ def test_observer_reviews(warehouse: Warehouse) -> None:
         {"task_id": "task-1", "created_at": "2026-01-31", "review": ["Try again."], "verdict": "cycle"}
     """)
     gives(warehouse, "sources.observer_reviews", """
-        line_number | source_class | file     | response       | verdict | problem
+        item_number | source_class | file     | response       | verdict | problem
         1           | verdict      | src/a.py | Try again.     | cycle   |
         2           | verdict      |          | ["Try again."] | cycle   | bad_review
     """)
@@ -138,7 +138,7 @@ def test_outcomes(warehouse: Warehouse) -> None:
         {"task_id": "task-3", "created_at": "2026-01-31", "ok_events": "3"}
     """)
     gives(warehouse, "sources.outcomes", """
-        line_number | source_class | task_id | success_markers | failure_markers                 | cost_usd | problem
+        item_number | source_class | task_id | success_markers | failure_markers                 | cost_usd | problem
         1           | telemetry    | task-1  | ["ok_events"]   | []                              | 0.02     |
         2           | telemetry    | task-2  | []              | ["error_events", "gap_signals"] |          |
         3           | telemetry    | task-3  | []              | []                              |          | bad_ok_events
@@ -152,7 +152,7 @@ def test_scrum_reviews(warehouse: Warehouse) -> None:
         {"task_id": "task-1", "created_at": "", "review": "Bad.", "verdict": "reject"}
     """)
     gives(warehouse, "sources.scrum_reviews", """
-        line_number | source_class | response | verdict | cited_paths | problem
+        item_number | source_class | response | verdict | cited_paths | problem
         1           | verdict      | Good.    | approve | ["../a.py"] |
         2           | verdict      | Bad.     | reject  |             | missing_created_at
     """)
@@ -167,7 +167,7 @@ def test_tau_bench(warehouse: Warehouse) -> None:
          "traj": [{"role": "assistant", "content": null}, {"role": "user", "content": "Hello?"}]}
     """)
     gives(warehouse, "sources.tau_bench", """
-        line_number | run_id              | task_id   | model   | prompt            | response    | score
+        item_number | run_id              | task_id   | model   | prompt            | response    | score
         1           | model-a-airline/7/0 | airline/7 | model-a | Cancel my flight. | It is done. | 1.0
         2           | model-a-airline/7/1 | airline/7 | model-a | Cancel my flight. |             | 0.0
     """)

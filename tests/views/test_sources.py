@@ -453,8 +453,8 @@ NOT_KEPT = [
             ("evidence", "evidence_id"),
             ("evidence", "source"),
             ("evidence", "source_path"),
-            ("evidence", "line_number"),
-            ("evidence", "line_sha256"),
+            ("evidence", "item_number"),
+            ("evidence", "item_sha256"),
             ("evidence", "problem"),
         ]
         for value in [None, "other", 5, HUGE, [], {"task_id": 5}]
@@ -744,9 +744,9 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 def fates(warehouse: Warehouse) -> dict[str, dict[str, Any] | str]:
     """Return the outcome of each example: its record, or the reason why it was skipped."""
     rows: dict[tuple[str, int], dict[str, Any] | str] = {
-        (row["source_path"], row["line_number"]): _said(row) for row in warehouse.dicts("from evidence.record")
+        (row["source_path"], row["item_number"]): _said(row) for row in warehouse.dicts("from evidence.record")
     }
-    for path, line, reason in warehouse.execute("select source_path, line_number, reason from evidence.skipped"):
+    for path, line, reason in warehouse.execute("select source_path, item_number, reason from evidence.skipped"):
         assert (path, line) not in rows
         rows[path, line] = reason
     lines: dict[str, int] = {}
@@ -757,7 +757,7 @@ def fates(warehouse: Warehouse) -> dict[str, dict[str, Any] | str]:
     return found
 
 
-PROVENANCE = ("evidence_id", "source", "source_path", "line_number", "line_sha256", "record_key")
+PROVENANCE = ("evidence_id", "source", "source_path", "item_number", "item_sha256", "record_key")
 
 
 def _said(row: dict[str, Any]) -> dict[str, Any]:
@@ -796,7 +796,7 @@ def test_provenance_is_the_line_s_own(warehouse: Warehouse) -> None:
         numbers[example.path] = numbers.get(example.path, 0) + 1
         digest = sha256(example.text.encode()).hexdigest()
         expected[example.path, numbers[example.path]] = (example.source, digest)
-    query = "select source_path, line_number, source, line_sha256 from evidence."
+    query = "select source_path, item_number, source, item_sha256 from evidence."
     rows = [*warehouse.execute(f"{query}record"), *warehouse.execute(f"{query}skipped")]
     assert {(path, number): facts for path, number, *facts in rows} == {key: [*facts] for key, facts in expected.items()}
 

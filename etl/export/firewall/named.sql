@@ -10,7 +10,7 @@ create or replace temp view named as
 with record as (
     select
         source_path,
-        line_number,
+        item_number,
         hash(prompt) as prompt,
         hash(response) as response,
         hash(run_id) as run_id,
@@ -21,7 +21,7 @@ select
     written.id,
     written.side,
     written.response,
-    coalesce(written.line_sha256 = scored.line_sha256 and scored.category is not null, false) as is_named,
+    coalesce(written.item_sha256 = scored.item_sha256 and scored.category is not null, false) as is_named,
     coalesce(written.prompt = record.prompt, written.prompt is null)
     and coalesce(written.response = record.response, written.response is null)
     and coalesce(written.run_id = record.run_id, written.run_id is null) as is_carried,
@@ -31,6 +31,6 @@ select
     scored.category,
 from raw.main.written as written
 left join scored.run as scored
-    on written.source_path = scored.source_path and written.line_number = scored.line_number
+    on written.source_path = scored.source_path and written.item_number = scored.item_number
 left join record
-    on written.source_path = record.source_path and written.line_number = record.line_number
+    on written.source_path = record.source_path and written.item_number = record.item_number

@@ -2,15 +2,15 @@
 --   id: the id of the written row
 --   side: chosen or rejected; record where the row is made from one record
 --   source_path: the file of the record's line, as the row says it
---   line_number: the number of the line, as the row says it
---   line_sha256: the hash of the line, as the row says it
+--   item_number: the number of the line, as the row says it
+--   item_sha256: the hash of the line, as the row says it
 --   prompt, response, run_id: a hash of each of these that the row carries; null where the dataset does not carry it
 create or replace table raw.main.written (
     id varchar,
     side varchar,
     source_path varchar,
-    line_number bigint,
-    line_sha256 varchar,
+    item_number bigint,
+    item_sha256 varchar,
     prompt ubigint,
     response ubigint,
     run_id ubigint
