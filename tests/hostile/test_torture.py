@@ -415,7 +415,7 @@ def test_signal(root: Path, many: Path, soon: float, moment: int, number: signal
     shutil.copy(many / "evidence.jsonl", root / "evidence")
     process = start(root)
     wait(process, lambda: is_in(root, stage))
-    time.sleep(random.Random(f"{SEED} {number} {stage} {moment}").uniform(0, 0.8))
+    time.sleep(random.Random(f"{SEED} {number} {stage} {moment}").uniform(0, soon / 10))  # before it publishes
     assert process.poll() is None, "the run ended before it was told to stop"
     assert stop(process, number, soon) == (1, INTERRUPTED)
     (run_id,) = runs(root) - earlier
