@@ -1,5 +1,6 @@
 """What is handed from stage to stage: the run, its clock and its evidence; and what a stage is."""
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -26,24 +27,46 @@ def show_nothing(_what: str, _done: int, _total: int) -> None:
     """Show no progress."""
 
 
+#: The name of a file that has an item per line: its ending, a number where it was rotated, and how it is compressed.
+_LINES = re.compile(r"\.(jsonl|ndjson)(\.[0-9]+)?(\.(gz|zst|bz2|xz))?$", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class EvidenceFile:
-    """A file of evidence; ``source_path`` is relative to the evidence folder, its first part names the ``source``.
+    """A file of the evidence folder; ``source_path`` is relative to that, its first part names the ``source``.
 
-    ``problem`` says why it must not be read, if so. ``file_stat`` is None where the next change might not show in it.
+    ``problem`` says why it must not be read, if so; ``ignored_by`` names the rule by which it is none of the evidence.
+    ``file_stat`` is None where the next change might not show in it.
     """
 
     path: Path
-    source: str
     source_path: str
     size: int
     problem: str | None = None
+    ignored_by: str | None = None
     file_stat: FileStat | None = None
 
     @property
-    def is_packed(self) -> bool:
-        """Whether it is compressed."""
-        return self.source_path.endswith((".gz", ".zst"))
+    def source(self) -> str:
+        """The source: the first part of the path, without endings."""
+        return source_of(self.source_path)
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether its name says that it has an item per line."""
+        return _LINES.search(self.source_path) is not None
+
+    @property
+    def packing(self) -> str | None:
+        """How it is compressed: gz, zst, bz2, xz or None."""
+        found = _LINES.search(self.source_path)
+        return found[4].lower() if found and found[4] else None
+
+
+def source_of(source_path: str) -> str:
+    """Return the source that a path names with its first part: a folder, or a file without its endings."""
+    first, slash, _ = source_path.partition("/")
+    return first if slash else _LINES.sub("", first) if _LINES.search(first) else first.split(".")[0] or first
 
 
 @dataclass(frozen=True, slots=True)

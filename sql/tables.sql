@@ -86,21 +86,24 @@ create table if not exists evidence.file (
     blank_count bigint not null,
     whole_bytes bigint,
     whole_lines bigint,
-    whole_blank bigint
+    whole_blank bigint,
+    ignored_by varchar
 );
 comment on table evidence.file is
-'One row per file of the evidence folder. The last three columns say how far its whole lines go, so that the next run can continue there if the file grows.';
+'One row per file of the evidence folder. Those of whole lines say how far they go, so that the next run can continue there if the file grows.';
 comment on column evidence.file.source is 'the source: the first part of the path, without endings';
 comment on column evidence.file.source_path is 'the file, relative to the evidence folder';
-comment on column evidence.file.bytes is 'its size when it was read; null: it could not be read';
-comment on column evidence.file.sha256 is 'sha256 hex of its bytes; null: it could not be read';
+comment on column evidence.file.bytes is 'its size when it was read; null: it could not be read, or is ignored';
+comment on column evidence.file.sha256 is 'sha256 hex of its bytes; null: it could not be read, or is ignored';
 comment on column evidence.file.record_count is
-'how many entries it holds: lines that are not blank, a cut tail, or 1 if it could not be read';
+'how many entries it holds: lines that are not blank, a cut tail, or 1 where the file is an entry as a whole';
 comment on column evidence.file.blank_count is 'how many blank lines it holds';
 comment on column evidence.file.whole_bytes is
 'bytes up to the end of its last whole line; null: it cannot be continued (compressed, or unreadable)';
 comment on column evidence.file.whole_lines is 'lines up to there, blank ones too; null where whole_bytes is';
 comment on column evidence.file.whole_blank is 'blank lines up to there; null where whole_bytes is';
+comment on column evidence.file.ignored_by is
+'the rule by which it is none of the evidence: hidden, README*, LICENSE*, *.md or .etlignore; null: it is';
 
 create sequence if not exists evidence.record_key;
 
@@ -179,14 +182,14 @@ comment on table evidence.skipped is
 'One row per line, or unreadable file, that did not become a record.';
 comment on column evidence.skipped.source is 'the source of the line';
 comment on column evidence.skipped.source_path is 'the file of the line, relative to the evidence folder';
-comment on column evidence.skipped.item_number is 'the number of the line in its file, from 1; 0: the file could not be read';
+comment on column evidence.skipped.item_number is 'the number of the line in its file, from 1; 0: the file as a whole';
 comment on column evidence.skipped.item_sha256 is
-'sha256 hex of the line''s bytes without the line feed; null: the file could not be read';
+'sha256 hex of the line''s bytes without the line feed; null: of a file as a whole';
 comment on column evidence.skipped.reason is
-'why: what strict reading refused, such as malformed_json; missing_<column> or bad_<column>; unknown_source';
+'why: what strict reading refused, such as malformed_json; missing_<column> or bad_<column>; of a whole file unknown_format, unknown_source or unreadable_file';
 comment on column evidence.skipped.detail is 'more about it, without the text of the line; null: nothing more is known';
 comment on column evidence.skipped.raw is
-'the exact bytes without the line feed; null: the file could not be read, or the line is over max_line_bytes';
+'the exact bytes without the line feed; null: of a file as a whole, or the line is over max_line_bytes';
 
 create table if not exists policy.dependency (
     relation varchar not null,

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from etl.base.settings import Settings
 from etl.base.threads import Background
-from etl.context import EvidenceFile, Run
-from etl.ingest.files import find_evidence, source_of
+from etl.context import EvidenceFile, Run, source_of
+from etl.ingest.files import find_evidence
 from etl.ingest.mapping import Mapper, mapping_room
 from etl.ingest.reader import Known, LineReader, LongLine, Tail
 from etl.ingest.strict_json import Refusal, is_blank, judge
@@ -44,9 +44,10 @@ def collect(run: Run) -> None:
 
     Raises SqlError where a mapping does not work or does not give one row per line.
     """
-    evidence = run.evidence
-    if evidence is None:
-        evidence = tuple(find_evidence(run.project.evidence, run.settings.follow_links))
+    found = run.evidence
+    if found is None:
+        found = tuple(find_evidence(run.project.evidence, run.settings.follow_links))
+    evidence = [file for file in found if not file.ignored_by]
     known = _known(run)
     gone = known.keys() - {file.source_path for file in evidence}
     cursor = run.warehouse.cursor()
@@ -57,7 +58,7 @@ def collect(run: Run) -> None:
     loader = _Loader(run.warehouse.cursor())
     loader.forget(gone)
     total, done = sum(file.size for file in read), 0
-    rows: list[dict[str, Any]] = []
+    rows = [_row_of(file, ignored_by=file.ignored_by) for file in found if file.ignored_by]
     with mapping_room(cursor), Background(PORTIONS_AHEAD) as loading, Background() as mapping:
         for source, files in groupby(read, key=lambda file: file.source):
             portion = _Portion(source, mappers.get(source), loader, mapping, loading)
@@ -232,20 +233,41 @@ def _load(settings: Settings, file: EvidenceFile, portion: _Portion, is_known: b
     reader, is_readable = LineReader(file, settings), True
     portion.begin(file.source_path)
     count = _begin(reader, portion, is_known, known)
+    refusal = _refuse(file, portion)
     try:
-        for read in reader:
-            _take(portion, read, count, settings)
+        if refusal:
+            reader.skim()
+            portion.skip(0, None, *refusal)
+        else:
+            for read in reader:
+                _take(portion, read, count, settings)
     except OSError as error:
         is_readable = False
         portion.skip(0, None, "unreadable_file", error.strerror or str(error))
-    row: dict[str, Any] = dict.fromkeys(("bytes", "sha256", "whole_bytes", "whole_lines", "whole_blank"))
-    row |= {"source": file.source, "source_path": file.source_path, "blank_count": count.blank}
-    row["record_count"] = count.lines - count.blank + (not is_readable)
+    facts: dict[str, Any] = {
+        "blank_count": count.blank,
+        "record_count": count.lines - count.blank + (not is_readable or refusal is not None),
+    }
     if is_readable:
-        row |= {"bytes": reader.bytes, "sha256": reader.sha256}
-    if is_readable and not file.is_packed:
-        row |= _whole(reader, count)
-    return row
+        facts |= {"bytes": reader.bytes, "sha256": reader.sha256}
+    if is_readable and not refusal and not file.packing:
+        facts |= _whole(reader, count)
+    return _row_of(file, **facts)
+
+
+def _refuse(file: EvidenceFile, portion: _Portion) -> Refusal | None:
+    """Return why a file is one entry as a whole, if it is; one that must not be read says so when it is read."""
+    if not file.has_lines and not file.path.is_dir():
+        return Refusal("unknown_format", "its name ends in no format that can be read, such as .jsonl or .ndjson.gz")
+    if portion.mapper is None:
+        return Refusal("unknown_source", f"there is no sql/2_sources/{file.source}.sql")
+    return None
+
+
+def _row_of(file: EvidenceFile, **facts: Any) -> dict[str, Any]:
+    """Return the row of evidence.file with these facts; what is not known is null."""
+    known = {"source": file.source, "source_path": file.source_path, "record_count": 0, "blank_count": 0}
+    return dict.fromkeys(("bytes", "sha256", "whole_bytes", "whole_lines", "whole_blank", "ignored_by")) | known | facts
 
 
 def _begin(reader: LineReader, portion: _Portion, is_known: bool, known: Known | None) -> _Count:
@@ -273,22 +295,19 @@ def _take(portion: _Portion, read: list[bytes] | LongLine | Tail, count: _Count,
     count.lines += 1
     count.last_is_blank = False
     if isinstance(read, LongLine):
-        reason = "line_too_long" if portion.mapper else "unknown_source"
-        portion.skip(count.lines, read.sha256, reason, f"offset {read.offset}, length {read.length}")
+        portion.skip(count.lines, read.sha256, "line_too_long", f"offset {read.offset}, length {read.length}")
     else:
         portion.skip(count.lines, sha256(read.content).hexdigest(), "corrupt_stream", read.detail, read.content)
 
 
 def _judge(portion: _Portion, lines: list[bytes], count: _Count, settings: Settings) -> None:
     """Put the good lines into the portion, and the refused ones with their reasons; count the blank ones."""
-    unknown = f"there is no sql/2_sources/{portion.source}.sql"
-    source_refusal = None if portion.mapper else Refusal("unknown_source", unknown)
     first = count.lines + 1
     good: list[int] = []
     for number, line in enumerate(lines, start=first):
         if is_blank(line):
             count.blank += 1
-        elif refusal := source_refusal or judge(line, settings.max_depth, settings.max_values):
+        elif refusal := judge(line, settings.max_depth, settings.max_values):
             portion.skip(number, sha256(line).hexdigest(), refusal.reason, refusal.detail, line)
         else:
             good.append(number)

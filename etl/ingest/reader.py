@@ -1,11 +1,13 @@
 """Reads the lines of a file of evidence, byte for byte, unpacked as its name says."""
 
+import bz2
 import gzip
 import hashlib
 import io
+import lzma
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,9 @@ CHUNK = 1 << 20
 
 #: Up to so many unpacked bytes the ratio of a compressed file does not count.
 RATIO_COUNTS_FROM = 16 << 20
+
+
+Unpacked = io.BufferedReader | gzip.GzipFile | zstd.ZstdFile | bz2.BZ2File | lzma.LZMAFile
 
 
 class LongLine(NamedTuple):
@@ -73,7 +78,7 @@ class LineReader:
 
     def goes_on_from(self, known: Known) -> bool:
         """Return whether the file still begins with the bytes that are known; if so, only the lines after them are read."""
-        if self._file.is_packed or self._file.size < known.bytes:
+        if self._file.packing or self._file.size < known.bytes:
             return False
         with suppress(OSError), self._open() as stream:  # reading will say why it cannot be read
             while self.bytes < known.bytes and stream.read1(min(CHUNK, known.bytes - self.bytes)):
@@ -88,8 +93,14 @@ class LineReader:
         """Yield the lines in order, without their line feeds, several at once where they were read at once."""
         with self._open() as stream:
             stream.seek(self.whole_bytes)
-            yield from self._lines(_unpack(stream, self._file.source_path))
+            yield from self._lines(UNPACKERS[self._file.packing](stream))
             while stream.read1(CHUNK):  # what a broken stream left unread
+                pass
+
+    def skim(self) -> None:
+        """Read all bytes, as they are on disk, for their hash alone."""
+        with self._open() as stream:
+            while stream.read1(CHUNK):
                 pass
 
     def take(self, offset: int, chunk: memoryview) -> None:
@@ -105,7 +116,7 @@ class LineReader:
             raise OSError(0, _why_not_a_file(self._file.path))
         return io.BufferedReader(_Watched(self._file.path, self), CHUNK)
 
-    def _lines(self, stream: io.BufferedReader | gzip.GzipFile | zstd.ZstdFile) -> Iterator[list[bytes] | LongLine | Tail]:
+    def _lines(self, stream: Unpacked) -> Iterator[list[bytes] | LongLine | Tail]:
         limit, unpacked = self._settings.max_line_bytes, 0
         line = _Line(limit)
         try:
@@ -120,10 +131,12 @@ class LineReader:
                     yield self._end(line)
                     yield from self._pass(whole)
                     line = _Line(limit, last)
-        except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile, _BombError) as error:
+        except (EOFError, zlib.error, zstd.ZstdError, lzma.LZMAError, OSError, _BombError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk failed; a stream that is damaged has no number
             yield Tail(line.content(), f"the compressed stream ends badly: {error}")
         else:
-            if self.bytes == 0 and self._file.source_path.endswith(".gz"):  # Python takes it for an empty stream
+            if self.bytes == 0 and self._file.packing == "gz":  # Python takes it for an empty stream
                 yield Tail(b"", "the compressed stream ends badly: it has no byte")
             elif line.length:
                 yield line.read(self.whole_bytes)
@@ -144,9 +157,9 @@ class LineReader:
 
     def _require_within_limits(self, unpacked: int) -> None:
         most, ratio = self._settings.max_unpacked_bytes, self._settings.max_unpack_ratio
-        if self._file.is_packed and unpacked > most:
+        if self._file.packing and unpacked > most:
             raise _BombError(f"it unpacks to more than {most} bytes (setting max_unpacked_bytes)")
-        if self._file.is_packed and unpacked > max(RATIO_COUNTS_FROM, ratio * self.bytes):
+        if self._file.packing and unpacked > max(RATIO_COUNTS_FROM, ratio * self.bytes):
             raise _BombError(f"it unpacks to more than {ratio} times its size (setting max_unpack_ratio)")
 
 
@@ -203,7 +216,11 @@ def _why_not_a_file(path: Path) -> str:
     return "it is not a regular file"
 
 
-def _unpack(stream: io.BufferedReader, name: str) -> io.BufferedReader | gzip.GzipFile | zstd.ZstdFile:
-    if name.endswith(".gz"):
-        return gzip.GzipFile(fileobj=stream)
-    return zstd.ZstdFile(stream) if name.endswith(".zst") else stream
+#: What gives the lines of a file from its bytes, by how it is compressed.
+UNPACKERS: dict[str | None, Callable[[io.BufferedReader], Unpacked]] = {
+    None: lambda stream: stream,
+    "gz": lambda stream: gzip.GzipFile(fileobj=stream),
+    "zst": zstd.ZstdFile,
+    "bz2": bz2.BZ2File,
+    "xz": lzma.LZMAFile,
+}

@@ -5,6 +5,7 @@ there, byte for byte. The evidence counts as an input of every stage: line numbe
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -136,7 +137,8 @@ def make_plan(
     steps = []
     for stage in STAGES:
         receipt = receipts[stage.name]
-        steps.append(_step(stage, changed or own_reason(stage) or files.spoiled(receipt), receipt))
+        spoiled = files.ignored_otherwise() if stage is COLLECT else files.spoiled(receipt)
+        steps.append(_step(stage, changed or own_reason(stage) or spoiled, receipt))
     is_base = not code and not own_reason(COLLECT)
     published = Published(summary, receipts, frozenset(files.untouched), frozenset(files.carried), is_base)
     return Plan(published_run_id=summary.run_id, steps=steps), published
@@ -210,7 +212,9 @@ class _Files:
 
     def __init__(self, request: Request, evidence: Sequence[EvidenceFile], collected: StageReceipt) -> None:
         self._root = request.project.root
-        self._found = {file.source_path: file for file in evidence}
+        self._found = {file.source_path: file for file in evidence if not file.ignored_by}
+        self._ignored = Counter(file.ignored_by for file in evidence if file.ignored_by)
+        self._collected = collected
         self._known = {entry.path: entry for entry in collected.inputs.files}
         self._exported = {} if request.rehash else read_stats(request.project.published_stats)
         self.carried: set[str] = set()
@@ -234,6 +238,11 @@ class _Files:
                 yield f"{path} has {file.size:,} bytes, and had {entry.bytes or 0:,}"
             else:
                 yield f"{path} has changed"
+
+    def ignored_otherwise(self) -> str | None:
+        """Return that other files are ignored than the receipt says, by the numbers for each rule."""
+        before = self._collected.files.ignored if self._collected.files else {}
+        return None if before == self._ignored else "other files of the evidence folder are ignored"
 
     def spoiled(self, receipt: StageReceipt) -> str | None:
         """Return which of the exported files of a stage is not what the receipt says, if one is."""

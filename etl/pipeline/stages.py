@@ -17,6 +17,8 @@ def _collect(run: Run) -> None:
     from etl.ingest.collect import collect
 
     collect(run)
+    if not run.warehouse.one("select sum(record_count) from evidence.file"):
+        raise UsageError(f"{run.project.evidence}: it holds no line that is not blank, and no other file; add evidence.")
 
 
 def _score(run: Run) -> None:

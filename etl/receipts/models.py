@@ -106,6 +106,13 @@ class Records(Document):
     by_outcome: dict[str, Count]
 
 
+class Files(Document):
+    """How many files of the evidence folder were read, and how many are ignored, by the rule that says so."""
+
+    read: Count
+    ignored: dict[str, Count] = Field(default_factory=dict)
+
+
 class Validation(Document):
     """Whether the stage did all it should, and sentences about what it did not."""
 
@@ -137,6 +144,7 @@ class StageReceipt(Document):
     counts_by_reason: CountsByReason
     blank: Count = 0
     records: Records | None = None
+    files: Files | None = None
     validation: Validation
     duration_ms: Count
     code_hash: Sha256

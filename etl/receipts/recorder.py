@@ -30,6 +30,7 @@ from etl.receipts.models import (
     Document,
     Engine,
     FileEntry,
+    Files,
     Named,
     Records,
     RunId,
@@ -264,6 +265,7 @@ class StageMeter:
             counts_by_reason={stat: counts.get(stat, {}) for stat in CountsByReason.model_fields},
             blank=total.get("blank", 0),
             records=self._outcomes(stage),
+            files=self._files_by_rule() if stage.name == "collect" else None,
             validation=self._validation(stage),
             duration_ms=duration_ms,
         )
@@ -312,9 +314,14 @@ class StageMeter:
 
     def _evidence_files(self) -> list[FileEntry]:
         """Return the entries of the files of evidence."""
-        files = "select source_path as path, sha256, bytes, record_count from evidence.file order by source_path"
+        files = "select source_path as path, sha256, bytes, record_count from evidence.file where ignored_by is null"
         rows = self.run.warehouse.dicts(files)
         return [FileEntry.model_validate(row | {"carried": row["path"] in self.carried}) for row in rows]
+
+    def _files_by_rule(self) -> Files:
+        """Return how many files were read, and how many each rule ignores."""
+        counts = dict(self.run.warehouse.execute("select ignored_by, count(*) from evidence.file group by all order by all"))
+        return Files(read=counts.pop(None, 0), ignored=counts)
 
     def _validation(self, stage: Stage) -> Validation:
         """Return the validation: with a skipped line collect does not pass, although nothing is lost; score warns of words."""

@@ -1,16 +1,21 @@
 """Files of evidence: which are found, how their bytes become lines, and what collect makes of each line."""
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from backports import zstd
-from conftest import evidence_line, write_evidence
+from conftest import etl, evidence_line, write_evidence
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from etl.base.errors import NotFoundError
 from etl.base.settings import Settings
@@ -22,7 +27,13 @@ from etl.warehouse.connection import Warehouse
 
 Collect = Callable[..., Warehouse]
 
-PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".zst": zstd.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+}
 
 
 def encoded(*task_ids: str, **fields: Any) -> list[bytes]:
@@ -41,7 +52,7 @@ def folder_of(tmp_path: Path, **files: bytes) -> Path:
 
 def read(path: Path, limit: int = 1000) -> list[bytes | LongLine | Tail]:
     """Return what a reader yields for one file."""
-    reader = LineReader(EvidenceFile(path, "evidence", path.name, 0), Settings(max_line_bytes=limit))
+    reader = LineReader(EvidenceFile(path, path.name, 0), Settings(max_line_bytes=limit))
     return [line for read in reader for line in (read if isinstance(read, list) else [read])]
 
 
@@ -160,20 +171,24 @@ def test_a_last_line_without_a_line_feed_is_a_line(collected: Collect, tmp_path:
 
 
 def test_an_empty_file_is_a_file(collected: Collect, tmp_path: Path) -> None:
-    """A file of no bytes has no lines; it is counted with its hash."""
+    """A file of no bytes has no lines; it is counted with its hash, and one of an unknown source is an entry."""
     folder = folder_of(tmp_path, evidence__jsonl=b"", unheard_of__jsonl=b"")
     warehouse = collected(folder)
-    assert (tasks(warehouse), skips(warehouse)) == ([], [])
+    assert (tasks(warehouse), skips(warehouse)) == ([], [(0, "unknown_source")])
     assert files(warehouse, "source, bytes, sha256, record_count, blank_count") == [
         ("evidence", 0, sha256(b"").hexdigest(), 0, 0),
-        ("unheard_of", 0, sha256(b"").hexdigest(), 0, 0),
+        ("unheard_of", 0, sha256(b"").hexdigest(), 1, 0),
     ]
 
 
-def test_an_empty_folder_is_no_failure(collected: Collect) -> None:
-    """No evidence gives no rows."""
-    warehouse = collected({})
-    assert (tasks(warehouse), skips(warehouse), files(warehouse)) == ([], [], [])
+@pytest.mark.parametrize("content", [{}, {"evidence.jsonl": [b"", b" \t\r"]}, {"README.md": [b"Read me."], ".hidden": [b"x"]}])
+def test_evidence_without_an_item_is_a_mistake(tmp_path: Path, content: dict[str, list[bytes]]) -> None:
+    """No file, blank lines or ignored files alone: exit code 2, and nothing is published."""
+    write_evidence(tmp_path / "evidence", {"sub/.keep": [], **content})
+    result = etl("run-all", "--root", tmp_path)
+    assert result.exit_code == 2
+    assert "it holds no line that is not blank" in result.stderr
+    assert not (tmp_path / "warehouse/etl.duckdb").exists()
 
 
 SKIPPED = {
@@ -273,7 +288,8 @@ def test_the_values_that_are_too_many_are_a_setting(collected: Collect) -> None:
         ("out.comes.v2.jsonl", "out.comes.v2"),
         ("out comes/\u00fc.jsonl", "out comes"),
         ("outcomes.d/a.jsonl", "outcomes.d"),
-        ("outcomes/.hidden/a.jsonl", "outcomes"),
+        ("out.comes.NDJSON.3.xz", "out.comes"),
+        ("outcomes.json", "outcomes"),
     ],
 )
 def test_the_first_part_of_the_path_names_the_source(tmp_path: Path, path: str, source: str) -> None:
@@ -283,11 +299,79 @@ def test_the_first_part_of_the_path_names_the_source(tmp_path: Path, path: str, 
     assert (found.source, found.source_path, found.path) == (source, path, tmp_path / path)
 
 
-def test_other_files_are_no_evidence(tmp_path: Path) -> None:
-    """Only .jsonl, .jsonl.gz and .jsonl.zst are; a README does not become a skipped line."""
-    others = ["README.md", "a.json", "a.jsonl.bak", "a.jsonl.bz2", "a.jsonl.gz.part", "ajsonl", "a.JSONL", "evidence/a.txt"]
-    write_evidence(tmp_path, dict.fromkeys(others, ()))
-    assert find_evidence(tmp_path) == []
+@pytest.mark.parametrize(
+    ("path", "fate"),
+    [
+        *(
+            (f"a.{ending}", "read")
+            for ending in ("jsonl", "ndjson", "JSONL", "jsonl.1", "jsonl.12.gz", "Ndjson.BZ2", "jsonl.xz")
+        ),
+        *((f"evidence/{name}", "hidden") for name in (".DS_Store", ".b.jsonl", ".git/config")),
+        *(("README", "README*"), ("b/README.jsonl", "README*"), ("LICENSE.txt", "LICENSE*"), ("b/notes.md", "*.md")),
+        *(("b/draft.jsonl", ".etlignore"), ("old/c/d.jsonl", ".etlignore"), ("b/kept.draft.jsonl", "read")),
+        *(
+            (name, "unknown_format")
+            for name in ("a.json", "a.jsonl.bak", "a.jsonl.gz.part", "ajsonl", "a", "b/a.txt", "\u202ea.exe")
+        ),
+    ],
+)
+def test_each_file_is_read_or_ignored_by_a_rule_or_an_entry(tmp_path: Path, path: str, fate: str) -> None:
+    """No file is passed over: it is read, a rule ignores it, or its format is unknown."""
+    write_evidence(tmp_path, {path: [], ".etlignore": ["*draft.jsonl", "!kept.*", "/old/"]})
+    found = [file for file in find_evidence(tmp_path) if file.source_path != ".etlignore"]
+    ((file),) = found
+    assert (file.ignored_by or ("read" if file.has_lines else "unknown_format")) == fate
+    assert path.startswith(file.source_path)
+
+
+#: Names that a file system takes, of which many end like those that mean something.
+NAMES = st.builds(
+    "".join,
+    st.tuples(
+        st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), max_size=8),
+        st.sampled_from(["", ".jsonl", ".JSONL.2.gz", ".md", "README", ".json", ".etlignore", "\n", ".xz"]),
+    ),
+).filter(lambda name: 0 < len(name.encode()) < 200 and name not in {".", ".."})
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(NAMES, st.sampled_from(["", "evidence", "a.jsonl", ".b"]), max_size=6))
+def test_no_file_is_passed_over(names: dict[str, str]) -> None:
+    """Whatever the files are called, each is found once; only what a hidden folder holds counts with the folder."""
+    with TemporaryDirectory() as folder:
+        wanted = set()
+        for name, parent in names.items():
+            place = Path(folder, parent, "x" if parent == "" and name in {"evidence", "a.jsonl", ".b"} else name)
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(b"")
+            wanted.add(Path(folder, ".b") if parent == ".b" else place)
+        found = find_evidence(Path(folder))
+    assert sorted(file.path for file in found) == sorted(wanted)
+    assert len({file.source_path for file in found}) == len(found)
+
+
+def test_files_are_counted_by_what_became_of_them(collected: Collect) -> None:
+    """An unknown format and an unknown source are an entry each, with the bytes hashed; ignored files have their rule."""
+    given = {
+        "evidence/a.jsonl": encoded("a"),
+        "evidence/b.txt": [b"b"],
+        "c.jsonl": [b"{}", b"x"],
+        "d.json": [b"{}"],
+        "e.md": [b"e"],
+    }
+    warehouse = collected(given | {"d.json": [b"{}"], "e.md": [b"e"]})
+    assert skips(warehouse, "source_path, item_number, item_sha256, reason, raw") == [
+        ("c.jsonl", 0, None, "unknown_source", None),
+        ("d.json", 0, None, "unknown_format", None),
+        ("evidence/b.txt", 0, None, "unknown_format", None),
+    ]
+    assert files(warehouse, "source_path, record_count, bytes, ignored_by") == [
+        ("c.jsonl", 1, 5, None),
+        ("d.json", 1, 3, None),
+        ("e.md", 0, None, "*.md"),
+        ("evidence/a.jsonl", 1, len(encoded("a")[0]) + 1, None),
+        ("evidence/b.txt", 1, 2, None),
+    ]
 
 
 def test_the_folder_must_be_there(tmp_path: Path) -> None:
@@ -297,19 +381,15 @@ def test_the_folder_must_be_there(tmp_path: Path) -> None:
 
 
 def test_a_source_without_a_mapping_is_not_parsed(collected: Collect) -> None:
-    """Each line of a source without a file in sql/2_sources is skipped as unknown_source, whatever it holds."""
+    """Each file of a source without a file in sql/2_sources is one entry, unknown_source, whatever it holds."""
     lines = [*encoded("a"), b"{", b"\xff", b"", b"[" * 70]
     warehouse = collected({"hearsay.jsonl": lines, "hearsay2/a.jsonl": [b"1"], "evidence.jsonl": encoded("b")})
     assert tasks(warehouse) == [(1, "b")]
-    assert skips(warehouse, "source, source_path, item_number, item_sha256, reason, raw") == [
-        *(
-            ("hearsay", "hearsay.jsonl", number, sha256(line).hexdigest(), "unknown_source", line)
-            for number, line in enumerate(lines, start=1)
-            if line
-        ),
-        ("hearsay2", "hearsay2/a.jsonl", 1, sha256(b"1").hexdigest(), "unknown_source", b"1"),
+    assert skips(warehouse, "source, source_path, item_number, reason, detail") == [
+        (name.split("/")[0].removesuffix(".jsonl"), name, 0, "unknown_source", f"there is no sql/2_sources/{source}.sql")
+        for name, source in (("hearsay.jsonl", "hearsay"), ("hearsay2/a.jsonl", "hearsay2"))
     ]
-    assert files(warehouse) == [("evidence.jsonl", 1, 0), ("hearsay.jsonl", 4, 1), ("hearsay2/a.jsonl", 1, 0)]
+    assert files(warehouse) == [("evidence.jsonl", 1, 0), ("hearsay.jsonl", 1, 0), ("hearsay2/a.jsonl", 1, 0)]
 
 
 @pytest.mark.parametrize("run_id", ["run-1", "", None])
@@ -357,7 +437,7 @@ def test_packed_lines_give_the_records_of_plain_ones(collected: Collect, tmp_pat
         warehouses.append(collected(folder))
     plain, *packed = [rows(warehouse, "evidence.record", "evidence.skipped", without="source_path") for warehouse in warehouses]
     assert [len(table) for table in plain] == [3, 2]
-    assert packed == [plain, plain]
+    assert packed == [plain] * (len(PACK) - 1)
 
 
 MIXED: dict[str, Sequence[bytes]] = {
@@ -386,16 +466,15 @@ def test_the_order_in_which_files_were_made_does_not_show(collected: Collect, tm
 
 def unreadable(folder: Path) -> Mapping[str, str]:
     """Put things into a folder that have names of evidence but are not files of evidence. Returns name and source of each."""
-    (folder / "evidence.jsonl").mkdir(parents=True)
-    (folder / "evidence.jsonl" / "inside.jsonl").write_bytes(b"{}\n")
-    (folder / "outcomes").mkdir()
+    (folder / "outcomes").mkdir(parents=True)
+    (folder / "evidence.jsonl").symlink_to(folder / "outcomes" / "gone")
     (folder / "outcomes" / "dangling.jsonl.gz").symlink_to(folder / "nowhere")
     os.mkfifo(folder / "outcomes" / "pipe.jsonl")
     return {"evidence.jsonl": "evidence", "outcomes/dangling.jsonl.gz": "outcomes", "outcomes/pipe.jsonl": "outcomes"}
 
 
 def test_what_cannot_be_read_is_one_entry(collected: Collect, tmp_path: Path) -> None:
-    """A directory, a link to nowhere, a pipe: one unreadable_file at line 0 each, and the run goes on."""
+    """Links to nowhere, a pipe: one unreadable_file at line 0 each, and the run goes on."""
     folder = tmp_path / "given"
     names = unreadable(folder)
     write_evidence(folder, {"evidence/a.jsonl": [evidence_line("a")]})
@@ -417,11 +496,11 @@ def _facts(path: Path) -> tuple[int, str]:
     return len(content), sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize(("name", "entries"), [("outcomes.jsonl", [("outcomes.jsonl", 0, "unreadable_file")]), ("a", [])])
+@pytest.mark.parametrize(("name", "entries"), [(name, [(name, 0, "unreadable_file")]) for name in ("outcomes.jsonl", "a")])
 def test_a_link_to_itself_leads_nowhere(
     collected: Collect, tmp_path: Path, name: str, entries: list[tuple[str, int, str]]
 ) -> None:
-    """A link to itself is an unreadable file if its name is one of evidence, and ignored otherwise."""
+    """A link to itself is an unreadable file, whatever its name."""
     folder = write_evidence(tmp_path / "given", {"evidence.jsonl": [evidence_line("a")]})
     (folder / name).symlink_to(folder / name)
     warehouse = collected(folder)

@@ -54,10 +54,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the root of a run over no evidence."""
+    """Give the root of a run over one line that cannot become a record."""
     root = tmp_path_factory.mktemp("empty")
-    (root / "evidence").mkdir()
-    assert etl("run-all", "--root", root).exit_code == 0
+    write_evidence(root / "evidence", {"evidence.jsonl": [b"{"]})
+    assert etl("run-all", "--root", root).exit_code == 1
     return root
 
 

@@ -129,6 +129,20 @@ def test_nothing_changed_reads_nothing(root: Path, monkeypatch: pytest.MonkeyPat
     assert receipt["inputs"]["hash"] == before["inputs"]["hash"]
 
 
+def test_another_ignored_file_concerns_collect_alone(root: Path, judged: list[bytes]) -> None:
+    """Its receipt counts the file; nothing is read, and all other stages are reused. One of an unknown format is evidence."""
+    (root / "evidence/evidence/notes.md").write_bytes(b"Notes.")
+    receipt = run(root)
+    assert (receipt["status"], receipt["files"], judged) == ("ok", {"read": 2, "ignored": {"*.md": 1}}, [])
+    others = etl("receipts", "--root", root, "--json").json["receipts"][1:]
+    assert {other["status"] for other in others} == {"reused"}
+    (root / "evidence/evidence/notes.txt").write_bytes(b"Notes.")
+    receipt = run(root)
+    assert (receipt["files"], judged) == ({"read": 3, "ignored": {"*.md": 1}}, [])
+    assert receipt["counts_by_reason"]["skipped"] == {"malformed_json": 1, "unknown_format": 1}
+    assert run(root)["status"] == "reused"
+
+
 def test_a_new_file_alone_is_read(root: Path, tmp_path: Path, judged: list[bytes]) -> None:
     """One more file -> only its lines are judged; the hashes of the others are carried."""
     (root / "evidence/evidence/three.jsonl").write_bytes(line("c"))

@@ -120,6 +120,7 @@ FACTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "counts_by_reason": lambda line: line["predicate"]["etl_counts_by_reason"],
     "blank": lambda line: line["predicate"]["etl_blank"],
     "records": lambda line: line["predicate"].get("etl_records"),
+    "files": lambda line: line["predicate"].get("etl_files"),
     "validation": lambda line: line["predicate"]["etl_validation"],
     "duration_ms": lambda line: line["predicate"]["etl_duration_ms"],
     "code_hash": lambda line: line["predicate"]["buildDefinition"]["internalParameters"]["code_hash"],
