@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from time import monotonic
 
 from etl.base.datasets import Dataset
@@ -66,7 +66,9 @@ class EvidenceFile:
 def source_of(source_path: str) -> str:
     """Return the source that a path names with its first part: a folder, or a file without its endings."""
     first, slash, _ = source_path.partition("/")
-    return first if slash else _LINES.sub("", first) if _LINES.search(first) else first.split(".")[0] or first
+    if slash:
+        return first
+    return _LINES.sub("", first) if _LINES.search(first) else PurePosixPath(first).stem
 
 
 @dataclass(frozen=True, slots=True)
