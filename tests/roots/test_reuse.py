@@ -39,8 +39,9 @@ LINES = [
     '{"task_id": "x"}',
     "",
 ]
-START = {"evidence.jsonl": LINES[:7], "evidence/more.jsonl": LINES[7:8]}
-FILES = [*START, "evidence/other.jsonl"]
+#: The last of these is never edited: a run over evidence without an item is a mistake.
+START = {"evidence.jsonl": LINES[:7], "evidence/more.jsonl": LINES[7:8], "evidence/same.jsonl": LINES[:1]}
+FILES = ["evidence.jsonl", "evidence/more.jsonl", "evidence/other.jsonl"]
 MANIFESTS = {"one.txt": "src/one.py\n", "both.txt": "src/one.py\nsrc/two.py\n"}
 FLAGS = {
     "--include-partial": [None, ""],
