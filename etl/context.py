@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from time import monotonic
+from typing import Literal
 
 from etl.base.datasets import Dataset
 from etl.base.file_stat import FileStat
@@ -27,16 +28,28 @@ def show_nothing(_what: str, _done: int, _total: int) -> None:
     """Show no progress."""
 
 
-#: The name of a file that has an item per line: its ending, a number where it was rotated, and how it is compressed.
-_LINES = re.compile(r"\.(jsonl|ndjson)(\.[0-9]+)?(\.(gz|zst|bz2|xz))?$", re.IGNORECASE)
+#: How a file holds its items, as its name says: one a line, elements of a JSON document, rows of Parquet, members, or itself.
+Format = Literal["lines", "document", "parquet", "archive", "text"]
+
+_PACKED = re.compile(r"\.(gz|zst|bz2|xz)$", re.IGNORECASE)
+_FORMATS: dict[Format, re.Pattern[str]] = {
+    "lines": re.compile(r"\.(jsonl|ndjson)(\.[0-9]+)?\Z", re.IGNORECASE),
+    "document": re.compile(r"\.json\Z", re.IGNORECASE),
+    "parquet": re.compile(r"\.parquet\Z", re.IGNORECASE),
+    "archive": re.compile(r"\.(zip|eval)\Z", re.IGNORECASE),
+}
+#: What is not compressed as a whole: its readers need to go back and forth.
+_NEVER_PACKED: tuple[Format, ...] = ("parquet", "archive")
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFile:
     """A file of the evidence folder; ``source_path`` is relative to that, its first part names the ``source``.
 
+    A member of an archive is a file too: ``path`` is then that of the archive, and the ``source_path`` goes on after a ``!``.
     ``problem`` says why it must not be read, if so; ``ignored_by`` names the rule by which it is none of the evidence.
-    ``file_stat`` is None where the next change might not show in it.
+    ``file_stat`` is None where the next change might not show in it. ``is_asked_for``: the mapping's ``reads:`` names it.
+    ``unit`` is what its mapping must see at once with it, and None where that is each item.
     """
 
     path: Path
@@ -45,6 +58,8 @@ class EvidenceFile:
     problem: str | None = None
     ignored_by: str | None = None
     file_stat: FileStat | None = None
+    is_asked_for: bool = False
+    unit: str | None = None
 
     @property
     def source(self) -> str:
@@ -52,23 +67,33 @@ class EvidenceFile:
         return source_of(self.source_path)
 
     @property
-    def has_lines(self) -> bool:
-        """Whether its name says that it has an item per line."""
-        return _LINES.search(self.source_path) is not None
+    def format(self) -> Format | None:
+        """How it holds its items; None where its name does not say, and nobody asks for it."""
+        name = unpacked_name(self.source_path)
+        found = next((known for known, ending in _FORMATS.items() if ending.search(name)), None)
+        if found in _NEVER_PACKED and self.packing:
+            found = None
+        return found or ("text" if self.is_asked_for else None)
 
     @property
     def packing(self) -> str | None:
         """How it is compressed: gz, zst, bz2, xz or None."""
-        found = _LINES.search(self.source_path)
-        return found[4].lower() if found and found[4] else None
+        found = _PACKED.search(self.source_path)
+        return found[1].lower() if found else None
+
+
+def unpacked_name(source_path: str) -> str:
+    """Return a path without the ending of its compression."""
+    return _PACKED.sub("", source_path)
 
 
 def source_of(source_path: str) -> str:
     """Return the source that a path names with its first part: a folder, or a file without its endings."""
-    first, slash, _ = source_path.partition("/")
-    if slash:
+    first, *others = source_path.split("/")
+    if others:
         return first
-    return _LINES.sub("", first) if _LINES.search(first) else PurePosixPath(first).stem
+    name = unpacked_name(first.partition("!")[0] if _FORMATS["archive"].search(first.partition("!")[0]) else first)
+    return next((ending.sub("", name) for ending in _FORMATS.values() if ending.search(name)), PurePosixPath(name).stem)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -10,25 +11,76 @@ from pathspec import GitIgnoreSpec
 
 from etl.base.errors import NotFoundError, UsageError
 from etl.base.file_stat import settled_stat_of
-from etl.context import EvidenceFile
+from etl.context import EvidenceFile, source_of, unpacked_name
+from etl.ingest.directives import Directives, directives_of
+from etl.warehouse.sql_files import Sql
 
 #: How Python holds a byte of a file name that is not UTF-8.
 _ODD_BYTE = re.compile("[\udc80-\udcff]")
 
+#: A name that could be taken for a member of an archive.
+_LIKE_A_MEMBER = re.compile(r"\.(zip|eval)!", re.IGNORECASE)
+
 #: The rules by which a file is none of the evidence, as receipts call them.
-HIDDEN, IGNORE_FILE = "hidden", ".etlignore"
+HIDDEN, IGNORE_FILE, READS = "hidden", ".etlignore", "reads:"
 IGNORED_NAMES = ("README*", "LICENSE*", "*.md")
 
 
-def find_evidence(folder: Path, follow_links: bool = False) -> list[EvidenceFile]:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides of each file of a folder whether it is evidence: .etlignore, and the directives of each source's mapping."""
+
+    patterns: GitIgnoreSpec
+    directives: dict[str, Directives]
+
+    @classmethod
+    def of(cls, folder: Path, sql: Sql) -> "Rules":
+        """Read the rules. Raises UsageError where .etlignore cannot be read, SqlError where a directive does not work."""
+        directives = {mapping.name: directives_of(mapping) for mapping in sql.mappings}
+        return cls(_read_ignore_file(folder / IGNORE_FILE), directives)
+
+    def asks_for(self, source_path: str) -> bool | None:
+        """Return whether the ``reads:`` of its source names a file; None where the source has no such directive."""
+        reads = self.directives.get(source_of(source_path), Directives()).reads
+        if reads is None:
+            return None
+        below = source_path.partition("/")[2] or source_path
+        return reads.match_file(unpacked_name(below).replace("!", "/"))
+
+    def ignores(self, source_path: str) -> str | None:
+        """Return the rule by which a file is none of the evidence, if one says so."""
+        is_asked_for = self.asks_for(source_path)
+        if is_asked_for:
+            return None
+        name = re.split("[/!]", source_path)[-1]
+        if any(part.startswith(".") for part in re.split("[/!]", source_path)):
+            return HIDDEN
+        if by_name := next((rule for rule in IGNORED_NAMES if fnmatchcase(name, rule)), None):
+            return by_name
+        if self.patterns.match_file(source_path.replace("!", "/")):
+            return IGNORE_FILE
+        return READS if is_asked_for is False else None
+
+    def described(self, file: EvidenceFile) -> EvidenceFile:
+        """Return a file with what the rules say of it."""
+        is_asked_for = self.asks_for(file.source_path) is True
+        ignored_by = self.ignores(file.source_path)
+        if ignored_by == READS and file.format == "archive":
+            ignored_by = None  # the directive may name members of it
+        return replace(file, ignored_by=ignored_by, is_asked_for=is_asked_for)
+
+
+def find_evidence(folder: Path, sql: Sql, follow_links: bool = False) -> list[EvidenceFile]:
     """Return every file below the evidence folder, sorted by ``source_path``; those that are ignored name the rule.
 
-    A hidden folder is one entry. A link that leads out of the folder is found, but not followed unless asked to. Raises
-    NotFoundError where there is no folder, UsageError where .etlignore cannot be read.
+    A hidden folder is one entry, unless a ``reads:`` may name files in it. A link that leads out of the folder is found, but
+    not followed unless asked to. Raises NotFoundError where there is no folder, UsageError where .etlignore or a directive
+    cannot be read.
     """
     if not folder.is_dir():
         raise NotFoundError(f"{folder}: there is no such evidence folder; name one with --evidence DIR.")
-    home, patterns = folder.resolve(), _read_ignore_file(folder / IGNORE_FILE)
+    home, rules = folder.resolve(), Rules.of(folder, sql)
+    picky = {source for source, directives in rules.directives.items() if directives.reads}
 
     def leads_out(entry: os.DirEntry[str]) -> bool:
         if follow_links or not entry.is_symlink():
@@ -36,8 +88,38 @@ def find_evidence(folder: Path, follow_links: bool = False) -> list[EvidenceFile
         path = Path(entry.path)
         return path.exists() and not path.resolve().is_relative_to(home)
 
-    files = [_described(path, folder, is_outside, patterns) for path, is_outside in _below(folder, (home,), leads_out)]
-    return sorted(files, key=lambda file: file.source_path)
+    def enters(entry: os.DirEntry[str]) -> bool:
+        return not entry.name.startswith(".") or Path(entry.path).relative_to(folder).parts[0] in picky
+
+    found = [_found(path, folder, is_outside) for path, is_outside in _below(folder, (home,), leads_out, enters)]
+    files = [rules.described(file) for file in found]
+    return with_units(sorted(files, key=lambda file: file.source_path), rules)
+
+
+def with_units(files: Sequence[EvidenceFile], rules: Rules) -> list[EvidenceFile]:
+    """Return files (all of their sources, or of one archive and around it) with the units of their sources' grains."""
+    paths = {file.source_path for file in files}
+    return [
+        replace(file, unit=unit_of(file.source_path, rules.directives.get(file.source, Directives()), paths)) for file in files
+    ]
+
+
+def unit_of(source_path: str, directives: Directives, paths: Collection[str]) -> str | None:
+    """Return the unit of a file: what its mapping must see at once; None for the grain ``item``.
+
+    For ``folder NAME`` that is the innermost folder, or archive, that holds a file NAME, of which ``paths`` are all files; a
+    file that no such folder holds is a unit by itself, and so is one that lies in no folder of its source.
+    """
+    if directives.grain == "item":
+        return None
+    if directives.grain == "source":
+        return source_of(source_path)
+    if directives.grain == "folder":
+        ends = [place.start() for place in re.finditer("[/!]", source_path)]
+        for end in reversed(ends):
+            if directives.folder == "*" or f"{source_path[: end + 1]}{directives.folder}" in paths:
+                return source_path[:end]
+    return source_path
 
 
 def _read_ignore_file(file: Path) -> GitIgnoreSpec:
@@ -50,7 +132,10 @@ def _read_ignore_file(file: Path) -> GitIgnoreSpec:
 
 
 def _below(
-    folder: Path, ancestors: tuple[Path, ...], leads_out: Callable[[os.DirEntry[str]], bool]
+    folder: Path,
+    ancestors: tuple[Path, ...],
+    leads_out: Callable[[os.DirEntry[str]], bool],
+    enters: Callable[[os.DirEntry[str]], bool],
 ) -> Iterator[tuple[Path, bool]]:
     """Yield the path of each file, or of a folder that is not entered, and whether it leads out."""
     try:
@@ -60,14 +145,14 @@ def _below(
         return
     for entry in entries:
         path = folder / entry.name
-        if entry.name.startswith(".") or not _is_folder(entry):
+        if not _is_folder(entry) or not enters(entry):
             yield path, leads_out(entry)
         elif leads_out(entry):
             yield path, True  # named, and refused
         else:
             real = path.resolve() if entry.is_symlink() else ancestors[-1] / entry.name
             if real not in ancestors:
-                yield from _below(path, (*ancestors, real), leads_out)
+                yield from _below(path, (*ancestors, real), leads_out, enters)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -77,21 +162,15 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False  # a link that leads in a circle
 
 
-def _described(path: Path, folder: Path, is_outside: bool, patterns: GitIgnoreSpec) -> EvidenceFile:
+def _found(path: Path, folder: Path, is_outside: bool) -> EvidenceFile:
     # a byte that is not UTF-8 becomes the replacement character and the value of the byte
     name = path.relative_to(folder).as_posix()
     source_path = _ODD_BYTE.sub(lambda byte: f"\ufffd{ord(byte[0]) - 0xDC00:02x}", name)
     problem = "it leads out of the evidence folder; --follow-links follows it" if is_outside else None
+    if _LIKE_A_MEMBER.search(source_path):
+        problem = "its name is that of a member of an archive; rename it"
     try:
         size = path.stat().st_size
     except OSError:
         size = 0
-    return EvidenceFile(path, source_path, size, problem, _ignored_by(path.name, source_path, patterns), settled_stat_of(path))
-
-
-def _ignored_by(name: str, source_path: str, patterns: GitIgnoreSpec) -> str | None:
-    """Return the rule by which a file is none of the evidence, if one says so."""
-    if name.startswith("."):
-        return HIDDEN
-    by_name = next((rule for rule in IGNORED_NAMES if fnmatchcase(name, rule)), None)
-    return by_name or (IGNORE_FILE if patterns.match_file(source_path) else None)
+    return EvidenceFile(path, source_path, size, problem, file_stat=settled_stat_of(path))

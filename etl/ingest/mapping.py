@@ -1,107 +1,289 @@
-"""From lines to records: a source's mapping (sql/2_sources) over a portion of its lines, and checks of its rows."""
+"""From items to records: a source's mapping (sql/2_sources) over a portion of its items, and checks of its rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.base.errors import MachineError, SqlError, StageError
-from etl.context import Run
+from etl.base.errors import MachineError, StageError
+from etl.ingest.directives import Directives
+from etl.ingest.fields import FieldParser
 from etl.warehouse.connection import Warehouse
+from etl.warehouse.errors import fault_of
 from etl.warehouse.sql_files import View
 from etl.warehouse.statements import read_sql
 
-#: The operators of a plan that gives one row for each row it reads, in their order.
-_ROW_BY_ROW = {"PROJECTION", "SEQ_SCAN"}
+#: The operators of a plan that looks at one item at a time.
+_ROW_BY_ROW = {"PROJECTION", "FILTER", "SEQ_SCAN", "ARROW_SCAN", "UNNEST"}
+
+#: The types of the engine that fit into a column of each type as they are.
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+_FITS = {
+    "VARCHAR": ("VARCHAR",),
+    "DOUBLE": (*_INTEGERS, "UBIGINT", "HUGEINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"),
+    "BIGINT": _INTEGERS,
+    "VARCHAR[]": ("VARCHAR[]",),
+}
+#: For each type, the macros that say whether a JSON value is one, and that read it; and what it is called.
+_JSON = {"VARCHAR": "text", "DOUBLE": "number", "BIGINT": "integer", "VARCHAR[]": "text_array"}
+_EXPECTED = {"VARCHAR": "a text", "DOUBLE": "a number", "BIGINT": "an integer of at most 64 bits", "VARCHAR[]": "a list of texts"}
+
+#: What stands for a relation of a run while a source is mapped: its name, and the table lent in its place.
+_LENT = {"item": "(select * exclude (content) from items)", "fault": "faults"}
+
+
+class MappingError(Exception):
+    """A mapping does not work. Its text says where and why, without a value of the evidence."""
+
+
+@dataclass
+class Items:
+    """Items of one file, or of one member of an archive, on their way to the mapping.
+
+    ``contents`` are their bytes; ``texts`` what the mapping reads in their place, where that differs.
+    """
+
+    source_path: str
+    unit: str | None
+    numbers: list[int] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
+    texts: list[bytes] = field(default_factory=list)
+    pointers: list[str | None] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """What came of a portion: rows of evidence.record, and rows of evidence.skipped for the items that gave none."""
+
+    records: pa.Table
+    skipped: pa.Table
 
 
 @contextmanager
 def mapping_room(warehouse: Warehouse) -> Iterator[None]:
-    """Let raw.item and raw.mapped be views over the portion that a mapper works on, in place of the tables, for a while."""
-    for name in ("item", "mapped"):
+    """Let raw.item, raw.fault and raw.mapped be views over the portion that is mapped, in place of the tables, for a while."""
+    names = ("item", "fault", "mapped")
+    for name in names:
         warehouse.execute(f"alter table raw.main.{name} rename to {name}_shape")
     yield
-    for name in ("item", "mapped"):
+    for name in names:
         warehouse.execute(f"drop view if exists raw.main.{name}")
         warehouse.execute(f"alter table raw.main.{name}_shape rename to {name}")
 
 
-@dataclass(frozen=True)
 class Mapper:
     """One source's mapping at work; ``warehouse`` is a cursor for the thread that maps.
 
-    ``mapped`` is what raw.mapped is meanwhile: the columns that the mapping names, in their types, and null in all others.
-
-    A mapping that goes row by row (``is_row_wise``) can map any portion of the lines on its own; another one, say with a
-    window over the lines, needs all lines of its source at once.
+    A mapping of the grain ``item`` can map any portion of the items, unless its plan shows that it looks at several of them,
+    say with a window: then it needs all items of its source at once (``needs_whole_source``), as one of the grain ``source``.
     """
 
-    warehouse: Warehouse
-    mapping: View
-    is_row_wise: bool
-    names_its_lines: bool
-    mapped: str
+    def __init__(self, warehouse: Warehouse, mapping: View, directives: Directives) -> None:
+        self._warehouse = warehouse
+        self._mapping = mapping
+        self._directives = directives
+        self._parser = FieldParser(directives.fields)
+        self._mapped = ""
+        self.needs_whole_source = directives.grain == "source"
 
-    @classmethod
-    def of(cls, run: Run, warehouse: Warehouse, source: str) -> "Mapper":
-        """Return the mapper of a source. Raises SqlError where its mapping gives a column that a record does not have."""
-        mapping = run.sql.source(source)
-        columns = set(warehouse.columns(mapping.qualified))
-        types = dict(warehouse.execute("select column_name, column_type from (describe raw.mapped)"))
-        unknown = sorted(columns - types.keys())
-        if unknown:
-            raise SqlError(f"{mapping.path}: a mapping cannot give {', '.join(unknown)}; rename or remove it.")
-        is_row_wise = warehouse.steps(mapping.qualified) <= _ROW_BY_ROW
-        key = {"source_path", "item_number"} & columns
-        if len(key) != 2 and (key or not is_row_wise):
-            raise _no_key(mapping)
-        relation = f'"{warehouse.one("select current_database()")}".{mapping.qualified}'
-        cast = ", ".join(f"{name}::{kind} as {name}" for name, kind in types.items() if name in columns)
-        if not key:  # row for row, so the lines themselves say where a row is from
-            cast = f"item.source_path, item.item_number, {cast}"
+    def prepare(self) -> None:
+        """Bind the mapping. Raises MappingError where it does not work for any item."""
+        with self._shown(self._table([]), {}):
+            self._run(f"create or replace view {self._mapping.qualified} as\n{self._mapping.body}")
+            given = dict(self._run(f"select column_name, column_type from (describe {self._mapping.qualified})"))
+            wanted = dict(self._run("select column_name, column_type from (describe raw.main.mapped_shape)"))
+            if unknown := sorted(given.keys() - wanted.keys()):
+                raise self._error(f"a mapping cannot give {', '.join(unknown)}; rename or remove it")
+            is_row_wise = self._warehouse.steps(self._mapping.qualified) <= _ROW_BY_ROW
+        if self._directives.grain == "item" and not is_row_wise:
+            self.needs_whole_source = True
+        self._mapped = self._select(given, wanted, is_row_wise)
+
+    def _select(self, given: dict[str, str], wanted: dict[str, str], is_row_wise: bool) -> str:
+        """Return the statement behind raw.mapped: the columns of the mapping in their types, and null in all others."""
+        relation = f'"{self._warehouse.one("select current_database()")}".{self._mapping.qualified}'
+        columns, misfits = [], []
+        for name in given.keys() - {"problem", "detail"}:
+            value, misfit = _fit(name, given[name], wanted[name])
+            columns.append(f"{value} as {name}")
+            if misfit:
+                misfits.append((name, given[name], misfit, _EXPECTED.get(wanted[name], wanted[name])))
+        key = {"source_path", "item_number"} & given.keys()
+        if len(key) == 1 or (not key and (self._directives.grain != "item" or not is_row_wise)):
+            raise self._error("select source_path and item_number too, so that each row names its item")
+        if not key:  # row for row, so the items themselves say where a row is from
+            columns += ["item.source_path", "item.item_number"]
             relation = f"raw.main.item as item positional join {relation}"
-        mapped = f"from raw.main.mapped_shape union all by name select {cast} from {relation}"
-        return cls(warehouse, mapping, is_row_wise, bool(key), mapped)
+        problem = "problem" if "problem" in given else "null"
+        detail = "detail" if "detail" in given else "null"
+        if misfits:
+            whens = " ".join(f"when {misfit} then 'bad_{name}'" for name, _, misfit, _ in misfits)
+            says = " ".join(
+                f"when {misfit} then '{kind} of ' || length({name}::varchar) || ' characters, where {expected} was expected'"
+                for name, kind, misfit, expected in misfits
+            )
+            detail = f"case when {problem} is not null then {detail} {says} end"
+            problem = f"coalesce({problem}, case {whens} end)"
+        columns += [f"{problem}::varchar as problem", f"{detail}::varchar as detail"]
+        return f"from raw.main.mapped_shape union all by name select {', '.join(columns)} from {relation}"
 
-    def map(self, lines: pa.Table) -> tuple[pa.Table, pa.Table]:
-        """Return the records made of the lines, and rows of evidence.skipped for the other lines.
+    def map(self, portion: Sequence[Items]) -> Mapped:
+        """Return the records made of the items, and rows of evidence.skipped for the items that give none.
 
-        Raises SqlError where the mapping fails, or gives other than one row per line.
+        Raises MappingError that names an item, where the mapping fails.
         """
-        with self.warehouse.lent("lines", lines):
+        faults: dict[tuple[str, int], tuple[str, str | None]] = {}
+        items = self._table(portion, faults)
+        try:
+            return self._map(items, faults)
+        except (MachineError, MappingError):
+            raise
+        except StageError:
+            self._name_item(items, faults)
+            raise
+
+    def _map(self, items: pa.Table, faults: dict[tuple[str, int], tuple[str, str | None]]) -> Mapped:
+        with self._shown(items, faults):
+            self._warehouse.execute(f"create or replace view raw.main.mapped as {self._mapped}")
+            incoming = self._warehouse.arrow("from evidence.incoming")
+            self._require_keys(incoming)
+            is_plain = not faults and incoming["problem"].null_count == incoming.num_rows == incoming["parts"].null_count
+            if is_plain and incoming.num_rows == items.num_rows and self._directives.grain == "item":
+                skipped = pa.table({})
+            else:
+                with self._warehouse.lent("incoming", incoming):
+                    self._require_parts(incoming)
+                    skipped = self._warehouse.arrow(read_sql(__file__, "refused"))
+                    incoming = self._warehouse.arrow(read_sql(__file__, "accepted"))
+        return Mapped(incoming.drop_columns(["problem", "detail"]), skipped)
+
+    def _require_keys(self, incoming: pa.Table) -> None:
+        """Require that each row is of an item, and that no two have one key."""
+        strangers = incoming.filter(pc.is_null(incoming["item_sha256"]))
+        if strangers.num_rows:
+            raise self._error(f"it gives a row for {_place(strangers)}, which is no item")
+        key = incoming.select(["source_path", "item_number", "record_number"])
+        if pl.DataFrame(key).n_unique() != key.num_rows:
+            twice = pl.DataFrame(key).filter(pl.struct(pl.all()).is_duplicated()).sort(pl.all()).head(1).to_arrow()
+            raise self._error(
+                f"it gives several rows for {_place(twice)} with the record_number {twice['record_number'][0]}; a mapping "
+                "gives one row for an item, or numbers them with record_number"
+            )
+
+    def _require_parts(self, incoming: pa.Table) -> None:
+        for path, number in self._warehouse.execute(read_sql(__file__, "stray_part"), [self._directives.grain]):
+            raise self._error(f"its parts name {path}:{number}, which is no item of the same {self._directives.grain}")
+
+    def _name_item(self, items: pa.Table, faults: dict[tuple[str, int], tuple[str, str | None]]) -> None:
+        """Raise MappingError that names the first unit, or item, for which the mapping fails alone, found by halving."""
+        while True:
+            groups = items["unit"].unique() if self._directives.grain != "item" else items["item_number"]
+            if len(groups) < 2 or self.needs_whole_source:
+                break
+            half = _first_half(items, self._directives.grain)
+            items = half if self._fails(half, faults) else items.slice(half.num_rows)
+        with self._shown(items, faults):
+            # the mapping itself, not the view, so that the engine says where in its text it failed
             try:
-                self.warehouse.execute("create or replace view raw.main.item as from lines")
-                self.warehouse.execute(f"create or replace view raw.main.mapped as {self.mapped}")
-                incoming = self.warehouse.arrow("from evidence.incoming")
-                self._require_one_row_per_line(lines, incoming)
-            except (MachineError, SqlError):
-                raise
+                self._warehouse.execute(f"create or replace temp table mapping_failed as\n{self._mapping.body}")
             except StageError as error:
-                raise SqlError(f"{self.mapping.path}: {error}") from error
-            is_good = pc.is_null(incoming["problem"])
-            with self.warehouse.lent("bad_lines", incoming.filter(pc.invert(is_good))):
-                refused = self.warehouse.arrow(read_sql(__file__, "refused"))
-        return incoming.filter(is_good).drop_columns(["problem"]), refused
+                raise self._failure(error, items) from None
+            self._warehouse.execute("drop table mapping_failed")
 
-    def _require_one_row_per_line(self, lines: pa.Table, incoming: pa.Table) -> None:
-        distinct = pl.DataFrame(incoming.select(["source_path", "item_number"])).n_unique()
-        if not self.names_its_lines and self._mapped_rows() != lines.num_rows:
-            raise _no_key(self.mapping)
-        is_one_each = lines.num_rows == incoming.num_rows == distinct
-        if is_one_each and (self.is_row_wise or self._mapped_rows() == lines.num_rows):
-            return
-        missing = lines.num_rows - distinct
-        raise SqlError(
-            f"{self.mapping.path}: {lines.num_rows} lines gave {self._mapped_rows()} rows, and {missing} lines have none; "
-            "a mapping must give exactly one row for each line of raw.item, with its source_path and item_number."
-        )
+    def _fails(self, items: pa.Table, faults: dict[tuple[str, int], tuple[str, str | None]]) -> bool:
+        try:
+            self._map(items, faults)
+        except MachineError:
+            raise
+        except (StageError, MappingError):
+            return True
+        return False
 
-    def _mapped_rows(self) -> int:
-        return int(self.warehouse.one("select count(*) from query_table(?)", [self.mapping.qualified]))
+    def _run(self, statement: str) -> list[tuple[object, ...]]:
+        try:
+            return self._warehouse.execute(statement)
+        except MachineError:
+            raise
+        except StageError as error:
+            raise self._failure(error) from None
+
+    def _failure(self, error: StageError, items: pa.Table | None = None) -> MappingError:
+        fault = fault_of(error)
+        where = f":{fault.line - 1}" if fault.line else ""
+        where += f":{fault.column}" if fault.line and fault.column else ""
+        what = f"{fault.kind}: {fault.message}" if fault.message else fault.kind
+        what += f" at {_place(items)}" if items is not None and items.num_rows else ""
+        return MappingError(f"{self._mapping.path}{where}: {what}.")
+
+    def _error(self, what: str) -> MappingError:
+        return MappingError(f"{self._mapping.path}: {what}.")
+
+    @contextmanager
+    def _shown(self, items: pa.Table, faults: dict[tuple[str, int], tuple[str, str | None]]) -> Iterator[None]:
+        rows = [(path, number, *fault) for (path, number), fault in faults.items()]
+        columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
+        arrays = [pa.array(column, kind) for column, kind in zip(columns, (pa.string(), pa.int64(), pa.string(), pa.string()))]
+        names = ["source_path", "item_number", "problem", "detail"]
+        with self._warehouse.lent("items", items), self._warehouse.lent("faults", pa.table(arrays, names)):
+            for name, lent in _LENT.items():
+                self._warehouse.execute(f"create or replace view raw.main.{name} as from {lent}")
+            yield
+
+    def _table(self, portion: Sequence[Items], faults: dict[tuple[str, int], tuple[str, str | None]] | None = None) -> pa.Table:
+        """Return the rows of raw.item, and their exact bytes as ``content``; add what is wrong with fields to ``faults``."""
+        tables = [self._rows(items, {} if faults is None else faults) for items in portion or [Items("", None)]]
+        table = pa.concat_tables(tables)
+        return table.combine_chunks() if self._directives.grain == "item" and not self.needs_whole_source else table
+
+    def _rows(self, items: Items, faults: dict[tuple[str, int], tuple[str, str | None]]) -> pa.Table:
+        content = pa.array(items.contents, pa.binary())  # the judge has seen that it is UTF-8
+        columns, found = self._parser.parse(items.texts or items.contents)
+        for index, fault in found.items():
+            faults[items.source_path, items.numbers[index]] = fault
+        rows = {
+            "source": pa.repeat(self._mapping.name, len(content)),
+            "source_path": pa.repeat(items.source_path, len(content)),
+            "item_number": pa.array(items.numbers, pa.int64()),
+            "item_sha256": pa.array([sha256(text).hexdigest() for text in items.contents], pa.string()),
+            "unit": pa.array([items.unit] * len(content), pa.string()),
+            "pointer": pa.array(items.pointers or [None] * len(content), pa.string()),
+            "json": (pa.array(items.texts, pa.binary()) if items.texts else content).view(pa.string()),
+            "content": content,
+        }
+        return pa.table(rows | dict(zip(self._parser.schema.names, columns, strict=True)))
 
 
-def _no_key(mapping: View) -> SqlError:
-    return SqlError(f"{mapping.path}: select source_path and item_number too, so that each row names its line.")
+def _fit(name: str, given: str, wanted: str) -> tuple[str, str | None]:
+    """Return the expression of a column in the type that a record has there, and the one that is true where it does not fit."""
+    base = given.partition("(")[0]
+    is_clock = name == "created_at" and base.startswith(("TIMESTAMP", "DATE"))
+    is_conversation = name in ("messages", "tools") and given == "JSON"
+    if base in _FITS.get(wanted, (given,)) or given == '"NULL"' or is_clock or is_conversation:
+        return f"{name}::{wanted}", None
+    if given == "JSON":
+        is_null = f"coalesce({name} = 'null', true)"
+        value = f"case when not {is_null} and sources.is_{_JSON[wanted]}({name}) then sources.as_{_JSON[wanted]}({name}) end"
+        return value, f"not {is_null} and not sources.is_{_JSON[wanted]}({name})"
+    if wanted == "BIGINT" and base in _FITS["DOUBLE"] and base not in ("FLOAT", "DOUBLE", "DECIMAL"):
+        return f"try_cast({name} as bigint)", f"{name} is not null and try_cast({name} as bigint) is null"
+    if wanted == "VARCHAR[]" and given.endswith("[]"):  # an empty list has no type of its own
+        return f"case when len({name}) = 0 then []::varchar[] end", f"len({name}) > 0"
+    return f"null::{wanted}", f"{name} is not null"
+
+
+def _first_half(items: pa.Table, grain: str) -> pa.Table:
+    """Return about half of the items: whole units, where a mapping must see such."""
+    middle = items.num_rows // 2
+    if grain == "item":
+        return items.slice(0, middle)
+    units = items["unit"].to_pylist()
+    ends = [index for index in range(1, len(units)) if units[index] != units[index - 1]]
+    return items.slice(0, min(ends, key=lambda end: abs(end - middle)))
+
+
+def _place(rows: pa.Table) -> str:
+    return f"{rows['source_path'][0]}:{rows['item_number'][0]}"

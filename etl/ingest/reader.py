@@ -1,4 +1,4 @@
-"""Reads the lines of a file of evidence, byte for byte, unpacked as its name says."""
+"""Reads files of evidence, byte for byte, unpacked as their names say; and the lines in them."""
 
 import bz2
 import gzip
@@ -7,11 +7,11 @@ import io
 import lzma
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from backports import zstd
 
@@ -57,49 +57,34 @@ class Known:
     whole_blank: int
 
 
-class LineReader:
-    """Reads the lines of one file, unpacking it as its name says, and hashes the file's own bytes on the way.
+class HashedFile:
+    """A file of evidence that is hashed as it is read from disk: ``sha256`` and ``bytes`` tell what was read so far."""
 
-    After the iteration, ``sha256`` and ``bytes`` tell what was read from disk, and ``whole_bytes`` where the last line
-    feed ended. Raises OSError where reading fails.
-    """
-
-    def __init__(self, file: EvidenceFile, settings: Settings) -> None:
-        self._file = file
-        self._settings = settings
-        self._hash = hashlib.sha256()
+    def __init__(self, file: EvidenceFile) -> None:
+        self.file = file
         self.bytes = 0
-        self.whole_bytes = 0
+        self._hash = hashlib.sha256()
 
     @property
     def sha256(self) -> str:
         """Sha256 hex of the bytes read so far."""
         return self._hash.hexdigest()
 
-    def goes_on_from(self, known: Known) -> bool:
-        """Return whether the file still begins with the bytes that are known; if so, only the lines after them are read."""
-        if self._file.packing or self._file.size < known.bytes:
+    def begins_with(self, known: Known) -> bool:
+        """Return whether the file still begins with the bytes that are known; if so, they count as read."""
+        if self.file.packing or self.file.size < known.bytes:
             return False
-        with suppress(OSError), self._open() as stream:  # reading will say why it cannot be read
+        with suppress(OSError), self.open() as stream:  # reading will say why it cannot be read
             while self.bytes < known.bytes and stream.read1(min(CHUNK, known.bytes - self.bytes)):
                 pass
         if self.sha256 == known.sha256:
-            self.whole_bytes = known.whole_bytes
             return True
         self._hash, self.bytes = hashlib.sha256(), 0
         return False
 
-    def __iter__(self) -> Iterator[list[bytes] | LongLine | Tail]:
-        """Yield the lines in order, without their line feeds, several at once where they were read at once."""
-        with self._open() as stream:
-            stream.seek(self.whole_bytes)
-            yield from self._lines(UNPACKERS[self._file.packing](stream))
-            while stream.read1(CHUNK):  # what a broken stream left unread
-                pass
-
     def skim(self) -> None:
-        """Read all bytes, as they are on disk, for their hash alone."""
-        with self._open() as stream:
+        """Read all bytes, as they are on disk, for their hash alone. Raises OSError."""
+        with self.open() as stream:
             while stream.read1(CHUNK):
                 pass
 
@@ -109,36 +94,78 @@ class LineReader:
         self._hash.update(chunk[max(self.bytes - offset, 0) :])
         self.bytes = max(self.bytes, offset + len(chunk))
 
-    def _open(self) -> io.BufferedReader:
-        if self._file.problem:
-            raise OSError(0, self._file.problem)
-        if not self._file.path.is_file():
-            raise OSError(0, _why_not_a_file(self._file.path))
-        return io.BufferedReader(_Watched(self._file.path, self), CHUNK)
+    def open(self) -> io.BufferedReader:
+        """Open the file. Raises OSError where it must not be read, or cannot be."""
+        if self.file.problem:
+            raise OSError(0, self.file.problem)
+        if not self.file.path.is_file():
+            raise OSError(0, _why_not_a_file(self.file.path))
+        return io.BufferedReader(_Watched(self.file.path, self), CHUNK)
 
-    def _lines(self, stream: Unpacked) -> Iterator[list[bytes] | LongLine | Tail]:
-        limit, unpacked = self._settings.max_line_bytes, 0
-        line = _Line(limit)
+
+class Unpacking:
+    """The chunks of a stream of bytes, unpacked; ``packed_bytes`` says how many bytes of the stream were read so far.
+
+    Raises CorruptError where the stream ends badly or unpacks to more than it may, OSError where the disk fails.
+    """
+
+    def __init__(self, stream: BinaryIO, packing: str | None, settings: Settings, packed_bytes: Callable[[], int]) -> None:
+        self._stream = UNPACKERS[packing](stream)  # type: ignore[arg-type]
+        self._packing = packing
+        self._settings = settings
+        self._packed_bytes = packed_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        unpacked = 0
         try:
             # read1 returns what it unpacked before the end of a broken stream; read would drop it
-            while chunk := stream.read1(CHUNK):
+            while chunk := self._stream.read1(CHUNK):
                 unpacked += len(chunk)
                 self._require_within_limits(unpacked)
+                yield chunk
+        except (EOFError, zlib.error, zstd.ZstdError, lzma.LZMAError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk failed; a stream that is damaged has no number
+            raise CorruptError(str(error)) from None
+        if self._packing == "gz" and self._packed_bytes() == 0:  # Python takes it for an empty stream
+            raise CorruptError("it has no byte")
+
+    def _require_within_limits(self, unpacked: int) -> None:
+        most, ratio = self._settings.max_unpacked_bytes, self._settings.max_unpack_ratio
+        if self._packing and unpacked > most:
+            raise CorruptError(f"it unpacks to more than {most} bytes (setting max_unpacked_bytes)")
+        if self._packing and unpacked > max(RATIO_COUNTS_FROM, ratio * self._packed_bytes()):
+            raise CorruptError(f"it unpacks to more than {ratio} times its size (setting max_unpack_ratio)")
+
+
+class CorruptError(Exception):
+    """A compressed stream that ends badly, or unpacks to more than it may."""
+
+
+class Lines:
+    """The lines of chunks of bytes; ``whole_bytes`` tells where the last line feed ended."""
+
+    def __init__(self, chunks: Iterable[bytes], max_line_bytes: int, whole_bytes: int = 0) -> None:
+        self._chunks = chunks
+        self._limit = max_line_bytes
+        self.whole_bytes = whole_bytes
+
+    def __iter__(self) -> Iterator[list[bytes] | LongLine | Tail]:
+        """Yield the lines in order, without their line feeds, several at once where they were read at once."""
+        line = _Line(self._limit)
+        try:
+            for chunk in self._chunks:
                 first, *others = chunk.split(b"\n")
                 line.add(first)
                 if others:
                     *whole, last = others
                     yield self._end(line)
                     yield from self._pass(whole)
-                    line = _Line(limit, last)
-        except (EOFError, zlib.error, zstd.ZstdError, lzma.LZMAError, OSError, _BombError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk failed; a stream that is damaged has no number
+                    line = _Line(self._limit, last)
+        except CorruptError as error:
             yield Tail(line.content(), f"the compressed stream ends badly: {error}")
         else:
-            if self.bytes == 0 and self._file.packing == "gz":  # Python takes it for an empty stream
-                yield Tail(b"", "the compressed stream ends badly: it has no byte")
-            elif line.length:
+            if line.length:
                 yield line.read(self.whole_bytes)
 
     def _end(self, line: "_Line") -> list[bytes] | LongLine:
@@ -148,23 +175,44 @@ class LineReader:
 
     def _pass(self, lines: list[bytes]) -> Iterator[list[bytes] | LongLine]:
         """Yield lines that were read whole, all at once where each is within the limit."""
-        if lines and max(map(len, lines)) <= self._settings.max_line_bytes:
+        if lines and max(map(len, lines)) <= self._limit:
             self.whole_bytes += sum(map(len, lines)) + len(lines)
             yield lines
         else:
             for content in lines:
-                yield self._end(_Line(self._settings.max_line_bytes, content))
-
-    def _require_within_limits(self, unpacked: int) -> None:
-        most, ratio = self._settings.max_unpacked_bytes, self._settings.max_unpack_ratio
-        if self._file.packing and unpacked > most:
-            raise _BombError(f"it unpacks to more than {most} bytes (setting max_unpacked_bytes)")
-        if self._file.packing and unpacked > max(RATIO_COUNTS_FROM, ratio * self.bytes):
-            raise _BombError(f"it unpacks to more than {ratio} times its size (setting max_unpack_ratio)")
+                yield self._end(_Line(self._limit, content))
 
 
-class _BombError(Exception):
-    """A compressed stream that unpacks to more than it may."""
+class LineReader(HashedFile):
+    """Reads the lines of one file, unpacking it as its name says, and hashes the file's own bytes on the way.
+
+    After the iteration, ``sha256`` and ``bytes`` tell what was read from disk, and ``whole_bytes`` where the last line
+    feed ended. Raises OSError where reading fails.
+    """
+
+    def __init__(self, file: EvidenceFile, settings: Settings) -> None:
+        super().__init__(file)
+        self._settings = settings
+        self.whole_bytes = 0
+
+    def goes_on_from(self, known: Known) -> bool:
+        """Return whether the file still begins with the bytes that are known; if so, only the lines after them are read."""
+        if not self.begins_with(known):
+            return False
+        self.whole_bytes = known.whole_bytes
+        return True
+
+    def __iter__(self) -> Iterator[list[bytes] | LongLine | Tail]:
+        """Yield the lines in order, without their line feeds, several at once where they were read at once."""
+        with self.open() as stream:
+            stream.seek(self.whole_bytes)
+            chunks = Unpacking(stream, self.file.packing, self._settings, lambda: self.bytes)
+            lines = Lines(chunks, self._settings.max_line_bytes, self.whole_bytes)
+            for read in lines:
+                self.whole_bytes = lines.whole_bytes
+                yield read
+            while stream.read1(CHUNK):  # what a broken stream left unread
+                pass
 
 
 class _Line:
@@ -197,7 +245,7 @@ class _Line:
 class _Watched(io.FileIO):
     """A file that hands what is read of it to its reader."""
 
-    def __init__(self, path: Path, reader: LineReader) -> None:
+    def __init__(self, path: Path, reader: HashedFile) -> None:
         super().__init__(path)
         self._reader = reader
 

@@ -64,7 +64,7 @@ def _examine_folders(project: Project) -> Iterator[Check]:
 
 
 def _examine_evidence(project: Project) -> Iterator[Check]:
-    files = [file for file in find_evidence(project.evidence) if not file.ignored_by]
+    files = [file for file in find_evidence(project.evidence, Sql.of(project.overlay)) if not file.ignored_by]
     size = sum(file.size for file in files)
     yield Check("evidence", "ok" if files else "warn", f"{len(files)} files, {size:,} bytes in {project.evidence}")
     free, needed = shutil.disk_usage(_nearest(project.root)).free, ROOM_PER_EVIDENCE * size

@@ -84,7 +84,7 @@ def plan(request: Request) -> Plan:
     """Return which stages would run, and why. Raises NotFoundError where there is no evidence folder."""
     with closing(load_history(request.project, request.sql, request.settings)) as history:
         lineage = Lineage.of(history)
-        evidence = find_evidence(request.project.evidence, request.settings.follow_links)
+        evidence = find_evidence(request.project.evidence, request.sql, request.settings.follow_links)
         return make_plan(request, header_of(request, history, lineage), history, lineage, evidence)[0]
 
 
@@ -94,7 +94,7 @@ def dry_run(request: Request) -> list[StageCount]:
 
 
 def _count(request: Request) -> list[StageCount]:
-    find_evidence(request.project.evidence, request.settings.follow_links)
+    find_evidence(request.project.evidence, request.sql, request.settings.follow_links)
     with closing(Warehouse.create(request.sql, request.settings)) as warehouse, interrupting(warehouse.interrupt):
         request.fill_known_paths(warehouse)
         run = Run(request.project, request.settings, request.sql, warehouse, Path(os.devnull), request.progress)

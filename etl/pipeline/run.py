@@ -50,7 +50,7 @@ def execute(request: Request) -> Outcome:
 
 def _run(request: Request) -> Outcome:
     project = request.project
-    evidence = find_evidence(project.evidence, request.settings.follow_links)
+    evidence = find_evidence(project.evidence, request.sql, request.settings.follow_links)
     staging = Staging(project)
     with staging.hold():
         finish_cut_run(staging)

@@ -102,6 +102,15 @@ class Sql:
     @cached_property
     def views(self) -> tuple[View, ...]:
         """The views, by folder number, then by name."""
+        return tuple(view for view in self._selects if view.schema != "sources")
+
+    @cached_property
+    def mappings(self) -> tuple[View, ...]:
+        """The mappings of sources, by name; they are no views of the warehouse, but run while their source is collected."""
+        return tuple(view for view in self._selects if view.schema == "sources")
+
+    @cached_property
+    def _selects(self) -> tuple[View, ...]:
         found = sorted(filter(None, map(_VIEW.match, self.files)), key=lambda match: (int(match[1]), match[0]))
         return tuple(View(match[2], match[3], self.files[match[0]], match[0]) for match in found)
 
@@ -113,7 +122,7 @@ class Sql:
     @property
     def sources(self) -> frozenset[str]:
         """The names of the sources that have a mapping."""
-        return frozenset(view.name for view in self.views if view.schema == "sources")
+        return frozenset(mapping.name for mapping in self.mappings)
 
     @cached_property
     def sha256(self) -> str:
@@ -121,12 +130,12 @@ class Sql:
         return bundle_hash({path: text.encode() for path, text in self.files.items()})
 
     def view(self, qualified: str) -> View:
-        """Return a view by its name with its schema."""
-        return next(view for view in self.views if view.qualified == qualified)
+        """Return a view, or a mapping, by its name with its schema."""
+        return next(view for view in self._selects if view.qualified == qualified)
 
     def source(self, name: str) -> View:
         """Return the mapping of a source."""
-        return next(view for view in self.views if (view.schema, view.name) == ("sources", name))
+        return next(mapping for mapping in self.mappings if mapping.name == name)
 
     def __getitem__(self, name: str) -> str:
         """Return the text of a file at the top of the sql folder, such as ``tables``."""

@@ -145,10 +145,11 @@ def _fill(new: duckdb.DuckDBPyConnection, sql: Sql) -> None:
     for name in ("tables", "raw", "macros"):
         define(new, sql[name], f"sql/{name}.sql")
     new.execute("insert into policy.warehouse_format values (?)", [FORMAT])
-    for view in sql.views:
+    selects = (*sql.views, *sql.mappings)
+    for view in selects:
         _require_one_select(new, view)
-    packaged = [view.qualified for view in sql.views if Sql.packaged().files.get(view.path) == view.body]
-    views = {"names": [view.qualified for view in sql.views], "bodies": [view.body for view in sql.views]}
+    packaged = [view.qualified for view in selects if Sql.packaged().files.get(view.path) == view.body]
+    views = {"names": [view.qualified for view in selects], "bodies": [view.body for view in selects]}
     try:
         new.execute(read_sql(__file__, "dependencies"), views | {"packaged": packaged})
     except duckdb.InvalidInputException as error:  # the engine cannot show the parse tree of one

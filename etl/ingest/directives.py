@@ -1,0 +1,117 @@
+"""Directives: what the header of a mapping says of how its source is read."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Literal, get_args
+
+from pathspec import GitIgnoreSpec
+
+from etl.base.errors import SqlError
+from etl.warehouse.sql_files import View
+
+FieldType = Literal["text", "number", "integer", "boolean", "texts", "json"]
+Grain = Literal["item", "file", "folder", "source"]
+
+#: The columns that raw.item has for every source.
+ITEM_COLUMNS = ("source", "source_path", "item_number", "item_sha256", "unit", "pointer", "json")
+
+_DIRECTIVE = re.compile(r"^--\s*(fields|reads|items|grain|nan):(.*)$")
+_FIELD = re.compile(r"^--\s*([a-z][a-z0-9_]*)\s+([a-z]+)(\s+required)?\s*=\s*(\S.*?)\s*$")
+_ESCAPES = re.compile(r"~(?![01])")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A typed column of raw.item: the value at a place of the item, given as the tokens of a JSON Pointer (RFC 6901)."""
+
+    name: str
+    type: FieldType
+    is_required: bool
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Directives:
+    """How a source is read.
+
+    ``reads``: which of its files, or None for all that can be read; ``items``: JSON Pointers of the elements of a document,
+    in which ``*`` stands for any key or index; ``grain``: what the mapping must see at once, and for ``folder`` the name of
+    the file that such a folder holds, or ``*``.
+    """
+
+    fields: tuple[Field, ...] = ()
+    reads: GitIgnoreSpec | None = None
+    items: tuple[str, ...] = ("",)
+    grain: Grain = "item"
+    folder: str = ""
+    nan_is_null: bool = False
+
+
+def directives_of(mapping: View) -> Directives:
+    """Return what a mapping's header says. Raises SqlError that names the line where a directive does not work."""
+    found: dict[str, str] = {}
+    fields: list[Field] = []
+    block = ""
+    for number, line in enumerate(takewhile(lambda line: line.startswith("--"), mapping.body.splitlines()), start=1):
+        where = f"{mapping.path}:{number}"
+        if directive := _DIRECTIVE.match(line):
+            block, value = directive[1], directive[2].strip()
+            if block in found:
+                raise SqlError(f"{where}: {block}: stands twice; keep one of them.")
+            found[block] = value
+            if block == "fields" and value:
+                raise SqlError(f"{where}: fields: names one field a line, in the lines below it.")
+        elif block == "fields" and "=" in line:
+            fields.append(_field(line, where, fields))
+        else:
+            block = ""
+    return Directives(tuple(fields), **dict(_read(found, mapping)))
+
+
+def _field(line: str, where: str, before: list[Field]) -> Field:
+    parts = _FIELD.match(line)
+    if not parts:
+        raise SqlError(f"{where}: a field is written as: name type = /json/pointer, or: name type required = /json/pointer.")
+    name, kind, required, pointer = parts.groups()
+    if kind not in get_args(FieldType):
+        raise SqlError(f"{where}: {kind} is not a type of a field; use one of {', '.join(get_args(FieldType))}.")
+    if name in ITEM_COLUMNS or any(field.name == name for field in before):
+        raise SqlError(f"{where}: raw.item has a column {name} already; give the field another name.")
+    return Field(name, kind, required is not None, tokens_of(pointer, where))
+
+
+def tokens_of(pointer: str, where: str) -> tuple[str, ...]:
+    """Return the tokens of a JSON Pointer, unescaped. Raises SqlError where it is not one."""
+    if pointer and (not pointer.startswith("/") or _ESCAPES.search(pointer)):
+        raise SqlError(f"{where}: {pointer} is not a JSON Pointer such as /info/task; ~0 stands for ~ in it, and ~1 for /.")
+    return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
+
+
+def _read(found: dict[str, str], mapping: View) -> Iterator[tuple[str, object]]:
+    """Yield the directives but for the fields, as the names and values of ``Directives``."""
+    if "reads" in found:
+        if not found["reads"]:
+            raise SqlError(f"{mapping.path}: reads: names patterns of files, such as reads: result.json agent/*.json.")
+        try:
+            # a member of an archive is matched as if the archive were a folder
+            patterns = [pattern[:1] + pattern[1:].replace("!", "/") for pattern in found["reads"].split()]
+            yield "reads", GitIgnoreSpec.from_lines(patterns)
+        except ValueError as error:
+            raise SqlError(f"{mapping.path}: reads: has a pattern that gitignore does not know: {error}.") from None
+    if "items" in found:
+        pointers = tuple(found["items"].split())
+        for pointer in pointers:
+            tokens_of(pointer, f"{mapping.path}: items")
+        yield "items", pointers or ("",)
+    if "grain" in found:
+        kind, _, folder = found["grain"].partition(" ")
+        if kind not in get_args(Grain) or (kind == "folder") != bool(folder.strip()):
+            raise SqlError(f"{mapping.path}: grain: is item, file, folder NAME (a file that the folder holds, or *) or source.")
+        yield "grain", kind
+        yield "folder", folder.strip()
+    if "nan" in found:
+        if found["nan"] != "null":
+            raise SqlError(f"{mapping.path}: nan: can only be null, which reads NaN and Infinity as null.")
+        yield "nan_is_null", True
