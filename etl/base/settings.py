@@ -30,7 +30,7 @@ DRIFT_THRESHOLD_VARIABLE = "ETL_DRIFT_THRESHOLD"
 
 
 class Settings(BaseModel):
-    """Everything that can be set with ``--set NAME=VALUE``; the views read it as ``policy.setting``."""
+    """Everything that can be set with ``--set NAME=VALUE``; what views may read of it is ``policy.setting``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -58,6 +58,10 @@ class Settings(BaseModel):
     """How many bytes one compressed file may unpack to; the rest is skipped as one corrupt_stream."""
     max_unpack_ratio: Positive = 1000
     """How many times its own size a compressed file may unpack to, once that is over 16 MiB."""
+    max_window_bytes: Annotated[int, Field(ge=1 << 10, le=1 << 31)] = 128 << 20
+    """The largest window of a zstd or xz stream, in bytes: unpacking takes so much memory."""
+    max_members: Positive = 100_000
+    """How many files one archive may hold."""
     follow_links: bool = False
     """Whether links that lead out of the evidence folder are followed."""
     drift_threshold: Change = 0.2
@@ -93,7 +97,7 @@ class Settings(BaseModel):
 
     def row(self) -> dict[str, Any]:
         """Return the row of ``policy.setting``: what the views read."""
-        return self.model_dump(exclude={"history_runs", "threads", "memory_limit"})
+        return self.model_dump(exclude={"history_runs", "threads", "memory_limit", "max_window_bytes", "max_members"})
 
 
 def parse_settings(assignments: Iterable[str], **flags: Any) -> Settings:

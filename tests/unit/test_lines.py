@@ -246,8 +246,8 @@ def test_a_line_has_one_verdict(line: bytes, reason: str | None) -> None:
         (rb'{"\"\n\\": 1, "\"\n\\": 2}', "duplicate_key", r'"\"\n\\" stands twice in one object'),
         (b'[{" at line 1": 1}, {"b": {}, "b": 2}]', "duplicate_key", '"b" stands twice in one object'),
         (b'{" at line 1": 1, " at line 1": 2}', "duplicate_key", '" at line 1" stands twice in one object'),
-        (b"[]", "not_an_object", "the line is an array"),
-        (b"0", "not_an_object", "the line is a number"),
+        (b"[]", "not_an_object", "the item is an array"),
+        (b"0", "not_an_object", "the item is a number"),
     ],
 )
 def test_a_refusal_says_what_is_wrong_and_where(line: bytes, reason: str, detail: str) -> None:
