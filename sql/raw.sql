@@ -6,15 +6,34 @@ create table if not exists raw.item (
     source_path varchar not null,
     item_number bigint not null,
     item_sha256 varchar not null,
+    unit varchar,
+    pointer varchar,
     json varchar not null
 );
 comment on table raw.item is
-'One row per valid line of the source that is being mapped. The mappings in sql/2_sources read it. Empty in a published warehouse.';
+'One row per valid item of the source that is being mapped: a line, an element of a document, a row of Parquet, a text. The mappings in sql/2_sources read it, with a column more for each of their fields. Empty in a published warehouse.';
 comment on column raw.item.source is 'the source, which is the name of its mapping';
 comment on column raw.item.source_path is 'the file of the line, relative to the evidence folder';
 comment on column raw.item.item_number is 'the number of the line in its file, from 1';
 comment on column raw.item.item_sha256 is 'sha256 hex of the line''s bytes without the line feed';
-comment on column raw.item.json is 'the text of the line: one JSON object, read strictly';
+comment on column raw.item.unit is
+'what the mapping must see at once, by its grain: a file, a folder or the source; null: it sees items one by one';
+comment on column raw.item.pointer is
+'where the item stands in its document, as a JSON Pointer; null: it is not from a document';
+comment on column raw.item.json is 'the text of the item: one JSON object, read strictly';
+
+create table if not exists raw.fault (
+    source_path varchar not null,
+    item_number bigint not null,
+    problem varchar not null,
+    detail varchar
+);
+comment on table raw.fault is
+'One row per item with a field that is missing or of another type than the mapping''s fields: say. Empty in a published warehouse.';
+comment on column raw.fault.source_path is 'the file of the item, relative to the evidence folder';
+comment on column raw.fault.item_number is 'the number of the item in its file, from 1';
+comment on column raw.fault.problem is 'missing_<field> or bad_<field>, the first that applies: missing fields, then the others';
+comment on column raw.fault.detail is 'the type and length of the value, and what was expected; null: it is missing';
 
 create table if not exists raw.document (
     path varchar not null,
@@ -51,6 +70,7 @@ create table if not exists raw.mapped (
     prompt_tokens bigint,
     completion_tokens bigint,
     problem varchar,
+    detail varchar,
     source varchar,
     item_sha256 varchar,
     evidence_id varchar
@@ -86,6 +106,7 @@ comment on column raw.mapped.cost_usd is 'what the attempt cost, in US dollars; 
 comment on column raw.mapped.prompt_tokens is 'how many tokens the model read; null: not recorded';
 comment on column raw.mapped.completion_tokens is 'how many tokens the model wrote; null: not recorded';
 comment on column raw.mapped.problem is 'the reason for which the mapping skips the line; null: none';
+comment on column raw.mapped.detail is 'more about the problem, without the text of the item; null: nothing more is known';
 comment on column raw.mapped.source is 'null: evidence.incoming takes it from raw.item';
 comment on column raw.mapped.item_sha256 is 'null: evidence.incoming takes it from raw.item';
 comment on column raw.mapped.evidence_id is 'null: evidence.incoming computes it';

@@ -82,8 +82,10 @@ create table if not exists evidence.file (
     source_path varchar not null,
     bytes bigint,
     sha256 varchar,
+    unit varchar,
     record_count bigint not null,
     blank_count bigint not null,
+    nan_count bigint not null,
     whole_bytes bigint,
     whole_lines bigint,
     whole_blank bigint,
@@ -95,9 +97,13 @@ comment on column evidence.file.source is 'the source: the first part of the pat
 comment on column evidence.file.source_path is 'the file, relative to the evidence folder';
 comment on column evidence.file.bytes is 'its size when it was read; null: it could not be read, or is ignored';
 comment on column evidence.file.sha256 is 'sha256 hex of its bytes; null: it could not be read, or is ignored';
+comment on column evidence.file.unit is
+'what is mapped at once with it, by the grain of its mapping; null: its items are mapped one by one';
 comment on column evidence.file.record_count is
 'how many entries it holds: lines that are not blank, a cut tail, or 1 where the file is an entry as a whole';
 comment on column evidence.file.blank_count is 'how many blank lines it holds';
+comment on column evidence.file.nan_count is
+'how many times NaN or Infinity was read as null, as nan: null of its mapping asks';
 comment on column evidence.file.whole_bytes is
 'bytes up to the end of its last whole line; null: it cannot be continued (compressed, or unreadable)';
 comment on column evidence.file.whole_lines is 'lines up to there, blank ones too; null where whole_bytes is';

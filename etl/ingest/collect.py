@@ -16,7 +16,7 @@ from etl.ingest.files import Rules, find_evidence
 from etl.ingest.loader import Loader
 from etl.ingest.mapping import Mapper, MappingError, mapping_room
 from etl.ingest.portion import Portion
-from etl.ingest.read import ItemReader, Tally
+from etl.ingest.items import ItemReader, Tally
 from etl.ingest.reader import Known
 
 #: Portions that may wait to be inserted: about as many as make one insert, so that mapping goes on meanwhile.

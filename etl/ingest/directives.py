@@ -1,10 +1,9 @@
 """Directives: what the header of a mapping says of how its source is read."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from pathspec import GitIgnoreSpec
 
@@ -67,7 +66,15 @@ def directives_of(mapping: View) -> Directives:
             fields.append(_field(line, where, fields))
         else:
             block = ""
-    return Directives(tuple(fields), **dict(_read(found, mapping)))
+    grain, folder = _grain(found.get("grain", "item"), mapping.path)
+    return Directives(
+        fields=tuple(fields),
+        reads=_reads(found["reads"], mapping.path) if "reads" in found else None,
+        items=_items(found.get("items", ""), mapping.path),
+        grain=grain,
+        folder=folder,
+        nan_is_null=_nan(found.get("nan"), mapping.path),
+    )
 
 
 def _field(line: str, where: str, before: list[Field]) -> Field:
@@ -79,7 +86,7 @@ def _field(line: str, where: str, before: list[Field]) -> Field:
         raise SqlError(f"{where}: {kind} is not a type of a field; use one of {', '.join(get_args(FieldType))}.")
     if name in ITEM_COLUMNS or any(field.name == name for field in before):
         raise SqlError(f"{where}: raw.item has a column {name} already; give the field another name.")
-    return Field(name, kind, required is not None, tokens_of(pointer, where))
+    return Field(name, cast(FieldType, kind), required is not None, tokens_of(pointer, where))
 
 
 def tokens_of(pointer: str, where: str) -> tuple[str, ...]:
@@ -89,29 +96,31 @@ def tokens_of(pointer: str, where: str) -> tuple[str, ...]:
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
 
 
-def _read(found: dict[str, str], mapping: View) -> Iterator[tuple[str, object]]:
-    """Yield the directives but for the fields, as the names and values of ``Directives``."""
-    if "reads" in found:
-        if not found["reads"]:
-            raise SqlError(f"{mapping.path}: reads: names patterns of files, such as reads: result.json agent/*.json.")
-        try:
-            # a member of an archive is matched as if the archive were a folder
-            patterns = [pattern[:1] + pattern[1:].replace("!", "/") for pattern in found["reads"].split()]
-            yield "reads", GitIgnoreSpec.from_lines(patterns)
-        except ValueError as error:
-            raise SqlError(f"{mapping.path}: reads: has a pattern that gitignore does not know: {error}.") from None
-    if "items" in found:
-        pointers = tuple(found["items"].split())
-        for pointer in pointers:
-            tokens_of(pointer, f"{mapping.path}: items")
-        yield "items", pointers or ("",)
-    if "grain" in found:
-        kind, _, folder = found["grain"].partition(" ")
-        if kind not in get_args(Grain) or (kind == "folder") != bool(folder.strip()):
-            raise SqlError(f"{mapping.path}: grain: is item, file, folder NAME (a file that the folder holds, or *) or source.")
-        yield "grain", kind
-        yield "folder", folder.strip()
-    if "nan" in found:
-        if found["nan"] != "null":
-            raise SqlError(f"{mapping.path}: nan: can only be null, which reads NaN and Infinity as null.")
-        yield "nan_is_null", True
+def _reads(value: str, path: str) -> GitIgnoreSpec:
+    if not value:
+        raise SqlError(f"{path}: reads: names patterns of files, such as reads: result.json agent/*.json.")
+    try:
+        # a member of an archive is matched as if the archive were a folder
+        return GitIgnoreSpec.from_lines(pattern[:1] + pattern[1:].replace("!", "/") for pattern in value.split())
+    except ValueError as error:
+        raise SqlError(f"{path}: reads: has a pattern that gitignore does not know: {error}.") from None
+
+
+def _items(value: str, path: str) -> tuple[str, ...]:
+    pointers = tuple(value.split())
+    for pointer in pointers:
+        tokens_of(pointer, f"{path}: items")
+    return pointers or ("",)
+
+
+def _grain(value: str, path: str) -> tuple[Grain, str]:
+    kind, _, folder = value.partition(" ")
+    if kind not in get_args(Grain) or (kind == "folder") != bool(folder.strip()):
+        raise SqlError(f"{path}: grain: is item, file, folder NAME (a file that the folder holds, or *) or source.")
+    return cast(Grain, kind), folder.strip()
+
+
+def _nan(value: str | None, path: str) -> bool:
+    if value not in (None, "null"):
+        raise SqlError(f"{path}: nan: can only be null, which reads NaN and Infinity as null.")
+    return value is not None

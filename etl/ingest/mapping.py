@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 
 from etl.base.errors import MachineError, StageError
 from etl.ingest.directives import Directives
-from etl.ingest.fields import FieldParser
+from etl.ingest.fields import Fault, FieldParser
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.errors import fault_of
 from etl.warehouse.sql_files import View
@@ -34,6 +35,14 @@ _EXPECTED = {"VARCHAR": "a text", "DOUBLE": "a number", "BIGINT": "an integer of
 
 #: What stands for a relation of a run while a source is mapped: its name, and the table lent in its place.
 _LENT = {"item": "(select * exclude (content) from items)", "fault": "faults"}
+
+
+_FAULTS = pa.schema(
+    {"source_path": pa.string(), "item_number": pa.int64(), "problem": pa.string(), "detail": pa.string()}
+)
+
+#: What is wrong with fields of items, by source_path and item_number: the problem, and more about it.
+Faults = dict[tuple[str, int], Fault]
 
 
 class MappingError(Exception):
@@ -136,7 +145,7 @@ class Mapper:
 
         Raises MappingError that names an item, where the mapping fails.
         """
-        faults: dict[tuple[str, int], tuple[str, str | None]] = {}
+        faults: Faults = {}
         items = self._table(portion, faults)
         try:
             return self._map(items, faults)
@@ -146,7 +155,7 @@ class Mapper:
             self._name_item(items, faults)
             raise
 
-    def _map(self, items: pa.Table, faults: dict[tuple[str, int], tuple[str, str | None]]) -> Mapped:
+    def _map(self, items: pa.Table, faults: Faults) -> Mapped:
         with self._shown(items, faults):
             self._warehouse.execute(f"create or replace view raw.main.mapped as {self._mapped}")
             incoming = self._warehouse.arrow("from evidence.incoming")
@@ -178,7 +187,7 @@ class Mapper:
         for path, number in self._warehouse.execute(read_sql(__file__, "stray_part"), [self._directives.grain]):
             raise self._error(f"its parts name {path}:{number}, which is no item of the same {self._directives.grain}")
 
-    def _name_item(self, items: pa.Table, faults: dict[tuple[str, int], tuple[str, str | None]]) -> None:
+    def _name_item(self, items: pa.Table, faults: Faults) -> None:
         """Raise MappingError that names the first unit, or item, for which the mapping fails alone, found by halving."""
         while True:
             groups = items["unit"].unique() if self._directives.grain != "item" else items["item_number"]
@@ -194,7 +203,7 @@ class Mapper:
                 raise self._failure(error, items) from None
             self._warehouse.execute("drop table mapping_failed")
 
-    def _fails(self, items: pa.Table, faults: dict[tuple[str, int], tuple[str, str | None]]) -> bool:
+    def _fails(self, items: pa.Table, faults: Faults) -> bool:
         try:
             self._map(items, faults)
         except MachineError:
@@ -203,7 +212,7 @@ class Mapper:
             return True
         return False
 
-    def _run(self, statement: str) -> list[tuple[object, ...]]:
+    def _run(self, statement: str) -> list[tuple[Any, ...]]:
         try:
             return self._warehouse.execute(statement)
         except MachineError:
@@ -223,23 +232,21 @@ class Mapper:
         return MappingError(f"{self._mapping.path}: {what}.")
 
     @contextmanager
-    def _shown(self, items: pa.Table, faults: dict[tuple[str, int], tuple[str, str | None]]) -> Iterator[None]:
+    def _shown(self, items: pa.Table, faults: Faults) -> Iterator[None]:
         rows = [(path, number, *fault) for (path, number), fault in faults.items()]
-        columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
-        arrays = [pa.array(column, kind) for column, kind in zip(columns, (pa.string(), pa.int64(), pa.string(), pa.string()))]
-        names = ["source_path", "item_number", "problem", "detail"]
-        with self._warehouse.lent("items", items), self._warehouse.lent("faults", pa.table(arrays, names)):
+        found = pa.Table.from_pylist([dict(zip(_FAULTS.names, row, strict=True)) for row in rows], _FAULTS)
+        with self._warehouse.lent("items", items), self._warehouse.lent("faults", found):
             for name, lent in _LENT.items():
                 self._warehouse.execute(f"create or replace view raw.main.{name} as from {lent}")
             yield
 
-    def _table(self, portion: Sequence[Items], faults: dict[tuple[str, int], tuple[str, str | None]] | None = None) -> pa.Table:
+    def _table(self, portion: Sequence[Items], faults: Faults | None = None) -> pa.Table:
         """Return the rows of raw.item, and their exact bytes as ``content``; add what is wrong with fields to ``faults``."""
         tables = [self._rows(items, {} if faults is None else faults) for items in portion or [Items("", None)]]
         table = pa.concat_tables(tables)
         return table.combine_chunks() if self._directives.grain == "item" and not self.needs_whole_source else table
 
-    def _rows(self, items: Items, faults: dict[tuple[str, int], tuple[str, str | None]]) -> pa.Table:
+    def _rows(self, items: Items, faults: Faults) -> pa.Table:
         content = pa.array(items.contents, pa.binary())  # the judge has seen that it is UTF-8
         columns, found = self._parser.parse(items.texts or items.contents)
         for index, fault in found.items():

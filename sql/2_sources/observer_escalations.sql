@@ -1,39 +1,17 @@
--- One row per task that an observer agent handed over to a person.
---   source_path: the file of the line, from raw.item
---   item_number: the number of the line, from raw.item
---   source_class: extraction
---   run_id: /run_id
---   task_id: /task_id
---   created_at: /created_at
---   response: /text
---   failure_markers: /reason as the only marker; empty where it is blank
---   problem: missing_<field> (absent or blank) or bad_<field> (of another type); null: no fault was found
-with field as (
-    select
-        source_path,
-        item_number,
-        unnest(json_transform(json, '{
-            "run_id": "JSON", "task_id": "JSON", "created_at": "JSON", "reason": "JSON", "text": "JSON"
-        }')),
-    from raw.item
-)
-
+-- One row per task that an observer agent handed over to a person. The reason is the only failure marker.
+-- fields:
+--   run_id text = /run_id
+--   task_id text required = /task_id
+--   created_at text required = /created_at
+--   reason text = /reason
+--   text text = /text
 select
     source_path,
     item_number,
     'extraction' as source_class,
-    sources.as_text(run_id) as run_id,
-    sources.as_text(task_id) as task_id,
-    sources.as_text(created_at) as created_at,
-    sources.as_text(text) as response,
-    case when not policy.is_blank(sources.as_text(reason)) then [sources.as_text(reason)] else [] end as failure_markers,
-    case
-        when policy.is_blank(sources.as_text(task_id)) then 'missing_task_id'
-        when policy.is_blank(sources.as_text(created_at)) then 'missing_created_at'
-        when not sources.is_text(run_id) then 'bad_run_id'
-        when not sources.is_text(task_id) then 'bad_task_id'
-        when not sources.is_text(created_at) then 'bad_created_at'
-        when not sources.is_text(reason) then 'bad_reason'
-        when not sources.is_text(text) then 'bad_text'
-    end as problem,
-from field
+    run_id,
+    task_id,
+    created_at,
+    text as response,
+    case when not policy.is_blank(reason) then [reason] else [] end as failure_markers,
+from raw.item

@@ -1,52 +1,26 @@
--- One row per review of a change by a scrum agent. The review is the response.
---   source_path: the file of the line, from raw.item
---   item_number: the number of the line, from raw.item
---   source_class: verdict
---   run_id: /run_id
---   task_id: /task_id
---   created_at: /created_at
---   model: /model
---   file: /file
---   prompt: /prompt
---   response: /review
---   verdict: /verdict: approve, request_changes, reject or escalate
---   cited_paths: /cited_paths
---   problem: missing_<field> (absent or blank) or bad_<field> (of another type); null: no fault was found
-with field as (
-    select
-        source_path,
-        item_number,
-        unnest(json_transform(json, '{
-            "run_id": "JSON", "task_id": "JSON", "created_at": "JSON", "model": "JSON", "file": "JSON",
-            "prompt": "JSON", "review": "JSON", "verdict": "JSON", "cited_paths": "JSON"
-        }')),
-    from raw.item
-)
-
+-- One row per review of a change by a scrum agent. The review is the response; the verdict is approve, request_changes, reject or
+-- escalate.
+-- fields:
+--   run_id text = /run_id
+--   task_id text required = /task_id
+--   created_at text required = /created_at
+--   model text = /model
+--   file text = /file
+--   prompt text = /prompt
+--   review text = /review
+--   verdict text = /verdict
+--   cited_paths texts = /cited_paths
 select
     source_path,
     item_number,
     'verdict' as source_class,
-    sources.as_text(run_id) as run_id,
-    sources.as_text(task_id) as task_id,
-    sources.as_text(created_at) as created_at,
-    sources.as_text(model) as model,
-    sources.as_text(file) as file,
-    sources.as_text(prompt) as prompt,
-    sources.as_text(review) as response,
-    sources.as_text(verdict) as verdict,
-    sources.as_text_array(cited_paths) as cited_paths,
-    case
-        when policy.is_blank(sources.as_text(task_id)) then 'missing_task_id'
-        when policy.is_blank(sources.as_text(created_at)) then 'missing_created_at'
-        when not sources.is_text(run_id) then 'bad_run_id'
-        when not sources.is_text(task_id) then 'bad_task_id'
-        when not sources.is_text(created_at) then 'bad_created_at'
-        when not sources.is_text(model) then 'bad_model'
-        when not sources.is_text(file) then 'bad_file'
-        when not sources.is_text(prompt) then 'bad_prompt'
-        when not sources.is_text(review) then 'bad_review'
-        when not sources.is_text(verdict) then 'bad_verdict'
-        when not sources.is_text_array(cited_paths) then 'bad_cited_paths'
-    end as problem,
-from field
+    run_id,
+    task_id,
+    created_at,
+    model,
+    file,
+    prompt,
+    review as response,
+    verdict,
+    cited_paths,
+from raw.item

@@ -28,7 +28,8 @@
 --   cost_usd: what the attempt cost, in US dollars; null: not recorded
 --   prompt_tokens: how many tokens the model read; null: not recorded
 --   completion_tokens: how many tokens the model wrote; null: not recorded
---   problem: the reason for which the line is skipped: its mapping's, or that of a check here; null: it becomes a record
+--   problem: the reason for which the item is skipped: its mapping's, that of a field, or of a check here; null: it is good
+--   detail: more about the problem, without the text of the item; null: nothing more is known
 with part as ( -- the other items of a record, each once; a mapping that gives no parts pays nothing for this
     select distinct
         mapped.source_path,
@@ -60,7 +61,9 @@ timed as (
             when mapped.parts is null then line.item_sha256
             else sha256(array_to_string(list_prepend(line.item_sha256, coalesce(of_parts.hashes, [])), chr(31)))
         end as content_sha256,
-        mapped.* exclude (source, item_sha256, record_number),
+        mapped.* exclude (source, item_sha256, record_number, problem, detail),
+        coalesce(mapped.problem, fault.problem) as problem,
+        case when mapped.problem is null then fault.detail else mapped.detail end as detail,
         coalesce(mapped.record_number, 1) as record_number,
         regexp_extract(
             upper(mapped.created_at),
@@ -68,9 +71,11 @@ timed as (
             || ' ?(Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?)?$',
             ['day', 'minute', 'second', 'zone']
         ) as clock,
-    from raw.item as line
-    inner join raw.mapped as mapped
-        on line.source_path = mapped.source_path and line.item_number = mapped.item_number
+    from raw.mapped as mapped
+    left join raw.item as line
+        on mapped.source_path = line.source_path and mapped.item_number = line.item_number
+    left join raw.fault as fault
+        on mapped.source_path = fault.source_path and mapped.item_number = fault.item_number
     left join of_parts
         on
             mapped.parts is not null
@@ -128,9 +133,8 @@ select
     prompt_tokens,
     completion_tokens,
     case
-        when starts_with(problem, 'missing_') then problem
-        when policy.is_blank(task_id) then 'missing_task_id'
         when problem is not null then problem
+        when policy.is_blank(task_id) then 'missing_task_id'
         when source_class is null then 'missing_source_class'
         when source_class not in ('verdict', 'telemetry', 'experiment', 'extraction') then 'bad_source_class'
         when
@@ -147,4 +151,5 @@ select
         when not isfinite(latency_ms) then 'bad_latency_ms'
         when not isfinite(cost_usd) then 'bad_cost_usd'
     end as problem,
+    case when problem is not null then detail end as detail,
 from clocked
