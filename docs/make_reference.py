@@ -12,6 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from etl.base.settings import Settings
+from etl.context import source_of
+from etl.ingest.directives import directives_of
 from etl.inspect.diff import Diff
 from etl.pipeline.plan import Plan, StageCount
 from etl.pipeline.replay import Replay
@@ -46,7 +48,7 @@ DOCUMENTS: dict[str, type[Document]] = {
 _SCHEMAS = {
     "policy": "What is decided: settings, words, admissions. Change a rule here.",
     "raw": "What a mapping reads and makes while a run collects; empty in a published warehouse.",
-    "sources": "One mapping per source: parsed lines to the columns of `evidence.record`.",
+    "sources": "One mapping per source: what its fields are, and where they stand in an item. A mapping runs while its source is\ncollected; it is no view of the warehouse.",
     "evidence": "What was observed: records, skipped lines, files.",
     "scored": "The category of each record, and the defects that keep it out of datasets.",
     "pairs": "Which record is preferred over which.",
@@ -102,6 +104,13 @@ def _dictionary_of(warehouse: Warehouse) -> str:
     ]
     for schema, meaning in _SCHEMAS.items():
         page += [f"## {schema}", "", meaning, ""]
+        for mapping in Sql.packaged().mappings if schema == "sources" else ():
+            page += [f"### {mapping.qualified}", "", f"*mapping* · {_escaped(directives_of(mapping).comment)}", ""]
+            page += ["| field | type | required | at |", "|---|---|---|---|"]
+            for field in directives_of(mapping).fields:
+                required = "yes" if field.is_required else ""
+                page.append(f"| {field.name} | {field.type} | {required} | /{'/'.join(field.tokens)} |")
+            page.append("")
         for owner, name, kind, comment in relations:
             if owner == schema:
                 page += [f"### {schema}.{name}", "", f"*{kind}* · {_escaped(comment)}", ""]
@@ -182,7 +191,9 @@ def examples() -> list[tuple[str, list[str]]]:
             if isinstance(test, ast.FunctionDef):
                 sentence, *calls = (statement.value for statement in test.body)
                 shown = [_escaped(sentence.value), "", *(line for call in calls for line in _step(call))]
-                found.append((ast.literal_eval(calls[-1].args[1]), shown))
+                what = ast.literal_eval(calls[-1].args[1])
+                is_mapping = ast.unparse(calls[-1].func) == "maps"
+                found.append((Sql.packaged().source(source_of(what)).qualified if is_mapping else what, shown))
     return found
 
 
@@ -191,7 +202,10 @@ def _step(call: ast.Call) -> list[str]:
     function = ast.unparse(call.func)
     if function == "set_settings":
         return [f"With `{', '.join(map(ast.unparse, call.keywords))}`:", ""]
-    where, text = map(ast.literal_eval, call.args[1:])
+    where, text, *table = map(ast.literal_eval, call.args[1:])
+    if table:  # of maps: the lines of a source, and what its mapping gives
+        lines = ["```json", *cleandoc(text).splitlines(), "```"]
+        return [f"`{where}`", "", *lines, "", "**gives**", "", *_table(table[0]), ""]
     shown = _table(text) if function in {"given", "gives"} else ["```json", *cleandoc(text).splitlines(), "```"]
     return [f"**gives** `{where}`" if function == "gives" else f"`{where}`", "", *shown, ""]
 

@@ -85,7 +85,7 @@ create table if not exists evidence.file (
     unit varchar,
     record_count bigint not null,
     blank_count bigint not null,
-    nan_count bigint not null,
+    nan_count bigint not null default 0,
     whole_bytes bigint,
     whole_lines bigint,
     whole_blank bigint,

@@ -85,7 +85,7 @@ def show_receipts(summary: "RunSummary", receipts: "Sequence[StageReceipt]") -> 
     rows = [
         (receipt.stage, stat, reason, records)
         for receipt in receipts
-        for stat, reasons in (*receipt.counts_by_reason, ("outcome", receipt.records and receipt.records.by_outcome))
+        for stat, reasons in (*receipt.counts_by_reason, ("outcome", receipt.outcomes))
         for reason, records in (reasons or {}).items()
     ]
     show_table("reasons", ("stage", "stat", "reason", "records"), rows)

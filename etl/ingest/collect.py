@@ -13,10 +13,10 @@ from etl.base.threads import Background
 from etl.context import EvidenceFile, Run, source_of
 from etl.ingest.directives import Directives
 from etl.ingest.files import Rules, find_evidence
+from etl.ingest.items import ItemReader, Tally
 from etl.ingest.loader import Loader
 from etl.ingest.mapping import Mapper, MappingError, mapping_room
 from etl.ingest.portion import Portion
-from etl.ingest.items import ItemReader, Tally
 from etl.ingest.reader import Known
 
 #: Portions that may wait to be inserted: about as many as make one insert, so that mapping goes on meanwhile.
@@ -40,7 +40,9 @@ def collect(run: Run) -> None:
         sources = _Sources(run, rules, before, cursor, loader, mapping, loading)
         changes = _changes(run, evidence, before, gone)
         sources.total = sum(file.size for file in evidence if file.source in changes)
-        for source, files in groupby(sorted(evidence, key=lambda file: (file.source, file.source_path)), key=lambda file: file.source):
+        for source, files in groupby(
+            sorted(evidence, key=lambda file: (file.source, file.source_path)), key=lambda file: file.source
+        ):
             if source in changes:
                 rows += sources.collect(source, [*files], changes[source])
     loader.finish(rows, gone)
@@ -60,9 +62,8 @@ class _Before:
 
     @classmethod
     def of(cls, run: Run) -> "_Before":
-        rows = run.warehouse.execute(
-            "select source_path, unit, bytes, sha256, whole_bytes, whole_lines, whole_blank from evidence.file where ignored_by is null"
-        )
+        facts = "source_path, unit, bytes, sha256, whole_bytes, whole_lines, whole_blank"
+        rows = run.warehouse.execute(f"select {facts} from evidence.file")
         failed = run.warehouse.execute("select distinct source from evidence.skipped where reason = 'mapping_failed'")
         known = {path: Known(*facts) if None not in facts else None for path, _, *facts in rows}
         return cls(known, {path: unit for path, unit, *_ in rows}, frozenset(source for (source,) in failed))
@@ -76,9 +77,7 @@ class _Changes:
     units: set[str] = field(default_factory=set)
 
 
-def _changes(
-    run: Run, evidence: Iterable[EvidenceFile], before: _Before, gone: Collection[str]
-) -> dict[str, _Changes]:
+def _changes(run: Run, evidence: Iterable[EvidenceFile], before: _Before, gone: Collection[str]) -> dict[str, _Changes]:
     """Return what changed of each source of which a file was added, changed or removed, or belongs to another unit now."""
     found: dict[str, _Changes] = {}
     for path in gone:
@@ -119,7 +118,9 @@ class _Sources:
             try:
                 mapper.prepare()
                 needs_all = mapper.needs_whole_source or source in self.before.failed
-                return self._read(self._portion(source, mapper), files if needs_all else self._touched(files, changes), needs_all)
+                return self._read(
+                    self._portion(source, mapper), files if needs_all else self._touched(files, changes), needs_all
+                )
             except MappingError as error:
                 failure = error
         portion = self._portion(source, None, failure)

@@ -37,7 +37,7 @@ class Directives:
 
     ``reads``: which of its files, or None for all that can be read; ``items``: JSON Pointers of the elements of a document,
     in which ``*`` stands for any key or index; ``grain``: what the mapping must see at once, and for ``folder`` the name of
-    the file that such a folder holds, or ``*``.
+    the file that such a folder holds, or ``*``. ``comment`` is what else the header says.
     """
 
     fields: tuple[Field, ...] = ()
@@ -46,12 +46,14 @@ class Directives:
     grain: Grain = "item"
     folder: str = ""
     nan_is_null: bool = False
+    comment: str = ""
 
 
 def directives_of(mapping: View) -> Directives:
     """Return what a mapping's header says. Raises SqlError that names the line where a directive does not work."""
     found: dict[str, str] = {}
     fields: list[Field] = []
+    prose: list[str] = []
     block = ""
     for number, line in enumerate(takewhile(lambda line: line.startswith("--"), mapping.body.splitlines()), start=1):
         where = f"{mapping.path}:{number}"
@@ -66,6 +68,7 @@ def directives_of(mapping: View) -> Directives:
             fields.append(_field(line, where, fields))
         else:
             block = ""
+            prose.append(line.removeprefix("--").strip())
     grain, folder = _grain(found.get("grain", "item"), mapping.path)
     return Directives(
         fields=tuple(fields),
@@ -74,6 +77,7 @@ def directives_of(mapping: View) -> Directives:
         grain=grain,
         folder=folder,
         nan_is_null=_nan(found.get("nan"), mapping.path),
+        comment=" ".join(prose),
     )
 
 

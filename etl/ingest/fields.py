@@ -132,7 +132,7 @@ def _resolved(value: msgspec.Raw, tokens: Iterable[str]) -> msgspec.Raw:
         text = bytes(value)
         if text.startswith(b"{"):
             value = _OBJECT.decode(text).get(token, _ABSENT)
-        elif text.startswith(b"[") and token.isascii() and token.isdigit() and (token == "0" or token[0] != "0"):
+        elif text.startswith(b"[") and token.isascii() and token.isdigit() and (token[0] != "0" or len(token) == 1):
             elements = _ARRAY.decode(text)
             value = elements[int(token)] if len(token) < 10 and int(token) < len(elements) else _ABSENT
         else:
@@ -143,7 +143,7 @@ def _resolved(value: msgspec.Raw, tokens: Iterable[str]) -> msgspec.Raw:
 def _is_apart(fields: Sequence[Field], depth: int) -> bool:
     """Return whether fields that share a token must be resolved one by one: one ends there, or it is followed by an index."""
     ends = [field for field in fields if len(field.tokens) == depth + 1]
-    return len(fields) > 1 and bool(ends) or any(token.isdigit() for field in fields for token in field.tokens[depth + 1 :])
+    return (len(fields) > 1 and bool(ends)) or any(token.isdigit() for field in fields for token in field.tokens[depth + 1 :])
 
 
 def _struct(fields: Sequence[Field], depth: int) -> type[msgspec.Struct]:

@@ -1,4 +1,4 @@
-"""Reads the items of files: lines, elements of documents, rows of Parquet, members of archives, texts; and judges each of them."""
+"""Reads the items of files (lines, elements of documents, rows of Parquet, texts), and judges each of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ class ItemReader:
 
     def _refusal(self, file: EvidenceFile) -> Refusal | None:
         """Return why a file is one entry as a whole, if it is; one that must not be read says so when it is read."""
-        if file.format is None and not file.path.is_dir():
+        if file.format is None and file.path.is_file():
             return Refusal("unknown_format", "its name ends in no format that is read, such as .jsonl, .json or .parquet")
         if self._portion.mapper is None and not self._portion.failure:
             return Refusal("unknown_source", f"there is no sql/2_sources/{file.source}.sql")
@@ -189,10 +189,7 @@ class ItemReader:
         limits = DocumentLimits(settings.max_depth, settings.max_values, settings.max_line_bytes)
         try:
             elements = elements_of(
-                memoryview(document),
-                parse_patterns(self._directives.items),
-                limits,
-                nan_as_null=self._directives.nan_is_null,
+                memoryview(document), parse_patterns(self._directives.items), limits, nan_as_null=self._directives.nan_is_null
             )
             for piece in _pieces(elements):
                 self._take_elements(piece, tally)

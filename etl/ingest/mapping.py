@@ -18,8 +18,9 @@ from etl.warehouse.errors import fault_of
 from etl.warehouse.sql_files import View
 from etl.warehouse.statements import read_sql
 
-#: The operators of a plan that looks at one item at a time.
-_ROW_BY_ROW = {"PROJECTION", "FILTER", "SEQ_SCAN", "ARROW_SCAN", "UNNEST"}
+#: The operators of a plan that gives one row for each item, in their order; and those of one that looks at one item at a time.
+_ONE_FOR_ONE = {"PROJECTION", "SEQ_SCAN", "ARROW_SCAN"}
+_ITEM_BY_ITEM = _ONE_FOR_ONE | {"FILTER", "UNNEST"}
 
 #: The types of the engine that fit into a column of each type as they are.
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
@@ -31,15 +32,22 @@ _FITS = {
 }
 #: For each type, the macros that say whether a JSON value is one, and that read it; and what it is called.
 _JSON = {"VARCHAR": "text", "DOUBLE": "number", "BIGINT": "integer", "VARCHAR[]": "text_array"}
-_EXPECTED = {"VARCHAR": "a text", "DOUBLE": "a number", "BIGINT": "an integer of at most 64 bits", "VARCHAR[]": "a list of texts"}
+_EXPECTED = {
+    "VARCHAR": "a text",
+    "DOUBLE": "a number",
+    "BIGINT": "an integer of at most 64 bits",
+    "VARCHAR[]": "a list of texts",
+}
+
+#: The key of a record.
+_KEY = ["source_path", "item_number", "record_number"]
+_IN_ORDER = [(name, "ascending") for name in _KEY]
 
 #: What stands for a relation of a run while a source is mapped: its name, and the table lent in its place.
 _LENT = {"item": "(select * exclude (content) from items)", "fault": "faults"}
 
 
-_FAULTS = pa.schema(
-    {"source_path": pa.string(), "item_number": pa.int64(), "problem": pa.string(), "detail": pa.string()}
-)
+_FAULTS = pa.schema({"source_path": pa.string(), "item_number": pa.int64(), "problem": pa.string(), "detail": pa.string()})
 
 #: What is wrong with fields of items, by source_path and item_number: the problem, and more about it.
 Faults = dict[tuple[str, int], Fault]
@@ -79,6 +87,8 @@ def mapping_room(warehouse: Warehouse) -> Iterator[None]:
     for name in names:
         warehouse.execute(f"alter table raw.main.{name} rename to {name}_shape")
     yield
+    for (mapping,) in warehouse.execute("select view_name from duckdb_views() where schema_name = 'sources'"):
+        warehouse.execute(f'drop view sources."{mapping}"')
     for name in names:
         warehouse.execute(f"drop view if exists raw.main.{name}")
         warehouse.execute(f"alter table raw.main.{name}_shape rename to {name}")
@@ -107,12 +117,12 @@ class Mapper:
             wanted = dict(self._run("select column_name, column_type from (describe raw.main.mapped_shape)"))
             if unknown := sorted(given.keys() - wanted.keys()):
                 raise self._error(f"a mapping cannot give {', '.join(unknown)}; rename or remove it")
-            is_row_wise = self._warehouse.steps(self._mapping.qualified) <= _ROW_BY_ROW
-        if self._directives.grain == "item" and not is_row_wise:
+            steps = self._warehouse.steps(self._mapping.qualified)
+        if self._directives.grain == "item" and not steps <= _ITEM_BY_ITEM:
             self.needs_whole_source = True
-        self._mapped = self._select(given, wanted, is_row_wise)
+        self._mapped = self._select(given, wanted, steps <= _ONE_FOR_ONE)
 
-    def _select(self, given: dict[str, str], wanted: dict[str, str], is_row_wise: bool) -> str:
+    def _select(self, given: dict[str, str], wanted: dict[str, str], is_one_for_one: bool) -> str:
         """Return the statement behind raw.mapped: the columns of the mapping in their types, and null in all others."""
         relation = f'"{self._warehouse.one("select current_database()")}".{self._mapping.qualified}'
         columns, misfits = [], []
@@ -122,7 +132,7 @@ class Mapper:
             if misfit:
                 misfits.append((name, given[name], misfit, _EXPECTED.get(wanted[name], wanted[name])))
         key = {"source_path", "item_number"} & given.keys()
-        if len(key) == 1 or (not key and (self._directives.grain != "item" or not is_row_wise)):
+        if len(key) == 1 or (not key and not is_one_for_one):
             raise self._error("select source_path and item_number too, so that each row names its item")
         if not key:  # row for row, so the items themselves say where a row is from
             columns += ["item.source_path", "item.item_number"]
@@ -158,16 +168,17 @@ class Mapper:
     def _map(self, items: pa.Table, faults: Faults) -> Mapped:
         with self._shown(items, faults):
             self._warehouse.execute(f"create or replace view raw.main.mapped as {self._mapped}")
-            incoming = self._warehouse.arrow("from evidence.incoming")
+            # joins give rows in any order; records are inserted in the order of the evidence
+            incoming = self._warehouse.arrow("from evidence.incoming").sort_by(_IN_ORDER)
             self._require_keys(incoming)
             is_plain = not faults and incoming["problem"].null_count == incoming.num_rows == incoming["parts"].null_count
             if is_plain and incoming.num_rows == items.num_rows and self._directives.grain == "item":
                 skipped = pa.table({})
             else:
                 with self._warehouse.lent("incoming", incoming):
-                    self._require_parts(incoming)
+                    self._require_parts()
                     skipped = self._warehouse.arrow(read_sql(__file__, "refused"))
-                    incoming = self._warehouse.arrow(read_sql(__file__, "accepted"))
+                    incoming = self._warehouse.arrow(read_sql(__file__, "accepted")).sort_by(_IN_ORDER)
         return Mapped(incoming.drop_columns(["problem", "detail"]), skipped)
 
     def _require_keys(self, incoming: pa.Table) -> None:
@@ -175,7 +186,7 @@ class Mapper:
         strangers = incoming.filter(pc.is_null(incoming["item_sha256"]))
         if strangers.num_rows:
             raise self._error(f"it gives a row for {_place(strangers)}, which is no item")
-        key = incoming.select(["source_path", "item_number", "record_number"])
+        key = incoming.select(_KEY)
         if pl.DataFrame(key).n_unique() != key.num_rows:
             twice = pl.DataFrame(key).filter(pl.struct(pl.all()).is_duplicated()).sort(pl.all()).head(1).to_arrow()
             raise self._error(
@@ -183,7 +194,7 @@ class Mapper:
                 "gives one row for an item, or numbers them with record_number"
             )
 
-    def _require_parts(self, incoming: pa.Table) -> None:
+    def _require_parts(self) -> None:
         for path, number in self._warehouse.execute(read_sql(__file__, "stray_part"), [self._directives.grain]):
             raise self._error(f"its parts name {path}:{number}, which is no item of the same {self._directives.grain}")
 

@@ -44,11 +44,7 @@ class Portion:
         self._path, self._unit = path, unit
 
     def accept(
-        self,
-        numbers: Sequence[int],
-        contents: Sequence[bytes],
-        texts: Sequence[bytes] = (),
-        pointers: Sequence[str] = (),
+        self, numbers: Sequence[int], contents: Sequence[bytes], texts: Sequence[bytes] = (), pointers: Sequence[str] = ()
     ) -> None:
         """Take items that the judge passed; ``texts`` where the mapping reads something else than the bytes."""
         if self.failure:

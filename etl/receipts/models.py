@@ -106,6 +106,15 @@ class Records(Document):
     by_outcome: dict[str, Count]
 
 
+class Items(Document):
+    """The second count of collect: what became of the items of the evidence; mapped and part are those accepted."""
+
+    mapped: Count
+    part: Count
+    skipped: Count
+    blank: Count
+
+
 class Files(Document):
     """How many files of the evidence folder were read, and how many are ignored, by the rule that says so."""
 
@@ -143,7 +152,8 @@ class StageReceipt(Document):
     stats: Stats
     counts_by_reason: CountsByReason
     blank: Count = 0
-    records: Records | None = None
+    items: Items | None = None
+    records: Records | Count | None = None
     files: Files | None = None
     validation: Validation
     duration_ms: Count
@@ -151,6 +161,11 @@ class StageReceipt(Document):
     settings_hash: Sha256
     engine: Engine
     made_by: str | None = None
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many records have which outcome at the pairing; none where the stage does not export pairs."""
+        return self.records.by_outcome if isinstance(self.records, Records) else {}
 
 
 class StageSummary(Document):

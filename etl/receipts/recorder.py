@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,6 +32,7 @@ from etl.receipts.models import (
     Engine,
     FileEntry,
     Files,
+    Items,
     Named,
     Records,
     RunId,
@@ -260,12 +262,11 @@ class StageMeter:
             "ok",
             timestamp,
             inputs=Side.of(inputs, total["in"]),
-            outputs=Side.of(outputs, total["in"] if stage.name == "score" else shipped),
+            outputs=Side.of(outputs, total["in"] if stage.name == "score" else outputs[0].record_count),
             stats={stat: total.get(stat, 0) for stat in Stats.model_fields} | {"accepted": shipped},
             counts_by_reason={stat: counts.get(stat, {}) for stat in CountsByReason.model_fields},
             blank=total.get("blank", 0),
-            records=self._outcomes(stage),
-            files=self._files_by_rule() if stage.name == "collect" else None,
+            **(self._collected() if stage.name == "collect" else {"records": self._outcomes(stage)}),
             validation=self._validation(stage),
             duration_ms=duration_ms,
         )
@@ -318,8 +319,13 @@ class StageMeter:
         rows = self.run.warehouse.dicts(files)
         return [FileEntry.model_validate(row | {"carried": row["path"] in self.carried}) for row in rows]
 
+    def _collected(self) -> dict[str, Any]:
+        """Return what became of the items, how many records they gave, and how many files each rule ignores."""
+        (items,) = self.run.warehouse.dicts("from receipts.item_count")
+        records = items.pop("records")
+        return {"items": Items.model_validate(items), "records": records, "files": self._files_by_rule()}
+
     def _files_by_rule(self) -> Files:
-        """Return how many files were read, and how many each rule ignores."""
         counts = dict(self.run.warehouse.execute("select ignored_by, count(*) from evidence.file group by all order by all"))
         return Files(read=counts.pop(None, 0), ignored=counts)
 

@@ -84,7 +84,7 @@ def summary_page(summary: RunSummary, receipts: Sequence[StageReceipt], drift: D
     passed = "passed" if summary.overall_passed else "not passed"
     published = "published" if summary.published else "not published: the previous version stays"
     stages = [_stage_row(receipt) for receipt in receipts]
-    outcomes = [item for receipt in receipts if receipt.records for item in receipt.records.by_outcome.items()]
+    outcomes = [item for receipt in receipts for item in receipt.outcomes.items()]
     blocks = [
         f"# Run {summary.run_id}",
         f"Run {summary.seq}, started at {summary.started_at}: {passed}, {published}.",

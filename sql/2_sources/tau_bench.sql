@@ -2,7 +2,7 @@
 -- domain. The response is the assistant's last text. Trajectories carry no time.
 -- items: /*
 -- fields:
---   task json required = /task_id
+--   task_id json required = /task_id
 --   trial json required = /trial
 --   traj json required = /traj
 --   reward number = /reward
@@ -12,7 +12,7 @@ with part as (
         source_path,
         item_number,
         regexp_extract(source_path, '([^/!]*?)[.](?:jsonl|ndjson|json)(?:[.][0-9]+)?(?:[.](?:gz|zst|bz2|xz))?$', 1, 'i') as stem,
-        task,
+        task_id,
         trial,
         traj,
         reward,
@@ -30,15 +30,15 @@ select
     source_path,
     item_number,
     'verdict' as source_class,
-    concat_ws('/', stem, sources.as_text(task), sources.as_text(trial)) as run_id,
-    regexp_extract(stem, '[^-]*$') || '/' || sources.as_text(task) as task_id,
+    concat_ws('/', stem, sources.as_text(task_id), sources.as_text(trial)) as run_id,
+    regexp_extract(stem, '[^-]*$') || '/' || sources.as_text(task_id) as task_id,
     nullif(regexp_extract(stem, '^(.*)-[^-]*$', 1), '') as model,
     instruction as prompt,
     sources.as_text(spoken[-1].content) as response,
     traj as messages,
     reward as score,
     case
-        when not sources.is_text(task) and not sources.is_integer(task) then 'bad_task'
+        when not sources.is_text(task_id) and not sources.is_integer(task_id) then 'bad_task_id'
         when not sources.is_text(trial) and not sources.is_integer(trial) then 'bad_trial'
         when not sources.is_array(traj) then 'bad_traj'
     end as problem,

@@ -1,8 +1,9 @@
--- One row per stat of the stage collect and first reason: how many lines, counted now in this warehouse.
+-- One row per stat of the stage collect and first reason: how many items, counted now in this warehouse.
 --   stage: collect
---   stat: in (lines that are not blank, and unreadable files), blank (not part of in), accepted or skipped
+--   stat: in (items that are not blank, and files that are entries as a whole), blank (not part of in), accepted (items that became
+--       records or are part of one) or skipped
 --   reason: why they were skipped; null for the others
---   records: how many lines
+--   records: how many items
 select
     'collect' as stage,
     'in' as stat,
@@ -21,8 +22,8 @@ select
     'collect' as stage,
     'accepted' as stat,
     null::varchar as reason,
-    count(*) as records,
-from evidence.record
+    mapped + part as records,
+from receipts.item_count
 union all
 select
     'collect' as stage,

@@ -12,6 +12,8 @@
 --   quarantined: how many were quarantined
 --   skipped: how many were skipped; records_in is the sum of these four
 --   blank: how many blank lines were read; they are not part of records_in
+--   mapped: how many items have records of their own; null but for collect
+--   part: how many items are part of other records; null but for collect, of which mapped and part are those accepted
 --   inputs_hash: sha256 hex over the paths and hashes of all that it read
 --   outputs_hash: sha256 hex over the paths and hashes of all that it wrote
 --   passed: whether it passed its validation
@@ -31,7 +33,8 @@ with document as (
                 "inputs": {"record_count": "BIGINT", "hash": "VARCHAR"},
                 "outputs": {"record_count": "BIGINT", "hash": "VARCHAR"},
                 "stats": {"accepted": "BIGINT", "rejected": "BIGINT", "quarantined": "BIGINT", "skipped": "BIGINT"},
-                "blank": "BIGINT", "validation": {"passed": "BOOLEAN"}, "duration_ms": "BIGINT", "code_hash": "VARCHAR",
+                "blank": "BIGINT", "items": {"mapped": "BIGINT", "part": "BIGINT", "skipped": "BIGINT", "blank": "BIGINT"},
+                "validation": {"passed": "BOOLEAN"}, "duration_ms": "BIGINT", "code_hash": "VARCHAR",
                 "settings_hash": "VARCHAR", "engine": {"etl": "VARCHAR", "duckdb": "VARCHAR", "python": "VARCHAR"},
                 "made_by": "VARCHAR"
             }'
@@ -54,6 +57,8 @@ select
     document.receipt.stats.quarantined,
     document.receipt.stats.skipped,
     document.receipt.blank,
+    document.receipt.items.mapped,
+    document.receipt.items.part,
     document.receipt.inputs.hash as inputs_hash,
     document.receipt.outputs.hash as outputs_hash,
     document.receipt.validation.passed,

@@ -67,6 +67,13 @@ from done
 where records_in <> accepted + rejected + quarantined + skipped
 union all
 select
+    run_id,
+    stage,
+    format('{}: {} accepted, but {} mapped + {} part.', stage, accepted, mapped, part) as problem,
+from done
+where accepted <> mapped + part
+union all
+select
     after.run_id,
     after.stage,
     format('{}: {} records in, but {} passed on {}.', after.stage, after.records_in, before.stage, before.records_out)

@@ -24,6 +24,7 @@ from etl.ingest import reader
 from etl.ingest.files import find_evidence
 from etl.ingest.reader import LineReader, LongLine, Tail
 from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import Sql
 
 Collect = Callable[..., Warehouse]
 
@@ -295,7 +296,7 @@ def test_the_values_that_are_too_many_are_a_setting(collected: Collect) -> None:
 def test_the_first_part_of_the_path_names_the_source(tmp_path: Path, path: str, source: str) -> None:
     """A file in the folder is a source of its own name; a folder in it is one source, with all files below it."""
     write_evidence(tmp_path, {path: []})
-    (found,) = find_evidence(tmp_path)
+    (found,) = find_evidence(tmp_path, Sql.packaged())
     assert (found.source, found.source_path, found.path) == (source, path, tmp_path / path)
 
 
@@ -304,23 +305,34 @@ def test_the_first_part_of_the_path_names_the_source(tmp_path: Path, path: str, 
     [
         *(
             (f"a.{ending}", "read")
-            for ending in ("jsonl", "ndjson", "JSONL", "jsonl.1", "jsonl.12.gz", "Ndjson.BZ2", "jsonl.xz")
+            for ending in (
+                "jsonl",
+                "ndjson",
+                "JSONL",
+                "jsonl.1",
+                "jsonl.12.gz",
+                "Ndjson.BZ2",
+                "json",
+                "JSON.zst",
+                "parquet",
+                "eval",
+            )
         ),
         *((f"evidence/{name}", "hidden") for name in (".DS_Store", ".b.jsonl", ".git/config")),
         *(("README", "README*"), ("b/README.jsonl", "README*"), ("LICENSE.txt", "LICENSE*"), ("b/notes.md", "*.md")),
         *(("b/draft.jsonl", ".etlignore"), ("old/c/d.jsonl", ".etlignore"), ("b/kept.draft.jsonl", "read")),
         *(
             (name, "unknown_format")
-            for name in ("a.json", "a.jsonl.bak", "a.jsonl.gz.part", "ajsonl", "a", "b/a.txt", "\u202ea.exe")
+            for name in ("a.csv", "a.parquet.gz", "a.jsonl.bak", "a.jsonl.gz.part", "ajsonl", "a", "b/a.txt", "\u202ea.exe")
         ),
     ],
 )
 def test_each_file_is_read_or_ignored_by_a_rule_or_an_entry(tmp_path: Path, path: str, fate: str) -> None:
     """No file is passed over: it is read, a rule ignores it, or its format is unknown."""
     write_evidence(tmp_path, {path: [], ".etlignore": ["*draft.jsonl", "!kept.*", "/old/"]})
-    found = [file for file in find_evidence(tmp_path) if file.source_path != ".etlignore"]
+    found = [file for file in find_evidence(tmp_path, Sql.packaged()) if file.source_path != ".etlignore"]
     ((file),) = found
-    assert (file.ignored_by or ("read" if file.has_lines else "unknown_format")) == fate
+    assert (file.ignored_by or ("read" if file.format else "unknown_format")) == fate
     assert path.startswith(file.source_path)
 
 
@@ -345,7 +357,7 @@ def test_no_file_is_passed_over(names: dict[str, str]) -> None:
             place.parent.mkdir(exist_ok=True)
             place.write_bytes(b"")
             wanted.add(Path(folder, ".b") if parent == ".b" else place)
-        found = find_evidence(Path(folder))
+        found = find_evidence(Path(folder), Sql.packaged())
     assert sorted(file.path for file in found) == sorted(wanted)
     assert len({file.source_path for file in found}) == len(found)
 
@@ -356,18 +368,18 @@ def test_files_are_counted_by_what_became_of_them(collected: Collect) -> None:
         "evidence/a.jsonl": encoded("a"),
         "evidence/b.txt": [b"b"],
         "c.jsonl": [b"{}", b"x"],
-        "d.json": [b"{}"],
+        "d.csv": [b"{}"],
         "e.md": [b"e"],
     }
-    warehouse = collected(given | {"d.json": [b"{}"], "e.md": [b"e"]})
+    warehouse = collected(given)
     assert skips(warehouse, "source_path, item_number, item_sha256, reason, raw") == [
         ("c.jsonl", 0, None, "unknown_source", None),
-        ("d.json", 0, None, "unknown_format", None),
+        ("d.csv", 0, None, "unknown_format", None),
         ("evidence/b.txt", 0, None, "unknown_format", None),
     ]
     assert files(warehouse, "source_path, record_count, bytes, ignored_by") == [
         ("c.jsonl", 1, 5, None),
-        ("d.json", 1, 3, None),
+        ("d.csv", 1, 3, None),
         ("e.md", 0, None, "*.md"),
         ("evidence/a.jsonl", 1, len(encoded("a")[0]) + 1, None),
         ("evidence/b.txt", 1, 2, None),
@@ -377,7 +389,7 @@ def test_files_are_counted_by_what_became_of_them(collected: Collect) -> None:
 def test_the_folder_must_be_there(tmp_path: Path) -> None:
     """A missing folder is a mistake of the caller, not an empty folder."""
     with pytest.raises(NotFoundError, match=r"nowhere.*--evidence"):
-        find_evidence(tmp_path / "nowhere")
+        find_evidence(tmp_path / "nowhere", Sql.packaged())
 
 
 def test_a_source_without_a_mapping_is_not_parsed(collected: Collect) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 import pyarrow as pa
 from conftest import insert_records, insert_runs
 
+from etl.context import source_of
+from etl.ingest.directives import directives_of
+from etl.ingest.mapping import Items, Mapper, mapping_room
 from etl.receipts.store import take_in
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql
@@ -29,10 +32,33 @@ def given(warehouse: Warehouse, relation: str, table: str) -> None:
 
 def given_lines(warehouse: Warehouse, path: str, lines: str) -> None:
     """Let a file of the evidence folder have these lines: each begins with a brace; what is indented continues it."""
-    for number, line in enumerate(re.split(r"\n(?=\{)", cleandoc(lines)), start=1):
-        text = re.sub(r"\n\s*", " ", line)
-        row = [re.split(r"[/.]", path)[0], path, number, sha256(text.encode()).hexdigest(), text]
-        warehouse.execute("insert into raw.item values (?, ?, ?, ?, ?)", row)
+    for number, text in enumerate(_split(lines), start=1):
+        row = [source_of(path), path, number, sha256(text.encode()).hexdigest(), None, None, text]
+        warehouse.execute("insert into raw.item values (?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def _split(lines: str) -> list[str]:
+    return [re.sub(r"\n\s*", " ", line) for line in re.split(r"\n(?=\{)", cleandoc(lines))]
+
+
+def maps(warehouse: Warehouse, path: str, lines: str, table: str) -> None:
+    """Collect a file of the evidence folder with these lines, as ``given_lines`` has them, by the mapping of its source.
+
+    Compare the named columns of its records with a table; of an item that is skipped only its number, and why as ``problem``.
+    """
+    mapping = Sql.packaged().source(source_of(path))
+    contents = [line.encode() for line in _split(lines)]
+    items = Items(path, None, [*range(1, len(contents) + 1)], contents)
+    mapper = Mapper(warehouse, mapping, directives_of(mapping))
+    with mapping_room(warehouse):
+        mapper.prepare()
+        mapped = mapper.map([items])
+    names = _parsed(table)[0]
+    expected = [tuple(row.values()) for row in _typed(warehouse, "raw.mapped", table)]
+    skipped = [{"item_number": row["item_number"], "problem": row["reason"]} for row in mapped.skipped.to_pylist()]
+    rows = sorted([*mapped.records.to_pylist(), *skipped], key=lambda row: int(row["item_number"]))
+    found = [tuple(row.get(str(name)) for name in names) for row in rows]
+    assert found == expected, "\n".join([f"{path} gives", *map(str, found), "and not", *map(str, expected)])
 
 
 def given_document(warehouse: Warehouse, path: str, text: str) -> None:

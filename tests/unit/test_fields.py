@@ -73,7 +73,9 @@ def test_the_first_fault_is_a_missing_field() -> None:
 def test_the_detail_has_no_text_of_the_item() -> None:
     """The detail gives type and length of the value, and what was expected."""
     parser = FieldParser(header("fields:", "n integer = /n").fields)
-    assert parser.parse([b'{"n": "secret"}'])[1][0].detail == "a text of 8 bytes, where an integer of at most 64 bits was expected"
+    assert (
+        parser.parse([b'{"n": "secret"}'])[1][0].detail == "a text of 8 bytes, where an integer of at most 64 bits was expected"
+    )
 
 
 def test_fields_inside_of_each_other() -> None:
@@ -138,7 +140,8 @@ def _at(value: Any, pointer: str) -> Any:
 def test_fields_are_those_of_a_plain_walk(items: list[dict[str, Any]], wanted: list[tuple[str, bool, str]]) -> None:
     """For any items and fields, values and problems are those that a plain walk over the parsed items finds."""
     fields = [
-        f"f{place} {kind} {'required ' if required else ''}= {pointer}" for place, (kind, required, pointer) in enumerate(wanted)
+        f"f{place} {kind} {'required ' if required else ''}= {pointer}"
+        for place, (kind, required, pointer) in enumerate(wanted)
     ]
     values, problems = parsed(fields, *(json.dumps(item) for item in items))
     for index, item in enumerate(items):
@@ -196,7 +199,9 @@ def test_directives() -> None:
         ("/info", "/simulations/*"),
         True,
     )
-    assert [(field.name, field.type, field.is_required, field.tokens) for field in found.fields] == [("run", "text", True, ("id",))]
+    assert [(field.name, field.type, field.is_required, field.tokens) for field in found.fields] == [
+        ("run", "text", True, ("id",))
+    ]
     assert found.reads is not None
     assert found.reads.match_file("agent/a.json")
     assert not found.reads.match_file("other/a.json")

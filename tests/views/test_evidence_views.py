@@ -6,7 +6,7 @@ from etl.warehouse.connection import Warehouse
 
 
 def test_incoming(warehouse: Warehouse) -> None:
-    """Times become UTC; a missing task comes before the problem that the mapping found."""
+    """Times become UTC; the problem that the mapping found comes before those of the checks here."""
     given_lines(warehouse, "builds.jsonl", """
         {"job": "build-1", "at": "2026-03-01T10:00:00+01:00"}
         {"job": "build-2", "at": "2026-03-01"}
@@ -27,7 +27,7 @@ def test_incoming(warehouse: Warehouse) -> None:
         1           | builds | build-1 | 2026-03-01 09:00:00 |
         2           | builds | build-2 | 2026-03-01 00:00:00 |
         3           | builds | build-3 |                     | bad_created_at
-        4           | builds |         |                     | missing_task_id
+        4           | builds |         |                     | bad_log
         5           | builds | build-5 |                     | bad_log
     """)
 
