@@ -69,8 +69,8 @@ class ItemReader:
         self._portion.begin(file.source_path, file.unit)
         try:
             if refusal := self._refusal(file):
-                self._skip_whole(tally, refusal)
                 facts = self._skim(file)
+                self._skip_whole(tally, refusal)
             elif file.format == "lines":
                 facts = self._read_lines(file, tally, known, is_known)
             else:

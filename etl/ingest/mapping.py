@@ -19,7 +19,7 @@ from etl.warehouse.sql_files import View
 from etl.warehouse.statements import read_sql
 
 #: The operators of a plan that gives one row for each item, in their order; and those of one that looks at one item at a time.
-_ONE_FOR_ONE = {"PROJECTION", "SEQ_SCAN", "ARROW_SCAN"}
+_ONE_FOR_ONE = {"PROJECTION", "PYTHON_ARROW_SCAN"}
 _ITEM_BY_ITEM = _ONE_FOR_ONE | {"FILTER", "UNNEST"}
 
 #: The types of the engine that fit into a column of each type as they are.
@@ -124,10 +124,11 @@ class Mapper:
 
     def _select(self, given: dict[str, str], wanted: dict[str, str], is_one_for_one: bool) -> str:
         """Return the statement behind raw.mapped: the columns of the mapping in their types, and null in all others."""
-        relation = f'"{self._warehouse.one("select current_database()")}".{self._mapping.qualified}'
+        home = f'"{self._warehouse.one("select current_database()")}"'
+        relation = f"{home}.{self._mapping.qualified}"
         columns, misfits = [], []
         for name in given.keys() - {"problem", "detail"}:
-            value, misfit = _fit(name, given[name], wanted[name])
+            value, misfit = _fit(name, given[name], wanted[name], f"{home}.sources")
             columns.append(f"{value} as {name}")
             if misfit:
                 misfits.append((name, given[name], misfit, _EXPECTED.get(wanted[name], wanted[name])))
@@ -275,7 +276,7 @@ class Mapper:
         return pa.table(rows | dict(zip(self._parser.schema.names, columns, strict=True)))
 
 
-def _fit(name: str, given: str, wanted: str) -> tuple[str, str | None]:
+def _fit(name: str, given: str, wanted: str, macros: str) -> tuple[str, str | None]:
     """Return the expression of a column in the type that a record has there, and the one that is true where it does not fit."""
     base = given.partition("(")[0]
     is_clock = name == "created_at" and base.startswith(("TIMESTAMP", "DATE"))
@@ -284,8 +285,8 @@ def _fit(name: str, given: str, wanted: str) -> tuple[str, str | None]:
         return f"{name}::{wanted}", None
     if given == "JSON":
         is_null = f"coalesce({name} = 'null', true)"
-        value = f"case when not {is_null} and sources.is_{_JSON[wanted]}({name}) then sources.as_{_JSON[wanted]}({name}) end"
-        return value, f"not {is_null} and not sources.is_{_JSON[wanted]}({name})"
+        is_one, value = f"{macros}.is_{_JSON[wanted]}({name})", f"{macros}.as_{_JSON[wanted]}({name})"
+        return f"case when not {is_null} and {is_one} then {value} end", f"not {is_null} and not {is_one}"
     if wanted == "BIGINT" and base in _FITS["DOUBLE"] and base not in ("FLOAT", "DOUBLE", "DECIMAL"):
         return f"try_cast({name} as bigint)", f"{name} is not null and try_cast({name} as bigint) is null"
     if wanted == "VARCHAR[]" and given.endswith("[]"):  # an empty list has no type of its own

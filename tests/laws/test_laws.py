@@ -312,7 +312,8 @@ def settle_books(ground: Warehouse, world: World) -> None:
         {"source": "evidence", "source_path": FILES[0], "item_number": number, "reason": reason}
         for number, reason in enumerate(world.skipped, start=1)
     ]
-    lines = Counter(row["source_path"] for row in [*world.records, *skipped])
+    own = {(row["source_path"], row["item_number"]) for row in world.records}
+    lines = Counter([path for path, _ in own] + [str(row["source_path"]) for row in skipped])
     files = [
         {"source": "evidence", "source_path": path, "record_count": count, "blank_count": 0} for path, count in lines.items()
     ]
@@ -459,8 +460,9 @@ def books_balance(ground: Warehouse, world: World) -> None:
     for stage, stats in book.items():
         assert stats["records_in"] == sum(stats[stat] for stat in STATS), stage
     records = len(world.records)
-    assert book["collect"]["records_in"] == records + len(world.skipped)
-    assert book["collect"]["accepted"] == records
+    items = len({(row["source_path"], row["item_number"]) for row in world.records})
+    assert book["collect"]["records_in"] == items + len(world.skipped)
+    assert book["collect"]["accepted"] == items
     assert [book[stage]["records_in"] for stage in ("score", "export-rag", "export-sft")] == [records] * 3
 
     reasons = Counter[tuple[str, str]]()

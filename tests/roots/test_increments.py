@@ -14,7 +14,7 @@ from conftest import INTERRUPTED, copy_of, etl, evidence_line, write_evidence
 
 from etl.base.file_stat import TICK_NS, FileStat, read_stats, stat_of, write_stats
 from etl.base.project import Project
-from etl.ingest import collect
+from etl.ingest import items
 from etl.ingest.reader import LineReader
 from etl.ingest.strict_json import Refusal
 from etl.pipeline import run as run_module
@@ -104,13 +104,13 @@ def assert_as_fresh(root: Path, fresh: Path) -> None:
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Give the list to which every line that is judged from now on is added."""
     lines: list[bytes] = []
-    judge = collect.judge
+    judge = items.judge
 
     def noting(line: bytes, max_depth: int, max_values: int) -> Refusal | None:
         lines.append(line)
         return judge(line, max_depth, max_values)
 
-    monkeypatch.setattr(collect, "judge", noting)
+    monkeypatch.setattr(items, "judge", noting)
     return lines
 
 

@@ -170,26 +170,32 @@ def with_score(expression: str) -> str:
 
 LINES = TICKETS[0], TICKETS[2], TICKETS[5]
 
-BROKEN = {
-    "drops a line": (f"{MAPPING}where json ->> '$.id' <> '2'", "3 lines"),
-    "drops every line": (f"{MAPPING}where false", "3 lines"),
-    "drops the first line, without provenance": (f"{BRIEF}where json ->> '$.id' <> '1'", "source_path and item_number"),
-    "drops the last line, without provenance": (f"{BRIEF}where json ->> '$.id' <> '4'", "source_path and item_number"),
-    "multiplies lines": (f"{MAPPING}cross join range(2)", "6 rows"),
+#: Mappings that run, and do not work: what is wrong with them.
+FAILING = {
+    "multiplies lines": (f"{MAPPING}cross join range(2)", "tickets.jsonl:1 with the record_number 1"),
+    "filters, without provenance": (f"{BRIEF}where json ->> '$.id' <> '1'", "source_path and item_number"),
     "multiplies lines, without provenance": (f"{BRIEF}cross join range(2)", "source_path and item_number"),
     "orders lines, without provenance": (f"{BRIEF}order by item_number desc", "source_path and item_number"),
-    "holds two statements": (f"{MAPPING}; drop table evidence.record", "2 statements"),
-    "gives all rows to one line": (MAPPING.replace("    item_number,", "    1::bigint as item_number,"), "lines"),
-    "gives rows to no line": (MAPPING.replace("    item_number,", "    item_number + 1 as item_number,"), "lines"),
+    "names half of the key": (BRIEF.replace("select\n", "select\n    item_number,\n"), "source_path and item_number"),
+    "gives all rows to one line": (MAPPING.replace("    item_number,", "    1::bigint as item_number,"), "tickets.jsonl:1"),
+    "gives rows to no line": (MAPPING.replace("    item_number,", "    item_number + 1 as item_number,"), "tickets.jsonl:4"),
     "names an unknown column": (MAPPING.replace("as verdict", "as colour"), "colour"),
     "names a column twice": (MAPPING.replace("as verdict", "as prompt"), "prompt"),
     "reads an unknown column": (
         MAPPING.replace("from raw.item", "from (select 1 as item_number from raw.item)"),
-        "source_path",
+        'tickets.sql:3:5: Binder Error: Referenced column "source_path"',
     ),
-    "reads an unknown relation": (MAPPING.replace("raw.item", "raw.lines"), "lines"),
-    "gives a column another type": (with_score("'high'"), "high"),
-    "fails on a line": (with_score("(json ->> '$.answer')::double"), "It is not cached."),
+    "reads an unknown relation": (MAPPING.replace("raw.item", "raw.lines"), "tickets.sql:12:6: Catalog Error"),
+    "fails on a line": (with_score("(json ->> '$.answer')::double"), "tickets.sql:12:26: Conversion Error at tickets.jsonl:1."),
+    "fails on the last line": (
+        with_score("case when item_number = 3 then (json ->> '$.answer')::double end"),
+        "tickets.sql:12:57: Conversion Error at tickets.jsonl:3.",
+    ),
+}
+
+#: Mappings that cannot be run at all.
+BROKEN = {
+    "holds two statements": (f"{MAPPING}; drop table evidence.record", "2 statements"),
     "reads what mappings make": (
         MAPPING.replace("from raw.item", "    (select count(*) from scored.run) as latency_ms,\nfrom raw.item"),
         "scored.run",
@@ -198,6 +204,7 @@ BROKEN = {
     "is cut off": ("select (\n", ""),
     "is empty": ("", ""),
     "is a comment": ("-- to do\n", ""),
+    "has a directive that does not work": (f"-- grain: line\n{MAPPING}", "grain: is item, file"),
 }
 
 
@@ -208,27 +215,75 @@ def complains_about(result: Result, *words: str) -> None:
     assert "Traceback" not in result.stderr + result.stdout
 
 
-#: One of each kind is tried by default: rows lost, rows invented, no SELECT, no key, a column, a value.
-BY_DEFAULT = {
-    *("drops a line", "multiplies lines, without provenance", "holds two statements", "gives rows to no line"),
-    *("names an unknown column", "reads an unknown relation", "is no SQL", "is empty"),
-}
+@pytest.mark.parametrize(("mapping", "words"), FAILING.values(), ids=FAILING)
+def test_a_mapping_that_fails_skips_its_source(tmp_path: Path, mapping: str, words: str) -> None:
+    """Each item of its source is skipped as mapping_failed, with what is wrong and where, and no text; other sources go on."""
+    root = root_of(tmp_path, mapping, LINES)
+    write_evidence(root / "evidence", {"evidence.jsonl": [{"source_class": "verdict", "task_id": "a"}]})
+    assert etl("run-all", "--root", root).exit_code == 1
+    skipped = rows(root, "select item_number, reason, detail, raw from evidence.skipped order by item_number")
+    assert [(row["item_number"], row["reason"]) for row in skipped] == [(number, "mapping_failed") for number in (1, 2, 3)]
+    assert [json.loads(row["raw"]) for row in skipped] == list(LINES)
+    assert {row["detail"] for row in skipped} == {skipped[0]["detail"]}
+    assert "sql/2_sources/tickets.sql" in skipped[0]["detail"]
+    assert words in skipped[0]["detail"]
+    assert rows(root, "select source from evidence.record") == [{"source": "evidence"}]
+    assert not any(b"It is not" in file.read_bytes() for file in root.glob("reports/**/*") if file.is_file())
+
+
+def test_a_mapping_that_is_mended_takes_its_source_in(tmp_path: Path) -> None:
+    """A line that the mapping cannot take skips all items of the source, also those of earlier runs, until it is gone."""
+    root = root_of(tmp_path, with_score("(json ->> '$.state')::double"), [{"id": 1, "state": "0.5"}])
+    assert etl("run-all", "--root", root).exit_code == 0
+    write_evidence(root / "evidence", {"tickets/b.jsonl": [{"id": 2, "state": "half"}]})
+    etl("run-all", "--root", root)
+    count = "select (select count(*) from evidence.record) as records, (select count(*) from evidence.skipped) as skipped"
+    assert rows(root, count) == [{"records": 0, "skipped": 2}]
+    (root / "evidence" / "tickets" / "b.jsonl").unlink()
+    etl("run-all", "--root", root)
+    assert rows(root, count) == [{"records": 1, "skipped": 0}]
 
 
 @pytest.mark.parametrize(
-    ("mapping", "word"),
-    [pytest.param(*BROKEN[name], id=name, marks=() if name in BY_DEFAULT else pytest.mark.slow) for name in BROKEN],
+    ("column", "value", "reason"),
+    [
+        ("score", "'high'", "bad_score"),
+        ("score", "null", None),
+        ("score", "1", None),
+        ("task_id", "7", "bad_task_id"),
+        ("task_id", "json -> '$.question'", None),
+        ("task_id", "json -> '$.id'", "bad_task_id"),
+        ("model", "true", "bad_model"),
+        ("prompt_tokens", "1.5", "bad_prompt_tokens"),
+        ("prompt_tokens", "sum_of::hugeint", None),
+        ("cited_paths", "[1]", "bad_cited_paths"),
+        ("cited_paths", "[]", None),
+        ("cited_paths", "json -> '$.answer'", "bad_cited_paths"),
+        ("created_at", "timestamp '2026-01-01 10:00:00'", None),
+    ],
 )
-def test_a_mapping_that_does_not_work_is_named(tmp_path: Path, mapping: str, word: str) -> None:
-    """A mapping that loses or invents rows, or is not valid SQL, is named in one sentence."""
-    root = root_of(tmp_path, mapping, LINES)
-    complains_about(etl("run-all", "--dry-run", "--root", root), "sql/2_sources/tickets.sql", word)
+def test_what_does_not_fit_a_column_is_bad(tmp_path: Path, column: str, value: str, reason: str | None) -> None:
+    """A mapping's value of another type skips its item; the detail has type and length, and nothing is coerced."""
+    columns = {"source_class": "'verdict'", "task_id": "'t'"} | {column: value.replace("sum_of", "5")}
+    mapping = f"select {', '.join(f'{text} as {name}' for name, text in columns.items())} from raw.item"
+    root = root_of(tmp_path, mapping, LINES[:1])
+    assert etl("run-all", "--root", root).exit_code == (1 if reason else 0)
+    found = rows(root, "select reason, detail from evidence.skipped")
+    assert [row["reason"] for row in found] == ([reason] if reason else [])
+    assert all("characters, where a" in row["detail"] and "It is" not in row["detail"] for row in found)
 
 
-@pytest.mark.parametrize("name", ["drops a line", "fails on a line", "is cut off"])
-def test_nothing_is_published_by_a_mapping_that_does_not_work(tmp_path: Path, name: str) -> None:
-    """A run prints the same sentence, and publishes nothing."""
-    mapping, word = BROKEN[name]
+def test_lines_that_a_mapping_leaves_out_are_unmapped(tmp_path: Path) -> None:
+    """An item of which no record is made, and which is part of none, is skipped with its bytes."""
+    root = root_of(tmp_path, f"{MAPPING}where json ->> '$.id' <> '2'", LINES)
+    assert etl("run-all", "--root", root).exit_code == 1
+    found = rows(root, "select item_number, reason, raw from evidence.skipped")
+    assert found == [{"item_number": 2, "reason": "unmapped", "raw": json.dumps(TICKETS[2])}]
+
+
+@pytest.mark.parametrize(("mapping", "word"), BROKEN.values(), ids=BROKEN)
+def test_a_mapping_that_cannot_run_is_named(tmp_path: Path, mapping: str, word: str) -> None:
+    """A file that is no SELECT is named in one sentence, and nothing is published."""
     root = root_of(tmp_path, mapping, LINES)
     complains_about(etl("run-all", "--root", root), "sql/2_sources/tickets.sql", word)
     assert not (root / "warehouse" / "etl.duckdb").exists()

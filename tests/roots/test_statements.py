@@ -119,6 +119,7 @@ FACTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "stats": lambda line: line["predicate"]["etl_stats"],
     "counts_by_reason": lambda line: line["predicate"]["etl_counts_by_reason"],
     "blank": lambda line: line["predicate"]["etl_blank"],
+    "items": lambda line: line["predicate"].get("etl_items"),
     "records": lambda line: line["predicate"].get("etl_records"),
     "files": lambda line: line["predicate"].get("etl_files"),
     "validation": lambda line: line["predicate"]["etl_validation"],
