@@ -66,7 +66,8 @@ def rows_of(source: Path | bytes) -> Iterator[list[bytes]]:
     """
     try:
         # buffered: a column of a row group is read bit by bit, not as a whole
-        with pq.ParquetFile(pa.BufferReader(source) if isinstance(source, bytes) else source, buffer_size=1 << 20) as file:
+        given = pa.BufferReader(source) if isinstance(source, bytes) else source
+        with pq.ParquetFile(given, buffer_size=1 << 20, page_checksum_verification=True) as file:
             _require_types(file.schema_arrow)
             for group in range(file.num_row_groups):
                 for batch in _batches(file, group):
@@ -84,18 +85,17 @@ def _sentence(error: BaseException) -> str:
 def _batches(file: pq.ParquetFile, group: int) -> Iterator[Array]:
     """Yield the rows of a row group in batches of about BATCH_BYTES, whatever the size of a row."""
     total, done = file.metadata.row_group(group).num_rows, 0
-    size, row_bytes = PROBE_ROWS, 1.0
+    size = PROBE_ROWS
     while done < total:
         at = 0
         for batch in file.iter_batches(size, [group], use_threads=False):
             at += batch.num_rows
             if at <= done:
                 continue  # it was read before, in batches of another size
-            batch = batch.slice(max(batch.num_rows - (at - done), 0))
-            yield from _pieces(batch)
+            new = batch.slice(max(batch.num_rows - (at - done), 0))
+            yield from _pieces(new)
             done, is_probe = at, done == 0
-            row_bytes = max(row_bytes, batch.nbytes / batch.num_rows)
-            fitting = max(1, min(BATCH_ROWS, int(BATCH_BYTES / row_bytes)))
+            fitting = max(1, min(BATCH_ROWS, BATCH_BYTES * new.num_rows // max(new.nbytes, 1)))
             if size > fitting * _GREW or (is_probe and size < fitting):
                 size = fitting
                 break
@@ -116,6 +116,8 @@ def encode_rows(batch: Array) -> list[bytes]:
     if not batch.num_columns:
         return [b"{}"] * batch.num_rows
     rows: list[bytes] = _object(batch.schema.names, batch.columns, batch.num_rows).to_pylist()
+    if len(rows) != batch.num_rows:
+        raise AssertionError("A batch has as many rows as were encoded.")
     return rows
 
 
@@ -139,14 +141,25 @@ def _joined(*parts: Array) -> Array:
 
 def _object(names: Iterable[str], columns: Iterable[Array], length: int) -> Array:
     """Return an object for each row; members that are null are left out."""
-    members = [
-        _joined(_bytes(json.dumps(name, ensure_ascii=False).encode(errors="replace") + b":"), _encode(column))
-        for name, column in zip(names, columns, strict=True)
-    ]
-    if not members:
-        return pa.repeat(_bytes(b"{}"), length)
-    inside = pc.binary_join_element_wise(*members, _bytes(b","), null_handling="skip")
-    return _joined(_bytes(b"{"), inside, _bytes(b"}"))
+    # without the ways to leave out nulls, or first bytes, that Arrow has: they lose rows, or fail, where a row has nulls alone
+    members, has_member = [], pa.repeat(False, length)
+    for name, column in zip(names, columns, strict=True):
+        key, text = _key(name), _encode(column)
+        start = _of_each(has_member, _bytes(b"," + key), _bytes(key))
+        members.append(pc.fill_null(_joined(start, text), _bytes(b"")) if text.null_count else _joined(start, text))
+        has_member = pc.or_(has_member, text.is_valid())
+    return _joined(_bytes(b"{"), *members, pa.repeat(_bytes(b"}"), length))
+
+
+def _key(name: str) -> bytes:
+    return json.dumps(name, ensure_ascii=False).encode(errors="replace") + b":"
+
+
+def _of_each(is_so: Array, text: Array, other: Array) -> Array:
+    """Return one text or the other; as one for all where that is enough."""
+    if is_so.true_count in {0, len(is_so)}:
+        return text if is_so.true_count else other
+    return pc.if_else(is_so, text, other)
 
 
 def _encode(values: Array) -> Array:
@@ -248,16 +261,16 @@ def _duration(values: Array) -> Array:
 def _list(values: Array) -> Array:
     values = pc.cast(values, pa.large_list(values.type.value_type))
     texts = pc.fill_null(_encode(values.flatten()), _bytes(b"null"))
-    return _bracketed(values, texts)
+    return _enclosed(b"[", values, texts, b"]")
 
 
-def _bracketed(values: Array, texts: Array) -> Array:
-    """Return an array for each list, of these texts of its elements; null where the list is."""
+def _enclosed(opening: bytes, values: Array, texts: Array, closing: bytes) -> Array:
+    """Return for each list these texts of its elements between brackets; null where the list is."""
     lengths = pc.fill_null(pc.cast(pc.list_value_length(values), pa.int64()), 0)
     ends = pc.cumulative_sum(lengths)
     offsets = pa.concat_arrays([pa.array([0], pa.int64()), ends])
     joined = pc.binary_join(pa.LargeListArray.from_arrays(offsets, texts), _bytes(b","))
-    array = _joined(_bytes(b"["), joined, _bytes(b"]"))
+    array = _joined(_bytes(opening), joined, _bytes(closing))
     return pc.if_else(values.is_valid(), array, pa.scalar(None, _TEXT))
 
 
@@ -272,10 +285,8 @@ def _map(values: Array) -> Array:
     keys, items = pairs.flatten().flatten()
     texts = pc.fill_null(_encode(items), _bytes(b"null"))
     if not _is_string(values.type.key_type):
-        return _bracketed(pairs, _joined(_bytes(b"["), _encode(keys), _bytes(b","), texts, _bytes(b"]")))
-    array = _bracketed(pairs, _joined(_encode(keys), _bytes(b":"), texts))
-    inside = pc.binary_slice(array, 1, -1)
-    return _joined(_bytes(b"{"), inside, _bytes(b"}"))
+        return _enclosed(b"[", pairs, _joined(_bytes(b"["), _encode(keys), _bytes(b","), texts, _bytes(b"]")), b"]")
+    return _enclosed(b"{", pairs, _joined(_encode(keys), _bytes(b":"), texts), b"}")
 
 
 def _dictionary(values: Array) -> Array:
