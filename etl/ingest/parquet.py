@@ -259,16 +259,15 @@ def _duration(values: Array) -> Array:
 
 
 def _list(values: Array) -> Array:
-    values = pc.cast(values, pa.large_list(values.type.value_type))
     texts = pc.fill_null(_encode(values.flatten()), _bytes(b"null"))
     return _enclosed(b"[", values, texts, b"]")
 
 
 def _enclosed(opening: bytes, values: Array, texts: Array, closing: bytes) -> Array:
     """Return for each list these texts of its elements between brackets; null where the list is."""
-    lengths = pc.fill_null(pc.cast(pc.list_value_length(values), pa.int64()), 0)
-    ends = pc.cumulative_sum(lengths)
-    offsets = pa.concat_arrays([pa.array([0], pa.int64()), ends])
+    # the lists are made anew from their lengths: Arrow's cast from one type of list to another breaks what is in some
+    lengths = pc.if_else(values.is_valid(), pc.cast(pc.list_value_length(values), pa.int64()), 0)
+    offsets = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(lengths)])
     joined = pc.binary_join(pa.LargeListArray.from_arrays(offsets, texts), _bytes(b","))
     array = _joined(_bytes(opening), joined, _bytes(closing))
     return pc.if_else(values.is_valid(), array, pa.scalar(None, _TEXT))
@@ -281,12 +280,15 @@ def _struct(values: Array) -> Array:
 
 
 def _map(values: Array) -> Array:
-    pairs = pc.cast(values, pa.large_list(pa.struct([("k", values.type.key_type), ("v", values.type.item_type)])))
-    keys, items = pairs.flatten().flatten()
+    # as a list of structs, of the same memory: Arrow's functions know no maps
+    pairs = pa.StructArray.from_arrays([values.keys, values.items], ["key", "value"])
+    buffers, length = values.buffers()[:2], len(values)
+    values = pa.Array.from_buffers(pa.list_(pairs.type), length, buffers, values.null_count, values.offset, [pairs])
+    keys, items = values.flatten().flatten()
     texts = pc.fill_null(_encode(items), _bytes(b"null"))
-    if not _is_string(values.type.key_type):
-        return _enclosed(b"[", pairs, _joined(_bytes(b"["), _encode(keys), _bytes(b","), texts, _bytes(b"]")), b"]")
-    return _enclosed(b"{", pairs, _joined(_encode(keys), _bytes(b":"), texts), b"}")
+    if not _is_string(keys.type):
+        return _enclosed(b"[", values, _joined(_bytes(b"["), _encode(keys), _bytes(b","), texts, _bytes(b"]")), b"]")
+    return _enclosed(b"{", values, _joined(_encode(keys), _bytes(b":"), texts), b"}")
 
 
 def _dictionary(values: Array) -> Array:

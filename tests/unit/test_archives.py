@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from backports import zstd
 from backports.zstd import zipfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.ingest.archives import ArchiveError, ArchiveLimits, members_of
@@ -216,6 +216,7 @@ def test_a_directory_of_millions_costs_little() -> None:
     assert time.process_time() - started < 5
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_archive_gives_its_bytes_or_a_refusal(data: st.DataObject) -> None:
     """Any bytes changed: each member has the bytes that it had, or is refused; nothing else is raised."""

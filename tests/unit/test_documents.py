@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import DecodeError, Raw
 from msgspec.json import Decoder
@@ -253,6 +253,7 @@ def escaped(parts: tuple[str, ...]) -> str:
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
 
 
+@settings(deadline=None)
 @given(VALUES, BLANKS, PATTERNS, st.booleans())
 def test_any_pattern_finds_what_a_naive_walk_finds(value: Any, blank: bytes, patterns: list[Any], in_pieces: bool) -> None:
     """Of any document, with any blanks and patterns: the values whose place a pattern matches, by where they begin."""
@@ -271,6 +272,7 @@ def test_any_pattern_finds_what_a_naive_walk_finds(value: Any, blank: bytes, pat
     assert got == ([(pointer, text) for _, pointer, text in sorted(wanted)] if wanted else "unmapped")
 
 
+@settings(deadline=None)
 @given(VALUES, st.data())
 def test_a_damaged_document_is_refused_exactly_where_it_does_not_parse(value: Any, data: st.DataObject) -> None:
     """A byte more, less or other: it is taken only if a parser takes it, and refused only if the strict judge refuses it."""

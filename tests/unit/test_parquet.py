@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.ingest import parquet
@@ -325,6 +325,7 @@ def _narrowed(value: Any, kind: Any) -> Any:
     return value
 
 
+@settings(deadline=None)
 @given(st.lists(COLUMNS, min_size=1, max_size=3), st.data())
 def test_any_table_reads_back(columns: list[Column], data: st.DataObject) -> None:
     """Any table: each row parses, is what the strict judge takes but for NaN, and is the values of the table."""
