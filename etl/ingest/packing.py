@@ -1,9 +1,10 @@
-"""Unpacks a compressed stream as the ending of its name says, with bounds on the memory that unpacking takes."""
+"""Unpacks a compressed stream, of a file or of a member of an archive, with bounds on the memory that unpacking takes."""
 
 import bz2
 import gzip
 import io
 import lzma
+import zlib
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -33,6 +34,28 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
+class _Inflate:
+    """Unpacks deflate, as archives have it, without a header."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+
+    @property
+    def eof(self) -> bool:
+        return self._inflate.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflate.unused_data
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inflate.unconsumed_tail
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._inflate.decompress(self._inflate.unconsumed_tail + data, max_length)
+
+
 class _Format(NamedTuple):
     """How one format is unpacked: with at most so many bytes for the window, and what may stand between its streams."""
 
@@ -41,7 +64,7 @@ class _Format(NamedTuple):
 
 
 def unpack(stream: io.BufferedReader, packing: str | None, max_window_bytes: int) -> Unpacked:
-    """Return a stream of unpacked bytes; ``packing`` is gz, zst, bz2, xz, or None for bytes as they are.
+    """Return a stream of unpacked bytes; ``packing`` is gz, zst, bz2, xz, deflate (in archives), or None for bytes as they are.
 
     Reading raises WindowError where a zst or xz stream needs a larger window; zlib.error, ZstdError, LZMAError, EOFError, or an
     OSError without a number, where the stream is damaged, cut off, or followed by something else.
@@ -53,12 +76,12 @@ def unpack(stream: io.BufferedReader, packing: str | None, max_window_bytes: int
     return io.BufferedReader(_Streams(stream, _FORMATS[packing], max_window_bytes), CHUNK)
 
 
-def zstd_decompressor(max_window_bytes: int) -> zstd.ZstdDecompressor:
+def _zstd_decompressor(max_window_bytes: int) -> zstd.ZstdDecompressor:
     """Return what unpacks one frame of zstd; a window is a power of two, so the bound is the one at or below this."""
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: max_window_bytes.bit_length() - 1})
 
 
-def require_window(error: Exception, max_window_bytes: int) -> None:
+def _require_window(error: Exception, max_window_bytes: int) -> None:
     """Raise WindowError where a decompressor's error says that the window is over the bound; it has no type of its own."""
     if "requires too much memory" in str(error) or "Memory usage limit" in str(error):
         detail = f"it needs a window of more than {max_window_bytes} bytes to be unpacked (setting max_window_bytes)"
@@ -82,7 +105,7 @@ class _Streams(io.RawIOBase):
         try:
             content = self._unpack(len(buffer))
         except (zstd.ZstdError, lzma.LZMAError) as error:
-            require_window(error, self._max_window_bytes)
+            _require_window(error, self._max_window_bytes)
             raise
         buffer[: len(content)] = content
         return len(content)
@@ -113,7 +136,8 @@ class _Streams(io.RawIOBase):
 
 
 _FORMATS = {
-    "zst": _Format(zstd_decompressor),
+    "zst": _Format(_zstd_decompressor),
+    "deflate": _Format(lambda _: _Inflate()),
     "bz2": _Format(lambda _: bz2.BZ2Decompressor()),
     "xz": _Format(lambda window: lzma.LZMADecompressor(memlimit=window + _XZ_OVERHEAD), padding=b"\0"),
 }
