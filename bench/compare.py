@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 import results
-from generate import write
+from generate import NO_REPEATS, write
 from measure import Cost, as_json, fresh_folder, measure, ratio, run_product
 
 HERE = Path(__file__).parent
@@ -91,7 +91,7 @@ def main() -> None:
     sizes = []
     for lines in sorted(chosen.lines or SIZES):
         with fresh_folder() as evidence:
-            write(evidence / "evidence.jsonl", lines)
+            write(evidence / "evidence.jsonl", lines, repeats=NO_REPEATS)  # the peers look for none
             taken = compare(evidence, chosen.rounds, peers)
         show(lines, taken)
         sizes.append({"lines": lines, "rounds": {name: as_json(costs) for name, costs in taken.items()}})

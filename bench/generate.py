@@ -1,8 +1,9 @@
 """Writes seeded evidence for measuring: any number of lines in the ``evidence`` shape; the same arguments, the same bytes.
 
-Texts have 400 to 1,200 characters. 35 / 13 / 5 / 47 % of the lines are accepted, partially accepted, rejected, and in need of
-review. A task has 5 attempts on average, and one prompt. Each of five bad kinds has 0.3 % of the lines. No two lines have the
-same time.
+Texts are those of texts.py. 35 / 13 / 5 / 47 % of the records are accepted, partially accepted, rejected, and in need of
+review. A task has 5 records on average, and one prompt. Each of five bad kinds has 0.3 % of the lines. Repeats has the shares
+of records that repeat something; without them no two records have the same time. forms.py writes the same records in other
+forms.
 """
 
 import argparse
@@ -12,16 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Any, NamedTuple
 
-_WORDS = (
-    "agent", "branch", "build", "cache", "change", "check", "class", "client", "commit", "config", "cursor",
-    "default", "deploy", "error", "event", "failure", "file", "fixture", "flag", "function", "handler", "import",
-    "index", "input", "job", "key", "limit", "line", "loader", "lock", "log", "loop", "merge", "message", "method",
-    "model", "module", "option", "output", "parser", "patch", "path", "pool", "query", "queue", "record", "release",
-    "request", "response", "result", "retry", "review", "row", "schema", "server", "session", "signal", "stage",
-    "state", "step", "stream", "table", "task", "test", "thread", "timeout", "token", "trace", "type", "value",
-    "worker",
-)  # fmt: skip
+from texts import ANSWERS, PROMPTS, WORDS, scattered, text
+
 VERDICTS = ("accept",) * 35 + ("partial",) * 13 + ("reject",) * 5 + (None,) * 47
 _BAD_KINDS = 5
 _YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -33,40 +28,92 @@ _STRIDE = 7_368_787
 #: The share of lines that each bad kind has.
 BAD_SHARE = 0.003
 
+#: Answers that agents give to many tasks.
+_STOCK = (
+    "I could not finish the task; the tests still fail.",
+    'Done. {"status": "ok", "changed": []}',
+    "I'm sorry, but I can't help with that request.",
+)
 
-def lines(
+#: Every producer of so many escapes what is not ASCII, as json.dumps does unless told otherwise.
+_ESCAPING = 7
+
+Record = dict[str, Any]
+
+
+class Repeats(NamedTuple):
+    """The shares of records that repeat something of others.
+
+    ``duplicates`` are the record before, unchanged. ``told_again`` tell of the attempt before once more, at another time and
+    with a verdict of their own. ``task_answers`` give the answer that others of their task give, ``stock_answers`` one of a few
+    that any task gets.
+    """
+
+    duplicates: float = 0.01
+    told_again: float = 0.05
+    task_answers: float = 0.05
+    stock_answers: float = 0.01
+
+
+REPEATS = Repeats()
+
+#: For comparisons with what does not look for repeats, such as the peers, and where each attempt must be another.
+NO_REPEATS = Repeats(0, 0, 0, 0)
+
+
+def records(
     count: int,
     seed: int = 1,
     tasks: int | None = None,
-    bad_share: float = BAD_SHARE,
     *,
     hot: int = 0,
     first: int = 0,
     verdicts: Sequence[str | None] = VERDICTS,
-) -> Iterator[bytes]:
-    """Yield ``count`` lines without their line feeds, over ``tasks`` tasks (a fifth of the lines unless given).
+    repeats: Repeats = REPEATS,
+) -> Iterator[Record]:
+    """Yield ``count`` records over ``tasks`` tasks (a fifth of the records unless given).
 
-    With as many tasks as lines, each task has one line. ``bad_share`` is the share of bad lines of each of the five kinds.
-    ``hot`` lines, spread evenly, belong to one more task, half accepted and half rejected. ``first`` is the number of the
-    first line, for lines that come later than others.
+    With as many tasks as records, and no repeats, each task has one record. ``hot`` records, spread evenly, belong to one more
+    task, half accepted and half rejected; they repeat nothing. ``first`` is the number of the first record, for those that come
+    later than others.
     """
     rng = random.Random(seed + first)
     tasks = tasks or max(1, count // 5)
+    record: Record = {}
     for number in range(first, first + count):
         task = number if tasks == count else rng.randrange(tasks)
         verdict = rng.choice(verdicts)
+        repeating = rng.random()
         if (nth := number * hot // count) < (number + 1) * hot // count:
-            task, verdict = tasks, ("accept", "reject")[nth % 2]
-        line = _line(rng, number, task, verdict)
+            record = _record(rng, number, tasks, ("accept", "reject")[nth % 2], NO_REPEATS)
+        elif record and repeating < repeats.told_again:
+            record = _with_verdict(record | {"created_at": _time(number)}, verdict)
+        elif not record or repeating >= repeats.told_again + repeats.duplicates:
+            record = _record(rng, number, task, verdict, repeats)
+        yield record
+
+
+def lines(count: int, seed: int = 1, tasks: int | None = None, bad_share: float = BAD_SHARE, **options: Any) -> Iterator[bytes]:
+    """Yield ``count`` lines without their line feeds: the records of these arguments and options.
+
+    ``bad_share`` is the share of bad lines of each of the five kinds.
+    """
+    rng = random.Random(f"bad {seed} {options.get('first', 0)}")
+    for record in records(count, seed, tasks, **options):
         kind = rng.random()
-        yield _spoiled(line, int(kind / bad_share)) if kind < _BAD_KINDS * bad_share else line
+        yield _spoiled(as_json(record), int(kind / bad_share)) if kind < _BAD_KINDS * bad_share else as_json(record)
+
+
+def as_json(record: Record) -> bytes:
+    """Return a record as its producer writes it."""
+    return json.dumps(record, ensure_ascii=record["model"] == f"model-{_ESCAPING - 1}").encode()
 
 
 def write(
-    file: Path, count: int, seed: int = 1, tasks: int | None = None, bad_share: float = BAD_SHARE, *, hot: int = 0
+    file: Path, count: int, seed: int = 1, tasks: int | None = None, bad_share: float = BAD_SHARE, **options: Any
 ) -> Path:
-    """Write ``count`` lines to a file and return it."""
-    return write_lines(file, lines(count, seed, tasks, bad_share, hot=hot))
+    """Write ``count`` lines, see ``lines``, to a file and return it."""
+    return write_lines(file, lines(count, seed, tasks, bad_share, **options))
 
 
 def write_lines(file: Path, given: Iterable[bytes]) -> Path:
@@ -96,31 +143,51 @@ def append(file: Path, count: int, further: int, seed: int = 1, tasks: int | Non
         stream.writelines(line + b"\n" for line in lines(further, seed, tasks, first=count))
 
 
-def _line(rng: random.Random, number: int, task: int, verdict: str | None) -> bytes:
+def _record(rng: random.Random, number: int, task: int, verdict: str | None, repeats: Repeats) -> Record:
+    """Return the record of an attempt of its own."""
+    file = f"src/{WORDS[task % len(WORDS)]}.py"
     record = {
         "source_class": "verdict",
         "run_id": f"run-{number:08d}",
         "task_id": f"task-{task:07d}",
-        "created_at": f"{_YEAR + timedelta(seconds=number * _STRIDE % _SECONDS):%Y-%m-%dT%H:%M:%SZ}",
-        "model": f"model-{number % 7}",
-        "file": f"src/{_WORDS[task % len(_WORDS)]}.py",
-        "prompt": _prompt(task),
-        "response": _text(rng, rng.randint(400, 1200)),
-        "cited_paths": [f"src/{_WORDS[task % len(_WORDS)]}.py"],
+        "created_at": _time(number),
+        "model": f"model-{number % _ESCAPING}",
+        "file": file,
+        "prompt": text(scattered(task), PROMPTS),
+        "response": _answer(rng, task, repeats),
+        "cited_paths": [file],
         "latency_ms": rng.randint(100, 90_000) / 10,
         "cost_usd": rng.randint(1, 9_000) / 100_000,
         "prompt_tokens": rng.randint(50, 4_000),
         "completion_tokens": rng.randint(50, 2_000),
     }
-    if verdict is not None:
-        record["verdict"] = verdict
-    return json.dumps(record, ensure_ascii=False).encode()
+    return _with_verdict(record, verdict)
+
+
+def _with_verdict(record: Record, verdict: str | None) -> Record:
+    """Return a record with this verdict, or with none."""
+    graded = {name: value for name, value in record.items() if name != "verdict"}
+    return graded if verdict is None else graded | {"verdict": verdict}
+
+
+def _time(number: int) -> str:
+    return f"{_YEAR + timedelta(seconds=number * _STRIDE % _SECONDS):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _answer(rng: random.Random, task: int, repeats: Repeats) -> str:
+    """Return an answer: one of its own, the one that others of the task give, or one that any task gets."""
+    own, repeating = rng.getrandbits(64), rng.random()
+    if repeating < repeats.task_answers:
+        return text(scattered(~task), ANSWERS)
+    if repeating < repeats.task_answers + repeats.stock_answers:
+        return _STOCK[own % len(_STOCK)]
+    return text(own, ANSWERS)
 
 
 def _spoiled(line: bytes, kind: int) -> bytes:
     match kind:
         case 0:
-            return line[: len(line) // 2]
+            return line[: len(line) // 2].rstrip(b"}")  # a peer tells a whole line by its last byte
         case 1:
             return line.replace(b'"latency_ms": ', b'"latency_ms": NaN, "x": ')
         case 2:
@@ -129,15 +196,6 @@ def _spoiled(line: bytes, kind: int) -> bytes:
             return line.replace(b'{"source_class"', b'{"source_class": "verdict", "source_class"')
         case _:
             return line.replace(b'"task_id"', b'"task"')
-
-
-def _prompt(task: int) -> str:
-    return f"Task {task}: " + _text(random.Random(task), 160)
-
-
-def _text(rng: random.Random, length: int) -> str:
-    # The shortest word has three letters and a space follows it, so length // 4 + 1 words are always enough.
-    return " ".join(rng.choices(_WORDS, k=length // 4 + 1))[:length]
 
 
 def main() -> None:

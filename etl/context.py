@@ -46,7 +46,8 @@ _NEVER_PACKED: tuple[Format, ...] = ("parquet", "archive")
 class EvidenceFile:
     """A file of the evidence folder; ``source_path`` is relative to that, its first part names the ``source``.
 
-    A member of an archive is a file too: ``path`` is then that of the archive, and the ``source_path`` goes on after a ``!``.
+    A member of an archive is a file too: ``path`` and ``archive_path`` are then the archive's path and ``source_path``, and its
+    own ``source_path`` goes on after a ``!``.
     ``problem`` says why it must not be read, if so; ``ignored_by`` names the rule by which it is none of the evidence.
     ``file_stat`` is None where the next change might not show in it. ``is_asked_for``: the mapping's ``reads:`` names it.
     ``unit`` is what its mapping must see at once with it, and None where that is each item.
@@ -60,6 +61,7 @@ class EvidenceFile:
     file_stat: FileStat | None = None
     is_asked_for: bool = False
     unit: str | None = None
+    archive_path: str | None = None
 
     @property
     def source(self) -> str:

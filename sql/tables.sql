@@ -86,6 +86,7 @@ create table if not exists evidence.file (
     record_count bigint not null,
     blank_count bigint not null,
     nan_count bigint not null default 0,
+    ignored_members bigint not null default 0,
     whole_bytes bigint,
     whole_lines bigint,
     whole_blank bigint,
@@ -104,6 +105,8 @@ comment on column evidence.file.record_count is
 comment on column evidence.file.blank_count is 'how many blank lines it holds';
 comment on column evidence.file.nan_count is
 'how many times NaN or Infinity was read as null, as nan: null of its mapping asks';
+comment on column evidence.file.ignored_members is
+'how many members of it are ignored, where it is an archive: by the same rules as files';
 comment on column evidence.file.whole_bytes is
 'bytes up to the end of its last whole line; null: it cannot be continued (compressed, or unreadable)';
 comment on column evidence.file.whole_lines is 'lines up to there, blank ones too; null where whole_bytes is';

@@ -271,10 +271,10 @@ def accept() -> Answer:
 
 
 def explain(
-    wanted: Annotated[str, Argument(metavar="ID", help="An evidence_id, a row's id, an item_sha256, or path:line.")],
+    wanted: Annotated[str, Argument(metavar="ID", help="An id or its unique beginning, a run_id, a task_id, or path:item.")],
     root: Root = Path(),
 ) -> Answer:
-    """Show where an id comes from, which rule decides its category, what each dataset decides, and its text."""
+    """Show the records of an id, an attempt, a task or a place: rule, category, what each dataset decides; of one, its text."""
     from etl.inspect.explain import explain as explanation_of
 
     found = explanation_of(look_at(root), wanted)

@@ -30,6 +30,16 @@ _COUNTS = ("in", "accepted", "rejected", "quarantined", "skipped")
 #: The kinds of figures of drift that are counts; the others are shares.
 _COUNTED_KINDS = {"source", "volume"}
 
+#: What is said of an item of a file that is neither a record nor skipped.
+_OUTCOMES_OF_PLACES = {
+    "blank": "{source_path}:{item_number} is blank: it holds nothing but white space.",
+    "ignored": "{source_path} is no evidence: the rule {ignored_by} ignores it.",
+    "file": "{source_path} is a file of {bytes:,} bytes with {record_count:,} items, and {blank_count:,} blank ones.",
+}
+
+#: Characters of a place that are shown on any terminal.
+_LEAST_PLACE = 12
+
 #: A sparkline's levels, lowest first.
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -132,16 +142,81 @@ def show_diff(diff: "Diff") -> None:
 
 
 def show_explanation(found: dict[str, Any]) -> None:
-    """Show where an id comes from, and what became of it."""
+    """Show what a text names: one record or skipped item with its text, several a line each."""
+    records, skipped = found["records"], found["skipped"]
+    if len(found["kinds"]) > 1:
+        say(f"{found['id']} is several things: {', '.join(found['kinds'])}. What each of them names is shown.", "yellow")
     for pair in found["pairs"]:
-        fields = pair | {"decision": _decision(pair, "ships in preference")}
+        fields = pair | {"decision": _decision(pair, f"ships in {pair['dataset']}")}
         names = ("task_id", "reason", "decision", "prompt", "chosen", "rejected")
         _show_fields(f"pair {pair['id']}", [(name, fields[name]) for name in names])
-    for record in found["records"]:
+    if len(records) + len(skipped) == 1:
+        _show_one(records, skipped)
+    else:
+        _show_records(records)
+        _show_skipped(skipped)
+    for place in found["places"]:
+        if place["outcome"] in _OUTCOMES_OF_PLACES:
+            say(_OUTCOMES_OF_PLACES[place["outcome"]].format(**place))
+
+
+def _show_one(records: Iterable[dict[str, Any]], skipped: Iterable[dict[str, Any]]) -> None:
+    """Show a record, or a skipped item, with its text."""
+    for record in records:
         _show_fields(f"record {record['evidence_id']}", _fields_of(record))
-    for line in found["skipped"]:
-        title = f"skipped line {line['source_path']}:{line['item_number']}"
-        _show_fields(title, [(name, line[name]) for name in ("reason", "detail", "item_sha256", "raw")])
+    for item in skipped:
+        title = f"skipped item {item['source_path']}:{item['item_number']}"
+        _show_fields(title, [(name, item[name]) for name in ("reason", "detail", "item_sha256", "raw")])
+
+
+def _show_records(records: Sequence[dict[str, Any]]) -> None:
+    """Show a line for each attempt, and a line for each record: its category, the rule, and where it ships or why not."""
+    if not records:
+        return
+    attempts: dict[tuple[object, ...], int] = {}
+    reasons: dict[str, int] = {}
+    rows = []
+    for record in records:
+        # a record that names no run is an attempt by itself
+        alone = None if record["run_id"] is not None else (record["source_path"], record["item_number"], record["evidence_id"])
+        attempt = (record["task_id"], record["run_id"], alone)
+        number = attempts.setdefault(attempt, len(attempts) + 1)
+        decisions = [_why_not(decision["quarantine_reasons"], reasons) for decision in record["datasets"]]
+        outcome = record["pairing_outcome"]
+        pairs = _why_not([] if outcome == "paired" else [outcome], reasons)
+        item = f"{record['source_path']}:{record['item_number']}"
+        rows.append([str(number), item, record["category"], record["rule"], *decisions, pairs])
+    named = "\n".join(
+        harmless(f"  {number}: task {task_id}, " + ("no run named" if run_id is None else f"run {run_id}"))
+        for (task_id, run_id, _), number in attempts.items()
+    )
+    say(f"records: {len(records):,}, attempts: {len(attempts):,}\n{named}\n")
+    names = ("attempt", "item", "category", "rule", *(decision["dataset"] for decision in records[0]["datasets"]), "pairs")
+    show_table("", names, _within_width(names, rows, at=1))
+    why = "".join(f"\n  {number}: {reason}" for reason, number in reasons.items())
+    say("yes: it ships, or is in an exported pair" + ("; a number says why not:" if why else ".") + why)
+
+
+def _why_not(reasons: Iterable[str], numbers: dict[str, int]) -> str:
+    """Return yes where there are no reasons, else their numbers; a reason that is new gets the next one."""
+    return ",".join(str(numbers.setdefault(reason, len(numbers) + 1)) for reason in reasons) or "yes"
+
+
+def _within_width(names: Sequence[str], rows: Sequence[list[str]], at: int) -> list[list[str]]:
+    """Return rows that fit the console: of a cell in the column ``at`` that is too long, the end."""
+    widths = [max(len(cell) for cell in column) for column in zip(names, *rows, strict=True)]
+    room = max(open_console().width - sum(widths) + widths[at] - len(names) + 1, _LEAST_PLACE)
+    for row in rows:
+        place = harmless(row[at])
+        row[at] = place if len(place) <= room else f"…{place[1 - room :]}"
+    return list(rows)
+
+
+def _show_skipped(skipped: Sequence[dict[str, Any]]) -> None:
+    """Show a line for each skipped item."""
+    if skipped:
+        rows = [[f"{item['source_path']}:{item['item_number']}", item["reason"], item["detail"]] for item in skipped]
+        show_table("skipped", ("item", "reason", "detail"), rows)
 
 
 def _fields_of(record: dict[str, Any]) -> list[tuple[str, object]]:

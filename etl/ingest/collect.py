@@ -5,6 +5,7 @@ collected and nobody touched since is not read again; of a line file that grew, 
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -13,11 +14,11 @@ from etl.base.threads import Background
 from etl.context import EvidenceFile, Run, source_of
 from etl.ingest.directives import Directives
 from etl.ingest.files import Rules, find_evidence
+from etl.ingest.formats.lines import Known
 from etl.ingest.items import ItemReader, Tally
 from etl.ingest.loader import Loader
 from etl.ingest.mapping import Mapper, MappingError, mapping_room
 from etl.ingest.portion import Portion
-from etl.ingest.reader import Known
 
 #: Portions that may wait to be inserted: about as many as make one insert, so that mapping goes on meanwhile.
 PORTIONS_AHEAD = 6
@@ -35,7 +36,7 @@ def collect(run: Run) -> None:
     cursor = run.warehouse.cursor()
     loader = Loader(run.warehouse.cursor())
     loader.forget(gone)
-    rows = [Tally(file).row(ignored_by=file.ignored_by) for file in found if file.ignored_by]
+    rows = [Tally(file).row(file.ignored_by) for file in found if file.ignored_by]
     with mapping_room(cursor), Background(PORTIONS_AHEAD) as loading, Background() as mapping:
         sources = _Sources(run, rules, before, cursor, loader, mapping, loading)
         changes = _changes(run, evidence, before, gone)
@@ -146,10 +147,11 @@ class _Sources:
         for file in files:
             if file.source_path in self.before.units and not (can_go_on and file.format == "lines"):
                 portion.forget(file.source_path)
-        for file in reader.in_order(files):
-            self.run.progress(f"collect {file.source_path}", self.done, self.total)
-            known = self.before.known.get(file.source_path) if can_go_on else None
-            reader.read(file, known, file.source_path in self.before.units)
-            self.done += file.size
+        with closing(reader):
+            for file in reader.in_order(files):
+                self.run.progress(f"collect {file.source_path}", self.done, self.total)
+                known = self.before.known.get(file.source_path) if can_go_on else None
+                reader.read(file, known, file.source_path in self.before.units)
+                self.done += file.size
         portion.finish()
         return reader.rows()

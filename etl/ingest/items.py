@@ -1,20 +1,25 @@
 """Reads the items of files (lines, elements of documents, rows of Parquet, texts), and judges each of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any
 
 from msgspec.json import encode
 
 from etl.base.settings import Settings
 from etl.context import EvidenceFile
 from etl.ingest.directives import Directives
-from etl.ingest.documents import DocumentError, DocumentLimits, Element, LongElement, elements_of, parse_patterns
-from etl.ingest.files import Rules
+from etl.ingest.files import Rules, unit_of
+from etl.ingest.formats.archives import ArchiveError, ArchiveLimits, Member, members_of
+from etl.ingest.formats.documents import DocumentError, DocumentLimits, Element, LongElement, elements_of, parse_patterns
+from etl.ingest.formats.lines import CHUNK, CorruptError, HashedFile, Known, LineReader, Lines, LongLine, Tail, Unpacking
+from etl.ingest.formats.parquet import ParquetError, rows_of
+from etl.ingest.formats.strict_json import Refusal, is_blank, judge, without_nan
 from etl.ingest.portion import Portion
-from etl.ingest.reader import CorruptError, HashedFile, Known, LineReader, LongLine, Tail, Unpacking
-from etl.ingest.strict_json import Refusal, is_blank, judge, without_nan
 
 #: Elements are handed on when they are about this many bytes.
 PIECE_BYTES = 1 << 20
@@ -29,10 +34,19 @@ class Tally:
     blank: int = 0
     entries: int = 0
     nan: int = 0
+    ignored_members: int = 0
     last_is_blank: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
 
-    def row(self, **facts: Any) -> dict[str, Any]:
-        """Return the row of evidence.file, with more facts; what is not known is null."""
+    def add(self, member: "Tally") -> None:
+        """Add what was read of a member of the archive."""
+        self.items += member.items
+        self.blank += member.blank
+        self.entries += member.entries
+        self.nan += member.nan
+
+    def row(self, ignored_by: str | None = None) -> dict[str, Any]:
+        """Return the row of evidence.file; what is not known is null."""
         known = {
             "source": self.file.source,
             "source_path": self.file.source_path,
@@ -40,8 +54,68 @@ class Tally:
             "record_count": self.items - self.blank + self.entries,
             "blank_count": self.blank,
             "nan_count": self.nan,
+            "ignored_members": self.ignored_members,
+            "ignored_by": ignored_by,
         }
-        return dict.fromkeys(("bytes", "sha256", "whole_bytes", "whole_lines", "whole_blank", "ignored_by")) | known | facts
+        return dict.fromkeys(("bytes", "sha256", "whole_bytes", "whole_lines", "whole_blank")) | known | self.facts
+
+
+class Archives:
+    """Archives of evidence, of which one at a time is open."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._limits = ArchiveLimits(
+            settings.max_members, settings.max_unpacked_bytes, settings.max_unpack_ratio, settings.max_window_bytes
+        )
+        self._open: ExitStack = ExitStack()
+        self._path: Path | None = None
+        self._members: dict[str, Member] = {}
+
+    def members(self, archive: EvidenceFile) -> list[EvidenceFile]:
+        """Return the members of an archive as files. Raises ArchiveError, OSError."""
+        with self.opened(archive) as members:
+            return [
+                replace(
+                    archive,
+                    source_path=f"{archive.source_path}!{member.name}",
+                    archive_path=archive.source_path,
+                    size=member.size,
+                    problem=None,
+                )
+                for member in members.values()
+            ]
+
+    @contextmanager
+    def opened(self, archive: EvidenceFile) -> Iterator[dict[str, Member]]:
+        """Give the members of an archive by their names. Raises ArchiveError, OSError."""
+        if self._path != archive.path:
+            self.close()
+            stream = self._open.enter_context(HashedFile(archive).open())
+            members = self._open.enter_context(members_of(stream, self._limits))
+            self._path, self._members = archive.path, {member.name: member for member in members}
+        yield self._members
+
+    @contextmanager
+    def open_member(self, file: EvidenceFile) -> Iterator[io.BufferedReader]:
+        """Give the bytes of a member. Raises ArchiveError, OSError."""
+        name = file.source_path.removeprefix(f"{file.archive_path}!")
+        with self.opened(file) as members:
+            if problem := members[name].problem:
+                raise ArchiveError(*problem)
+            with members[name].open() as stream:
+                yield stream
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._path = None
+        self._open.close()
+
+
+def _skimmed(file: EvidenceFile) -> dict[str, Any]:
+    """Return the size and hash of a file. Raises OSError."""
+    hashed = HashedFile(file)
+    hashed.skim()
+    return {"bytes": hashed.bytes, "sha256": hashed.sha256}
 
 
 class ItemReader:
@@ -52,32 +126,64 @@ class ItemReader:
         self._rules = rules
         self._directives = directives
         self._portion = portion
-        self._rows: list[dict[str, Any]] = []
+        self._archives = Archives(settings)
+        self._tallies: dict[str, Tally] = {}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of evidence.file of the files that were read."""
-        return self._rows
+        return [tally.row() for tally in self._tallies.values()]
 
-    def in_order(self, files: Sequence[EvidenceFile]) -> Iterable[EvidenceFile]:
-        """Return files in the order in which they are read: those of a unit one after the other."""
-        return sorted(files, key=lambda file: (file.unit or "", file.source_path))
+    def in_order(self, files: Sequence[EvidenceFile]) -> list[EvidenceFile]:
+        """Return files, and the members of archives in their place, such that those of a unit come one after the other.
+
+        An archive that cannot be opened stays, so that reading it says why.
+        """
+        expanded = [member for file in files for member in self._members(file)]
+        paths = {file.source_path for file in (*files, *expanded)}
+        units = [replace(file, unit=unit_of(file.source_path, self._directives, paths)) for file in expanded]
+        return sorted(units, key=lambda file: (file.unit or "", file.source_path))
+
+    def _members(self, file: EvidenceFile) -> list[EvidenceFile]:
+        tally = self._tallies[file.source_path] = Tally(file)
+        if file.format != "archive" or self._refusal(file):
+            return [file]
+        try:
+            tally.facts = _skimmed(file)
+            found = [self._rules.described(member) for member in self._archives.members(file)]
+        except (ArchiveError, OSError):
+            return [file]
+        tally.ignored_members = sum(member.ignored_by is not None for member in found)
+        return [member for member in found if not member.ignored_by]
 
     def read(self, file: EvidenceFile, known: Known | None, is_known: bool) -> None:
-        """Read one file, its good items and the others, into the portion."""
-        tally = Tally(file)
-        facts: dict[str, Any] = {}
+        """Read one file, or member of an archive, its good items and the others, into the portion."""
+        whole = self._tallies[file.archive_path or file.source_path]
+        tally = Tally(file) if file.archive_path else whole
         self._portion.begin(file.source_path, file.unit)
         try:
             if refusal := self._refusal(file):
-                facts = self._skim(file)
+                whole.facts = whole.facts or _skimmed(file)
                 self._skip_whole(tally, refusal)
+            elif file.archive_path:
+                self._read_member(file, tally)
             elif file.format == "lines":
-                facts = self._read_lines(file, tally, known, is_known)
+                self._read_lines(file, tally, known, is_known)
+            elif file.format == "archive":
+                with self._archives.opened(file):
+                    pass  # it fails: an archive that can be opened is read by its members
             else:
-                facts = self._read_whole(file, tally)
+                self._read_file(file, tally)
+        except (ArchiveError, ParquetError, CorruptError) as error:
+            self._skip_whole(tally, error.refusal)
         except OSError as error:
+            whole.facts = {}
             self._skip_whole(tally, Refusal("unreadable_file", error.strerror or str(error)))
-        self._rows.append(tally.row(**facts))
+        if tally is not whole:
+            whole.add(tally)
+
+    def close(self) -> None:
+        """Close the archive that is open."""
+        self._archives.close()
 
     def _refusal(self, file: EvidenceFile) -> Refusal | None:
         """Return why a file is one entry as a whole, if it is; one that must not be read says so when it is read."""
@@ -91,26 +197,20 @@ class ItemReader:
         tally.entries += 1
         self._portion.skip(0, None, refusal.reason, refusal.detail)
 
-    def _skim(self, file: EvidenceFile) -> dict[str, Any]:
-        hashed = HashedFile(file)
-        hashed.skim()
-        return {"bytes": hashed.bytes, "sha256": hashed.sha256}
-
     # --- lines ---------------------------------------------------------------------------------------------------------
 
-    def _read_lines(self, file: EvidenceFile, tally: Tally, known: Known | None, is_known: bool) -> dict[str, Any]:
+    def _read_lines(self, file: EvidenceFile, tally: Tally, known: Known | None, is_known: bool) -> None:
         reader = LineReader(file, self._settings)
         if known and reader.goes_on_from(known):
             tally.items, tally.blank = known.whole_lines, known.whole_blank
         if is_known and self._directives.grain == "item" and (tally.items == 0 or reader.whole_bytes < reader.bytes):
             self._portion.forget(file.source_path, tally.items or -1)
         self._take_lines(reader, tally)
-        facts: dict[str, Any] = {"bytes": reader.bytes, "sha256": reader.sha256}
+        tally.facts = {"bytes": reader.bytes, "sha256": reader.sha256}
         if not file.packing:  # where reading can go on when the file has grown: a line without its feed may grow too
             is_cut = reader.whole_bytes < reader.bytes
             lines, blank = tally.items - is_cut, tally.blank - (is_cut and tally.last_is_blank)
-            facts |= {"whole_bytes": reader.whole_bytes, "whole_lines": lines, "whole_blank": blank}
-        return facts
+            tally.facts |= {"whole_bytes": reader.whole_bytes, "whole_lines": lines, "whole_blank": blank}
 
     def _take_lines(self, lines: Iterable[list[bytes] | LongLine | Tail], tally: Tally) -> None:
         for read in lines:
@@ -124,7 +224,7 @@ class ItemReader:
                 self._portion.skip(tally.items, read.sha256, "line_too_long", detail)
             else:
                 digest = sha256(read.content).hexdigest()
-                self._portion.skip(tally.items, digest, "corrupt_stream", read.detail, read.content)
+                self._portion.skip(tally.items, digest, read.refusal.reason, read.refusal.detail, read.content)
 
     def _judge_lines(self, lines: list[bytes], tally: Tally) -> None:
         """Put the good lines into the portion, and the refused ones with their reasons; count the blank ones."""
@@ -150,26 +250,45 @@ class ItemReader:
 
     # --- whole files ---------------------------------------------------------------------------------------------------
 
-    def _read_whole(self, file: EvidenceFile, tally: Tally) -> dict[str, Any]:
+    def _read_file(self, file: EvidenceFile, tally: Tally) -> None:
         hashed = HashedFile(file)
-        with hashed.open() as stream:
-            self._take_whole(file, stream, lambda: hashed.bytes, tally)
-            while stream.read1(PIECE_BYTES):  # what a broken stream left unread
-                pass
-        return {"bytes": hashed.bytes, "sha256": hashed.sha256}
+        if file.format == "parquet":
+            hashed.skim()
+            self._take_rows(rows_of(file.path), tally)
+        else:
+            with hashed.open() as stream:
+                try:
+                    self._take_whole(file, Unpacking(stream, file.packing, self._settings, lambda: hashed.bytes), tally)
+                finally:
+                    while stream.read1(CHUNK):  # what a broken stream left unread
+                        pass
+                    tally.facts = {"bytes": hashed.bytes, "sha256": hashed.sha256}
+        tally.facts = {"bytes": hashed.bytes, "sha256": hashed.sha256}
 
-    def _take_whole(self, file: EvidenceFile, stream: BinaryIO, packed_bytes: Callable[[], int], tally: Tally) -> None:
+    def _read_member(self, file: EvidenceFile, tally: Tally) -> None:
+        with self._archives.open_member(file) as stream:
+            chunks = Unpacking(stream, file.packing, self._settings, lambda: file.size)
+            if file.format == "lines":
+                self._take_lines(Lines(chunks, self._settings.max_line_bytes), tally)
+            elif file.format == "parquet":
+                self._take_rows(rows_of(b"".join(chunks)), tally)
+            elif file.format == "archive":
+                self._skip_whole(tally, Refusal("unknown_format", "an archive in an archive is not read; unpack it"))
+            else:
+                self._take_whole(file, chunks, tally)
+
+    def _take_whole(self, file: EvidenceFile, chunks: Unpacking, tally: Tally) -> None:
         content = bytearray()
-        try:
-            for chunk in Unpacking(stream, file.packing, self._settings, packed_bytes):
-                content += chunk
-        except CorruptError as error:
-            self._skip_whole(tally, Refusal("corrupt_stream", f"the compressed stream ends badly: {error}"))
-            return
+        for chunk in chunks:
+            content += chunk
         if file.format == "text":
             self._take_text(bytes(content), tally)
         else:
             self._take_document(content, tally)
+
+    def _take_rows(self, batches: Iterable[list[bytes]], tally: Tally) -> None:
+        for rows in batches:
+            self._judge_lines(rows, tally)
 
     def _take_text(self, content: bytes, tally: Tally) -> None:
         tally.items += 1

@@ -1,5 +1,7 @@
-"""Explains an id: its file and line, its rule and category, and what each dataset decides about it."""
+"""Explains what a text names here: its records, their rule and category, and what each dataset decides about them."""
 
+import re
+from collections import defaultdict
 from typing import Any
 
 from etl.base.errors import NotFoundError
@@ -9,38 +11,115 @@ from etl.warehouse.connection import Warehouse
 from etl.warehouse.read_only import PublishedWarehouse
 from etl.warehouse.statements import read_sql
 
+Row = dict[str, Any]
 
-def explain(project: Project, wanted: str) -> dict[str, Any]:
-    """Return everything known about an id: the records, pairs and skipped lines that it names, with their text.
+#: An id: sha256 hex.
+_ID = re.compile("[0-9a-f]{64}")
 
-    ``wanted`` is an evidence_id, an id of a dataset or quarantine, an item_sha256, the unique beginning of one of these
-    (eight digits or more), or ``path:line``. Raises NotFoundError where nothing has that id, or several have.
+#: A place as people write it. No file has an item of a longer number.
+_PLACE = re.compile(r"(?P<path>.+):(?P<item>[0-9]{1,18})", re.DOTALL)
+
+#: How Python holds a byte of an argument that is not UTF-8. In a source_path it is the replacement character and its value.
+_ODD_BYTE = re.compile("[\udc80-\udcff]")
+
+
+def explain(project: Project, wanted: str) -> Row:
+    """Return everything known about what a text names, with the texts of the evidence.
+
+    ``wanted`` is an evidence_id, an item_sha256, an id of a dataset or quarantine, a run_id, a task_id, ``path:item`` (item 0
+    is the file as a whole; the path may begin with ``evidence/``), or the unique beginning of an id (eight digits or more).
+
+    ``kinds`` says what the text is; it can be several of these, and then the answer has what each of them names. ``records``
+    are those that it names, ordered by attempt, with their ``datasets`` and ``pairs``. ``pairs`` are those that have this id.
+    ``skipped`` are entries that became no record. ``places`` are the items at that path, with their ``outcome``: record,
+    skipped, blank, ignored (``ignored_by`` a rule) or file (the whole of a file that was read, with its counts).
+
+    Raises NotFoundError where the text names nothing, or where several ids begin with it.
     """
+    text = _ODD_BYTE.sub(lambda byte: f"\ufffd{ord(byte[0]) - 0xDC00:02x}", wanted)
     with PublishedWarehouse.open(project.warehouse) as warehouse:
-        wanted = _complete(warehouse, wanted)
-        pairs = _read(warehouse, "pair", id=wanted)
-        sides = [place for pair in pairs for place in pair["provenance"].values()]
-        places = [f"{side['source_path']}:{side['item_number']}:{side['record_number']}" for side in sides]
-        records = _read(warehouse, "record", places=places, id=wanted)
-        skipped = as_json_holds(_read(warehouse, "skipped", id=wanted))
-        if not pairs and not records and not skipped:
-            raise NotFoundError(
-                f"Nothing here has the id {wanted!r}; give an evidence_id, the id of an exported or quarantined row, "
-                "an item_sha256, or path:line."
-            )
-        for record in records:
-            record["pairs"] = _read(warehouse, "pair_of_record", id=record["evidence_id"])
-        return {"id": wanted, "records": records, "pairs": pairs, "skipped": skipped}
+        return _explain_exactly(warehouse, text) or _explain_beginning(warehouse, text)
 
 
-def _complete(warehouse: Warehouse, wanted: str) -> str:
-    """Return the only id that begins with ``wanted``, or ``wanted`` itself where none does."""
-    found = _read(warehouse, "id", prefix=wanted)
-    if len(found) > 1:
-        raise NotFoundError(f"{len(found)} ids begin with {wanted!r}; give more digits.")
-    return str(found[0]["id"]) if found else wanted
+def _explain_exactly(warehouse: Warehouse, text: str) -> Row | None:
+    """Return what a whole name names; None where it names nothing. Raises NotFoundError where a file has no such item."""
+    places = _places(warehouse, text)
+    values = {"id": text, "places": [f"{place['source_path']}:{place['item_number']}" for place in places]}
+    # to look through all pairs takes a second in a large warehouse
+    pairs = _read(warehouse, "pair", id=text) if _ID.fullmatch(text) else []
+    named = _read(warehouse, "named", **values)
+    skipped = as_json_holds(_read(warehouse, "skipped", **values))
+    kinds = [row["kind"] for row in named]
+    kinds += ["id"] * bool(pairs) + ["item_sha256"] * any(row["item_sha256"] == text for row in skipped)
+    reached = [place for place in places if place["outcome"]]
+    kinds += ["path:item"] * bool(reached)
+    if places and not kinds:
+        raise NotFoundError(_beyond_the_end(places[0]))
+    sides = [key for pair in pairs for key in (pair.pop("chosen_key"), pair.pop("rejected_key"))]
+    records = _records(warehouse, [key for row in named for key in row["keys"]] + sides)
+    found = {"records": records, "pairs": pairs, "skipped": skipped, "places": reached}
+    return {"id": text, "kinds": list(dict.fromkeys(kinds))} | found if kinds else None
 
 
-def _read(warehouse: Warehouse, name: str, **values: Any) -> list[dict[str, Any]]:
+def _explain_beginning(warehouse: Warehouse, text: str) -> Row:
+    """Return what the only id that begins with ``text`` names. Raises NotFoundError where there is none, or several."""
+    ids = [str(row["id"]) for row in _read(warehouse, "id_beginning", prefix=text)]
+    if len(ids) > 1:
+        raise NotFoundError(f"{len(ids)} ids begin with {text!r}; give more digits.")
+    found = _explain_exactly(warehouse, ids[0]) if ids else None
+    if found is None:
+        raise NotFoundError(_nothing(warehouse, text))
+    return found
+
+
+def _places(warehouse: Warehouse, text: str) -> list[Row]:
+    """Return each item that ``text`` can mean as a place; its path may be given from the root or from the evidence folder."""
+    place = _PLACE.fullmatch(text)
+    if place is None:
+        return []
+    return _read(warehouse, "place", paths=_paths(place["path"]), item=int(place["item"]))
+
+
+def _paths(path: str) -> list[str]:
+    """Return the paths, from the evidence folder, that a person can mean with one."""
+    path = path.removeprefix("./")
+    return [path, path.removeprefix("evidence/")]
+
+
+def _beyond_the_end(place: Row) -> str:
+    """Return what is said about a number that no item of a file has."""
+    path, items = place["source_path"], place["record_count"] + place["blank_count"]
+    what_to_do = f"give a number from 1 to {items}, or {path}:0" if items else f"it is empty, give {path}:0"
+    return f"{path} has no item {place['item_number']}; {what_to_do} for the file as a whole."
+
+
+def _nothing(warehouse: Warehouse, text: str) -> str:
+    """Return what is said about a text that names nothing."""
+    if files := _read(warehouse, "place", paths=_paths(text), item=0):
+        path = files[0]["source_path"]
+        return f"{path} is a file; say which of its items, such as {path}:1, or {path}:0 for the file as a whole."
+    if place := _PLACE.fullmatch(text):
+        return (
+            f"The last run found no file {place['path']!r}, and nothing has the id {text!r}; "
+            'give the path from the evidence folder, or list all with etl sql "from evidence.file".'
+        )
+    return (
+        f"Nothing here has the id {text!r}; give an evidence_id, the id of an exported or quarantined row, an item_sha256, "
+        "a run_id, a task_id, or path:item."
+    )
+
+
+def _records(warehouse: Warehouse, keys: list[int]) -> list[Row]:
+    """Return records by their record_key, ordered by attempt, each with the candidate pairs that it is a side of."""
+    if not keys:
+        return []
+    pairs: dict[int, list[Row]] = defaultdict(list)
+    for pair in _read(warehouse, "pair_of_record", keys=keys):
+        pairs[pair.pop("record_key")].append(pair)
+    records = _read(warehouse, "record", keys=keys)
+    return [record | {"pairs": pairs[record.pop("record_key")]} for record in records]
+
+
+def _read(warehouse: Warehouse, name: str, **values: Any) -> list[Row]:
     """Return the rows of one of the statements beside this module."""
     return warehouse.dicts(read_sql(__file__, name), values)

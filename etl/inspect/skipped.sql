@@ -1,5 +1,6 @@
--- The skipped lines that an id names; see evidence.skipped.
---   $id: an item_sha256, or a place as path:line
+-- The skipped items that a text names; see evidence.skipped.
+--   $id: an item_sha256
+--   $places: places, as path:item
 select
     source,
     source_path,
@@ -9,5 +10,5 @@ select
     detail,
     raw,
 from evidence.skipped
-where item_sha256 = $id or source_path || ':' || item_number = $id
+where item_sha256 = $id or list_contains($places, source_path || ':' || item_number)
 order by source_path, item_number

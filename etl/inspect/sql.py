@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+from etl.base.errors import UsageError
 from etl.base.project import Project
 from etl.base.signals import interrupting, run_stoppable
 from etl.warehouse.read_only import PublishedWarehouse
@@ -11,8 +12,14 @@ from etl.warehouse.read_only import PublishedWarehouse
 def query(project: Project, statements: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Return the column names and the rows of the last statement. A signal stops it.
 
-    Raises UsageError where there is no warehouse of this version, or a statement fails.
+    Raises UsageError where there is no warehouse of this version, where a statement fails, or where it is not UTF-8.
     """
+    try:
+        statements.encode()
+    except UnicodeEncodeError as error:
+        byte = ord(statements[error.start]) & 0xFF
+        wrong = f"the byte 0x{byte:02x} at character {error.start + 1:,} is not UTF-8"
+        raise UsageError(f"The query failed: {wrong}; write the query in UTF-8.") from None
 
     def ask() -> tuple[list[str], list[tuple[Any, ...]]]:
         with PublishedWarehouse.open(project.warehouse) as warehouse, interrupting(warehouse.interrupt):

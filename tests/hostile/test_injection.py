@@ -141,19 +141,22 @@ def test_sql_in_evidence_ships_as_it_is(sql_root: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("text", SQL)
 def test_explain_finds_a_place_by_its_exact_name(sql_root: Path, text: str) -> None:
-    """A path with SQL or wildcards in it names only its own line."""
-    path = f"evidence/{text.replace('/', '|')}.jsonl"
-    found = etl("explain", f"{path}:1", "--root", sql_root, "--json").json
-    assert [record["source_path"] for record in found["records"]] == [path]
-    assert (found["skipped"], found["pairs"]) == ([], [])
+    """A path with SQL or wildcards in it names only its own item, from the evidence folder or the root."""
+    name = f"{text.replace('/', '|')}.jsonl"
+    found = etl("explain", f"evidence/{name}:1", "--root", sql_root, "--json").json
+    assert [record["source_path"] for record in found["records"]] == [f"evidence/{name}"]
+    assert [item["source_path"] for item in found["skipped"]] == [name]
+    assert found["pairs"] == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", SQL)
-def test_sql_as_an_id_names_nothing(sql_root: Path, text: str) -> None:
-    """An argument is a value, never a part of a statement or a pattern."""
+def test_sql_as_an_id_is_a_value(sql_root: Path, text: str) -> None:
+    """An argument is a value, never a part of a statement or a pattern: it names the task of this name, or nothing."""
     before = contents(sql_root)
-    require_refusal(etl("explain", "--root", sql_root, "--", text))
+    found = etl("explain", "--root", sql_root, "--json", "--", text).json
+    assert {record["task_id"] for record in found["records"]} == {text}
+    require_refusal(etl("explain", "--root", sql_root, "--", f"{text} "))
     for command in ("receipts", "verify", "drift"):
         require_refusal(etl(command, "--root", sql_root, "--", text))
     assert contents(sql_root) == before

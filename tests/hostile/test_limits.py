@@ -87,7 +87,7 @@ print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 
 #: Judges each line of a file and prints the reasons.
 JUDGE = """
 import sys
-from etl.ingest.strict_json import judge
+from etl.ingest.formats.strict_json import judge
 
 for line in open(sys.argv[1], "rb"):
     print(*(judge(line, 64, 1_000_000) or ["good"])[:1], file=sys.stderr)

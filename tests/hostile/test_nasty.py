@@ -16,7 +16,7 @@ from conftest import etl, evidence_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.ingest.strict_json import judge
+from etl.ingest.formats.strict_json import judge
 
 PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}
 

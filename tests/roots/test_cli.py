@@ -60,6 +60,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
         (["verify", "nobody"], "There is no run 'nobody'"),
         (["explain", "nobody"], "Nothing here has the id 'nobody'"),
         (["sql", ""], "The query is empty"),
+        (["sql", "select '\udcff'"], "the byte 0xff at character 9 is not UTF-8"),
         (["run-all", "--recorded-at", "0001-01-01T00:00:00+05:00"], "is not an ISO 8601 time"),
         (["sql", "select from"], "The query failed: Parser Error"),
         (["sql", "create table t (a int)"], "CREATE is not allowed, the warehouse is read-only"),
@@ -407,50 +408,6 @@ class TestSomeStages:
         before = (root / "exports/sft/instruction_response.jsonl").read_bytes()
         assert etl("run", "collect", "score", "--root", root).exit_code == 0
         assert (root / "exports/sft/instruction_response.jsonl").read_bytes() == before
-
-
-class TestExplain:
-    """``etl explain ID``."""
-
-    def test_way_of_a_record(self, root: Path) -> None:
-        """It shows the file and line, the rule, the category and the decision of each dataset, for any id of the record."""
-        (row,) = (row for row in jsonl(root / "exports/rag/playbooks.jsonl") if row["task_id"] == "a")
-        found = etl("explain", row["id"], "--root", root, "--json").json
-        (record,) = found["records"]
-        assert (record["source_path"], record["item_number"]) == ("evidence.jsonl", 1)
-        assert (record["rule"], record["category"]) == ("verdict", "accepted")
-        assert record["pairing_outcome"] == "paired"
-        assert record["response"] == "The answer to a."
-        assert [decision["dataset"] for decision in record["datasets"]] == ["rag", "sft"]
-        (in_rag, in_sft) = record["datasets"]
-        assert (in_rag["id"], in_rag["quarantine_reasons"], in_rag["detail"]) == (row["id"], [], None)
-        for other in (record["evidence_id"], in_sft["id"], record["item_sha256"], "evidence.jsonl:1", row["id"][:16]):
-            assert etl("explain", other, "--root", root, "--json").json["records"] == found["records"]
-
-    def test_refused_record_shows_reason_and_text(self, root: Path) -> None:
-        """The id of a quarantined row leads to the text that the quarantine does not hold."""
-        row = next(row for row in jsonl(root / "exports/quarantine/sft.jsonl") if row["task_id"] == "b")
-        text = etl("explain", row["id"], "--root", root).stdout
-        assert "quarantined: category_disallowed (partially_accepted)" in text
-        assert "The answer to b." in text
-
-    def test_pair(self, root: Path) -> None:
-        """The id of a pair leads to both sides."""
-        (pair,) = jsonl(root / "exports/preference/chosen_rejected.jsonl")
-        found = etl("explain", pair["id"], "--root", root, "--json").json
-        assert found["pairs"][0]["chosen"] == "The answer to a."
-        assert [record["item_number"] for record in found["records"]] == [1, 2]
-        assert "ships in preference" in etl("explain", pair["id"], "--root", root).stdout
-
-    def test_skipped_line(self, tmp_path: Path) -> None:
-        """A skipped line is explained by its place or its hash, with its bytes; escape sequences are made harmless."""
-        write_evidence(tmp_path / "evidence", {"evidence.jsonl": [b"\x1b[31mnot json\xff"]})
-        etl("run-all", "--root", tmp_path)
-        (line,) = etl("explain", "evidence.jsonl:1", "--root", tmp_path, "--json").json["skipped"]
-        assert (line["reason"], line["raw"]) == ("invalid_utf8", "\x1b[31mnot json\\xff")
-        shown = etl("explain", line["item_sha256"], "--root", tmp_path).stdout
-        assert "\\u001b[31mnot json" in shown
-        assert "\x1b" not in shown
 
 
 @pytest.fixture(scope="module")

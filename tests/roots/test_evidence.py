@@ -22,7 +22,7 @@ from etl.base.settings import Settings
 from etl.context import EvidenceFile
 from etl.ingest import reader
 from etl.ingest.files import find_evidence
-from etl.ingest.reader import LineReader, LongLine, Tail
+from etl.ingest.formats.lines import LineReader, LongLine, Tail
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql
 

@@ -15,8 +15,8 @@ from conftest import INTERRUPTED, copy_of, etl, evidence_line, write_evidence
 from etl.base.file_stat import TICK_NS, FileStat, read_stats, stat_of, write_stats
 from etl.base.project import Project
 from etl.ingest import items
-from etl.ingest.reader import LineReader
-from etl.ingest.strict_json import Refusal
+from etl.ingest.formats.lines import LineReader
+from etl.ingest.formats.strict_json import Refusal
 from etl.pipeline import run as run_module
 
 REPORTS = "reports/distillation"

@@ -14,8 +14,8 @@ from backports.zstd import zipfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.ingest.archives import ArchiveError, ArchiveLimits, members_of
-from etl.ingest.strict_json import Refusal
+from etl.ingest.formats.archives import ArchiveError, ArchiveLimits, members_of
+from etl.ingest.formats.strict_json import Refusal
 
 LIMITS = ArchiveLimits(max_members=1000, max_unpacked_bytes=1 << 30, max_unpack_ratio=1000, max_window_bytes=128 << 20)
 STORED, DEFLATED, ZSTD = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_ZSTANDARD

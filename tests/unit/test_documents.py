@@ -15,8 +15,8 @@ from msgspec import DecodeError, Raw
 from msgspec.json import Decoder
 
 from etl.ingest import documents
-from etl.ingest.documents import DocumentError, DocumentLimits, Element, LongElement, elements_of, parse_patterns
-from etl.ingest.strict_json import Refusal, judge_value, without_nan
+from etl.ingest.formats.documents import DocumentError, DocumentLimits, Element, LongElement, elements_of, parse_patterns
+from etl.ingest.formats.strict_json import Refusal, judge_value, without_nan
 
 LIMITS = DocumentLimits(max_depth=64, max_values=1_000_000, max_item_bytes=64 << 20)
 
@@ -307,8 +307,8 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
 READ = """
 import sys, time
 from pathlib import Path
-from etl.ingest.documents import DocumentError, DocumentLimits, Element, elements_of, parse_patterns
-from etl.ingest.strict_json import judge
+from etl.ingest.formats.documents import DocumentError, DocumentLimits, Element, elements_of, parse_patterns
+from etl.ingest.formats.strict_json import judge
 
 document = Path({path!r}).read_bytes()
 started, count = time.process_time(), 0

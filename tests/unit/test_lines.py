@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.ingest import strict_json
-from etl.ingest.strict_json import Refusal, is_blank, judge
+from etl.ingest.formats import strict_json
+from etl.ingest.formats.strict_json import Refusal, is_blank, judge
 
 MAX_DEPTH = 64
 MAX_VALUES = 1_000_000

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from backports import zstd
 
-from etl.ingest.packing import WindowError, unpack
+from etl.ingest.formats.packing import WindowError, unpack
 
 WINDOW = 128 << 20
 PACK: dict[str, Callable[[bytes], bytes]] = {

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.ingest import parquet
-from etl.ingest.parquet import ParquetError, encode_rows, rows_of
-from etl.ingest.strict_json import judge, without_nan
+from etl.ingest.formats.parquet import ParquetError, encode_rows, rows_of
+from etl.ingest.formats.strict_json import judge, without_nan
 
 
 def encoded(values: Sequence[Any], kind: Any) -> list[str]:

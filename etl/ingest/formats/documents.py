@@ -17,7 +17,7 @@ from jiter import from_json
 from msgspec import DecodeError, Raw
 from msgspec.json import Decoder
 
-from etl.ingest.strict_json import Refusal, judge_value, without_nan
+from etl.ingest.formats.strict_json import Refusal, judge_value, without_nan
 
 #: The parts of a pattern, such as ``("simulations", "*")`` for ``/simulations/*``.
 Pattern = tuple[str, ...]

@@ -18,8 +18,8 @@ from typing import BinaryIO, cast
 
 from backports.zstd import ZstdError, zipfile
 
-from etl.ingest.packing import CHUNK, Unpacked, WindowError, unpack
-from etl.ingest.strict_json import Refusal
+from etl.ingest.formats.packing import CHUNK, Unpacked, WindowError, unpack
+from etl.ingest.formats.strict_json import Refusal
 
 #: Up to so many unpacked bytes the ratio of an archive does not count.
 RATIO_COUNTS_FROM = 16 << 20

@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from msgspec import DecodeError
 from msgspec.json import format as format_json
 
-from etl.ingest.strict_json import Refusal
+from etl.ingest.formats.strict_json import Refusal
 
 #: Batches hold about so many bytes of values,
 BATCH_BYTES = 16 << 20

@@ -1,7 +1,5 @@
 """Reads files of evidence, byte for byte, unpacked as their names say; and the lines in them."""
 
-import bz2
-import gzip
 import hashlib
 import io
 import lzma
@@ -11,21 +9,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from backports import zstd
 
 from etl.base.settings import Settings
 from etl.base.signals import stop_if_told
 from etl.context import EvidenceFile
-
-CHUNK = 1 << 20
-
-#: Up to so many unpacked bytes the ratio of a compressed file does not count.
-RATIO_COUNTS_FROM = 16 << 20
-
-
-Unpacked = io.BufferedReader | gzip.GzipFile | zstd.ZstdFile | bz2.BZ2File | lzma.LZMAFile
+from etl.ingest.formats.archives import RATIO_COUNTS_FROM, ArchiveError
+from etl.ingest.formats.packing import CHUNK, WindowError, unpack
+from etl.ingest.formats.strict_json import Refusal
 
 
 class LongLine(NamedTuple):
@@ -37,10 +30,10 @@ class LongLine(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """The bytes after the last whole line of a compressed stream that ended badly, and why it did."""
+    """The bytes after the last whole line of a stream that ended badly, and why it did."""
 
     content: bytes
-    detail: str
+    refusal: Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +102,10 @@ class Unpacking:
     Raises CorruptError where the stream ends badly or unpacks to more than it may, OSError where the disk fails.
     """
 
-    def __init__(self, stream: BinaryIO, packing: str | None, settings: Settings, packed_bytes: Callable[[], int]) -> None:
-        self._stream = UNPACKERS[packing](stream)  # type: ignore[arg-type]
+    def __init__(
+        self, stream: io.BufferedReader, packing: str | None, settings: Settings, packed_bytes: Callable[[], int]
+    ) -> None:
+        self._stream = unpack(stream, packing, settings.max_window_bytes)
         self._packing = packing
         self._settings = settings
         self._packed_bytes = packed_bytes
@@ -123,23 +118,35 @@ class Unpacking:
                 unpacked += len(chunk)
                 self._require_within_limits(unpacked)
                 yield chunk
+        except WindowError as error:
+            raise CorruptError("too_large", str(error)) from None
+        except ArchiveError as error:
+            raise CorruptError(error.refusal.reason, error.refusal.detail) from None
         except (EOFError, zlib.error, zstd.ZstdError, lzma.LZMAError, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the disk failed; a stream that is damaged has no number
-            raise CorruptError(str(error)) from None
+            raise _corrupt(str(error)) from None
         if self._packing == "gz" and self._packed_bytes() == 0:  # Python takes it for an empty stream
-            raise CorruptError("it has no byte")
+            raise _corrupt("it has no byte")
 
     def _require_within_limits(self, unpacked: int) -> None:
         most, ratio = self._settings.max_unpacked_bytes, self._settings.max_unpack_ratio
         if self._packing and unpacked > most:
-            raise CorruptError(f"it unpacks to more than {most} bytes (setting max_unpacked_bytes)")
+            raise _corrupt(f"it unpacks to more than {most} bytes (setting max_unpacked_bytes)")
         if self._packing and unpacked > max(RATIO_COUNTS_FROM, ratio * self._packed_bytes()):
-            raise CorruptError(f"it unpacks to more than {ratio} times its size (setting max_unpack_ratio)")
+            raise _corrupt(f"it unpacks to more than {ratio} times its size (setting max_unpack_ratio)")
 
 
 class CorruptError(Exception):
-    """A compressed stream that ends badly, or unpacks to more than it may."""
+    """A stream of bytes that ends badly, or unpacks to more than it may; ``refusal`` says why."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.refusal = Refusal(reason, detail)
+
+
+def _corrupt(what: str) -> CorruptError:
+    return CorruptError("corrupt_stream", f"the compressed stream ends badly: {what}")
 
 
 class Lines:
@@ -163,7 +170,7 @@ class Lines:
                     yield from self._pass(whole)
                     line = _Line(self._limit, last)
         except CorruptError as error:
-            yield Tail(line.content(), f"the compressed stream ends badly: {error}")
+            yield Tail(line.content(), error.refusal)
         else:
             if line.length:
                 yield line.read(self.whole_bytes)
@@ -262,13 +269,3 @@ def _why_not_a_file(path: Path) -> str:
     if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
         return "the folder cannot be read"
     return "it is not a regular file"
-
-
-#: What gives the lines of a file from its bytes, by how it is compressed.
-UNPACKERS: dict[str | None, Callable[[io.BufferedReader], Unpacked]] = {
-    None: lambda stream: stream,
-    "gz": lambda stream: gzip.GzipFile(fileobj=stream),
-    "zst": zstd.ZstdFile,
-    "bz2": bz2.BZ2File,
-    "xz": lzma.LZMAFile,
-}

@@ -1,0 +1,162 @@
+"""Writes the records of generate.py in other forms than lines; the same arguments, the same bytes.
+
+A form is one source: a document (an array of records), a Parquet file (with types), sessions (files with many lines an
+attempt), or an archive (a member for each record). Parquet and archive need the mapping of ``evidence``, which the product has;
+the other two have theirs in mappings/.
+"""
+
+import argparse
+import json
+import random
+import shutil
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from generate import Record, as_json, records
+from texts import ARGUMENTS, MESSAGES, RESULTS, draw, text
+
+MAPPINGS = Path(__file__).parent / "mappings"
+
+#: Attempts that one session holds. They alternate, as those of agents that work side by side do.
+ATTEMPTS = 40
+
+#: Rows of a row group of Parquet.
+_ROWS = 10_000
+
+#: The one time of all members of an archive, so that no clock is in its bytes.
+_MEMBER_TIME = (2026, 1, 1, 0, 0, 0)
+
+_SCHEMA = pa.schema(
+    {
+        "source_class": pa.string(),
+        "run_id": pa.string(),
+        "task_id": pa.string(),
+        "created_at": pa.timestamp("us", tz="UTC"),
+        "model": pa.string(),
+        "file": pa.string(),
+        "prompt": pa.string(),
+        "response": pa.string(),
+        "verdict": pa.string(),
+        "cited_paths": pa.list_(pa.string()),
+        "latency_ms": pa.float64(),
+        "cost_usd": pa.float64(),
+        "prompt_tokens": pa.int64(),
+        "completion_tokens": pa.int64(),
+    }
+)
+
+
+def write_document(target: Path, found: Iterable[Record]) -> None:
+    """Write one JSON document: an array with a record a line."""
+    with target.open("wb") as stream:
+        separator = b"[\n"
+        for record in found:
+            stream.write(separator + as_json(record))
+            separator = b",\n"
+        stream.write(b"\n]\n")
+
+
+def write_parquet(target: Path, found: Iterable[Record]) -> None:
+    """Write a Parquet file: a row for each record, with types, times too."""
+    with pq.ParquetWriter(target, _SCHEMA, compression="zstd") as writer:
+        for batch in _batched(found, _ROWS):
+            timed = [record | {"created_at": datetime.fromisoformat(record["created_at"])} for record in batch]
+            writer.write_table(pa.Table.from_pylist(timed, _SCHEMA))
+
+
+def write_archive(target: Path, found: Iterable[Record]) -> None:
+    """Write a zip file: a member for each record, a JSON document of one object over many lines."""
+    with zipfile.ZipFile(target, "w") as archive:
+        for number, record in enumerate(found, start=1):
+            member = zipfile.ZipInfo(f"records/{number:08d}.json", _MEMBER_TIME)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(member, json.dumps(record, ensure_ascii=False, indent=2), compresslevel=1)
+
+
+def write_sessions(target: Path, found: Iterable[Record]) -> None:
+    """Write a folder of sessions: files in which each attempt is a start, its messages in the form of OpenAI, and an end."""
+    target.mkdir()
+    for number, batch in enumerate(_batched(found, ATTEMPTS), start=1):
+        rng = random.Random(f"session {number}")
+        attempts = [list(_events(rng, record)) for record in batch]
+        with (target / f"{number:05d}.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+            for events in zip_longest(*attempts):
+                for attempt, event in enumerate(events, start=1):
+                    if event is not None:
+                        stream.write(json.dumps({"attempt": attempt} | event, ensure_ascii=False) + "\n")
+
+
+def _events(rng: random.Random, record: Record) -> Iterator[Record]:
+    """Yield the events of an attempt: as many messages as attempts of tau-bench have; a call, its result, the next call."""
+    started = {"run": "run_id", "task": "task_id", "at": "created_at", "model": "model", "file": "file"}
+    yield {"event": "start"} | {name: record[of] for name, of in started.items()}
+    yield _message("user", record["prompt"])
+    for number in range(1, draw(MESSAGES, rng.random()) // 2):
+        given = json.dumps({"path": record["file"], "text": text(rng.getrandbits(64), ARGUMENTS)})
+        function = {"name": "edit_file", "arguments": given}
+        yield _message("assistant", None, tool_calls=[{"id": f"call_{number}", "type": "function", "function": function}])
+        yield _message("tool", text(rng.getrandbits(64), RESULTS), tool_call_id=f"call_{number}")
+    yield _message("assistant", record["response"])
+    ended = ("verdict", "cited_paths", "latency_ms", "cost_usd", "prompt_tokens", "completion_tokens")
+    yield {"event": "end"} | {name: record[name] for name in ended if name in record}
+
+
+def _message(role: str, content: str | None, **more: Any) -> Record:
+    return {"event": "message", "message": {"role": role, "content": content} | more}
+
+
+def _batched(found: Iterable[Record], size: int) -> Iterator[list[Record]]:
+    waiting = iter(found)
+    while batch := list(islice(waiting, size)):
+        yield batch
+
+
+class Form(NamedTuple):
+    """Where a form lies in the evidence folder, what writes it, and its mapping if it needs one of its own."""
+
+    target: str
+    write: Callable[[Path, Iterable[Record]], None]
+    mapping: str | None = None
+
+
+FORMS = {
+    "document": Form("bench_document.json", write_document, "bench_document.sql"),
+    "parquet": Form("evidence.parquet", write_parquet),
+    "sessions": Form("bench_sessions", write_sessions, "bench_sessions.sql"),
+    "archive": Form("evidence.zip", write_archive),
+}
+
+
+def write_form(name: str, root: Path, found: Iterable[Record]) -> Path:
+    """Write records in a form to the evidence folder of a root, with its mapping beside it. Returns what was written."""
+    form = FORMS[name]
+    target = root / "evidence" / form.target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    form.write(target, found)
+    if form.mapping is not None:
+        mappings = root / "sql" / "2_sources"
+        mappings.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(MAPPINGS / form.mapping, mappings / form.mapping)
+    return target
+
+
+def main() -> None:
+    """Write the root that the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("form", choices=FORMS)
+    parser.add_argument("root", type=Path, help="the root: the form goes to its evidence/, the mapping to its sql/")
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tasks", type=int, default=None)
+    chosen = parser.parse_args()
+    write_form(chosen.form, chosen.root, records(chosen.records, chosen.seed, chosen.tasks))
+
+
+if __name__ == "__main__":
+    main()

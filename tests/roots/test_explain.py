@@ -1,0 +1,239 @@
+"""``etl explain ID``: what an id, an attempt, a task or a place is, and what became of it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import etl, evidence_line, jsonl, write_evidence
+
+from etl.base.files import sha256_of
+
+FILES: dict[str, list[Any]] = {
+    "evidence.jsonl": [
+        evidence_line("a", verdict="accept", run_id="1"),
+        evidence_line("a", verdict="reject", run_id="2", response="Worse."),
+        evidence_line("a", score=0.95, run_id="1", response="The answer to a, again."),
+        evidence_line("b", verdict="partial", run_id="3"),
+        b" \t\r",
+        b"\x1b[31mnot json\xff",
+        evidence_line("3", verdict="accept", run_id="c"),
+        evidence_line("0123456789abcdef", verdict="accept", run_id=None),
+        evidence_line("0123456789abcdef", verdict="accept", run_id=None),
+    ],
+    "evidence/twin.jsonl": [evidence_line("inner", verdict="accept", run_id="inner")],
+    "evidence/evidence.jsonl": [evidence_line("twin", verdict="accept", run_id="twin")],
+    "evidence/empty.jsonl": [],
+    "evidence/notes.txt": [b"not a line of evidence"],
+    "unknown/notes.jsonl": [evidence_line("unknown")],
+    "README.md": [b"# about", b"this"],
+    ".git/objects/pack.jsonl": [b"{}"],
+    ".etlignore": [b"drafts/"],
+    "drafts/evidence.jsonl": [evidence_line("draft")],
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the root of a run over these files."""
+    root = tmp_path_factory.mktemp("explain")
+    write_evidence(root / "evidence", FILES)
+    (root / "evidence" / "evidence" / os.fsdecode(b"odd\xff.jsonl")).write_bytes(b"\n")
+    assert etl("run-all", "--root", root).exit_code == 1  # some items are skipped
+    return root
+
+
+def explained(root: Path, wanted: str) -> dict[str, Any]:
+    """Return the document about a text."""
+    found: dict[str, Any] = etl("explain", "--root", root, "--json", "--", wanted).json
+    return found
+
+
+def shown(root: Path, wanted: str) -> str:
+    """Return what people see of it."""
+    return etl("explain", "--root", root, "--", wanted).stdout
+
+
+def refusal(root: Path, wanted: str) -> str:
+    """Return the sentence that refuses a text."""
+    result = etl("explain", "--root", root, "--", wanted)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    return result.stderr.removeprefix("etl: ").rstrip("\n")
+
+
+class TestId:
+    """The ids of rows, records and pairs."""
+
+    def test_way_of_a_record(self, root: Path) -> None:
+        """It shows the file and item, the rule, the category and the decision of each dataset, for any id of the record."""
+        row = next(row for row in jsonl(root / "exports/rag/playbooks.jsonl") if row["content"] == "The answer to a.")
+        found = explained(root, row["id"])
+        (record,) = found["records"]
+        assert (record["source_path"], record["item_number"]) == ("evidence.jsonl", 1)
+        assert (record["rule"], record["category"]) == ("verdict", "accepted")
+        assert record["pairing_outcome"] == "paired"
+        assert record["response"] == "The answer to a."
+        assert [decision["dataset"] for decision in record["datasets"]] == ["rag", "sft"]
+        (in_rag, in_sft) = record["datasets"]
+        assert (in_rag["id"], in_rag["quarantine_reasons"], in_rag["detail"]) == (row["id"], [], None)
+        names = {
+            record["evidence_id"]: "evidence_id",
+            in_sft["id"]: "id",
+            record["item_sha256"]: "item_sha256",
+            "evidence.jsonl:1": "path:item",
+            row["id"][:16]: "id",
+        }
+        for name, kind in names.items():
+            again = explained(root, name)
+            assert (again["kinds"], again["records"]) == ([kind], found["records"])
+
+    def test_refused_record_shows_reason_and_text(self, root: Path) -> None:
+        """The id of a quarantined row leads to the text that the quarantine does not hold."""
+        row = next(row for row in jsonl(root / "exports/quarantine/sft.jsonl") if row["task_id"] == "b")
+        text = shown(root, row["id"])
+        assert "quarantined: category_disallowed (partially_accepted)" in text
+        assert "The answer to b." in text
+
+    def test_pair(self, root: Path) -> None:
+        """The id of a pair shows its texts, and leads to both sides."""
+        pair = jsonl(root / "exports/preference/chosen_rejected.jsonl")[0]
+        found = explained(root, pair["id"])
+        assert (found["kinds"], found["pairs"][0]["chosen"]) == (["id"], pair["chosen"])
+        assert [record["run_id"] for record in found["records"]] == [pair["chosen_run_id"], pair["rejected_run_id"]]
+        assert pair["id"] in [other["id"] for other in found["records"][0]["pairs"]]
+        text = shown(root, pair["id"][:12])
+        assert "ships in preference" in text
+        assert text.count(pair["chosen"]) == 1
+
+    def test_identical_items_have_one_id(self, root: Path) -> None:
+        """An evidence_id that two identical items share names both."""
+        (first, second) = explained(root, "0123456789abcdef")["records"]
+        assert first["evidence_id"] == second["evidence_id"]
+        assert [record["item_number"] for record in explained(root, first["evidence_id"])["records"]] == [8, 9]
+
+    def test_nothing_has_it(self, root: Path) -> None:
+        """A text that names nothing is refused with what can be named."""
+        assert refusal(root, "nobody") == (
+            "Nothing here has the id 'nobody'; give an evidence_id, the id of an exported or quarantined row, "
+            "an item_sha256, a run_id, a task_id, or path:item."
+        )
+        assert refusal(root, "\udcff").startswith("Nothing here has the id")
+
+
+class TestAttemptsAndTasks:
+    """A run_id or a task_id: all its attempts and records."""
+
+    def test_task(self, root: Path) -> None:
+        """A task has all its records, by attempt, with what each dataset decides and their pairs."""
+        found = explained(root, "a")
+        assert found["kinds"] == ["task_id"]
+        assert [(record["run_id"], record["item_number"]) for record in found["records"]] == [("1", 1), ("1", 3), ("2", 2)]
+        assert [record["rule"] for record in found["records"]] == ["verdict", "score", "verdict"]
+        assert [len(record["pairs"]) for record in found["records"]] == [1, 1, 2]
+        assert all(record["response"] for record in found["records"])
+
+    def test_several_records_are_a_line_each(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In 80 columns each record has its line, without its text; numbers say why a dataset does not take it."""
+        monkeypatch.setattr("etl.console.parts.PIPE_WIDTH", 80)
+        assert [line.split() for line in shown(root, "a").splitlines() if line.strip(" ─")] == [
+            line.split()
+            for line in """
+                records: 3, attempts: 2
+                1: task a, run 1
+                2: task a, run 2
+                attempt item              category  rule     rag  sft  pairs
+                1       evidence.jsonl:1  accepted  verdict  yes  yes  yes
+                1       evidence.jsonl:3  accepted  score    yes  yes  yes
+                2       evidence.jsonl:2  rejected  verdict  1    2    yes
+                yes: it ships, or is in an exported pair; a number says why not:
+                1: unsafe_rag_category
+                2: unsafe_sft_category
+            """.strip().splitlines()
+        ]
+
+    def test_attempt_of_one_record(self, root: Path) -> None:
+        """A run_id that one record has is shown with the record's text."""
+        assert "Worse." in shown(root, "2")
+
+    def test_run_and_task(self, root: Path) -> None:
+        """A text that is both a run_id and a task_id has the records of both, and says so."""
+        found = explained(root, "3")
+        assert found["kinds"] == ["run_id", "task_id"]
+        assert [(record["task_id"], record["run_id"]) for record in found["records"]] == [("3", "c"), ("b", "3")]
+        assert "3 is several things: run_id, task_id. What each of them names is shown." in shown(root, "3")
+
+    def test_exact_before_beginning(self, root: Path) -> None:
+        """A task that could be the beginning of an id is a task; each record without a run is an attempt."""
+        assert explained(root, "0123456789abcdef")["kinds"] == ["task_id"]
+        text = shown(root, "0123456789abcdef")
+        assert "records: 2, attempts: 2" in text
+        assert text.count("task 0123456789abcdef, no run named") == 2
+
+
+class TestPlace:
+    """``path:item``: records, and items that became none."""
+
+    @pytest.mark.parametrize("path", ["evidence/twin.jsonl", "evidence/evidence/twin.jsonl", "./evidence/evidence/twin.jsonl"])
+    def test_from_the_root_or_the_evidence_folder(self, root: Path, path: str) -> None:
+        """A path is taken as the shell completes it from either folder."""
+        (record,) = explained(root, f"{path}:1")["records"]
+        assert (record["source_path"], record["task_id"]) == ("evidence/twin.jsonl", "inner")
+
+    def test_two_files_with_one_name(self, root: Path) -> None:
+        """A path that leads to a file from both folders names both."""
+        found = explained(root, "evidence/evidence.jsonl:1")
+        assert {place["source_path"] for place in found["places"]} == {"evidence/evidence.jsonl", "evidence.jsonl"}
+        assert {record["task_id"] for record in found["records"]} == {"twin", "a"}
+        assert [place["source_path"] for place in explained(root, "evidence/evidence.jsonl:4")["places"]] == ["evidence.jsonl"]
+
+    def test_skipped_item(self, root: Path) -> None:
+        """A skipped item is explained by its place or its hash, with its bytes; escape sequences are made harmless."""
+        (item,) = explained(root, "evidence.jsonl:6")["skipped"]
+        assert (item["reason"], item["raw"]) == ("invalid_utf8", "\x1b[31mnot json\\xff")
+        assert explained(root, item["item_sha256"])["skipped"] == [item]
+        text = shown(root, item["item_sha256"][:20])
+        assert "\\u001b[31mnot json" in text
+        assert "\x1b" not in text
+
+    @pytest.mark.parametrize(
+        ("place", "outcome", "sentence"),
+        [
+            ("evidence.jsonl:5", "blank", "evidence.jsonl:5 is blank: it holds nothing but white space."),
+            ("README.md:2", "ignored", "README.md is no evidence: the rule README* ignores it."),
+            ("evidence/README.md:0", "ignored", "README.md is no evidence: the rule README* ignores it."),
+            ("drafts/evidence.jsonl:1", "ignored", "drafts/evidence.jsonl is no evidence: the rule .etlignore ignores it."),
+            (".git/objects/pack.jsonl:1", "ignored", ".git is no evidence: the rule hidden ignores it."),
+            ("evidence/notes.txt:0", "skipped", "unknown_format"),
+            ("evidence/notes.txt:7", "skipped", "unknown_format"),
+            ("unknown/notes.jsonl:1", "skipped", "unknown_source"),
+            ("evidence.jsonl:0", "file", "with 8 items, and 1 blank ones."),
+            ("evidence/empty.jsonl:0", "file", "with 0 items, and 0 blank ones."),
+            ("evidence/odd\udcff.jsonl:1", "blank", "evidence/odd\ufffdff.jsonl:1 is blank"),
+        ],
+    )
+    def test_no_record(self, root: Path, place: str, outcome: str, sentence: str) -> None:
+        """An item, or a file, that gave no record says what it is."""
+        found = explained(root, place)
+        assert (found["kinds"], [one["outcome"] for one in found["places"]]) == (["path:item"], [outcome])
+        assert (found["records"], len(found["skipped"])) == ([], outcome == "skipped")
+        assert sentence in shown(root, place)
+
+    def test_file(self, root: Path) -> None:
+        """Item 0 of a file has its hash and its counts."""
+        (place,) = explained(root, "evidence.jsonl:0")["places"]
+        file = root / "evidence/evidence.jsonl"
+        assert (place["sha256"], place["bytes"]) == (sha256_of(file), file.stat().st_size)
+        assert (place["record_count"], place["blank_count"]) == (8, 1)
+
+    @pytest.mark.parametrize(
+        ("place", "sentence"),
+        [
+            ("evidence.jsonl:10", "evidence.jsonl has no item 10; give a number from 1 to 9, or evidence.jsonl:0 for"),
+            ("evidence/empty.jsonl:1", "evidence/empty.jsonl has no item 1; it is empty, give evidence/empty.jsonl:0 for"),
+            ("evidence/twin.jsonl", "evidence/twin.jsonl is a file; say which of its items, such as evidence/twin.jsonl:1,"),
+            ("nowhere.jsonl:1", "The last run found no file 'nowhere.jsonl', and nothing has the id 'nowhere.jsonl:1'; give"),
+        ],
+    )
+    def test_no_such_item(self, root: Path, place: str, sentence: str) -> None:
+        """A place beyond the end of a file, or of no file, is refused with what to do."""
+        assert refusal(root, place).startswith(sentence)
