@@ -16,7 +16,8 @@ from etl.ingest.directives import Directives
 from etl.ingest.files import Rules, unit_of
 from etl.ingest.formats.archives import ArchiveError, ArchiveLimits, Member, members_of
 from etl.ingest.formats.documents import DocumentError, DocumentLimits, Element, LongElement, elements_of, parse_patterns
-from etl.ingest.formats.lines import CHUNK, CorruptError, HashedFile, Known, LineReader, Lines, LongLine, Tail, Unpacking
+from etl.ingest.formats.lines import CorruptError, HashedFile, Known, LineReader, Lines, LongLine, Tail, Unpacking
+from etl.ingest.formats.packing import CHUNK
 from etl.ingest.formats.parquet import ParquetError, rows_of
 from etl.ingest.formats.strict_json import Refusal, is_blank, judge, without_nan
 from etl.ingest.portion import Portion

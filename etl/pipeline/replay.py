@@ -17,7 +17,7 @@ from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.context import Progress, show_nothing
 from etl.export.writer import ROWS_PER_GROUP
-from etl.ingest.formats.lines import CHUNK
+from etl.ingest.formats.packing import CHUNK
 from etl.ingest.known_paths import read_known_paths
 from etl.pipeline.request import Request
 from etl.pipeline.run import execute

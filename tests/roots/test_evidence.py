@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from etl.base.errors import NotFoundError
 from etl.base.settings import Settings
 from etl.context import EvidenceFile
-from etl.ingest import reader
 from etl.ingest.files import find_evidence
+from etl.ingest.formats import lines as reader
 from etl.ingest.formats.lines import LineReader, LongLine, Tail
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql

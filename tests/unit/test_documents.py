@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import DecodeError, Raw
 from msgspec.json import Decoder
 
-from etl.ingest import documents
+from etl.ingest.formats import documents
 from etl.ingest.formats.documents import DocumentError, DocumentLimits, Element, LongElement, elements_of, parse_patterns
 from etl.ingest.formats.strict_json import Refusal, judge_value, without_nan
 

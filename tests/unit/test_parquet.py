@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.ingest import parquet
+from etl.ingest.formats import parquet
 from etl.ingest.formats.parquet import ParquetError, encode_rows, rows_of
 from etl.ingest.formats.strict_json import judge, without_nan
 

@@ -56,17 +56,17 @@ def test_item_count(warehouse: Warehouse) -> None:
     """An item with two records counts once; a part counts once, and not where it has records of its own or is skipped."""
     given(warehouse, "evidence.file", """
         source   | source_path    | record_count | blank_count
-        sessions | sessions.jsonl | 5            | 1
+        sessions | s.jsonl | 5            | 1
     """)
     given(warehouse, "evidence.record", """
         source_path    | item_number | record_number | parts
-        sessions.jsonl | 1           | 1             | [{"source_path": "sessions.jsonl", "item_number": 3}]
-        sessions.jsonl | 1           | 2             |
-        sessions.jsonl | 2           | 1             | [{"source_path": "sessions.jsonl", "item_number": 1}, {"source_path": "sessions.jsonl", "item_number": 3}, {"source_path": "sessions.jsonl", "item_number": 4}, {"source_path": "sessions.jsonl", "item_number": 5}]
+        s.jsonl | 1           | 1             | [{"source_path": "s.jsonl", "item_number": 3}]
+        s.jsonl | 1           | 2             | [{"source_path": "s.jsonl", "item_number": 4}]
+        s.jsonl | 2           | 1             | [{"source_path": "s.jsonl", "item_number": 1}, {"source_path": "s.jsonl", "item_number": 5}]
     """)
     given(warehouse, "evidence.skipped", """
         source   | source_path    | item_number | reason
-        sessions | sessions.jsonl | 5           | bad_text
+        sessions | s.jsonl | 5           | bad_text
     """)
     gives(warehouse, "receipts.item_count", """
         mapped | part | skipped | blank | records
