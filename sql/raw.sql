@@ -28,6 +28,8 @@ comment on column raw.document.json is 'the exact text of the file';
 create table if not exists raw.mapped (
     source_path varchar,
     item_number bigint,
+    record_number bigint,
+    parts struct(source_path varchar, item_number bigint)[],
     source_class varchar,
     run_id varchar,
     task_id varchar,
@@ -57,6 +59,9 @@ comment on table raw.mapped is
 'One row per line, as its mapping gives it: the columns of evidence.record, checked by evidence.incoming. A column that the mapping does not name is null. Empty in a published warehouse.';
 comment on column raw.mapped.source_path is 'the file of the line, relative to the evidence folder';
 comment on column raw.mapped.item_number is 'the number of the line in its file, from 1; blank lines count';
+comment on column raw.mapped.record_number is
+'the number of the record among those of its item, where an item gives several; null: 1';
+comment on column raw.mapped.parts is 'the other items that belong to the record; null: none';
 comment on column raw.mapped.source_class is
 'what kind of evidence the source gives: verdict, telemetry, experiment or extraction';
 comment on column raw.mapped.run_id is 'the agent''s run at the task (not a run of etl); null: the line names none';

@@ -113,7 +113,9 @@ create table if not exists evidence.record (
     source_class varchar not null,
     source_path varchar not null,
     item_number bigint not null,
+    record_number bigint not null,
     item_sha256 varchar not null,
+    parts struct(source_path varchar, item_number bigint)[],
     run_id varchar,
     task_id varchar not null,
     created_at timestamp,
@@ -136,15 +138,17 @@ create table if not exists evidence.record (
     record_key bigint not null default nextval('evidence.record_key')
 );
 comment on table evidence.record is
-'One row per valid line of evidence, in one shape for all sources. Its key is (source_path, item_number).';
+'One row per record: what one source says of one attempt, in one shape for all sources. Its key is (source_path, item_number, record_number).';
 comment on column evidence.record.evidence_id is
-'sha256 hex of source, run_id, task_id and item_sha256, joined by 0x1F; equal for identical lines';
+'sha256 hex of source, run_id, task_id, item_sha256 (with parts: a sha256 over the hashes of the item and its parts) and record_number where above 1, joined by 0x1F; equal for identical items';
 comment on column evidence.record.source is 'the source, which is the name of its mapping';
 comment on column evidence.record.source_class is
 'what kind of evidence the source gives: verdict, telemetry, experiment or extraction';
 comment on column evidence.record.source_path is 'the file of the line, relative to the evidence folder';
 comment on column evidence.record.item_number is 'the number of the line in its file, from 1; blank lines count';
+comment on column evidence.record.record_number is 'the number of the record among those of its item, from 1';
 comment on column evidence.record.item_sha256 is 'sha256 hex of the line''s bytes without the line feed';
+comment on column evidence.record.parts is 'the other items that belong to the record; null: none';
 comment on column evidence.record.run_id is 'the agent''s run at the task (not a run of etl); null: the line names none';
 comment on column evidence.record.task_id is 'the task that the agent worked on';
 comment on column evidence.record.created_at is 'the time that the line gives, UTC; null: it gives none';
@@ -210,6 +214,7 @@ create table if not exists receipts.row_history (
     nth bigint not null,
     source_path varchar,
     item_number bigint,
+    record_number bigint,
     category varchar not null,
     reason varchar,
     first_seq bigint not null,
@@ -224,6 +229,8 @@ comment on column receipts.row_history.other_evidence_id is
 comment on column receipts.row_history.nth is '1, 2, … for the records of identical lines; 1 for a pair';
 comment on column receipts.row_history.source_path is 'the file of the line when the state began; null for a pair';
 comment on column receipts.row_history.item_number is 'the number of the line when the state began; null for a pair';
+comment on column receipts.row_history.record_number is
+'the number of the record among those of its item when the state began; null for a pair';
 comment on column receipts.row_history.category is 'the category of the record; of a pair, that of the rejected one';
 comment on column receipts.row_history.reason is 'the first reason why the dataset refuses or skips the row; null: it ships';
 comment on column receipts.row_history.first_seq is 'the first published run (seq of receipts.run) that saw the state';

@@ -112,6 +112,7 @@ def insert_records(warehouse: Warehouse, *records: Mapping[str, Any]) -> None:
             "source_class": "verdict",
             "source_path": "evidence.jsonl",
             "item_number": number,
+            "record_number": 1,
             "item_sha256": f"{number:064x}",
             "run_id": f"run-{number}",
             "task_id": "task",

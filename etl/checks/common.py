@@ -9,9 +9,10 @@ from pandera.polars import PolarsData
 #: 64 lower-case hexadecimal digits: a sha256.
 SHA256 = r"^[0-9a-f]{64}$"
 
-_PROVENANCE = {"source_path": pl.String, "item_number": pl.Int64, "item_sha256": pl.String}
+_PROVENANCE = {"source_path": pl.String, "item_number": pl.Int64, "record_number": pl.Int64, "item_sha256": pl.String}
 
-#: Where a record came from: the path relative to the evidence folder, the 1-based line, and the hash of the line's bytes.
+#: Where a record came from: the path relative to the evidence folder, the item and the record in it, both from 1, and the hash
+#: of the item's bytes.
 Provenance = Annotated[pl.Struct, _PROVENANCE]
 
 #: Where both sides of a pair came from.

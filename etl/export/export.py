@@ -25,7 +25,7 @@ SCHEMA_VERSION = "1"
 REFUSED = "quarantine_reason is not null"
 
 #: The order of the rows in each file.
-ORDER = "id, source_path, item_number"
+ORDER = "id, source_path, item_number, record_number"
 
 #: How many rows are sorted at once. Rows are sorted in parts, by ranges of ids, so that a part must fit into memory, not all.
 #: Each part scans all records, so parts are large; refused rows hold no text, so theirs are larger.

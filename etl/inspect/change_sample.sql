@@ -8,11 +8,12 @@ select
     id,
     source_path,
     item_number,
+    record_number,
     category_before,
     category_now,
     reason_before,
     reason_now,
 from receipts.row_change
 where from_run_id = $from_run and to_run_id = $to_run
-qualify row_number() over (partition by dataset, change, cause order by id, source_path, item_number) <= $size
+qualify row_number() over (partition by dataset, change, cause order by id, source_path, item_number, record_number) <= $size
 order by all

@@ -33,6 +33,7 @@ class DiffRow(_Change):
     id: str
     source_path: str | None
     item_number: int | None
+    record_number: int | None
     category_before: str | None
     category_now: str | None
     reason_before: str | None

@@ -20,7 +20,7 @@ def explain(project: Project, wanted: str) -> dict[str, Any]:
         wanted = _complete(warehouse, wanted)
         pairs = _read(warehouse, "pair", id=wanted)
         sides = [place for pair in pairs for place in pair["provenance"].values()]
-        places = [f"{side['source_path']}:{side['item_number']}" for side in sides] or [wanted]
+        places = [f"{side['source_path']}:{side['item_number']}:{side['record_number']}" for side in sides]
         records = _read(warehouse, "record", places=places, id=wanted)
         skipped = as_json_holds(_read(warehouse, "skipped", id=wanted))
         if not pairs and not records and not skipped:

@@ -110,7 +110,8 @@ class _Trial:
     def the_books_balance(self) -> str:
         with PublishedWarehouse.open(self.project.warehouse) as warehouse:
             problems = " ".join(problem for (problem,) in warehouse.execute("select problem from receipts.unbalanced"))
-            lost = warehouse.one("select count(*) from scored.run anti join pairs.record using (source_path, item_number)")
+            key = "source_path, item_number, record_number"
+            lost = warehouse.one(f"select count(*) from scored.run anti join pairs.record using ({key})")
         _require(not problems, problems)
         _require(lost == 0, f"{lost} records have no outcome at the pairing")
         return "records in = accepted + rejected + quarantined + skipped, at each stage"

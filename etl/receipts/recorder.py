@@ -49,8 +49,8 @@ from etl.warehouse.statements import read_sql
 
 #: The columns of a relation that are hashed, and in which order: those that decide what a row is.
 RELATIONS = {
-    "evidence.record": (("evidence_id",), "source_path, item_number"),
-    "scored.run": (("evidence_id", "category", "rule"), "source_path, item_number"),
+    "evidence.record": (("evidence_id",), "source_path, item_number, record_number"),
+    "scored.run": (("evidence_id", "category", "rule"), "source_path, item_number, record_number"),
     "pairs.candidate": (
         ("chosen_evidence_id", "rejected_evidence_id", "chosen_category", "rejected_category", "outcome"),
         "chosen_evidence_id, rejected_evidence_id",

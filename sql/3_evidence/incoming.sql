@@ -1,11 +1,14 @@
--- One row per line of the source that is being collected, as its mapping gives it: the columns of evidence.record, and problem.
+-- One row per record of the source that is being collected, as its mapping gives it: the columns of evidence.record, and problem.
 -- It makes the checks that hold for every source, whatever its mapping does. Empty in a published warehouse.
---   evidence_id: sha256 hex of source, run_id, task_id and item_sha256, joined by 0x1F; equal for identical lines
+--   evidence_id: sha256 hex of source, run_id, task_id, item_sha256 and record_number where above 1, joined by 0x1F; equal for
+--       identical items. With parts, a sha256 over the hash of the item and those of its other parts stands for item_sha256
 --   source: the source, which is the name of its mapping
 --   source_class: verdict, telemetry, experiment or extraction; another class is the problem bad_source_class
 --   source_path: the file of the line, relative to the evidence folder
 --   item_number: the number of the line in its file, from 1
+--   record_number: the number of the record among those of its item, from 1
 --   item_sha256: sha256 hex of the line's bytes without the line feed
+--   parts: the other items that belong to the record; null: none
 --   run_id: the agent's run at the task; null: the line names none
 --   task_id: the task that the agent worked on; blank is the problem missing_task_id
 --   created_at: the time that the line gives, UTC (without an offset it counts as UTC); null: none, or problem bad_created_at
@@ -26,11 +29,39 @@
 --   prompt_tokens: how many tokens the model read; null: not recorded
 --   completion_tokens: how many tokens the model wrote; null: not recorded
 --   problem: the reason for which the line is skipped: its mapping's, or that of a check here; null: it becomes a record
-with timed as (
+with part as ( -- the other items of a record, each once; a mapping that gives no parts pays nothing for this
+    select distinct
+        mapped.source_path,
+        mapped.item_number,
+        mapped.record_number,
+        unnest(mapped.parts) as place,
+    from raw.mapped as mapped
+    where mapped.parts is not null
+),
+
+of_parts as (
+    select
+        part.source_path,
+        part.item_number,
+        part.record_number,
+        list(other.item_sha256 order by part.place) as digests,
+    from part
+    inner join raw.item as other
+        on part.place.source_path = other.source_path and part.place.item_number = other.item_number
+    where part.source_path <> other.source_path or part.item_number <> other.item_number
+    group by part.source_path, part.item_number, part.record_number
+),
+
+timed as (
     select
         line.source,
         line.item_sha256,
-        mapped.* exclude (source, item_sha256),
+        case
+            when mapped.parts is null then line.item_sha256
+            else sha256(array_to_string(list_prepend(line.item_sha256, coalesce(of_parts.digests, [])), chr(31)))
+        end as content_sha256,
+        mapped.* exclude (source, item_sha256, record_number),
+        coalesce(mapped.record_number, 1) as record_number,
         regexp_extract(
             upper(mapped.created_at),
             '^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2}(?:[.][0-9]{1,9})?)?'
@@ -40,6 +71,12 @@ with timed as (
     from raw.item as line
     inner join raw.mapped as mapped
         on line.source_path = mapped.source_path and line.item_number = mapped.item_number
+    left join of_parts
+        on
+            mapped.parts is not null
+            and mapped.source_path = of_parts.source_path
+            and mapped.item_number = of_parts.item_number
+            and mapped.record_number is not distinct from of_parts.record_number
 ),
 
 -- DuckDB drops an offset when it casts text to timestamp, and assumes the session's zone where the text has none. So the text
@@ -61,13 +98,16 @@ clocked as (
 
 select
     sha256(concat(
-        source, chr(31), coalesce(run_id, ''), chr(31), coalesce(task_id, ''), chr(31), item_sha256
+        source, chr(31), coalesce(run_id, ''), chr(31), coalesce(task_id, ''), chr(31), content_sha256,
+        case when record_number > 1 then chr(31) || record_number else '' end
     )) as evidence_id,
     source,
     source_class,
     source_path,
     item_number,
+    record_number,
     item_sha256,
+    parts,
     run_id,
     task_id,
     created_at_utc as created_at,

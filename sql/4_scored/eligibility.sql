@@ -12,8 +12,9 @@ with incomplete as (
                 when
                     policy.is_blank(record.source_path)
                     or record.item_number is null
+                    or record.record_number is null
                     or policy.is_blank(record.item_sha256)
-                    then struct_pack(defect := 'missing_provenance', detail := 'source_path, item_number or item_sha256')
+                    then struct_pack(defect := 'missing_provenance', detail := 'source_path, item_number, record_number or item_sha256')
             end,
             case
                 when policy.is_blank(record.run_id) then struct_pack(defect := 'missing_run_id', detail := 'run_id')
@@ -34,6 +35,7 @@ with incomplete as (
     where
         policy.is_blank(record.source_path)
         or record.item_number is null
+        or record.record_number is null
         or policy.is_blank(record.item_sha256)
         or policy.is_blank(record.run_id)
         or policy.is_blank(record.response)
@@ -80,7 +82,9 @@ numbered as (
         first_value(record.source_path || ':' || record.item_number) over same_evidence as first_at,
     from evidence.record as record
     inner join repeated on record.evidence_id = repeated.evidence_id
-    window same_evidence as (partition by record.evidence_id order by record.source_path, record.item_number)
+    window same_evidence as (
+        partition by record.evidence_id order by record.source_path, record.item_number, record.record_number
+    )
 )
 
 select

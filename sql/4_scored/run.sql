@@ -3,6 +3,7 @@
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the line, relative to the evidence folder
 --   item_number: the number of the line in its file, from 1
+--   record_number: the number of the record among those of its item, from 1
 --   item_sha256: sha256 hex of the line's bytes without the line feed
 --   evidence_id: the record across warehouses; equal for identical lines
 --   source: the source, which is the name of its mapping
@@ -19,6 +20,7 @@ select
     signal.record_key,
     signal.source_path,
     signal.item_number,
+    signal.record_number,
     signal.item_sha256,
     signal.evidence_id,
     signal.source,

@@ -3,6 +3,7 @@
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the line, relative to the evidence folder
 --   item_number: the number of the line in its file, from 1
+--   record_number: the number of the record among those of its item, from 1
 --   item_sha256: sha256 hex of the line's bytes without the line feed
 --   evidence_id: the record across warehouses; equal for identical lines
 --   source: the source, which is the name of its mapping
@@ -22,6 +23,7 @@ with normalised as (
         record.record_key,
         record.source_path,
         record.item_number,
+        record.record_number,
         record.item_sha256,
         record.evidence_id,
         record.source,
@@ -43,6 +45,7 @@ select
     normalised.record_key,
     normalised.source_path,
     normalised.item_number,
+    normalised.record_number,
     normalised.item_sha256,
     normalised.evidence_id,
     normalised.source,

@@ -5,6 +5,7 @@
 --   chosen_key: the record_key of the chosen record
 --   chosen_source_path: the file of the chosen record
 --   chosen_item_number: the line of the chosen record in its file
+--   chosen_record_number: the number of the chosen record among those of its item
 --   chosen_evidence_id: the evidence_id of the chosen record
 --   chosen_run_id: the agent's run that gave the chosen answer
 --   chosen_category: the category of the chosen record: accepted
@@ -12,6 +13,7 @@
 --   rejected_key: the record_key of the rejected record
 --   rejected_source_path: the file of the rejected record
 --   rejected_item_number: the line of the rejected record in its file
+--   rejected_record_number: the number of the rejected record among those of its item
 --   rejected_evidence_id: the evidence_id of the rejected record
 --   rejected_run_id: the agent's run that gave the rejected answer
 --   rejected_category: the category of the rejected record: rejected or partially_accepted
@@ -27,6 +29,7 @@ with pair as (
         chosen.record_key as chosen_key,
         chosen.source_path as chosen_source_path,
         chosen.item_number as chosen_item_number,
+        chosen.record_number as chosen_record_number,
         chosen.evidence_id as chosen_evidence_id,
         chosen.run_id as chosen_run_id,
         chosen.category as chosen_category,
@@ -34,6 +37,7 @@ with pair as (
         rejected.record_key as rejected_key,
         rejected.source_path as rejected_source_path,
         rejected.item_number as rejected_item_number,
+        rejected.record_number as rejected_record_number,
         rejected.evidence_id as rejected_evidence_id,
         rejected.run_id as rejected_run_id,
         rejected.category as rejected_category,
@@ -133,6 +137,7 @@ select
     ordered.chosen_key,
     ordered.chosen_source_path,
     ordered.chosen_item_number,
+    ordered.chosen_record_number,
     ordered.chosen_evidence_id,
     ordered.chosen_run_id,
     ordered.chosen_category,
@@ -140,6 +145,7 @@ select
     ordered.rejected_key,
     ordered.rejected_source_path,
     ordered.rejected_item_number,
+    ordered.rejected_record_number,
     ordered.rejected_evidence_id,
     ordered.rejected_run_id,
     ordered.rejected_category,

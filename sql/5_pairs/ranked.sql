@@ -4,6 +4,7 @@
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the line, relative to the evidence folder
 --   item_number: the number of the line in its file, from 1
+--   record_number: the number of the record among those of its item, from 1
 --   evidence_id: the record across warehouses; equal for identical lines
 --   run_id: the agent's run at the task
 --   task_id: the task
@@ -17,6 +18,7 @@ with eligible as not materialized (
         record.record_key,
         record.source_path,
         record.item_number,
+        record.record_number,
         record.evidence_id,
         record.run_id,
         record.task_id,
@@ -62,6 +64,7 @@ select
     record_key,
     source_path,
     item_number,
+    record_number,
     evidence_id,
     run_id,
     task_id,

@@ -1,6 +1,7 @@
 -- One row per scored record: what pairing did with it.
 --   source_path: the file of the line, relative to the evidence folder
 --   item_number: the number of the line in its file, from 1
+--   record_number: the number of the record among those of its item, from 1
 --   evidence_id: the record across warehouses; equal for identical lines
 --   task_id: the task
 --   category: its category, see scored.run
@@ -72,6 +73,7 @@ ineligible as (
 select
     run.source_path,
     run.item_number,
+    run.record_number,
     run.evidence_id,
     run.task_id,
     run.category,

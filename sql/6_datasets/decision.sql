@@ -9,6 +9,7 @@
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the line, relative to the evidence folder
 --   item_number: the number of the line in its file, from 1
+--   record_number: the number of the record among those of its item, from 1
 with refusal as (
     select
         requirement.dataset,
@@ -41,6 +42,7 @@ judged as (
         run.record_key,
         run.source_path,
         run.item_number,
+        run.record_number,
         run.evidence_id,
         run.category,
         refused.refusals as by_defect,
@@ -82,4 +84,5 @@ select
     record_key,
     source_path,
     item_number,
+    record_number,
 from ordered

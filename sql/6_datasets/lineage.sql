@@ -5,6 +5,7 @@
 --   source: the source, which is the name of its mapping
 --   source_path: the file of the line, relative to the evidence folder
 --   item_number: the number of the line in its file, from 1
+--   record_number: the number of the record among those of its item, from 1
 --   run_id: the agent's run at the task; null: the line names none
 --   task_id: the task that the agent worked on
 --   category: accepted, partially_accepted, rejected or needs_human_review
@@ -21,6 +22,7 @@ select
     run.source,
     run.source_path,
     run.item_number,
+    run.record_number,
     run.run_id,
     run.task_id,
     run.category,
@@ -34,4 +36,7 @@ select
 from scored.run as run
 inner join datasets.decision as decision on run.record_key = decision.record_key
 inner join pairs.record as pairing
-    on run.source_path = pairing.source_path and run.item_number = pairing.item_number
+    on
+        run.source_path = pairing.source_path
+        and run.item_number = pairing.item_number
+        and run.record_number = pairing.record_number

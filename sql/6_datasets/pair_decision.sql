@@ -15,9 +15,11 @@
 --   chosen_key: the record_key of the chosen record
 --   source_path: the file of the chosen record
 --   item_number: the line of the chosen record in its file
+--   record_number: the number of the chosen record among those of its item
 --   rejected_key: the record_key of the rejected record
 --   rejected_source_path: the file of the rejected record
 --   rejected_item_number: the line of the rejected record in its file
+--   rejected_record_number: the number of the rejected record among those of its item
 --   chosen_evidence_id: the evidence_id of the chosen record
 --   rejected_evidence_id: the evidence_id of the rejected record
 select
@@ -38,9 +40,11 @@ select
     candidate.chosen_key,
     candidate.chosen_source_path as source_path,
     candidate.chosen_item_number as item_number,
+    candidate.chosen_record_number as record_number,
     candidate.rejected_key,
     candidate.rejected_source_path,
     candidate.rejected_item_number,
+    candidate.rejected_record_number,
     candidate.chosen_evidence_id,
     candidate.rejected_evidence_id,
 from pairs.candidate as candidate

@@ -11,9 +11,10 @@
 --   rejected_category: the category of the rejected record
 --   reason: accepted_over_rejected or accepted_over_partially_accepted
 --   created_at: the later time of the two records, UTC; null: neither has one
---   provenance: file, line number and line hash of the chosen and of the rejected record
+--   provenance: file, item, record number and item hash of the chosen and of the rejected record
 --   source_path: the file of the chosen record
 --   item_number: the line of the chosen record in its file
+--   record_number: the number of the chosen record among those of its item
 --   quarantine_reason: the first reason why it is quarantined; null: it is not
 --   quarantine_reasons: all reasons why it is quarantined, in the order of policy.reason; empty: it is not
 --   detail: why it is quarantined, in words; null: it is not
@@ -32,16 +33,21 @@ select
     greatest(chosen.created_at, rejected.created_at) as created_at,
     struct_pack(
         chosen := struct_pack(
-            source_path := chosen.source_path, item_number := chosen.item_number, item_sha256 := chosen.item_sha256
+            source_path := chosen.source_path,
+            item_number := chosen.item_number,
+            record_number := chosen.record_number,
+            item_sha256 := chosen.item_sha256
         ),
         rejected := struct_pack(
             source_path := rejected.source_path,
             item_number := rejected.item_number,
+            record_number := rejected.record_number,
             item_sha256 := rejected.item_sha256
         )
     ) as provenance,
     decision.source_path,
     decision.item_number,
+    decision.record_number,
     decision.quarantine_reason,
     decision.quarantine_reasons,
     decision.detail,

@@ -9,9 +9,10 @@
 --   response: the agent's final answer
 --   model: the model, as the source spells it; null: not named
 --   created_at: the time that the line gives, UTC; null: it gives none
---   provenance: file, line number and line hash of the record
+--   provenance: file, item, record number and item hash of the record
 --   source_path: the file of the line, relative to the evidence folder
 --   item_number: the number of the line in its file, from 1
+--   record_number: the number of the record among those of its item, from 1
 --   category: its category, see scored.run
 --   quarantine_reason: the first reason why it does not ship; null: it ships
 --   quarantine_reasons: all reasons why it does not ship, in the order of policy.reason; empty: it ships
@@ -27,10 +28,14 @@ select
     record.model,
     record.created_at,
     struct_pack(
-        source_path := record.source_path, item_number := record.item_number, item_sha256 := record.item_sha256
+        source_path := record.source_path,
+        item_number := record.item_number,
+        record_number := record.record_number,
+        item_sha256 := record.item_sha256
     ) as provenance,
     decision.source_path,
     decision.item_number,
+    decision.record_number,
     decision.category,
     decision.quarantine_reason,
     decision.quarantine_reasons,

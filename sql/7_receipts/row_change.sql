@@ -10,6 +10,7 @@
 --   id: the id of the row in the dataset
 --   source_path: the file of the line; null for a pair
 --   item_number: the line in its file; null for a pair
+--   record_number: the number of the record among those of its item; null for a pair
 --   category_before: its category in the run before; null: that run did not have it
 --   category_now: its category in the run now; null: this run does not have it
 --   reason_before: why the run before did not ship it; null: it shipped it, or did not have it
@@ -64,6 +65,7 @@ row_change as (
         bool_or(is_now) as is_now,
         max_by(source_path, first_seq) as source_path,
         max_by(item_number, first_seq) as item_number,
+        max_by(record_number, first_seq) as record_number,
         max(category) filter (where was) as category_before,
         max(category) filter (where is_now) as category_now,
         max(reason) filter (where was) as reason_before,
@@ -126,6 +128,7 @@ select
     sha256(concat_ws(chr(31), named.dataset, named.evidence_id, named.other_evidence_id)) as id,
     named.source_path,
     named.item_number,
+    named.record_number,
     named.category_before,
     named.category_now,
     named.reason_before,

@@ -5,6 +5,7 @@
 --   nth: 1, 2, … for the records of identical lines, by place; 1 for a pair
 --   source_path: the file of the line; null for a pair
 --   item_number: the line in its file; null for a pair
+--   record_number: the number of the record among those of its item; null for a pair
 --   category: the category of the record; of a pair, that of the rejected one
 --   reason: the first reason why the dataset refuses or skips it; null: it ships
 with repeated as (
@@ -18,7 +19,7 @@ with repeated as (
 numbered as (
     select
         run.record_key,
-        row_number() over (partition by run.evidence_id order by run.source_path, run.item_number) as nth,
+        row_number() over (partition by run.evidence_id order by run.source_path, run.item_number, run.record_number) as nth,
     from scored.run as run
     inner join repeated on run.evidence_id = repeated.evidence_id
 )
@@ -30,6 +31,7 @@ select
     coalesce(numbered.nth, 1) as nth,
     run.source_path,
     run.item_number,
+    run.record_number,
     decision.category,
     decision.quarantine_reason as reason,
 from datasets.decision as decision
@@ -43,6 +45,7 @@ select
     1::bigint as nth,
     null::varchar as source_path,
     null::bigint as item_number,
+    null::bigint as record_number,
     decision.rejected_category as category,
     coalesce(decision.quarantine_reason, decision.skip_reason) as reason,
 from datasets.pair_decision as decision

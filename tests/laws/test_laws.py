@@ -39,6 +39,7 @@ RECORD = pa.schema(
         "source_class": pa.string(),
         "source_path": pa.string(),
         "item_number": pa.int64(),
+        "record_number": pa.int64(),
         "item_sha256": pa.string(),
         "run_id": pa.string(),
         "task_id": pa.string(),
@@ -237,12 +238,13 @@ def sha256(text: str) -> str:
 
 
 def numbered(lines: Sequence[Row]) -> list[Row]:
-    """Give each line a key, and number the lines of each file from 9 on: as text, 10 would come first."""
-    following = Counter(dict.fromkeys(FILES, 8))
+    """Give each record a key; an item has two records, and those of each file count from 9 on: as text, 10 would come first."""
+    following = Counter(dict.fromkeys(FILES, 18))
     rows = []
     for row in lines:
+        item_number, record_number = divmod(following[row["source_path"]], 2)
+        rows.append(row | {"item_number": item_number, "record_number": record_number + 1, "record_key": len(rows)})
         following[row["source_path"]] += 1
-        rows.append(row | {"item_number": following[row["source_path"]], "record_key": len(rows)})
     return rows
 
 
@@ -330,8 +332,8 @@ def contents(warehouse: Warehouse) -> dict[str, list[str]]:
 
 def by_record(warehouse: Warehouse, view: str, *columns: str) -> dict[Key, tuple[Any, ...]]:
     """Return columns of a view with one row per record, by the record's key."""
-    rows = warehouse.execute(f"select source_path, item_number, {', '.join(columns)} from {view}")
-    found = {(path, number): tuple(values) for path, number, *values in rows}
+    rows = warehouse.execute(f"select source_path, item_number, record_number, {', '.join(columns)} from {view}")
+    found = {row[:3]: row[3:] for row in rows}
     assert len(found) == len(rows), f"{view} has a record twice"
     return found
 
@@ -368,11 +370,12 @@ def pairs_are_the_specifications(ground: Warehouse, world: World) -> None:
     """Assert that pairs (with ranks, outcomes and reasons) and the outcome of each record follow section 5."""
     rows = ground.execute("""
         select
-            chosen_source_path, chosen_item_number, rejected_source_path, rejected_item_number,
+            chosen_source_path, chosen_item_number, chosen_record_number,
+            rejected_source_path, rejected_item_number, rejected_record_number,
             chosen_rank, rejected_rank, gap, outcome, quarantine_reasons, quarantine_reason,
         from pairs.candidate
     """)
-    found = Counter(Candidate((row[0], row[1]), (row[2], row[3]), *row[4:8], reasons=tuple(row[8])) for row in rows)
+    found = Counter(Candidate(row[0:3], row[3:6], *row[6:10], reasons=tuple(row[10])) for row in rows)
     oracle = world.oracle
     assert found == Counter(oracle.candidates)
     assert all(first == (reasons[0] if reasons else None) for *_, reasons, first in rows)
@@ -392,8 +395,8 @@ def decisions_are_the_specifications(ground: Warehouse, world: World) -> None:
         }
     rows = ground.execute("""
         select
-            provenance.chosen.source_path, provenance.chosen.item_number,
-            provenance.rejected.source_path, provenance.rejected.item_number,
+            provenance.chosen.source_path, provenance.chosen.item_number, provenance.chosen.record_number,
+            provenance.rejected.source_path, provenance.rejected.item_number, provenance.rejected.record_number,
             reason, quarantine_reasons, quarantine_reason, skip_reason,
         from datasets.preference
     """)

@@ -90,6 +90,7 @@ def test_a_setting(run: Root, tmp_path: Path) -> None:
             "id": found["sample"][0]["id"],
             "source_path": "evidence.jsonl",
             "item_number": 3,
+            "record_number": 1,
             "category_before": "partially_accepted",
             "category_now": "partially_accepted",
             "reason_before": "category_disallowed",

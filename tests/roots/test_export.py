@@ -144,7 +144,7 @@ def test_rag_row(exported: Path) -> None:
         "created_at": "2026-01-31T12:00:00.500000Z",
         "provenance": "",
     }
-    assert set(row["provenance"]) == {"source_path", "item_number", "item_sha256"}
+    assert set(row["provenance"]) == {"source_path", "item_number", "record_number", "item_sha256"}
 
 
 def test_title_is_cut_at_120_code_points(exported: Path) -> None:

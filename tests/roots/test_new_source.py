@@ -88,7 +88,12 @@ def test_a_new_source_reaches_the_datasets(tmp_path: Path) -> None:
     (row,) = jsonl(root / "exports" / "sft" / "instruction_response.jsonl")
     line = json.dumps(TICKETS[0]).encode()
     assert (row["source"], row["instruction"], row["response"]) == ("tickets", "Why is it slow?", "It is not cached.")
-    assert row["provenance"] == {"source_path": "tickets.jsonl", "item_number": 1, "item_sha256": sha256(line).hexdigest()}
+    assert row["provenance"] == {
+        "source_path": "tickets.jsonl",
+        "item_number": 1,
+        "record_number": 1,
+        "item_sha256": sha256(line).hexdigest(),
+    }
 
 
 def test_columns_that_a_mapping_does_not_name_are_null(tmp_path: Path) -> None:
@@ -103,6 +108,7 @@ def test_columns_that_a_mapping_does_not_name_are_null(tmp_path: Path) -> None:
         "source_class": "telemetry",
         "source_path": "tickets.jsonl",
         "item_number": 1,
+        "record_number": 1,
         "item_sha256": sha256(json.dumps(TICKETS[0]).encode()).hexdigest(),
         "task_id": "1",
     }

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 Record = Mapping[str, Any]
 """The columns of evidence.record by name."""
 
-Key = tuple[str, int]
-"""(source_path, item_number): the key of a record."""
+Key = tuple[str, int, int]
+"""(source_path, item_number, record_number): the key of a record."""
 
 ACCEPTED = "accepted"
 PARTIAL = "partially_accepted"
@@ -276,7 +276,7 @@ def place(pair: _Pair) -> tuple[int, int, int, str, str]:
 
 def key(record: Record) -> Key:
     """Return the key of a record."""
-    return record["source_path"], record["item_number"]
+    return record["source_path"], record["item_number"], record["record_number"]
 
 
 def grade(number: float, accept_at: float, partial_at: float) -> str:

@@ -90,14 +90,14 @@ def test_rag(warehouse: Warehouse) -> None:
 
 
 def test_sft(warehouse: Warehouse) -> None:
-    """A row names the line that it is made from; a partially accepted record does not ship unless include_partial is on."""
+    """A row names the record that it is made from; a partially accepted record does not ship unless include_partial is on."""
     given(warehouse, "evidence.record", """
-        source_path | item_number | item_sha256 | prompt   | response | verdict
-        a.jsonl     | 1           | aa          | Fix it.  | Fixed.   | accept
-        a.jsonl     | 2           | bb          | Test it. | Tested.  | partial
+        source_path | item_number | record_number | item_sha256 | prompt   | response | verdict
+        a.json      | 1           | 1             | a           | Fix it.  | Fixed.   | accept
+        a.json      | 1           | 2             | a           | Test it. | Tested.  | partial
     """)
     gives(warehouse, "datasets.sft", """
-        instruction | provenance                                                        | quarantine_reason
-        Fix it.     | {"source_path": "a.jsonl", "item_number": 1, "item_sha256": "aa"} |
-        Test it.    | {"source_path": "a.jsonl", "item_number": 2, "item_sha256": "bb"} | category_disallowed
+        provenance                                                                          | quarantine_reason
+        {"source_path": "a.json", "item_number": 1, "record_number": 1, "item_sha256": "a"} |
+        {"source_path": "a.json", "item_number": 1, "record_number": 2, "item_sha256": "a"} | category_disallowed
     """)

@@ -380,9 +380,12 @@ def test_every_record_is_scored_once(warehouse: Warehouse) -> None:
     ]
     insert_records(warehouse, *({"evidence_id": "same", "run_id": "same"} | record for record in records))
     for view in ("scored.signal", "scored.run"):
-        keys = warehouse.execute(f"select source_path, item_number from {view} order by all")
-        assert keys == [(str(number), 1) for number in range(1, 6)]
-    kept = "source_path, item_number, item_sha256, evidence_id, source, source_class, run_id, task_id, created_at, model"
+        keys = warehouse.execute(f"select source_path, item_number, record_number from {view} order by all")
+        assert keys == [(str(number), 1, 1) for number in range(1, 6)]
+    kept = (
+        "source_path, item_number, record_number, item_sha256, evidence_id, source, source_class, run_id, task_id, "
+        "created_at, model"
+    )
     assert warehouse.execute(f"select {kept} from scored.run order by all") == warehouse.execute(
         f"select {kept} from evidence.record order by all"
     )
@@ -390,7 +393,7 @@ def test_every_record_is_scored_once(warehouse: Warehouse) -> None:
 
 # What sets a record aside.
 
-NO_PROVENANCE = {"missing_provenance": "source_path, item_number or item_sha256"}
+NO_PROVENANCE = {"missing_provenance": "source_path, item_number, record_number or item_sha256"}
 
 
 def defects(warehouse: Warehouse) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from conftest import SHARED_DATA
 
@@ -757,7 +758,7 @@ def fates(warehouse: Warehouse) -> dict[str, dict[str, Any] | str]:
     return found
 
 
-PROVENANCE = ("evidence_id", "source", "source_path", "item_number", "item_sha256", "record_key")
+PROVENANCE = ("evidence_id", "source", "source_path", "item_number", "record_number", "item_sha256", "record_key")
 
 
 def _said(row: dict[str, Any]) -> dict[str, Any]:
@@ -812,3 +813,23 @@ def test_real_evidence_loads_without_loss() -> None:
         ("tau_bench", 200, 50, 200),
     ]
     warehouse.close()
+
+
+def test_the_id_of_a_record_covers_its_number_and_its_parts(warehouse: Warehouse) -> None:
+    """An item's second record has an id of its own; the item's hash and those of its other parts count, in order, each once."""
+    digests = [sha256(str(number).encode()).hexdigest() for number in (1, 2, 3)]
+    for number, digest in enumerate(digests, start=1):
+        warehouse.execute("insert into raw.item values ('builds', 'b.jsonl', ?, ?, '{}')", [number, digest])
+    records: list[tuple[int, int | None, list[int] | None, str]] = [
+        (1, None, None, digests[0]),
+        (1, 2, None, f"{digests[0]}\x1f2"),
+        (1, 3, [3, 2, 3], sha256("\x1f".join(digests).encode()).hexdigest() + "\x1f3"),
+        (2, None, [2], sha256(digests[1].encode()).hexdigest()),
+        (3, None, [1], sha256("\x1f".join([digests[2], digests[0]]).encode()).hexdigest()),
+    ]
+    for number, record_number, parts, _ in records:
+        places = [{"source_path": "b.jsonl", "item_number": part} for part in parts] if parts else None
+        row: dict[str, Any] = {"source_path": "b.jsonl", "item_number": number, "record_number": record_number, "parts": places}
+        warehouse.insert("raw.mapped", pa.Table.from_pylist([row | {"source_class": "telemetry", "task_id": "task"}]))
+    found = warehouse.execute("select evidence_id from evidence.incoming order by item_number, record_number")
+    assert found == [(sha256(f"builds\x1f\x1ftask\x1f{content}".encode()).hexdigest(),) for *_, content in records]

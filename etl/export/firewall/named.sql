@@ -11,6 +11,7 @@ with record as (
     select
         source_path,
         item_number,
+        record_number,
         hash(prompt) as prompt,
         hash(response) as response,
         hash(run_id) as run_id,
@@ -31,6 +32,12 @@ select
     scored.category,
 from raw.main.written as written
 left join scored.run as scored
-    on written.source_path = scored.source_path and written.item_number = scored.item_number
+    on
+        written.source_path = scored.source_path
+        and written.item_number = scored.item_number
+        and written.record_number = scored.record_number
 left join record
-    on written.source_path = record.source_path and written.item_number = record.item_number
+    on
+        written.source_path = record.source_path
+        and written.item_number = record.item_number
+        and written.record_number = record.record_number

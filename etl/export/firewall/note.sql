@@ -8,6 +8,7 @@ select
     $side,
     provenance.source_path,
     provenance.item_number,
+    provenance.record_number,
     provenance.item_sha256,
     case when list_contains($carried, 'prompt') then hash(prompt) end,
     case when list_contains($carried, 'response') then hash(response) end,
