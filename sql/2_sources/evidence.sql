@@ -16,6 +16,7 @@
 --   grounded_fraction: /grounded_fraction
 --   success_markers: /success_markers
 --   failure_markers: /failure_markers
+--   infrastructure_error: /infrastructure_error
 --   human_override: /human_override
 --   cited_paths: /cited_paths
 --   latency_ms: /latency_ms
@@ -31,8 +32,8 @@ with field as (
             "source_class": "JSON", "run_id": "JSON", "task_id": "JSON", "created_at": "JSON", "model": "JSON",
             "file": "JSON", "prompt": "JSON", "response": "JSON", "messages": "JSON", "verdict": "JSON",
             "score": "JSON", "grounded_fraction": "JSON", "success_markers": "JSON", "failure_markers": "JSON",
-            "human_override": "JSON", "cited_paths": "JSON", "latency_ms": "JSON", "cost_usd": "JSON",
-            "prompt_tokens": "JSON", "completion_tokens": "JSON"
+            "infrastructure_error": "JSON", "human_override": "JSON", "cited_paths": "JSON", "latency_ms": "JSON",
+            "cost_usd": "JSON", "prompt_tokens": "JSON", "completion_tokens": "JSON"
         }')),
     from raw.item
 )
@@ -54,6 +55,7 @@ select
     sources.as_number(grounded_fraction) as grounded_fraction,
     sources.as_text_array(success_markers) as success_markers,
     sources.as_text_array(failure_markers) as failure_markers,
+    sources.as_text(infrastructure_error) as infrastructure_error,
     sources.as_text(human_override) as human_override,
     sources.as_text_array(cited_paths) as cited_paths,
     sources.as_number(latency_ms) as latency_ms,
@@ -89,6 +91,7 @@ select
         when not sources.is_number(grounded_fraction) then 'bad_grounded_fraction'
         when not sources.is_text_array(success_markers) then 'bad_success_markers'
         when not sources.is_text_array(failure_markers) then 'bad_failure_markers'
+        when not sources.is_text(infrastructure_error) then 'bad_infrastructure_error'
         when not sources.is_text(human_override) then 'bad_human_override'
         when not sources.is_text_array(cited_paths) then 'bad_cited_paths'
         when not sources.is_number(latency_ms) then 'bad_latency_ms'
