@@ -4,13 +4,52 @@ create schema if not exists policy;
 create schema if not exists sources;
 create schema if not exists drift;
 
--- Whether a text is blank: null, or nothing but white space.
+-- Whether a text is blank: nothing of it is left once it is normalised.
 create or replace macro policy.is_blank(content) as
-not regexp_matches(coalesce(content, ''), '[^[:space:]\p{Z}]');
+not regexp_matches(coalesce(content, ''), '[^\p{Z}\p{Cc}\p{Cf}\p{Co}]');
 
 -- A text without the white space at its two ends.
 create or replace macro policy.trimmed(content) as
-regexp_replace(content, '^[[:space:]\p{Z}]+|[[:space:]\p{Z}]+$', '', 'g');
+regexp_replace(content, '^[\p{Z}\x{09}-\x{0D}\x{85}]+|[\p{Z}\x{09}-\x{0D}\x{85}]+$', '', 'g');
+
+-- A text as texts are compared: each white space is a space; control, format and private-use characters are left out; Unicode
+-- normal form C; one space where several follow each other, none at the ends. Null is the empty text. Printable ASCII with
+-- single spaces is that already: one scan tells, which is cheaper than the four steps.
+create or replace macro policy.normalised(content) as
+case
+    when content is null then ''
+    when not regexp_matches(content, '[^ -~]|  |^ | $') then content
+    else trim(regexp_replace(
+        nfc_normalize(regexp_replace(
+            regexp_replace(content, '[\p{Z}\x{09}-\x{0D}\x{85}]', ' ', 'g'), '[\p{Cc}\p{Cf}\p{Co}]', '', 'g'
+        )),
+        '  +', ' ', 'g'
+    ), ' ')
+end;
+
+-- What is known of a record's texts without reading them again: the columns of evidence.record from prompt_sha256 to turn_hash.
+create or replace macro policy.content(prompt, response) as
+struct_pack(
+    prompt_sha256 := unhex(sha256(prompt)),
+    prompt_hash := unhex(sha256(policy.normalised(prompt))),
+    prompt_length := length(policy.normalised(prompt)),
+    response_hash := unhex(sha256(policy.normalised(response))),
+    response_length := length(policy.normalised(response)),
+    turn_hash := unhex(sha256(concat(sha256(policy.normalised(prompt)), sha256(policy.normalised(response)))))
+);
+
+-- A title: the first line of a text, up to 120 characters; a longer one ends before a white space, if it has one there.
+create or replace macro policy.title(content) as
+case
+    when length(regexp_extract(policy.trimmed(content), '^[^\n\r]*')) <= 120
+        then policy.trimmed(regexp_extract(policy.trimmed(content), '^[^\n\r]*'))
+    else policy.trimmed(regexp_replace(
+        regexp_replace(
+            left(policy.trimmed(content), 121), '^(.*)[\p{Z}\x{09}-\x{0D}\x{85}].*$', '\1', 's'
+        ),
+        '^(.{120}).$', '\1', 's'
+    ))
+end;
 
 -- A verdict as policy.verdict lists it; null where it is blank.
 create or replace macro policy.verdict_word(verdict) as

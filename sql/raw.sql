@@ -63,6 +63,7 @@ create table if not exists raw.mapped (
     grounded_fraction double,
     success_markers varchar[],
     failure_markers varchar[],
+    infrastructure_error varchar,
     human_override varchar,
     cited_paths varchar[],
     latency_ms double,
@@ -99,6 +100,8 @@ comment on column raw.mapped.grounded_fraction is
 'the share of the response''s statements that were found in the repository, 0 to 1; null: not measured';
 comment on column raw.mapped.success_markers is 'signs that the attempt went well; null or empty: none';
 comment on column raw.mapped.failure_markers is 'signs that the attempt went badly; null or empty: none';
+comment on column raw.mapped.infrastructure_error is
+'what broke on the machine''s side, not the agent''s; null: nothing is known';
 comment on column raw.mapped.human_override is 'the category that a person set, which outweighs all other signals; null: none';
 comment on column raw.mapped.cited_paths is 'paths of the repository that the response names; null or empty: none';
 comment on column raw.mapped.latency_ms is 'how long the attempt took, in milliseconds; null: not recorded';

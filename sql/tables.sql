@@ -18,6 +18,7 @@ create table if not exists policy.setting (
     grounded_accept_at double not null,
     grounded_partial_at double not null,
     max_pairs_per_task bigint not null,
+    max_prompts_per_response bigint not null,
     include_partial boolean not null,
     include_review boolean not null,
     max_depth bigint not null,
@@ -43,6 +44,8 @@ comment on column policy.setting.grounded_partial_at is
 'grounded fractions at or above this, and below grounded_accept_at, are partially accepted';
 comment on column policy.setting.max_pairs_per_task is
 'how many pairs a task may export, and how many records of each side are paired';
+comment on column policy.setting.max_prompts_per_response is
+'how many different prompts one long response may answer before all records that have it are refused';
 comment on column policy.setting.include_partial is 'whether partially accepted records enter sft';
 comment on column policy.setting.include_review is 'whether records that need human review enter rag';
 comment on column policy.setting.max_depth is 'how many brackets of a JSON text may be open at once';
@@ -132,12 +135,19 @@ create table if not exists evidence.record (
     file varchar,
     prompt varchar,
     response varchar,
+    prompt_sha256 blob,
+    prompt_hash blob not null,
+    prompt_length bigint not null,
+    response_hash blob not null,
+    response_length bigint not null,
+    turn_hash blob not null,
     messages varchar,
     verdict varchar,
     score double,
     grounded_fraction double,
     success_markers varchar[],
     failure_markers varchar[],
+    infrastructure_error varchar,
     human_override varchar,
     cited_paths varchar[],
     latency_ms double,
@@ -165,6 +175,12 @@ comment on column evidence.record.model is 'the model, as the source spells it; 
 comment on column evidence.record.file is 'the file of the repository that the record is about; null: none';
 comment on column evidence.record.prompt is 'the task as given to the agent; null: not recorded';
 comment on column evidence.record.response is 'the agent''s final answer, or what was extracted from it; null: not recorded';
+comment on column evidence.record.prompt_sha256 is 'sha256 of the prompt as it stands; null: not recorded';
+comment on column evidence.record.prompt_hash is 'sha256 of the prompt as prompts are compared, see policy.normalised';
+comment on column evidence.record.prompt_length is 'how many characters the prompt has when normalised; 0: it is blank';
+comment on column evidence.record.response_hash is 'sha256 of the response as responses are compared, see policy.normalised';
+comment on column evidence.record.response_length is 'how many characters the response has when normalised; 0: it is blank';
+comment on column evidence.record.turn_hash is 'sha256 over both: equal where prompt and response are, as they are compared';
 comment on column evidence.record.messages is 'the conversation as JSON text, as the source has it; null: not recorded';
 comment on column evidence.record.verdict is 'the source''s own word for the result, see policy.verdict; null: none';
 comment on column evidence.record.score is 'a grade from 0 to 1, higher is better; null: none';
@@ -172,6 +188,8 @@ comment on column evidence.record.grounded_fraction is
 'the share of the response''s statements that were found in the repository, 0 to 1; null: not measured';
 comment on column evidence.record.success_markers is 'signs that the attempt went well; null or empty: none';
 comment on column evidence.record.failure_markers is 'signs that the attempt went badly; null or empty: none';
+comment on column evidence.record.infrastructure_error is
+'what broke on the machine''s side, not the agent''s; null: nothing is known';
 comment on column evidence.record.human_override is
 'the category that a person set, which outweighs all other signals; null: none';
 comment on column evidence.record.cited_paths is 'paths of the repository that the response names; null or empty: none';

@@ -19,7 +19,7 @@ Positive = Annotated[int, Field(ge=1)]
 NOT_READ_BY_STAGES = frozenset(
     {
         *("accept_at", "partial_at", "grounded_accept_at", "grounded_partial_at"),
-        *("max_pairs_per_task", "include_partial", "include_review", "known_paths_sha256"),
+        *("max_pairs_per_task", "max_prompts_per_response", "include_partial", "include_review", "known_paths_sha256"),
         *("drift_threshold", "drift_min_count", "drift_significance"),
         *("drift_alert_change", "drift_alert_p", "drift_vanished_count"),
         *("history_runs", "threads", "memory_limit"),
@@ -44,6 +44,8 @@ class Settings(BaseModel):
     """Grounded fractions at or above this, and below grounded_accept_at, are partially accepted."""
     max_pairs_per_task: Annotated[int, Field(ge=1, le=1000)] = 5
     """How many pairs a task may export, and how many records of each side are paired."""
+    max_prompts_per_response: Annotated[int, Field(ge=1, le=1_000_000_000)] = 20
+    """How many different prompts one long response may answer before all records that have it are refused."""
     include_partial: bool = False
     """Whether partially accepted records enter sft."""
     include_review: bool = False

@@ -22,8 +22,9 @@ def _collect(run: Run) -> None:
 
 
 def _score(run: Run) -> None:
-    """Compute every record's category and defects once; the later stages read the result under the views' own names."""
+    """Compute once each record's category and defects, and which contents are shared; later stages read it under the views' names."""
     run.warehouse.materialise("scored.run")
+    run.warehouse.materialise("scored.shared_content")
     run.warehouse.materialise("scored.eligibility")
 
 
@@ -35,6 +36,7 @@ def _export_stage(dataset: Dataset) -> Stage:
 
         _score(run)  # where that stage was reused: without its rows each query would compute them again
         if dataset.grain == "pair":
+            run.warehouse.materialise("pairs.eligible")
             run.warehouse.materialise("pairs.ranked")
             run.warehouse.materialise("pairs.candidate")
         return export(run, dataset)

@@ -8,15 +8,19 @@ select
     reason.meaning,
 from (
     values
-    (1, 'missing_provenance', 'file, line number or line hash is missing'),
+    (1, 'missing_provenance', 'file, item number, record number or item hash is missing'),
     (2, 'missing_source_run_id', 'the agent run that made it is not named'),
-    (3, 'empty_content', 'the response is blank (in sft also: the prompt is)'),
-    (4, 'schema_violation', 'another column that the dataset requires is null'),
-    (5, 'unsafe_sft_category', 'rejected or needs_human_review may never enter sft'),
-    (6, 'unsafe_rag_category', 'rejected may never enter rag'),
-    (7, 'invalid_preference_pairing', 'the pair has no prompt, or its categories make no preference'),
-    (8, 'hallucinated_file_path', 'a cited path is absent from the manifest of known paths'),
-    (9, 'duplicate_id', 'the same evidence came before, in an earlier file or line'),
-    (10, 'self_pairing', 'both sides are from one run, or have one text'),
-    (11, 'category_disallowed', 'the category enters only on request, and nobody asked')
+    (3, 'empty_content', 'the response is blank'),
+    (4, 'empty_prompt', 'the prompt is blank'),
+    (5, 'schema_violation', 'another column that the dataset requires is null'),
+    (6, 'unsafe_sft_category', 'rejected or needs_human_review may never enter sft'),
+    (7, 'unsafe_rag_category', 'rejected may never enter rag'),
+    (8, 'contradicted', 'its attempt, or its content for its task, is rejected; of a pair: another prefers the reverse'),
+    (9, 'invalid_preference_pairing', 'the pair has no prompt, or its categories make no preference'),
+    (10, 'hallucinated_file_path', 'a cited path is absent from the manifest of known paths'),
+    (11, 'duplicate_id', 'the same evidence came before, in an earlier file or item'),
+    (12, 'duplicate_content', 'a better or earlier row has the same content'),
+    (13, 'repeated_response', 'one response answers more than max_prompts_per_response prompts'),
+    (14, 'self_pairing', 'both sides are from one run, or have one text'),
+    (15, 'category_disallowed', 'the category enters only on request, and nobody asked')
 ) as reason (precedence, name, meaning)

@@ -15,6 +15,7 @@
 --   grounded_fraction number = /grounded_fraction
 --   success_markers texts = /success_markers
 --   failure_markers texts = /failure_markers
+--   infrastructure_error text = /infrastructure_error
 --   human_override text = /human_override
 --   cited_paths texts = /cited_paths
 --   latency_ms number = /latency_ms
@@ -45,6 +46,7 @@ select
     grounded_fraction,
     success_markers,
     failure_markers,
+    infrastructure_error,
     human_override,
     cited_paths,
     latency_ms,

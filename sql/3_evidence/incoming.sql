@@ -16,12 +16,19 @@
 --   file: the file of the repository that the record is about; null: none
 --   prompt: the task as given to the agent; null: not recorded
 --   response: the agent's final answer, or what was extracted from it; null: not recorded
+--   prompt_sha256: sha256 of the prompt as it stands; null: not recorded
+--   prompt_hash: sha256 of the prompt as prompts are compared, see policy.normalised
+--   prompt_length: how many characters the prompt has when normalised; 0: it is blank
+--   response_hash: sha256 of the response as responses are compared, see policy.normalised
+--   response_length: how many characters the response has when normalised; 0: it is blank
+--   turn_hash: sha256 over both: equal where prompt and response are, as they are compared
 --   messages: the conversation as JSON text, as the source has it; null: not recorded
 --   verdict: the source's own word for the result; null: none
 --   score: a grade from 0 to 1, higher is better; null: none; infinity and NaN are the problem bad_score
 --   grounded_fraction: the share of the response's statements that were found in the repository, 0 to 1; null: not measured
 --   success_markers: signs that the attempt went well; null or empty: none
 --   failure_markers: signs that the attempt went badly; null or empty: none
+--   infrastructure_error: what broke on the machine's side, not the agent's; null: nothing is known
 --   human_override: the category that a person set; null: none; another word is the problem bad_human_override
 --   cited_paths: paths of the repository that the response names; null or empty: none
 --   latency_ms: how long the attempt took, in milliseconds; null: not recorded
@@ -45,11 +52,11 @@ of_parts as (
         part.source_path,
         part.item_number,
         part.record_number,
-        list(item.item_sha256 order by part.place) as hashes,
+        list(other.item_sha256 order by part.place) as digests,
     from part
-    inner join raw.item as item
-        on part.place.source_path = item.source_path and part.place.item_number = item.item_number
-    where part.source_path <> item.source_path or part.item_number <> item.item_number
+    inner join raw.item as other
+        on part.place.source_path = other.source_path and part.place.item_number = other.item_number
+    where part.source_path <> other.source_path or part.item_number <> other.item_number
     group by part.source_path, part.item_number, part.record_number
 ),
 
@@ -59,7 +66,7 @@ timed as (
         line.item_sha256,
         case
             when mapped.parts is null then line.item_sha256
-            else sha256(array_to_string(list_prepend(line.item_sha256, coalesce(of_parts.hashes, [])), chr(31)))
+            else sha256(array_to_string(list_prepend(line.item_sha256, coalesce(of_parts.digests, [])), chr(31)))
         end as content_sha256,
         mapped.* exclude (source, item_sha256, record_number, problem, detail),
         coalesce(mapped.problem, fault.problem) as problem,
@@ -120,12 +127,14 @@ select
     file,
     prompt,
     response,
+    unnest(policy.content(prompt, response)),
     messages,
     verdict,
     score,
     grounded_fraction,
     success_markers,
     failure_markers,
+    infrastructure_error,
     human_override,
     cited_paths,
     latency_ms,

@@ -1,9 +1,12 @@
--- One row per record and defect that the record has on its own, whatever its category. Most records have none.
+-- One row per record and defect that keeps the record out of datasets, whatever they admit. Most records have none.
 -- policy.requirement says which datasets refuse which defect, and for which reason.
+-- key: task_id; scored.shared_content and scored.constant_response whole.
 --   record_key: the record within this warehouse, for joins; see evidence.record
---   defect: missing_provenance, missing_run_id, empty_response, empty_prompt, missing_column, absent_path (a cited path is not
---       in the manifest of known paths) or repeated_evidence (an identical line comes earlier)
---   detail: the columns at fault, the positions in cited_paths, or the place of the first identical line
+--   defect: missing_provenance, missing_run_id, empty_response, empty_prompt, missing_column, rejected_attempt and
+--       rejected_content (see scored.rejection), absent_path (a cited path is not in the manifest of known paths),
+--       repeated_evidence (an identical item comes earlier) or repeated_response (see scored.constant_response)
+--   detail: the columns at fault, the positions in cited_paths, the place of the record that is rejected or came first, or the
+--       number of prompts
 with incomplete as (
     select
         record.record_key,
@@ -20,10 +23,10 @@ with incomplete as (
                 when policy.is_blank(record.run_id) then struct_pack(defect := 'missing_run_id', detail := 'run_id')
             end,
             case
-                when policy.is_blank(record.response) then struct_pack(defect := 'empty_response', detail := 'response')
+                when record.response_length = 0 then struct_pack(defect := 'empty_response', detail := 'response')
             end,
             case
-                when policy.is_blank(record.prompt) then struct_pack(defect := 'empty_prompt', detail := 'prompt')
+                when record.prompt_length = 0 then struct_pack(defect := 'empty_prompt', detail := 'prompt')
             end,
             case
                 when record.source is null or record.task_id is null
@@ -38,8 +41,8 @@ with incomplete as (
         or record.record_number is null
         or policy.is_blank(record.item_sha256)
         or policy.is_blank(record.run_id)
-        or policy.is_blank(record.response)
-        or policy.is_blank(record.prompt)
+        or record.response_length = 0
+        or record.prompt_length = 0
         or record.source is null
         or record.task_id is null
 ),
@@ -106,3 +109,12 @@ select
     'first at ' || first_at as detail,
 from numbered
 where occurrence > 1
+union all
+from scored.rejection
+union all
+select
+    record.record_key,
+    'repeated_response' as defect,
+    'response answers ' || constant.prompts || ' prompts' as detail,
+from evidence.record as record
+inner join scored.constant_response as constant on record.response_hash = constant.response_hash

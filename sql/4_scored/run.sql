@@ -12,10 +12,12 @@
 --   task_id: the task that the agent worked on
 --   created_at: the time that the line gives, UTC; null: it gives none
 --   model: the model, as the source spells it; null: not named
+--   content_hash: the content of the record: equal where prompt and response are, as texts are compared
 --   category: accepted, partially_accepted, rejected or needs_human_review
---   rule: human_override, verdict, score, grounded_fraction, parent (of an extraction: the verdicts on its task), markers or
---       no_signal; tried in this order, but an extraction has no rule after parent
---   reasons: all signals that the record has, also of rules that did not decide, such as "verdict: approve"
+--   rule: human_override (in any record of the attempt), infrastructure_error, verdict, score, grounded_fraction, parent (of an
+--       extraction: the verdicts on its task), markers or no_signal; tried in this order, but an extraction has no rule after
+--       parent
+--   reasons: all signals seen, also of rules that did not decide, such as "verdict: approve"
 select
     signal.record_key,
     signal.source_path,
@@ -29,8 +31,10 @@ select
     signal.task_id,
     signal.created_at,
     signal.model,
+    signal.content_hash,
     case
         when signal.by_override is not null then signal.by_override
+        when signal.by_infrastructure_error is not null then signal.by_infrastructure_error
         when signal.by_verdict is not null then signal.by_verdict
         when signal.by_score is not null then signal.by_score
         when signal.by_grounded_fraction is not null then signal.by_grounded_fraction
@@ -40,6 +44,7 @@ select
     end as category,
     case
         when signal.by_override is not null then 'human_override'
+        when signal.by_infrastructure_error is not null then 'infrastructure_error'
         when signal.by_verdict is not null then 'verdict'
         when signal.by_score is not null then 'score'
         when signal.by_grounded_fraction is not null then 'grounded_fraction'

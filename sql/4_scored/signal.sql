@@ -1,5 +1,5 @@
 -- One row per record: the category that each scoring rule alone would give it. The rule parent is not here, because it depends
--- on other records, see scored.task_verdict. The columns that identify the record are here so that scored.run needs no join.
+-- on all records of the task, see scored.task_verdict. The columns that identify the record are here so that scored.run needs no join.
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the line, relative to the evidence folder
 --   item_number: the number of the line in its file, from 1
@@ -12,7 +12,9 @@
 --   task_id: the task that the agent worked on
 --   created_at: the time that the line gives, UTC; null: it gives none
 --   model: the model, as the source spells it; null: not named
---   by_override: the category that a person set; null: none
+--   content_hash: the content of the record: equal where prompt and response are, as texts are compared
+--   by_override: the category that a person gave to its attempt, see scored.attempt_override; null: none
+--   by_infrastructure_error: needs_human_review where something broke on the machine's side; null: nothing did
 --   by_verdict: the category of its verdict in policy.verdict, or needs_human_review if it is not listed; null: no verdict
 --   by_score: the category of its score by accept_at and partial_at, or needs_human_review outside 0 to 1; null: no score
 --   by_grounded_fraction: the same by grounded_accept_at and grounded_partial_at; null: no grounded fraction
@@ -32,7 +34,9 @@ with normalised as (
         record.task_id,
         record.created_at,
         record.model,
+        record.turn_hash as content_hash,
         record.human_override,
+        record.infrastructure_error,
         policy.verdict_word(record.verdict) as verdict,
         record.score,
         record.grounded_fraction,
@@ -54,7 +58,9 @@ select
     normalised.task_id,
     normalised.created_at,
     normalised.model,
-    normalised.human_override as by_override,
+    normalised.content_hash,
+    coalesce(attempt.category, normalised.human_override) as by_override,
+    case when not policy.is_blank(normalised.infrastructure_error) then 'needs_human_review' end as by_infrastructure_error,
     case when normalised.verdict is not null then coalesce(word.category, 'needs_human_review') end as by_verdict,
     case
         when normalised.score is null then null
@@ -76,9 +82,17 @@ select
         when len(normalised.failure_markers) > 0 then 'rejected'
     end as by_markers,
     list_concat(
+        case
+            when attempt.reasons is not null then attempt.reasons
+            when normalised.human_override is not null then ['human_override: ' || normalised.human_override]
+            else []
+        end,
         list_filter(
             [
-                'human_override: ' || normalised.human_override,
+                case
+                    when not policy.is_blank(normalised.infrastructure_error)
+                        then 'infrastructure_error: ' || normalised.infrastructure_error
+                end,
                 'verdict: ' || normalised.verdict,
                 'score: ' || normalised.score,
                 'grounded_fraction: ' || normalised.grounded_fraction
@@ -91,3 +105,5 @@ select
 from normalised
 cross join policy.setting as setting
 left join policy.verdict as word on normalised.verdict = word.verdict
+left join scored.attempt_override as attempt
+    on normalised.task_id = attempt.task_id and normalised.run_id = attempt.run_id

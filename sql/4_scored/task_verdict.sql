@@ -5,7 +5,15 @@
 with judged as (
     select
         task_id,
-        coalesce(by_override, by_verdict, by_score, by_grounded_fraction, by_markers, 'needs_human_review') as category,
+        coalesce(
+            by_override,
+            by_infrastructure_error,
+            by_verdict,
+            by_score,
+            by_grounded_fraction,
+            by_markers,
+            'needs_human_review'
+        ) as category,
     from scored.signal
     where source_class = 'verdict'
 )

@@ -1,6 +1,7 @@
--- One row per candidate pair. In each task and prompt, each of the max_pairs_per_task best chosen records is paired with each
--- of the max_pairs_per_task best rejected ones. Of the clean pairs of a task those are exported first whose ranks are good on
--- both sides.
+-- One row per candidate pair. In each group (a task and a prompt), each of the max_pairs_per_task best chosen records is paired
+-- with each of the max_pairs_per_task best rejected ones. Of the clean pairs of a task those are exported first whose ranks are
+-- good on both sides.
+-- key: task_id.
 --   task_id: the task of both records
 --   chosen_key: the record_key of the chosen record
 --   chosen_source_path: the file of the chosen record
@@ -34,6 +35,7 @@ with pair as (
         chosen.run_id as chosen_run_id,
         chosen.category as chosen_category,
         chosen.rank as chosen_rank,
+        chosen.content_hash as chosen_content,
         rejected.record_key as rejected_key,
         rejected.source_path as rejected_source_path,
         rejected.item_number as rejected_item_number,
@@ -42,12 +44,23 @@ with pair as (
         rejected.run_id as rejected_run_id,
         rejected.category as rejected_category,
         rejected.rank as rejected_rank,
+        rejected.content_hash as rejected_content,
+        chosen.is_prompt_blank,
         chosen.run_id = rejected.run_id as is_one_run,
-        chosen.response_hash = rejected.response_hash as may_have_one_text,
-        policy.is_blank(chosen.prompt) as has_no_prompt,
+        chosen.response_hash = rejected.response_hash as is_one_text,
+        row_number() over (
+            partition by chosen.task_id
+            order by
+                greatest(chosen.rank, rejected.rank),
+                chosen.rank + rejected.rank,
+                chosen.rank,
+                chosen.score - rejected.score desc nulls last,
+                chosen.evidence_id,
+                rejected.evidence_id
+        ) as place,
     from pairs.ranked as chosen
     inner join pairs.ranked as rejected
-        on chosen.task_id = rejected.task_id and chosen.prompt is not distinct from rejected.prompt
+        on chosen.task_id = rejected.task_id and chosen.prompt_sha256 is not distinct from rejected.prompt_sha256
     cross join policy.setting as setting
     where
         chosen.side = 'chosen'
@@ -56,39 +69,63 @@ with pair as (
         and rejected.rank <= setting.max_pairs_per_task
 ),
 
--- Different hashes mean different texts; equal hashes prove nothing, so for those pairs the texts themselves are compared.
-with_one_text as (
-    select
-        pair.chosen_key,
-        pair.rejected_key,
+preference as (
+    select distinct
+        task_id,
+        chosen_content,
+        rejected_content,
     from pair
-    inner join evidence.record as chosen on pair.chosen_key = chosen.record_key
-    inner join evidence.record as rejected on pair.rejected_key = rejected.record_key
-    where pair.may_have_one_text and chosen.response = rejected.response
+),
+
+compared as (
+    select
+        pair.*,
+        gap.reason as gap,
+        reverse.task_id is not null as is_reversed,
+        row_number() over (
+            partition by pair.task_id, pair.chosen_content, pair.rejected_content
+            order by pair.place
+        ) > 1 as is_repeated,
+    from pair
+    left join preference as reverse
+        on
+            pair.task_id = reverse.task_id
+            and pair.chosen_content = reverse.rejected_content
+            and pair.rejected_content = reverse.chosen_content
+            and not pair.is_one_text
+    left join policy.pairing as gap
+        on pair.chosen_category = gap.chosen_category and pair.rejected_category = gap.rejected_category
 ),
 
 judged as (
     select
-        pair.*,
-        gap.reason as gap,
-        list_filter(
-            [
-                case
-                    when pair.has_no_prompt then 'prompt is blank'
-                    when gap.reason is null then pair.chosen_category || ' over ' || pair.rejected_category
-                end,
-                case when pair.is_one_run then 'both sides are of one run' end,
-                case when with_one_text.chosen_key is not null then 'both sides have one text' end
-            ],
-            lambda detail: detail is not null
-        ) as details,
-        case when pair.has_no_prompt or gap.reason is null then 'invalid_preference_pairing' end as invalid,
-        case when pair.is_one_run or with_one_text.chosen_key is not null then 'self_pairing' end as self_paired,
-    from pair
-    left join with_one_text
-        on pair.chosen_key = with_one_text.chosen_key and pair.rejected_key = with_one_text.rejected_key
-    left join policy.pairing as gap
-        on pair.chosen_category = gap.chosen_category and pair.rejected_category = gap.rejected_category
+        compared.*,
+        [
+            struct_pack(
+                reason := case when is_prompt_blank or gap is null then 'invalid_preference_pairing' end,
+                detail := case
+                    when is_prompt_blank then 'prompt is blank'
+                    else chosen_category || ' over ' || rejected_category
+                end
+            ),
+            struct_pack(
+                reason := case when is_reversed then 'contradicted' end,
+                detail := 'another pair prefers the reverse'
+            ),
+            struct_pack(
+                reason := case when is_repeated then 'duplicate_content' end,
+                detail := 'another pair has the same contents'
+            ),
+            struct_pack(
+                reason := case when is_one_run or is_one_text then 'self_pairing' end,
+                detail := concat_ws(
+                    ', ',
+                    case when is_one_run then 'both sides are of one run' end,
+                    case when is_one_text then 'both sides have one text' end
+                )
+            )
+        ] as checks,
+    from compared
 ),
 
 -- The order of the reasons as one map, because few pairs need it.
@@ -100,19 +137,14 @@ in_order as (
 refused as (
     select
         judged.*,
-        case
-            when judged.invalid is null and judged.self_paired is null then []
-            else list_transform(
-                list_sort(list_filter(
-                    [
-                        struct_pack(precedence := in_order.precedence[judged.invalid], reason := judged.invalid),
-                        struct_pack(precedence := in_order.precedence[judged.self_paired], reason := judged.self_paired)
-                    ],
-                    lambda refusal: struct_extract(refusal, 'reason') is not null
-                )),
-                lambda refusal: struct_extract(refusal, 'reason')
+        list_sort(list_transform(
+            list_filter(judged.checks, lambda verdict: verdict.reason is not null),
+            lambda verdict: struct_pack(
+                precedence := in_order.precedence[verdict.reason],
+                reason := verdict.reason,
+                detail := verdict.detail
             )
-        end as quarantine_reasons,
+        )) as refusals,
     from judged
     cross join in_order
 ),
@@ -120,15 +152,7 @@ refused as (
 ordered as (
     select
         refused.*,
-        row_number() over (
-            partition by task_id, len(quarantine_reasons) = 0
-            order by
-                greatest(chosen_rank, rejected_rank),
-                chosen_rank + rejected_rank,
-                chosen_rank,
-                chosen_evidence_id,
-                rejected_evidence_id
-        ) as place,
+        row_number() over (partition by task_id, len(refusals) = 0 order by place) as place_among_such,
     from refused
 )
 
@@ -152,12 +176,15 @@ select
     ordered.rejected_rank,
     ordered.gap,
     case
-        when len(ordered.quarantine_reasons) > 0 then 'quarantined'
-        when ordered.place > setting.max_pairs_per_task then 'over_cap'
+        when len(ordered.refusals) > 0 then 'quarantined'
+        when ordered.place_among_such > setting.max_pairs_per_task then 'over_cap'
         else 'exported'
     end as outcome,
-    ordered.quarantine_reasons[1] as quarantine_reason,
-    ordered.quarantine_reasons,
-    case when len(ordered.details) > 0 then array_to_string(ordered.details, ', ') end as detail,
+    ordered.refusals[1].reason as quarantine_reason,
+    list_transform(ordered.refusals, lambda refusal: refusal.reason) as quarantine_reasons,
+    case
+        when len(ordered.refusals) > 0
+            then array_to_string(list_transform(ordered.refusals, lambda refusal: refusal.detail), ', ')
+    end as detail,
 from ordered
 cross join policy.setting as setting

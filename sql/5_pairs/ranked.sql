@@ -1,6 +1,7 @@
--- One row per eligible record that can stand on a side of a preference, ranked among those of its task, prompt and side.
--- A record that needs human review has no side. Nor has a partially accepted one if an eligible rejected record shares its task
--- and prompt.
+-- One row per eligible record that can stand on a side of a preference, ranked among those of its group and side. A group is the
+-- records of one task with one prompt, as it stands. A record that needs human review has no side. Nor has a partially accepted
+-- one if its group has an eligible rejected record.
+-- key: task_id.
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the line, relative to the evidence folder
 --   item_number: the number of the line in its file, from 1
@@ -8,53 +9,31 @@
 --   evidence_id: the record across warehouses; equal for identical lines
 --   run_id: the agent's run at the task
 --   task_id: the task
---   prompt: the task as given to the agent; null: not recorded
---   response_hash: a hash of the response; two different hashes mean two different responses
+--   prompt_sha256: sha256 of the prompt as it stands; null: not recorded
+--   is_prompt_blank: whether the prompt is blank
+--   response_hash: equal where the responses are, as texts are compared
+--   content_hash: equal where prompt and response are, as texts are compared
 --   category: accepted, partially_accepted or rejected
 --   side: chosen (accepted) or rejected (rejected, or partially accepted)
+--   score: its score; null: none
 --   rank: 1 is best: by score (highest first, null last), created_at (oldest first, null last), evidence_id
-with eligible as not materialized (
-    select
-        record.record_key,
-        record.source_path,
-        record.item_number,
-        record.record_number,
-        record.evidence_id,
-        record.run_id,
-        record.task_id,
-        record.prompt,
-        record.response,
-        run.category,
-        record.score,
-        record.created_at,
-    from evidence.record as record
-    inner join scored.run as run on record.record_key = run.record_key
-    where not exists (
-        select 1
-        from scored.eligibility as eligibility
-        inner join policy.requirement as requirement on eligibility.defect = requirement.defect
-        inner join policy.dataset as dataset on requirement.dataset = dataset.dataset
-        where record.record_key = eligibility.record_key and dataset.grain = 'pair'
-    )
-),
-
--- Few prompts have an eligible rejected record, so a join with them is cheaper than a window over all records.
-with_rejected as (
+with with_rejected as ( -- few groups, so a join with them is cheaper than a window over all records
     select distinct
         task_id,
-        prompt,
-    from eligible
+        prompt_sha256,
+    from pairs.eligible
     where category = 'rejected'
 ),
 
 sided as (
     select
-        eligible.* exclude (response),
-        hash(eligible.response) as response_hash,
+        eligible.*,
         case when eligible.category = 'accepted' then 'chosen' else 'rejected' end as side,
-    from eligible
+    from pairs.eligible as eligible
     left join with_rejected
-        on eligible.task_id = with_rejected.task_id and eligible.prompt is not distinct from with_rejected.prompt
+        on
+            eligible.task_id = with_rejected.task_id
+            and eligible.prompt_sha256 is not distinct from with_rejected.prompt_sha256
     where
         eligible.category in ('accepted', 'rejected')
         or (eligible.category = 'partially_accepted' and with_rejected.task_id is null)
@@ -68,12 +47,15 @@ select
     evidence_id,
     run_id,
     task_id,
-    prompt,
+    prompt_sha256,
+    is_prompt_blank,
     response_hash,
+    content_hash,
     category,
     side,
+    score,
     row_number() over (
-        partition by task_id, prompt, side
+        partition by task_id, prompt_sha256, side
         order by score desc nulls last, created_at asc nulls last, evidence_id asc
     ) as rank,
 from sided

@@ -1,11 +1,12 @@
 -- One row per scored record: what pairing did with it.
+-- key: task_id.
 --   source_path: the file of the line, relative to the evidence folder
 --   item_number: the number of the line in its file, from 1
 --   record_number: the number of the record among those of its item, from 1
 --   evidence_id: the record across warehouses; equal for identical lines
 --   task_id: the task
 --   category: its category, see scored.run
---   outcome: ineligible (a defect keeps it out of pairs), not_a_side (its category has no side), no_counterpart (its task has
+--   outcome: ineligible (see pairs.eligible), not_a_side (its category has no side), no_counterpart (its task has
 --       no record on the other side), prompt_differs (none of those has its prompt), paired (it is in an exported pair),
 --       over_cap (a clean pair of it is over the cap, or it is not among the best, which are paired) or refused (all its pairs
 --       are quarantined)
@@ -19,14 +20,14 @@ with of_task as (
 ),
 
 -- A record that has counterparts can be in no pair only where a side has more records than the window takes.
-of_crowded_prompt as (
+of_crowded_group as (
     select
         ranked.task_id,
-        ranked.prompt,
+        ranked.prompt_sha256,
         count(*) filter (where ranked.side = 'chosen') as chosen,
         count(*) filter (where ranked.side = 'rejected') as rejected,
     from pairs.ranked as ranked
-    group by ranked.task_id, ranked.prompt
+    group by ranked.task_id, ranked.prompt_sha256
     having max(ranked.rank) > (select max_pairs_per_task from policy.setting)
 ),
 
@@ -37,8 +38,8 @@ counted as (
         case when ranked.side = 'chosen' then crowded.rejected else crowded.chosen end as counterparts_in_crowd,
     from pairs.ranked as ranked
     inner join of_task on ranked.task_id = of_task.task_id
-    left join of_crowded_prompt as crowded
-        on ranked.task_id = crowded.task_id and ranked.prompt is not distinct from crowded.prompt
+    left join of_crowded_group as crowded
+        on ranked.task_id = crowded.task_id and ranked.prompt_sha256 is not distinct from crowded.prompt_sha256
 ),
 
 stood as (
@@ -60,14 +61,6 @@ of_pairs as (
         bool_or(outcome = 'over_cap') as is_over_cap,
     from stood
     group by record_key
-),
-
-ineligible as (
-    select distinct eligibility.record_key
-    from scored.eligibility as eligibility
-    inner join policy.requirement as requirement on eligibility.defect = requirement.defect
-    inner join policy.dataset as dataset on requirement.dataset = dataset.dataset
-    where dataset.grain = 'pair'
 )
 
 select
@@ -79,7 +72,7 @@ select
     run.category,
     -- a record in a pair has a counterpart, so the outcomes of its pairs can be looked at first
     case
-        when ineligible.record_key is not null then 'ineligible'
+        when eligible.record_key is null then 'ineligible'
         when counted.record_key is null then 'not_a_side'
         when of_pairs.is_paired then 'paired'
         when of_pairs.is_over_cap then 'over_cap'
@@ -89,6 +82,6 @@ select
         else 'no_counterpart'
     end as outcome,
 from scored.run as run
-left join ineligible on run.record_key = ineligible.record_key
+left join pairs.eligible as eligible on run.record_key = eligible.record_key
 left join counted on run.record_key = counted.record_key
 left join of_pairs on run.record_key = of_pairs.record_key

@@ -1,11 +1,12 @@
 -- One row per dataset of records and scored record: whether it ships in that dataset, and if not, why. A row carries no text,
 -- so that rows are judged and counted in little memory; the dataset's own view adds the text.
+-- key: task_id; datasets.duplicate whole.
 --   dataset: the dataset, see policy.dataset
 --   id: the row's id in the dataset: sha256 hex of the dataset's name and evidence_id, joined by 0x1F
 --   category: its category, see scored.run
 --   quarantine_reason: the first reason why it does not ship; null: it ships
 --   quarantine_reasons: all reasons why it does not ship, in the order of policy.reason; empty: it ships
---   detail: where the first reason was found, such as cited_paths[2] or the category; null: it ships
+--   detail: where the first reason was found, such as cited_paths[2], the place of another record or the category; null: it ships
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the line, relative to the evidence folder
 --   item_number: the number of the line in its file, from 1
@@ -21,9 +22,18 @@ with refusal as (
     inner join policy.requirement as requirement on eligibility.defect = requirement.defect
     left join policy.reason as reason on requirement.reason = reason.name
     group by requirement.dataset, eligibility.record_key, reason.precedence, requirement.reason
+    union all
+    select
+        duplicate.dataset,
+        duplicate.record_key,
+        reason.precedence,
+        reason.name as reason,
+        duplicate.detail,
+    from datasets.duplicate as duplicate
+    inner join policy.reason as reason on reason.name = 'duplicate_content'
 ),
 
--- Few records have a defect; for all others the category alone decides.
+-- Few records are refused for more than their category.
 refused as (
     select
         dataset,

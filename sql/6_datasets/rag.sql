@@ -5,7 +5,7 @@
 --   task_id: the task that the agent worked on
 --   source: the source, which is the name of its mapping
 --   source_category: the category of the record
---   title: the first line of the prompt, at most 120 characters; null: the prompt is blank
+--   title: the first line of the prompt, at most 120 characters, see policy.title; null: it is blank
 --   content: the response
 --   model: the model, as the source spells it; null: not named
 --   created_at: the time that the line gives, UTC; null: it gives none
@@ -23,7 +23,7 @@ select
     record.task_id,
     record.source,
     decision.category as source_category,
-    nullif(left(split_part(policy.trimmed(record.prompt), chr(10), 1), 120), '') as title,
+    case when not policy.is_blank(policy.title(record.prompt)) then policy.title(record.prompt) end as title,
     record.response as content,
     record.model,
     record.created_at,

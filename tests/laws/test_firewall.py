@@ -31,9 +31,9 @@ EVIDENCE = [
     evidence_line("pair", verdict="accept", run_id="a"),
     evidence_line("pair", verdict="reject", run_id="b", response="Another answer."),
     evidence_line("self", verdict="accept", run_id="c"),
-    evidence_line("self", verdict="reject", run_id="c", response="Another answer."),
+    evidence_line("self", verdict="partial", run_id="c", response="Another answer."),
     evidence_line("twin", verdict="accept", run_id="d", response="One answer."),
-    evidence_line("twin", verdict="reject", run_id="e", response="One answer."),
+    evidence_line("twin", verdict="partial", run_id="e", response="One answer."),
     evidence_line("half", verdict="partial", run_id="f"),
     evidence_line("half", verdict="reject", run_id="g", response="Another answer."),
 ]
@@ -49,9 +49,9 @@ cross join (values ('accepted'), ('partially_accepted'), ('rejected'), ('needs_h
 def open_sql(sql: Sql) -> Sql:
     """Return the SQL without its first layer: every category is admitted, and self-pairs are not recognised."""
     candidate = sql.files["sql/5_pairs/candidate.sql"]
-    judged = "case when pair.is_one_run or with_one_text"
+    judged = "case when is_one_run or is_one_text then 'self_pairing'"
     assert judged in candidate
-    opened = candidate.replace(judged, "case when false and pair.is_one_run or with_one_text")
+    opened = candidate.replace(judged, "case when false then 'self_pairing'")
     return Sql(sql.files | {"sql/1_policy/admission.sql": OPEN_ADMISSION, "sql/5_pairs/candidate.sql": opened})
 
 
@@ -231,8 +231,16 @@ def rows_twice(relation: str) -> tuple[str, str]:
             NOBODY,
         ),
         ("preference", {"6_datasets/preference": rows_twice("datasets.pair_decision")}, "is there twice"),
-        ("preference", {"5_pairs/candidate": ("pair.is_one_run or with", "with")}, "compares a run with itself"),
-        ("preference", {"5_pairs/candidate": (" or with_one_text.chosen_key is not null", "")}, "compares a text with itself"),
+        (
+            "preference",
+            {"5_pairs/candidate": ("is_one_run or is_one_text then 'self", "is_one_text then 'self")},
+            "compares a run with itself",
+        ),
+        (
+            "preference",
+            {"5_pairs/candidate": ("is_one_run or is_one_text then 'self", "is_one_run then 'self")},
+            "compares a text with itself",
+        ),
         (
             "preference",
             {

@@ -102,7 +102,11 @@ def test_columns_that_a_mapping_does_not_name_are_null(tmp_path: Path) -> None:
     assert etl("run-all", "--root", root).exit_code == 0
     (record,) = rows(root, "from evidence.record")
     assert {
-        name: value for name, value in record.items() if value is not None and name not in {"evidence_id", "record_key"}
+        name: value
+        for name, value in record.items()
+        if value is not None
+        and name not in {"evidence_id", "record_key"}
+        and not name.startswith(("prompt_", "response_", "turn_"))
     } == {
         "source": "tickets",
         "source_class": "telemetry",

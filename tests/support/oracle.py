@@ -1,11 +1,12 @@
-"""An oracle: what sections 4 to 6 of the specification say about a handful of records, in plain Python.
+"""An oracle: what sections 5 and 6 of the specification say about a handful of records, in plain Python.
 
 It is written from the specification and not from the SQL, so that the two can be compared. It is slow and simple on
 purpose: every answer is found by looking at all records again.
 """
 
+import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -22,6 +23,9 @@ PARTIAL = "partially_accepted"
 REJECTED = "rejected"
 REVIEW = "needs_human_review"
 
+#: From the lowest category to the best.
+STANDING = (REJECTED, REVIEW, PARTIAL, ACCEPTED)
+
 VERDICTS = {
     **dict.fromkeys(("accept", "accepted", "approve", "approved", "pass", "passed", "success", "succeeded"), ACCEPTED),
     **dict.fromkeys(("resolved", "correct", "true", "lgtm"), ACCEPTED),
@@ -33,13 +37,14 @@ VERDICTS = {
 
 
 class Settings(Protocol):
-    """The settings that sections 4 to 6 name."""
+    """The settings that sections 5 and 6 name."""
 
     accept_at: float
     partial_at: float
     grounded_accept_at: float
     grounded_partial_at: float
     max_pairs_per_task: int
+    max_prompts_per_response: int
     include_partial: bool
     include_review: bool
 
@@ -75,7 +80,7 @@ class Oracle:
         self.settings = settings
         self.known_paths = known_paths
 
-    # Section 4: scoring.
+    # Section 5: scoring.
 
     def score(self, record: Record) -> tuple[str, str]:
         """Return the category and the rule that decided it."""
@@ -96,8 +101,11 @@ class Oracle:
 
     def _graded(self, record: Record) -> tuple[str, str] | None:
         settings, score, fraction = self.settings, record["score"], record["grounded_fraction"]
-        if record["human_override"] is not None:
-            return record["human_override"], "human_override"
+        override = self._override(record)
+        if override is not None:
+            return override, "human_override"
+        if not is_blank(record["infrastructure_error"]):
+            return REVIEW, "infrastructure_error"
         if not is_blank(record["verdict"]):
             return VERDICTS.get(trimmed(record["verdict"]).lower(), REVIEW), "verdict"
         if score is not None:
@@ -105,6 +113,30 @@ class Oracle:
         if fraction is not None:
             return grade(fraction, settings.grounded_accept_at, settings.grounded_partial_at), "grounded_fraction"
         return None
+
+    def attempt(self, record: Record) -> list[Record]:
+        """Return the records of the attempt that a record tells of, itself among them."""
+        if record["run_id"] is None:
+            return [record]
+        return [one for one in self.records if (one["task_id"], one["run_id"]) == (record["task_id"], record["run_id"])]
+
+    def _override(self, record: Record) -> str | None:
+        """Return the category that a person gave to the attempt."""
+        given = [one for one in self.attempt(record) if one["human_override"] is not None]
+        newest = max((one["created_at"] for one in given if one["created_at"]), default=None)
+        holding = [one["human_override"] for one in given if one["created_at"] in {None, newest}]
+        return min(holding, key=STANDING.index, default=None)
+
+    def is_contradicted(self, record: Record) -> bool:
+        """Return whether law 3 keeps a record back that is not rejected itself."""
+        if self.category(record) == REJECTED:
+            return False
+        attempt = self.attempt(record)
+        same = [one for one in self.records if one["task_id"] == record["task_id"] and content(one) == content(record)]
+        rejected = [one for one in [*attempt, *same] if self.category(one) == REJECTED]
+        if (self.category(record), self.score(record)[1]) == (ACCEPTED, "human_override"):
+            rejected = [one for one in rejected if self.score(one)[1] == "human_override"]
+        return bool(rejected)
 
     def _category_of_verdicts(self, task_id: str) -> str:
         verdicts = [one for one in self.records if one["source_class"] == "verdict" and one["task_id"] == task_id]
@@ -115,30 +147,58 @@ class Oracle:
 
     def rag_reasons(self, record: Record) -> tuple[str, ...]:
         """Return why the rag dataset refuses the record, in order of precedence; empty: it ships."""
+        return self._with_duplicate(record, self._rag_reasons)
+
+    def _rag_reasons(self, record: Record) -> tuple[str, ...]:
         category = self.category(record)
         return self._reasons(
             record,
-            empty_content=is_blank(record["response"]),
             unsafe_rag_category=category == REJECTED,
             category_disallowed=category == REVIEW and not self.settings.include_review,
+            contradicted=self.is_contradicted(record),
         )
 
     def sft_reasons(self, record: Record) -> tuple[str, ...]:
         """Return why the sft dataset refuses the record, in order of precedence; empty: it ships."""
+        return self._with_duplicate(record, self._sft_reasons)
+
+    def _sft_reasons(self, record: Record) -> tuple[str, ...]:
         category = self.category(record)
         return self._reasons(
             record,
-            empty_content=is_blank(record["response"]) or is_blank(record["prompt"]),
+            empty_prompt=is_blank(record["prompt"]),
             unsafe_sft_category=category in {REJECTED, REVIEW},
             category_disallowed=category == PARTIAL and not self.settings.include_partial,
+            contradicted=self.is_contradicted(record),
         )
 
+    def _with_duplicate(self, record: Record, reasons_of: Callable[[Record], tuple[str, ...]]) -> tuple[str, ...]:
+        """Return the other reasons, or duplicate_content where there is none and another record with the content ships."""
+        if reasons := reasons_of(record):
+            return reasons
+        same = [one for one in self.records if content(one) == content(record) and not reasons_of(one)]
+        best = min(same, key=lambda one: (-STANDING.index(self.category(one)), key(one)))
+        return () if key(best) == key(record) else ("duplicate_content",)
+
     def is_eligible(self, record: Record) -> bool:
-        """Return whether nothing in the record itself sets it aside, whatever its category."""
-        return not self._reasons(record, empty_content=is_blank(record["response"]))
+        """Return whether the record may stand in a pair, whatever its side."""
+        return key(record) in self._eligible
+
+    @cached_property
+    def _eligible(self) -> set[Key]:
+        """The first of equal contents in each group and category, of the records that nothing else sets aside."""
+        clean = [one for one in self.records if not self._sets_aside(one)]
+        group = [(one["task_id"], one["prompt"], self.category(one), content(one)) for one in clean]
+        return {min(key(one) for one, other in zip(clean, group, strict=True) if other == mine) for mine in set(group)}
+
+    def _sets_aside(self, record: Record) -> bool:
+        as_chosen = self.category(record) == ACCEPTED and self.is_contradicted(record)
+        return as_chosen or bool(self._reasons(record))
 
     def _reasons(self, record: Record, **of_the_dataset: bool) -> tuple[str, ...]:
         applies = of_the_dataset | {
+            "empty_content": is_blank(record["response"]),
+            "repeated_response": self._gives_a_constant_response(record),
             "missing_provenance": is_blank(record["source_path"]) or is_blank(record["item_sha256"]),
             "missing_source_run_id": is_blank(record["run_id"]),
             "hallucinated_file_path": self._cites_an_absent_path(record),
@@ -153,14 +213,19 @@ class Oracle:
         # The specification does not say what a manifest means that lists a path outside its repository; here it admits none.
         return any(path not in known or leaves_the_repository(path) for path in record["cited_paths"] or ())
 
+    def _gives_a_constant_response(self, record: Record) -> bool:
+        answer = normalised(record["response"])
+        prompts = {normalised(one["prompt"]) for one in self.records if normalised(one["response"]) == answer}
+        return len(answer) >= 32 and len(prompts) > self.settings.max_prompts_per_response
+
     def _is_a_copy(self, record: Record) -> bool:
         return any(other["evidence_id"] == record["evidence_id"] and key(other) < key(record) for other in self.records)
 
-    # Section 5: pairs.
+    # Section 6: pairs.
 
     @cached_property
     def candidates(self) -> list[Candidate]:
-        """The pairs of all windows, task by task, each task's in the order of section 5."""
+        """The pairs of all windows, task by task, each task's in the order of section 6."""
         found = []
         for task_id in sorted({record["task_id"] for record in self.records}):
             pairs = [
@@ -173,8 +238,14 @@ class Oracle:
 
     def _with_outcomes(self, pairs: Sequence[_Pair]) -> list[Candidate]:
         decided, clean = [], 0
-        for pair in pairs:
-            reasons = pair_reasons(pair.chosen, pair.rejected)
+        contents = [(content(pair.chosen), content(pair.rejected)) for pair in pairs]
+        for at, pair in enumerate(pairs):
+            reasons = pair_reasons(
+                pair.chosen,
+                pair.rejected,
+                contradicted=contents[at][0] != contents[at][1] and contents[at][::-1] in contents,
+                duplicate_content=contents[at] in contents[:at],
+            )
             clean += not reasons
             beyond = clean > self.settings.max_pairs_per_task
             outcome = "quarantined" if reasons else "over_cap" if beyond else "exported"
@@ -240,12 +311,16 @@ PRECEDENCE = (
     "missing_provenance",
     "missing_source_run_id",
     "empty_content",
+    "empty_prompt",
     "schema_violation",  # what a dataset requires is never null: evidence.record does not admit it
     "unsafe_sft_category",
     "unsafe_rag_category",
+    "contradicted",
     "invalid_preference_pairing",
     "hallucinated_file_path",
     "duplicate_id",
+    "duplicate_content",
+    "repeated_response",
     "self_pairing",
     "category_disallowed",
 )
@@ -256,10 +331,10 @@ def in_order(applies: Mapping[str, bool]) -> tuple[str, ...]:
     return tuple(reason for reason in PRECEDENCE if applies.get(reason))
 
 
-def pair_reasons(chosen: Record, rejected: Record) -> tuple[str, ...]:
-    """Return why a pair of eligible records is quarantined."""
-    same = chosen["run_id"] == rejected["run_id"] or chosen["response"] == rejected["response"]
-    return in_order({"invalid_preference_pairing": is_blank(chosen["prompt"]), "self_pairing": same})
+def pair_reasons(chosen: Record, rejected: Record, **of_the_task: bool) -> tuple[str, ...]:
+    """Return why a pair of eligible records is quarantined; ``of_the_task`` tells of the task's other pairs."""
+    same = chosen["run_id"] == rejected["run_id"] or normalised(chosen["response"]) == normalised(rejected["response"])
+    return in_order({"invalid_preference_pairing": is_blank(chosen["prompt"]), "self_pairing": same} | of_the_task)
 
 
 def best_first(record: Record) -> tuple[bool, float, bool, datetime, str]:
@@ -268,10 +343,11 @@ def best_first(record: Record) -> tuple[bool, float, bool, datetime, str]:
     return (score is None, -(score or 0), created_at is None, created_at or datetime.min, record["evidence_id"])  # noqa: DTZ901
 
 
-def place(pair: _Pair) -> tuple[int, int, int, str, str]:
+def place(pair: _Pair) -> tuple[int, int, int, bool, float, str, str]:
     """Order the pairs of a task."""
-    i, j = pair.i, pair.j
-    return max(i, j), i + j, i, pair.chosen["evidence_id"], pair.rejected["evidence_id"]
+    i, j, scores = pair.i, pair.j, (pair.chosen["score"], pair.rejected["score"])
+    gap = None if None in scores else scores[0] - scores[1]
+    return max(i, j), i + j, i, gap is None, -(gap or 0), pair.chosen["evidence_id"], pair.rejected["evidence_id"]
 
 
 def key(record: Record) -> Key:
@@ -303,8 +379,20 @@ def leaves_the_repository(path: str) -> bool:
 
 
 def is_blank(text: str | None) -> bool:
-    """Return whether a text is null or only white space."""
-    return text is None or all(map(is_space, text))
+    """Return whether nothing of a text is left when it is normalised."""
+    return not normalised(text)
+
+
+def normalised(text: str | None) -> str:
+    """Return a text as texts are compared."""
+    spaced = (" " if is_space(character) else character for character in text or "")
+    kept = "".join(character for character in spaced if unicodedata.category(character) not in {"Cc", "Cf", "Co"})
+    return re.sub(" +", " ", unicodedata.normalize("NFC", kept)).strip(" ")
+
+
+def content(record: Record) -> tuple[str, str]:
+    """Return the content of a record: its prompt and response, as texts are compared."""
+    return normalised(record["prompt"]), normalised(record["response"])
 
 
 def trimmed(text: str) -> str:
@@ -314,5 +402,5 @@ def trimmed(text: str) -> str:
 
 
 def is_space(character: str) -> bool:
-    """Return whether a character is white space: ``[[:space:]]`` or Unicode Z."""
-    return character in " \t\n\v\f\r" or unicodedata.category(character).startswith("Z")
+    """Return whether a character is white space: Unicode Z, U+0009 to 000D or U+0085."""
+    return character in "\t\n\v\f\r\x85" or unicodedata.category(character).startswith("Z")

@@ -20,8 +20,28 @@ def test_decision(warehouse: Warehouse) -> None:
         rag     | 2           |                       | []                                               |
         rag     | 3           | missing_source_run_id | ["missing_source_run_id", "unsafe_rag_category"] | run_id
         sft     | 1           |                       | []                                               |
-        sft     | 2           | empty_content         | ["empty_content", "category_disallowed"]         | prompt
+        sft     | 2           | empty_prompt          | ["empty_prompt", "category_disallowed"]          | prompt
         sft     | 3           | missing_source_run_id | ["missing_source_run_id", "unsafe_sft_category"] | run_id
+    """)
+
+
+def test_duplicate(warehouse: Warehouse) -> None:
+    """Of equal contents, of whatever tasks, the best category ships, then the first; one that is refused anyway does not count."""
+    set_settings(warehouse, include_partial=True)
+    given(warehouse, "evidence.record", """
+        record_key | item_number | task_id | run_id | prompt   | response | verdict
+        1          | 1           | task-1  | run-1  | Fix it.  | Fixed.   | partial
+        2          | 2           | task-1  | run-2  | Fix  it. | Fixed.   | accept
+        3          | 3           | task-2  | run-3  | Fix it.  | Fixed.   | accept
+        4          | 4           | task-3  |        | Fix it.  | Fixed.   | accept
+        5          | 5           | task-1  | run-5  | Test it. | Fixed.   | accept
+    """)
+    gives(warehouse, "datasets.duplicate", """
+        dataset | record_key | detail
+        rag     | 1          | same content as evidence.jsonl:2
+        rag     | 3          | same content as evidence.jsonl:2
+        sft     | 1          | same content as evidence.jsonl:2
+        sft     | 3          | same content as evidence.jsonl:2
     """)
 
 
@@ -45,8 +65,8 @@ def test_pair_decision(warehouse: Warehouse) -> None:
         run_id | response | verdict | score
         run-1  | good     | accept  | 1.0
         run-2  | hello    | accept  | 0.9
-        run-3  | bad      | reject  | 0.2
-        run-4  | hello    | reject  | 0.1
+        run-3  | bad      | partial | 0.2
+        run-4  | hello    | partial | 0.1
     """)
     gives(warehouse, "datasets.pair_decision", """
         dataset    | chosen_run_id | rejected_run_id | quarantine_reason | skip_reason | detail

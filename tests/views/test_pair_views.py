@@ -13,8 +13,8 @@ def test_candidate(warehouse: Warehouse) -> None:
         run_id | response | verdict | score
         run-1  | better   | accept  | 1.0
         run-2  | good     | accept  | 0.9
-        run-2  | bad      | reject  | 0.4
-        run-3  | worse    | reject  | 0.1
+        run-2  | bad      | partial | 0.4
+        run-3  | worse    | partial | 0.1
     """)
     gives(warehouse, "pairs.candidate", """
         chosen_rank | chosen_run_id | rejected_rank | rejected_run_id | outcome     | detail
@@ -22,6 +22,29 @@ def test_candidate(warehouse: Warehouse) -> None:
         1           | run-1         | 2             | run-3           | exported    |
         2           | run-2         | 1             | run-2           | quarantined | both sides are of one run
         2           | run-2         | 2             | run-3           | over_cap    |
+    """)
+
+
+def test_eligible(warehouse: Warehouse) -> None:
+    """Of equal contents in one group and category the first stands for all; what is contradicted is never chosen."""
+    given(warehouse, "evidence.record", """
+        item_number | run_id | prompt  | response | verdict
+        1           | run-1  | Fix it. | Fixed.   | accept
+        2           | run-2  | Fix it. | Fixed. . | accept
+        3           | run-3  | Fix it. | Fixed.   | accept
+        4           | run-4  | Fix it. | Half.    | partial
+        5           | run-5  | Fix it. | Half.    | reject
+        6           | run-6  | Fix it. | No.      | accept
+        7           | run-6  | Fix it. | Never.   | reject
+        8           | run-8  | Fix it. |          | accept
+    """)
+    gives(warehouse, "pairs.eligible", """
+        item_number | category
+        1           | accepted
+        2           | accepted
+        4           | partially_accepted
+        5           | rejected
+        7           | rejected
     """)
 
 
@@ -58,7 +81,7 @@ def test_record(warehouse: Warehouse) -> None:
         5           | task-1  | run-5  | Test it. | accept
         6           | task-2  | run-6  | Fix it.  | accept
         7           | task-3  | run-7  | Fix it.  | accept
-        8           | task-3  | run-7  | Fix it.  | reject
+        8           | task-3  | run-7  | Fix it.  | partial
     """)
     gives(warehouse, "pairs.record", """
         item_number | category           | outcome
@@ -69,5 +92,5 @@ def test_record(warehouse: Warehouse) -> None:
         5           | accepted           | prompt_differs
         6           | accepted           | no_counterpart
         7           | accepted           | refused
-        8           | rejected           | refused
+        8           | partially_accepted | refused
     """)

@@ -22,6 +22,17 @@ def test_admission(warehouse: Warehouse) -> None:
     """)
 
 
+def test_category(warehouse: Warehouse) -> None:
+    """Where people disagree about one attempt the lowest holds; of equal contents the highest ships."""
+    gives(warehouse, "policy.category", """
+        standing | category
+        1        | rejected
+        2        | needs_human_review
+        3        | partially_accepted
+        4        | accepted
+    """)
+
+
 def test_dataset(warehouse: Warehouse) -> None:
     """Two datasets are made from records, and one from pairs of records."""
     gives(warehouse, "policy.dataset", """
@@ -48,40 +59,53 @@ def test_reason(warehouse: Warehouse) -> None:
         1          | missing_provenance
         2          | missing_source_run_id
         3          | empty_content
-        4          | schema_violation
-        5          | unsafe_sft_category
-        6          | unsafe_rag_category
-        7          | invalid_preference_pairing
-        8          | hallucinated_file_path
-        9          | duplicate_id
-        10         | self_pairing
-        11         | category_disallowed
+        4          | empty_prompt
+        5          | schema_violation
+        6          | unsafe_sft_category
+        7          | unsafe_rag_category
+        8          | contradicted
+        9          | invalid_preference_pairing
+        10         | hallucinated_file_path
+        11         | duplicate_id
+        12         | duplicate_content
+        13         | repeated_response
+        14         | self_pairing
+        15         | category_disallowed
     """)
 
 
 def test_requirement(warehouse: Warehouse) -> None:
-    """A blank prompt keeps a record out of sft alone; each of the other defects keeps it out of every dataset."""
+    """A blank prompt keeps a record out of sft alone; a rejected attempt or content may stand on the rejected side of a pair."""
     gives(warehouse, "policy.requirement", """
-        defect             | dataset    | reason
-        absent_path        | preference | hallucinated_file_path
-        absent_path        | rag        | hallucinated_file_path
-        absent_path        | sft        | hallucinated_file_path
-        empty_prompt       | sft        | empty_content
-        empty_response     | preference | empty_content
-        empty_response     | rag        | empty_content
-        empty_response     | sft        | empty_content
-        missing_column     | preference | schema_violation
-        missing_column     | rag        | schema_violation
-        missing_column     | sft        | schema_violation
-        missing_provenance | preference | missing_provenance
-        missing_provenance | rag        | missing_provenance
-        missing_provenance | sft        | missing_provenance
-        missing_run_id     | preference | missing_source_run_id
-        missing_run_id     | rag        | missing_source_run_id
-        missing_run_id     | sft        | missing_source_run_id
-        repeated_evidence  | preference | duplicate_id
-        repeated_evidence  | rag        | duplicate_id
-        repeated_evidence  | sft        | duplicate_id
+        defect             | dataset    | side   | reason
+        absent_path        | preference |        | hallucinated_file_path
+        absent_path        | rag        |        | hallucinated_file_path
+        absent_path        | sft        |        | hallucinated_file_path
+        empty_prompt       | sft        |        | empty_prompt
+        empty_response     | preference |        | empty_content
+        empty_response     | rag        |        | empty_content
+        empty_response     | sft        |        | empty_content
+        missing_column     | preference |        | schema_violation
+        missing_column     | rag        |        | schema_violation
+        missing_column     | sft        |        | schema_violation
+        missing_provenance | preference |        | missing_provenance
+        missing_provenance | rag        |        | missing_provenance
+        missing_provenance | sft        |        | missing_provenance
+        missing_run_id     | preference |        | missing_source_run_id
+        missing_run_id     | rag        |        | missing_source_run_id
+        missing_run_id     | sft        |        | missing_source_run_id
+        rejected_attempt   | preference | chosen | contradicted
+        rejected_attempt   | rag        |        | contradicted
+        rejected_attempt   | sft        |        | contradicted
+        rejected_content   | preference | chosen | contradicted
+        rejected_content   | rag        |        | contradicted
+        rejected_content   | sft        |        | contradicted
+        repeated_evidence  | preference |        | duplicate_id
+        repeated_evidence  | rag        |        | duplicate_id
+        repeated_evidence  | sft        |        | duplicate_id
+        repeated_response  | preference |        | repeated_response
+        repeated_response  | rag        |        | repeated_response
+        repeated_response  | sft        |        | repeated_response
     """)
 
 

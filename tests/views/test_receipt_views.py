@@ -195,8 +195,8 @@ def test_pair_decision_count(warehouse: Warehouse) -> None:
         run_id | verdict | score
         run-1  | accept  | 1.0
         run-2  | accept  | 0.9
-        run-2  | reject  | 0.2
-        run-3  | reject  | 0.1
+        run-2  | partial | 0.2
+        run-3  | partial | 0.1
     """)
     gives(warehouse, "receipts.pair_decision_count", """
         stage             | stat        | reason       | records

@@ -6,6 +6,82 @@ from tables import given, gives
 from etl.warehouse.connection import Warehouse
 
 
+def test_attempt_override(warehouse: Warehouse) -> None:
+    """The newest time replaces older ones; of it and of those without a time the lowest category holds."""
+    given(warehouse, "evidence.record", """
+        run_id | created_at | human_override
+        run-1  | 2026-01-01 | rejected
+        run-1  | 2026-01-02 | accepted
+        run-2  | 2026-01-02 | accepted
+        run-2  |            | needs_human_review
+        run-3  | 2026-01-02 | accepted
+        run-3  | 2026-01-02 | partially_accepted
+        run-4  | 2026-01-02 |
+    """)
+    gives(warehouse, "scored.attempt_override", """
+        run_id | category           | reasons
+        run-1  | accepted           | ["human_override: accepted", "human_override: rejected"]
+        run-2  | needs_human_review | ["human_override: accepted", "human_override: needs_human_review"]
+        run-3  | partially_accepted | ["human_override: accepted", "human_override: partially_accepted"]
+    """)
+
+
+def test_constant_response(warehouse: Warehouse) -> None:
+    """A long response to more than max_prompts_per_response prompts counts; prompts that differ in white space are one."""
+    set_settings(warehouse, max_prompts_per_response=2)
+    given(warehouse, "evidence.record", """
+        prompt    | response
+        Fix it.   | I am sorry, but I cannot help with this.
+        Test it.  | I am sorry, but I cannot help  with this.
+        Ship it.  | I am sorry, but I cannot help with this.
+        Fix it.   | This is long too, and it answers only two prompts.
+        Fix  it.  | This is long too, and it answers only two prompts.
+        Test it.  | This is long too, and it answers only two prompts.
+        Fix it.   | Done.
+        Test it.  | Done.
+        Ship it.  | Done.
+    """)
+    gives(warehouse, "scored.constant_response", """
+        prompts
+        3
+    """)
+
+
+def test_rejection(warehouse: Warehouse) -> None:
+    """What is rejected counts in its whole attempt and for equal contents of its task, save where a person accepted it."""
+    given(warehouse, "evidence.record", """
+        record_key | item_number | task_id | run_id | response | verdict | human_override
+        1          | 1           | task-1  | run-1  | Fixed.   | accept  |
+        2          | 2           | task-1  | run-2  | Fixed.   | reject  |
+        3          | 3           | task-2  | run-1  | Fixed.   | accept  |
+        4          | 4           | task-3  | run-1  | One.     | accept  |
+        5          | 5           | task-3  | run-1  | Two.     | reject  |
+        6          | 6           | task-1  | run-6  | Fixed.   | accept  | accepted
+        7          | 7           | task-4  | run-7  | No.      |         | rejected
+        8          | 8           | task-4  | run-8  | No.      |         | accepted
+    """)
+    gives(warehouse, "scored.rejection", """
+        record_key | defect           | detail
+        1          | rejected_content | its content is rejected at evidence.jsonl:2
+        4          | rejected_attempt | its attempt is rejected at evidence.jsonl:5
+        8          | rejected_content | its content is rejected at evidence.jsonl:7
+    """)
+
+
+def test_shared_content(warehouse: Warehouse) -> None:
+    """Records share a content where their prompts and their responses are alike, whatever their white space."""
+    given(warehouse, "evidence.record", """
+        task_id | prompt   | response
+        task-1  | Fix it.  | Fixed.
+        task-2  | Fix  it. | Fixed.
+        task-1  | Fix it.  | Not fixed.
+    """)
+    gives(warehouse, "scored.shared_content", """
+        records
+        2
+    """)
+
+
 def test_eligibility(warehouse: Warehouse) -> None:
     """A record has a row for each of its defects; of two identical lines only the later one is repeated."""
     set_settings(warehouse, known_paths_sha256="0" * 64)
@@ -29,22 +105,26 @@ def test_eligibility(warehouse: Warehouse) -> None:
 
 
 def test_run(warehouse: Warehouse) -> None:
-    """The first rule that has a signal decides, and reasons names all signals; an extraction takes the category of its task."""
+    """The first rule that has a signal decides, and reasons names all signals. A person's word holds for the attempt."""
     given(warehouse, "evidence.record", """
-        item_number | source_class | task_id | verdict | score | human_override
-        1           | verdict      | task-1  | approve | 0.2   |
-        2           | verdict      | task-2  | approve |       | rejected
-        3           | telemetry    | task-2  |         |       |
-        4           | extraction   | task-1  |         |       |
-        5           | extraction   | task-3  |         |       |
+        item_number | source_class | task_id | run_id | verdict | score | human_override | infrastructure_error
+        1           | verdict      | task-1  | run-1  | approve | 0.2   |                |
+        2           | verdict      | task-2  | run-2  | approve |       | rejected       |
+        3           | telemetry    | task-2  | run-3  |         |       |                |
+        4           | extraction   | task-1  | run-4  |         |       |                |
+        5           | extraction   | task-3  | run-5  |         |       |                |
+        6           | telemetry    | task-2  | run-2  |         | 0.9   |                |
+        7           | telemetry    | task-3  | run-7  | fail    |       |                | out of disk
     """)
     gives(warehouse, "scored.run", """
-        item_number | category           | rule           | reasons
-        1           | accepted           | verdict        | ["verdict: approve", "score: 0.2"]
-        2           | rejected           | human_override | ["human_override: rejected", "verdict: approve"]
-        3           | needs_human_review | no_signal      | []
-        4           | accepted           | parent         | ["parent: accepted"]
-        5           | needs_human_review | parent         | ["parent: none"]
+        item_number | category           | rule                 | reasons
+        1           | accepted           | verdict              | ["verdict: approve", "score: 0.2"]
+        2           | rejected           | human_override       | ["human_override: rejected", "verdict: approve"]
+        3           | needs_human_review | no_signal            | []
+        4           | accepted           | parent               | ["parent: accepted"]
+        5           | needs_human_review | parent               | ["parent: none"]
+        6           | rejected           | human_override       | ["human_override: rejected", "score: 0.9"]
+        7           | needs_human_review | infrastructure_error | ["infrastructure_error: out of disk", "verdict: fail"]
     """)
 
 

@@ -761,10 +761,11 @@ def fates(warehouse: Warehouse) -> dict[str, dict[str, Any] | str]:
 
 
 PROVENANCE = ("evidence_id", "source", "source_path", "item_number", "record_number", "item_sha256", "record_key")
+CONTENT = ("prompt_sha256", "prompt_hash", "prompt_length", "response_hash", "response_length", "turn_hash")
 
 
 def _said(row: dict[str, Any]) -> dict[str, Any]:
-    said = {name: value for name, value in row.items() if value not in (None, [], "") and name not in PROVENANCE}
+    said = {name: value for name, value in row.items() if value not in (None, [], "") and name not in PROVENANCE + CONTENT}
     if "messages" in said:
         said["messages"] = json.loads(said["messages"])
     return said
