@@ -99,6 +99,9 @@ def _batches(file: pq.ParquetFile, group: int) -> Iterator[Array]:
             if size > fitting * _GREW or (is_probe and size < fitting):
                 size = fitting
                 break
+        else:
+            if done != total:
+                raise ParquetError(f"it cannot be read as Parquet: a row group has {done} rows, and says that it has {total}")
 
 
 def _pieces(batch: Array) -> Iterator[Array]:
