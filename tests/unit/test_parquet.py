@@ -203,6 +203,15 @@ def test_damage_in_the_middle_ends_the_file() -> None:
     assert seen == encode_rows(table.to_batches()[0])[: len(seen)]
 
 
+def test_a_row_group_that_says_it_has_more_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where fewer rows come than the file says, as in a damaged one, it is refused, and reading ends."""
+    file = written(pa.table({"a": range(10)}))
+    every_batch = pq.ParquetFile.iter_batches
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *given, **named: (b[:7] for b in every_batch(*given, **named)))
+    with pytest.raises(ParquetError, match="a row group has 7 rows, and says that it has 10"):
+        rows(file)
+
+
 def test_a_type_without_a_json_form() -> None:
     """The refusal names the type."""
     values = pa.array([pa.MonthDayNano([1, 2, 3])])

@@ -69,13 +69,22 @@ def rows_of(source: Path | bytes) -> Iterator[list[bytes]]:
         given = pa.BufferReader(source) if isinstance(source, bytes) else source
         with pq.ParquetFile(given, buffer_size=1 << 20, page_checksum_verification=True) as file:
             _require_types(file.schema_arrow)
+            _require_all_groups(file.metadata)
             for group in range(file.num_row_groups):
                 for batch in _batches(file, group):
                     yield encode_rows(batch)
-    except (pa.ArrowException, OSError, MemoryError) as error:
+    except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ParquetError(f"it cannot be read as Parquet: {_sentence(error)}") from None
+
+
+def _require_all_groups(metadata: Array) -> None:
+    """Require that the row groups have the rows that the file says: a damaged list of them can be shorter, and read well."""
+    rows = sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    if rows != metadata.num_rows:
+        detail = f"its row groups have {rows} rows, and it says that it has {metadata.num_rows}"
+        raise ParquetError(f"it cannot be read as Parquet: {detail}")
 
 
 def _sentence(error: BaseException) -> str:
@@ -99,6 +108,9 @@ def _batches(file: pq.ParquetFile, group: int) -> Iterator[Array]:
             if size > fitting * _GREW or (is_probe and size < fitting):
                 size = fitting
                 break
+        else:
+            if done != total:
+                raise ParquetError(f"it cannot be read as Parquet: a row group has {done} rows, and says that it has {total}")
 
 
 def _pieces(batch: Array) -> Iterator[Array]:
@@ -115,7 +127,10 @@ def encode_rows(batch: Array) -> list[bytes]:
     """Return each row of a record batch as a JSON object. Raises ParquetError where a type has no JSON form."""
     if not batch.num_columns:
         return [b"{}"] * batch.num_rows
-    rows: list[bytes] = _object(batch.schema.names, batch.columns, batch.num_rows).to_pylist()
+    try:
+        rows: list[bytes] = _object(batch.schema.names, batch.columns, batch.num_rows).to_pylist()
+    except pa.ArrowException:  # whose text may have the value
+        raise ParquetError("a value in it is out of the range of its type's JSON form") from None
     if len(rows) != batch.num_rows:
         raise AssertionError("A batch has as many rows as were encoded.")
     return rows
