@@ -18,11 +18,11 @@ def _collect(run: Run) -> None:
 
     collect(run)
     if not run.warehouse.one("select sum(record_count) from evidence.file"):
-        raise UsageError(f"{run.project.evidence}: it holds no line that is not blank, and no other file; add evidence.")
+        raise UsageError(f"{run.project.evidence}: it holds no item that is not blank, and no file that is none; add evidence.")
 
 
 def _score(run: Run) -> None:
-    """Compute once each record's category and defects, and which contents are shared; later stages read it under the views' names."""
+    """Compute once each record's category and defects, and shared contents; later stages read them under the views' names."""
     run.warehouse.materialise("scored.run")
     run.warehouse.materialise("scored.shared_content")
     run.warehouse.materialise("scored.eligibility")

@@ -188,7 +188,7 @@ def test_evidence_without_an_item_is_a_mistake(tmp_path: Path, content: dict[str
     write_evidence(tmp_path / "evidence", {"sub/.keep": [], **content})
     result = etl("run-all", "--root", tmp_path)
     assert result.exit_code == 2
-    assert "it holds no line that is not blank" in result.stderr
+    assert "it holds no item that is not blank" in result.stderr
     assert not (tmp_path / "warehouse/etl.duckdb").exists()
 
 
@@ -577,7 +577,7 @@ def test_a_stream_that_ends_badly_gives_its_whole_lines(
     assert lines == GOOD.split(b"\n")[:whole]
     assert isinstance(last, Tail)
     assert last.content == tail
-    assert last.detail
+    assert last.refusal.reason == "corrupt_stream"
 
 
 def test_a_stream_that_ends_badly_is_one_entry(collected: Collect, tmp_path: Path) -> None:

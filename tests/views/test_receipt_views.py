@@ -55,18 +55,18 @@ def test_evidence_count(warehouse: Warehouse) -> None:
 def test_item_count(warehouse: Warehouse) -> None:
     """An item with two records counts once; a part counts once, and not where it has records of its own or is skipped."""
     given(warehouse, "evidence.file", """
-        source   | source_path    | record_count | blank_count
-        sessions | s.jsonl | 5            | 1
+        source | source_path | record_count | blank_count
+        s      | s           | 5            | 1
     """)
     given(warehouse, "evidence.record", """
-        source_path    | item_number | record_number | parts
-        s.jsonl | 1           | 1             | [{"source_path": "s.jsonl", "item_number": 3}]
-        s.jsonl | 1           | 2             | [{"source_path": "s.jsonl", "item_number": 4}]
-        s.jsonl | 2           | 1             | [{"source_path": "s.jsonl", "item_number": 1}, {"source_path": "s.jsonl", "item_number": 5}]
+        source_path | item_number | record_number | parts
+        s           | 1           | 1             | [{"source_path": "s", "item_number": 3}]
+        s           | 1           | 2             | [{"source_path": "s", "item_number": 4}, {"source_path": "s", "item_number": 5}]
+        s           | 2           | 1             | [{"source_path": "s", "item_number": 1}]
     """)
     given(warehouse, "evidence.skipped", """
-        source   | source_path    | item_number | reason
-        sessions | s.jsonl | 5           | bad_text
+        source | source_path | item_number | reason
+        s      | s           | 5           | bad_text
     """)
     gives(warehouse, "receipts.item_count", """
         mapped | part | skipped | blank | records
