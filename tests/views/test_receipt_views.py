@@ -53,7 +53,7 @@ def test_evidence_count(warehouse: Warehouse) -> None:
 
 
 def test_item_count(warehouse: Warehouse) -> None:
-    """An item with two records counts once; a part counts once, and not where it has records of its own or is skipped."""
+    """An item with several records counts once; a part counts once, and not where it has records of its own or is skipped."""
     given(warehouse, "evidence.file", """
         source | source_path | record_count | blank_count
         s      | s           | 5            | 1
@@ -61,7 +61,8 @@ def test_item_count(warehouse: Warehouse) -> None:
     given(warehouse, "evidence.record", """
         source_path | item_number | record_number | parts
         s           | 1           | 1             | [{"source_path": "s", "item_number": 3}]
-        s           | 1           | 2             | [{"source_path": "s", "item_number": 4}, {"source_path": "s", "item_number": 5}]
+        s           | 1           | 2             | [{"source_path": "s", "item_number": 4}]
+        s           | 1           | 3             | [{"source_path": "s", "item_number": 5}]
         s           | 2           | 1             | [{"source_path": "s", "item_number": 1}]
     """)
     given(warehouse, "evidence.skipped", """
@@ -70,7 +71,7 @@ def test_item_count(warehouse: Warehouse) -> None:
     """)
     gives(warehouse, "receipts.item_count", """
         mapped | part | skipped | blank | records
-        2      | 2    | 1       | 1     | 3
+        2      | 2    | 1       | 1     | 4
     """)
 
 
