@@ -2307,6 +2307,8 @@ def evidence() -> list[Entry]:
         *measurements(author),
         *corrections(author),
         *remarks(author),
+        *retold(author),
+        *constant_answers(author),
     ]
     return flawed(entries, author, "response", (1, 1, 2))
 
@@ -2460,6 +2462,54 @@ def remarks(author: Author) -> list[Entry]:
         }
         if number == 0:
             del row["created_at"]
+        entries.append(Entry(when, row))
+    return entries
+
+
+def retold(author: Author) -> list[Entry]:
+    """Return attempts of which several records tell.
+
+    A later check fails one that had passed, two attempts give one answer, a reviewer grades an attempt twice, and a machine
+    broke.
+    """
+    entries = []
+    for number, task in enumerate(tasks_with("none")[4:10]):
+        when = author.when(task, 40, 6)
+        told = {
+            "source_class": "telemetry",
+            "run_id": author.run_id("run"),
+            "task_id": task.task_id,
+            "created_at": author.stamp(when),
+            "model": author.pick(MODELS).name,
+            "prompt": f"{task.prompt} Explain what you did.",
+            "response": author.attempt(task, "good"),
+            "success_markers": ["tests_passed"],
+        }
+        later = {
+            0: {"success_markers": [], "verdict": "fail", "response": author.attempt(task, "bad")},
+            1: {"run_id": author.run_id("run"), "response": f"{told['response']}\n"},
+            2: {"verdict": "partial", "response": author.attempt(task, "partial")},
+            3: {"run_id": author.run_id("run"), "success_markers": [], "infrastructure_error": "the runner lost its disk"},
+        }[number % 4]
+        entries += [Entry(when, told), Entry(when + timedelta(minutes=20), told | later)]
+    return entries
+
+
+def constant_answers(author: Author) -> list[Entry]:
+    """Return the answers of an agent that says the same whatever it is asked, and passes for it."""
+    entries = []
+    for task in TASKS[:22]:
+        when = author.when(task, 70, 6)
+        row = {
+            "source_class": "telemetry",
+            "run_id": author.run_id("null"),
+            "task_id": task.task_id,
+            "created_at": author.stamp(when),
+            "model": "null-model",
+            "prompt": task.prompt,
+            "response": "Everything that was asked for is done, and all checks pass.",
+            "success_markers": ["exit_code_0"],
+        }
         entries.append(Entry(when, row))
     return entries
 

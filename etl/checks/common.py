@@ -37,5 +37,5 @@ class Contract(pa.DataFrameModel):
 
 
 def not_blank(data: PolarsData) -> pl.LazyFrame:
-    """Tell for each text whether it holds more than white space and invisible characters, as ``policy.is_blank`` does."""
+    """Tell for each text whether something of it can be seen: whether it is not blank, as ``policy.is_blank`` says."""
     return data.lazyframe.select(pl.col(data.key).str.contains(r"[^\p{Z}\p{Cc}\p{Cf}\p{Co}]"))

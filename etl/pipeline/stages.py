@@ -22,7 +22,7 @@ def _collect(run: Run) -> None:
 
 
 def _score(run: Run) -> None:
-    """Compute once each record's category and defects, and shared contents; later stages read them under the views' names."""
+    """Compute once each record's category and defects, and which contents are shared, under the names of their views."""
     run.warehouse.materialise("scored.run")
     run.warehouse.materialise("scored.shared_content")
     run.warehouse.materialise("scored.eligibility")

@@ -51,12 +51,12 @@ with pair as (
         row_number() over (
             partition by chosen.task_id
             order by
-                greatest(chosen.rank, rejected.rank),
-                chosen.rank + rejected.rank,
-                chosen.rank,
+                greatest(chosen.rank, rejected.rank) asc,
+                chosen.rank + rejected.rank asc,
+                chosen.rank asc,
                 chosen.score - rejected.score desc nulls last,
-                chosen.evidence_id,
-                rejected.evidence_id
+                chosen.evidence_id asc,
+                rejected.evidence_id asc
         ) as place,
     from pairs.ranked as chosen
     inner join pairs.ranked as rejected
@@ -69,12 +69,21 @@ with pair as (
         and rejected.rank <= setting.max_pairs_per_task
 ),
 
-preference as (
-    select distinct
-        task_id,
-        chosen_content,
-        rejected_content,
+-- Pairs can contradict or repeat each other only where several records have their contents, which is seldom.
+comparable as (
+    select
+        pair.task_id,
+        pair.chosen_key,
+        pair.rejected_key,
+        pair.chosen_content,
+        pair.rejected_content,
+        row_number() over (
+            partition by pair.task_id, pair.chosen_content, pair.rejected_content
+            order by pair.place
+        ) as occurrence,
     from pair
+    inner join scored.shared_content as chosen on pair.chosen_content = chosen.content_hash
+    inner join scored.shared_content as rejected on pair.rejected_content = rejected.content_hash
 ),
 
 compared as (
@@ -82,50 +91,19 @@ compared as (
         pair.*,
         gap.reason as gap,
         reverse.task_id is not null as is_reversed,
-        row_number() over (
-            partition by pair.task_id, pair.chosen_content, pair.rejected_content
-            order by pair.place
-        ) > 1 as is_repeated,
+        coalesce(comparable.occurrence > 1, false) as is_repeated,
     from pair
-    left join preference as reverse
+    left join comparable
+        on pair.chosen_key = comparable.chosen_key and pair.rejected_key = comparable.rejected_key
+    left join comparable as reverse
         on
-            pair.task_id = reverse.task_id
-            and pair.chosen_content = reverse.rejected_content
-            and pair.rejected_content = reverse.chosen_content
-            and not pair.is_one_text
+            comparable.task_id = reverse.task_id
+            and comparable.chosen_content = reverse.rejected_content
+            and comparable.rejected_content = reverse.chosen_content
+            and comparable.chosen_content <> comparable.rejected_content
+            and reverse.occurrence = 1
     left join policy.pairing as gap
         on pair.chosen_category = gap.chosen_category and pair.rejected_category = gap.rejected_category
-),
-
-judged as (
-    select
-        compared.*,
-        [
-            struct_pack(
-                reason := case when is_prompt_blank or gap is null then 'invalid_preference_pairing' end,
-                detail := case
-                    when is_prompt_blank then 'prompt is blank'
-                    else chosen_category || ' over ' || rejected_category
-                end
-            ),
-            struct_pack(
-                reason := case when is_reversed then 'contradicted' end,
-                detail := 'another pair prefers the reverse'
-            ),
-            struct_pack(
-                reason := case when is_repeated then 'duplicate_content' end,
-                detail := 'another pair has the same contents'
-            ),
-            struct_pack(
-                reason := case when is_one_run or is_one_text then 'self_pairing' end,
-                detail := concat_ws(
-                    ', ',
-                    case when is_one_run then 'both sides are of one run' end,
-                    case when is_one_text then 'both sides have one text' end
-                )
-            )
-        ] as checks,
-    from compared
 ),
 
 -- The order of the reasons as one map, because few pairs need it.
@@ -136,16 +114,54 @@ in_order as (
 
 refused as (
     select
-        judged.*,
-        list_sort(list_transform(
-            list_filter(judged.checks, lambda verdict: verdict.reason is not null),
-            lambda verdict: struct_pack(
-                precedence := in_order.precedence[verdict.reason],
-                reason := verdict.reason,
-                detail := verdict.detail
-            )
-        )) as refusals,
-    from judged
+        compared.*,
+        case
+            when
+                compared.gap is not null
+                and not (
+                    compared.is_prompt_blank
+                    or compared.is_reversed
+                    or compared.is_repeated
+                    or compared.is_one_run
+                    or compared.is_one_text
+                )
+                then []
+            else list_sort(list_filter(
+                [
+                    struct_pack(
+                        precedence := in_order.precedence['contradicted'],
+                        reason := case when compared.is_reversed then 'contradicted' end,
+                        detail := 'another pair prefers the reverse'
+                    ),
+                    struct_pack(
+                        precedence := in_order.precedence['invalid_preference_pairing'],
+                        reason := case
+                            when compared.is_prompt_blank or compared.gap is null then 'invalid_preference_pairing'
+                        end,
+                        detail := case
+                            when compared.is_prompt_blank then 'prompt is blank'
+                            else compared.chosen_category || ' over ' || compared.rejected_category
+                        end
+                    ),
+                    struct_pack(
+                        precedence := in_order.precedence['duplicate_content'],
+                        reason := case when compared.is_repeated then 'duplicate_content' end,
+                        detail := 'a better pair has the same contents'
+                    ),
+                    struct_pack(
+                        precedence := in_order.precedence['self_pairing'],
+                        reason := case when compared.is_one_run or compared.is_one_text then 'self_pairing' end,
+                        detail := concat_ws(
+                            ', ',
+                            case when compared.is_one_run then 'both sides are of one run' end,
+                            case when compared.is_one_text then 'both sides have one text' end
+                        )
+                    )
+                ],
+                lambda refusal: struct_extract(refusal, 'reason') is not null
+            ))
+        end as refusals,
+    from compared
     cross join in_order
 ),
 
@@ -181,10 +197,10 @@ select
         else 'exported'
     end as outcome,
     ordered.refusals[1].reason as quarantine_reason,
-    list_transform(ordered.refusals, lambda refusal: refusal.reason) as quarantine_reasons,
+    list_transform(ordered.refusals, lambda refusal: struct_extract(refusal, 'reason')) as quarantine_reasons,
     case
         when len(ordered.refusals) > 0
-            then array_to_string(list_transform(ordered.refusals, lambda refusal: refusal.detail), ', ')
+            then array_to_string(list_transform(ordered.refusals, lambda refusal: struct_extract(refusal, 'detail')), ', ')
     end as detail,
 from ordered
 cross join policy.setting as setting

@@ -38,7 +38,7 @@ numbered as (
     from clean
     window same_content as (
         partition by dataset, content_hash
-        order by standing desc, source_path, item_number, record_number
+        order by standing desc, source_path asc, item_number asc, record_number asc
     )
 )
 

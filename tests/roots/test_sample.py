@@ -138,6 +138,7 @@ def test_each_scoring_rule_decides(run: SampleRun) -> None:
     """Each scoring rule decides for some record of the sample."""
     assert run.values("select distinct rule from scored.run") == {
         "human_override",
+        "infrastructure_error",
         "verdict",
         "score",
         "grounded_fraction",
@@ -196,8 +197,11 @@ def test_pairs_of_both_gaps_ship(run: SampleRun) -> None:
                 "missing_source_run_id",
                 "empty_content",
                 "unsafe_rag_category",
+                "contradicted",
                 "hallucinated_file_path",
                 "duplicate_id",
+                "duplicate_content",
+                "repeated_response",
                 "category_disallowed",
             },
         ),
@@ -206,9 +210,13 @@ def test_pairs_of_both_gaps_ship(run: SampleRun) -> None:
             {
                 "missing_source_run_id",
                 "empty_content",
+                "empty_prompt",
                 "unsafe_sft_category",
+                "contradicted",
                 "hallucinated_file_path",
                 "duplicate_id",
+                "duplicate_content",
+                "repeated_response",
                 "category_disallowed",
             },
         ),

@@ -26,7 +26,7 @@ def test_decision(warehouse: Warehouse) -> None:
 
 
 def test_duplicate(warehouse: Warehouse) -> None:
-    """Of equal contents, of whatever tasks, the best category ships, then the first; one refused anyway does not count."""
+    """Of equal contents the best category ships, then the first, whatever the task; what is refused anyway does not count."""
     set_settings(warehouse, include_partial=True)
     given(warehouse, "evidence.record", """
         record_key | item_number | task_id | run_id | prompt   | response | verdict

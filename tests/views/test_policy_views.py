@@ -75,7 +75,7 @@ def test_reason(warehouse: Warehouse) -> None:
 
 
 def test_requirement(warehouse: Warehouse) -> None:
-    """A blank prompt keeps a record out of sft alone; a rejected attempt or content may be the rejected side of a pair."""
+    """A blank prompt keeps a record out of sft alone; a rejected attempt or content keeps it from being chosen in pairs."""
     gives(warehouse, "policy.requirement", """
         defect             | dataset    | side   | reason
         absent_path        | preference |        | hallucinated_file_path
