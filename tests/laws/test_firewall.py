@@ -327,3 +327,22 @@ def test_categories_that_are_never_admitted_stand_in_each_layer(warehouse: Wareh
     for dataset, column in ((DATASETS[0], "source_category"), (DATASETS[1], "quality_score")):
         allowed = contract_of(dataset).to_schema().columns[column].checks[0].statistics["allowed_values"]
         assert every - set(allowed) == never[dataset.name]
+
+
+def test_rejected_text_does_not_ship_under_another_line(tmp_path: Path) -> None:
+    """A text that another line rejects, an attempt that a person rejected later, and pairs that oppose each other ship nowhere."""
+    told = [
+        ("a", "t", "SAMETEXT", {"verdict": "accept"}),
+        ("b", "t", "SAMETEXT", {"verdict": "reject"}),
+        ("c", "u", "LATER", {"verdict": "accept"}),
+        ("c", "u", "LATER", {"human_override": "rejected"}),
+        ("1", "v", "A", {"verdict": "accept"}),
+        ("2", "v", "B", {"verdict": "reject"}),
+        ("3", "v", "B", {"verdict": "accept"}),
+        ("4", "v", "A", {"verdict": "reject"}),
+    ]
+    lines = [evidence_line(task, run_id=run, prompt="q", response=text, **grade) for run, task, text, grade in told]
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": lines})
+    assert command("run-all", "--root", tmp_path).exit_code == 0
+    for dataset in DATASETS:
+        assert jsonl(tmp_path / "exports" / f"{dataset.stem}.jsonl") == []
