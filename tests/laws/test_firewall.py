@@ -49,9 +49,9 @@ cross join (values ('accepted'), ('partially_accepted'), ('rejected'), ('needs_h
 def open_sql(sql: Sql) -> Sql:
     """Return the SQL without its first layer: every category is admitted, and self-pairs are not recognised."""
     candidate = sql.files["sql/5_pairs/candidate.sql"]
-    judged = "case when is_one_run or is_one_text then 'self_pairing'"
+    judged = "chosen.run_id = rejected.run_id as is_one_run"
     assert judged in candidate
-    opened = candidate.replace(judged, "case when false then 'self_pairing'")
+    opened = candidate.replace(judged, "false as is_one_run")
     return Sql(sql.files | {"sql/1_policy/admission.sql": OPEN_ADMISSION, "sql/5_pairs/candidate.sql": opened})
 
 
@@ -231,14 +231,10 @@ def rows_twice(relation: str) -> tuple[str, str]:
             NOBODY,
         ),
         ("preference", {"6_datasets/preference": rows_twice("datasets.pair_decision")}, "is there twice"),
+        ("preference", {"5_pairs/candidate": ("chosen.run_id = rejected.run_id as", "false as")}, "compares a run with itself"),
         (
             "preference",
-            {"5_pairs/candidate": ("is_one_run or is_one_text then 'self", "is_one_text then 'self")},
-            "compares a run with itself",
-        ),
-        (
-            "preference",
-            {"5_pairs/candidate": ("is_one_run or is_one_text then 'self", "is_one_run then 'self")},
+            {"5_pairs/candidate": ("chosen.response_hash = rejected.response_hash as", "false as")},
             "compares a text with itself",
         ),
         (
@@ -260,7 +256,7 @@ def rows_twice(relation: str) -> tuple[str, str]:
             "preference",
             {
                 "5_pairs/candidate": (
-                    "chosen.task_id = rejected.task_id and chosen.prompt is not distinct from rejected.prompt",
+                    "chosen.task_id = rejected.task_id and chosen.prompt_sha256 is not distinct from rejected.prompt_sha256",
                     "true",
                 )
             },
@@ -331,3 +327,22 @@ def test_categories_that_are_never_admitted_stand_in_each_layer(warehouse: Wareh
     for dataset, column in ((DATASETS[0], "source_category"), (DATASETS[1], "quality_score")):
         allowed = contract_of(dataset).to_schema().columns[column].checks[0].statistics["allowed_values"]
         assert every - set(allowed) == never[dataset.name]
+
+
+def test_rejected_text_does_not_ship_under_another_line(tmp_path: Path) -> None:
+    """A text that another line rejects, an attempt that a person rejected later, and pairs that oppose each other do not ship."""
+    told = [
+        ("a", "t", "SAMETEXT", {"verdict": "accept"}),
+        ("b", "t", "SAMETEXT", {"verdict": "reject"}),
+        ("c", "u", "LATER", {"verdict": "accept"}),
+        ("c", "u", "LATER", {"human_override": "rejected"}),
+        ("1", "v", "A", {"verdict": "accept"}),
+        ("2", "v", "B", {"verdict": "reject"}),
+        ("3", "v", "B", {"verdict": "accept"}),
+        ("4", "v", "A", {"verdict": "reject"}),
+    ]
+    lines = [evidence_line(task, run_id=run, prompt="q", response=text, **grade) for run, task, text, grade in told]
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": lines})
+    assert command("run-all", "--root", tmp_path).exit_code == 0
+    for dataset in DATASETS:
+        assert jsonl(tmp_path / "exports" / f"{dataset.stem}.jsonl") == []
