@@ -5,18 +5,19 @@ with own as ( -- the items that records are made of, with what is wrong with the
         source_path,
         item_number,
         arg_min(problem, record_number) as reason,
-        arg_min({'detail': detail}, record_number) filter (where problem is not null).detail as detail,
+        arg_min(struct_pack(detail := detail), record_number) filter (where problem is not null).detail as detail,
     from incoming
     group by source_path, item_number
 ),
 
 part as ( -- the items that are parts, with what is wrong with the records that have them; a good record has no reason
     select
-        part.part.source_path as source_path,
-        part.part.item_number as item_number,
+        part.part.source_path,
+        part.part.item_number,
         bool_or(own.reason is null) as is_of_a_good_record,
         arg_min(own.reason, (part.source_path, part.item_number)) as reason,
-        arg_min({'detail': own.detail}, (part.source_path, part.item_number)) filter (where own.reason is not null).detail as detail,
+        arg_min(struct_pack(detail := own.detail), (part.source_path, part.item_number))
+        filter (where own.reason is not null).detail as detail,
     from (
         select
             source_path,
