@@ -330,7 +330,7 @@ def test_categories_that_are_never_admitted_stand_in_each_layer(warehouse: Wareh
 
 
 def test_rejected_text_does_not_ship_under_another_line(tmp_path: Path) -> None:
-    """A text rejected on another line, an attempt that a person rejected later, and pairs that oppose each other do not ship."""
+    """A text rejected on another line, an attempt that a person rejected later, and pairs that are opposed do not ship."""
     told = [
         ("a", "t", "SAMETEXT", {"verdict": "accept"}),
         ("b", "t", "SAMETEXT", {"verdict": "reject"}),
