@@ -41,7 +41,6 @@ _EXPECTED = {
 
 #: The key of a record.
 _KEY = ["source_path", "item_number", "record_number"]
-_IN_ORDER = [(name, "ascending") for name in _KEY]
 
 #: What stands for a relation of a run while a source is mapped: its name, and the table lent in its place.
 _LENT = {"item": "(select * exclude (content) from items)", "fault": "faults"}
@@ -170,7 +169,7 @@ class Mapper:
         with self._shown(items, faults):
             self._warehouse.execute(f"create or replace view raw.main.mapped as {self._mapped}")
             # joins give rows in any order; records are inserted in the order of the evidence
-            incoming = self._warehouse.arrow("from evidence.incoming").sort_by(_IN_ORDER)
+            incoming = _in_order(self._warehouse.arrow("from evidence.incoming"))
             self._require_keys(incoming)
             is_plain = not faults and incoming["problem"].null_count == incoming.num_rows == incoming["parts"].null_count
             if is_plain and incoming.num_rows == items.num_rows and self._directives.grain == "item":
@@ -179,7 +178,7 @@ class Mapper:
                 with self._warehouse.lent("incoming", incoming):
                     self._require_parts()
                     skipped = self._warehouse.arrow(read_sql(__file__, "refused"))
-                    incoming = self._warehouse.arrow(read_sql(__file__, "accepted")).sort_by(_IN_ORDER)
+                    incoming = _in_order(self._warehouse.arrow(read_sql(__file__, "accepted")))
         return Mapped(incoming.drop_columns(["problem", "detail"]), skipped)
 
     def _require_keys(self, incoming: pa.Table) -> None:
@@ -253,7 +252,7 @@ class Mapper:
             yield
 
     def _table(self, portion: Sequence[Items], faults: Faults | None = None) -> pa.Table:
-        """Return the rows of raw.item, and their exact bytes as ``content``; add what is wrong with fields to ``faults``."""
+        """Return the rows of raw.item, and as ``content`` their exact bytes, where json is not these; add what is wrong with fields to ``faults``."""
         tables = [self._rows(items, {} if faults is None else faults) for items in portion or [Items("", None)]]
         table = pa.concat_tables(tables)
         return table.combine_chunks() if self._directives.grain == "item" and not self.needs_whole_source else table
@@ -268,10 +267,10 @@ class Mapper:
             "source_path": pa.repeat(items.source_path, len(content)),
             "item_number": pa.array(items.numbers, pa.int64()),
             "item_sha256": pa.array([sha256(text).hexdigest() for text in items.contents], pa.string()),
-            "unit": pa.array([items.unit] * len(content), pa.string()),
-            "pointer": pa.array(items.pointers or [None] * len(content), pa.string()),
+            "unit": pa.repeat(items.unit, len(content)) if items.unit else pa.nulls(len(content), pa.string()),
+            "pointer": pa.array(items.pointers, pa.string()) if items.pointers else pa.nulls(len(content), pa.string()),
             "json": (pa.array(items.texts, pa.binary()) if items.texts else content).view(pa.string()),
-            "content": content,
+            "content": content if items.texts else pa.nulls(len(content), pa.binary()),
         }
         return pa.table(rows | dict(zip(self._parser.schema.names, columns, strict=True)))
 
@@ -302,6 +301,13 @@ def _first_half(items: pa.Table, grain: str) -> pa.Table:
     units = items["unit"].to_pylist()
     ends = [index for index in range(1, len(units)) if units[index] != units[index - 1]]
     return items.slice(0, min(ends, key=lambda end: abs(end - middle)))
+
+
+def _in_order(rows: pa.Table) -> pa.Table:
+    """Return rows in the order of their keys; mostly they are in it already."""
+    order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in _KEY])
+    is_sorted = pc.all(pc.equal(order, pa.array(range(len(order)), pa.uint64()))).as_py()
+    return rows if is_sorted else rows.take(order)
 
 
 def _place(rows: pa.Table) -> str:
