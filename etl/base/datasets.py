@@ -11,8 +11,8 @@ class Dataset:
 
     ``stem`` is the path of its files under exports/, without their endings. A row is made from one record or from a pair.
     ``carries`` says of each column of a row that is made from one record, but for id and provenance, what of the record it
-    holds: a column of ``evidence.record``, its category or its title. A record of a category in ``never`` must not be found in its files, whatever the views and the contract let through: the third layer of the
-    firewall.
+    holds: a column of ``evidence.record``, its category or its title. A record of a category in ``never`` must not be found
+    in its files, whatever the views and the contract let through: the third layer of the firewall.
     """
 
     name: str

@@ -118,9 +118,9 @@ class Sql:
 
     @cached_property
     def replaced(self) -> dict[str, str]:
-        """What differs from the package: the path of the overlay's file by the name of the view, or by the path of another file.
+        """The paths of the overlay's files that replace others, by the view that they define; by itself where it is none.
 
-        What the overlay adds is not here. A mapping is not a view.
+        What an overlay adds is not here, nor a mapping: what records say is not decided by the product.
         """
         packaged = Sql.packaged()
         before = {view.qualified: view.body for view in packaged.views}

@@ -104,8 +104,14 @@ def _refuse_forbidden(run: Run, dataset: Dataset, written: Iterable[pa.Table], f
     own.execute(read_sql(__file__, "named"))
     law = {"preferences": PREFERENCES} if dataset.grain == "pair" else {"never": sorted(dataset.never)}
     for row, problem in own.execute(read_sql(__file__, dataset.grain), {"dataset": dataset.name, **law}):
-        raise FirewallError(f"{file}: row {row} {problem}; the views in sql/6_datasets should have kept it out.")
+        raise FirewallError(f"{file}: row {row} {problem}; the views in sql/6_datasets should have kept it out{_suspects(run)}.")
     own.execute("drop table main.written")
+
+
+def _suspects(run: Run) -> str:
+    """Return where an overlay may be at fault, as the end of a sentence; nothing where there is none."""
+    replaced = sorted({*run.sql.replaced.values()})
+    return f", look at the overlay's {', '.join(replaced)}" if replaced else ""
 
 
 def _require_known(rows: pa.Table, sides: Mapping[str, Mapping[str, str]], file: str) -> None:
