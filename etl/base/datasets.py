@@ -10,9 +10,9 @@ class Dataset:
     """A dataset, as ``policy.dataset`` names it too; ``etl.checks`` has the contract of its rows.
 
     ``stem`` is the path of its files under exports/, without their endings. A row is made from one record or from a pair.
-    ``carries`` names the columns that hold a column of ``evidence.record`` as it stands there. A record of a category
-    in ``never`` must not be found in its files, whatever the views and the contract let through: the third layer of the
-    firewall.
+    ``carries`` says of each column of a row that is made from one record, but for id and provenance, what of the record it
+    holds: a column of ``evidence.record``, its category or its title. A record of a category in ``never`` must not be found
+    in its files, whatever the views and the contract let through: the third layer of the firewall.
     """
 
     name: str
@@ -64,11 +64,21 @@ class Dataset:
         return f"quarantine/{self.name}"
 
 
+#: What rows of most datasets hold of their record, by their columns.
+OF_RECORD = {name: name for name in ("task_id", "source", "model", "created_at")} | {"source_run_id": "run_id"}
+
 #: The datasets in the order of policy.dataset.
 DATASETS = (
-    Dataset("rag", "rag/playbooks", carries={"content": "response", "source_run_id": "run_id"}, never=frozenset({"rejected"})),
     Dataset(
-        "sft", "sft/instruction_response", carries={"instruction": "prompt", "response": "response", "source_run_id": "run_id"}
+        "rag",
+        "rag/playbooks",
+        carries=OF_RECORD | {"source_category": "category", "title": "title", "content": "response"},
+        never=frozenset({"rejected"}),
+    ),
+    Dataset(
+        "sft",
+        "sft/instruction_response",
+        carries=OF_RECORD | {"quality_score": "category", "instruction": "prompt", "response": "response"},
     ),
     Dataset("preference", "preference/chosen_rejected", grain="pair"),
 )

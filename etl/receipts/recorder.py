@@ -6,7 +6,7 @@ Its facts come from row counts of relations and from the bytes on disk, never fr
 import hashlib
 import platform
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,9 +59,15 @@ RELATIONS = {
     ),
 }
 
+#: The schemas of the views that decide what ships. The others count and compare what was decided.
+RULES = frozenset({"policy", "evidence", "scored", "pairs", "datasets"})
+
 
 class RunHeader(Document):
-    """What is known of a run before its first stage; ``settings_hashes`` holds one per stage, in their order."""
+    """What is known of a run before its first stage; ``settings_hashes`` holds one per stage, in their order.
+
+    ``overlay`` are the files of an overlay that decide what its stages do.
+    """
 
     run_id: RunId
     seq: int
@@ -73,6 +79,7 @@ class RunHeader(Document):
     engine: Engine
     request: RunRequest
     materials: list[Named]
+    overlay: list[str] = Field(default_factory=list)
 
     def receipt(self, stage: str, status: Status, timestamp: str, **facts: object) -> StageReceipt:
         """Return a receipt of this run: of a stage that read and made nothing, unless ``facts`` say otherwise."""
@@ -130,6 +137,7 @@ def new_header(
         engine=Engine(etl=__version__, duckdb=duckdb_version(), python=platform.python_version()),
         request=request,
         materials=[Named(path="sql", sha256=sql.sha256), *([Named(path=lock.name, sha256=sha256_of(lock))] if lock else [])],
+        overlay=deciding(sql, lineage.above(relation for stage in stages for relation in stage.relations)),
     )
 
 
@@ -199,7 +207,7 @@ class Recorder:
 
     def observer(self, run: Run) -> Observer:
         """Return the observer that records a run's stages; it raises StageError where a stage's counts do not add up."""
-        meter = StageMeter(self.header, run.beside(), self.carried)
+        meter = StageMeter(self.header, run.beside(), self.lineage, self.carried)
         above = self.lineage.above(["receipts.unbalanced"])
         books = [view for view in self.sql.kept if view.qualified in above]  # the others are filled when the run ends
 
@@ -246,6 +254,7 @@ class StageMeter:
 
     header: RunHeader
     run: Run
+    lineage: Lineage
     carried: frozenset[str]
     _relations: dict[str, FileEntry] = field(default_factory=dict)
 
@@ -330,7 +339,10 @@ class StageMeter:
         return Files(read=counts.pop(None, 0), ignored=counts)
 
     def _validation(self, stage: Stage) -> Validation:
-        """Return the validation: with a skipped line collect does not pass, although nothing is lost; score warns of words."""
+        """Return the validation: with a skipped line collect does not pass, although nothing is lost; score warns of words.
+
+        Every stage warns of the files of an overlay that decide what it does.
+        """
         errors, warnings = [], []
         if stage.name == "collect":
             summary = "select source, reason, lines, first_at from evidence.skipped_summary order by source, reason"
@@ -338,7 +350,15 @@ class StageMeter:
                 errors.append(f"{source}: {lines} skipped as {reason}, the first is {first_at}.")
         if stage.name == "score":
             warnings = unknown_verdicts(self.run.warehouse)
+        if decided := deciding(self.run.sql, self.lineage.above(stage.relations)):
+            warnings.append(f"The overlay decides here, by {', '.join(decided)}.")
         return Validation(passed=not errors, errors=errors, warnings=warnings)
+
+
+def deciding(sql: Sql, relations: Collection[str]) -> list[str]:
+    """Return the paths, sorted, of an overlay's files that replace the product's rules in these relations."""
+    rules = {name: path for name, path in sql.replaced.items() if name == path or name.partition(".")[0] in RULES}
+    return sorted(path for name, path in rules.items() if name == path or name in relations)
 
 
 def unknown_verdicts(warehouse: Warehouse) -> list[str]:

@@ -64,7 +64,7 @@ def _summarise(header: RunHeader, receipts: Sequence[StageReceipt], published: b
     """Return the summary of a run from its receipts; it binds no document yet."""
     stages = [StageSummary.of(receipt) for receipt in receipts]
     shipped = {stage.name: stage.stats.accepted for stage in stages}
-    facts = header.model_dump(include={"run_id", "seq", "previous", "started_at", "request", "materials"})
+    facts = header.model_dump(include={"run_id", "seq", "previous", "started_at", "request", "materials", "overlay"})
     facts |= {f"total_{stat}": sum(getattr(stage.stats, stat) for stage in stages) for stat in Stats.model_fields}
     facts |= {
         "published": published,

@@ -73,25 +73,22 @@ class Sql:
     """All SQL of one root: the package's files, to which those of the overlay are added, or which they replace."""
 
     files: dict[str, str]
-    has_overlay: bool = False
 
     @classmethod
     def of(cls, overlay: Path) -> "Sql":
         """Read the package's sql folder, then the overlay's. Raises SqlError for a file that is misplaced or unreadable."""
         files = dict(cls.packaged().files)
-        has_overlay = False
         if overlay.is_dir() and overlay.resolve() != packaged_sql().resolve():
             added = _read(overlay)
             for path in sorted(added.keys() - files.keys()):
                 if path.count("/") == 1:
                     raise SqlError(f"{overlay.parent / path}: only tables.sql, raw.sql and macros.sql belong there; move it.")
-            has_overlay = any(files.get(path) != text for path, text in added.items())
             files |= added
         spelled: dict[str, str] = {}
         for path in sorted(files):
             if spelled.setdefault(path.lower(), path) != path:
                 raise SqlError(f"{path} and {spelled[path.lower()]} have the same name for DuckDB; rename one of them.")
-        return cls(files, has_overlay)
+        return cls(files)
 
     @classmethod
     @cache
@@ -118,6 +115,18 @@ class Sql:
     def kept(self) -> tuple[View, ...]:
         """Those whose rows are kept when a document arrives."""
         return tuple(view for view in self.views if view.is_kept)
+
+    @cached_property
+    def replaced(self) -> dict[str, str]:
+        """The paths of the overlay's files that replace others, by the view that they define; by itself where it is none.
+
+        What an overlay adds is not here, nor a mapping: what records say is not decided by the product.
+        """
+        packaged = Sql.packaged()
+        before = {view.qualified: view.body for view in packaged.views}
+        views = {view.qualified: view.path for view in self.views if before.get(view.qualified, view.body) != view.body}
+        others = (path for path, text in packaged.files.items() if path.count("/") == 1 and self.files[path] != text)
+        return views | {path: path for path in others}
 
     @property
     def sources(self) -> frozenset[str]:

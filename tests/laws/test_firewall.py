@@ -1,6 +1,8 @@
 """Never is never: each layer of the firewall refuses on its own, with the other two removed."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +10,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from conftest import etl as command
-from conftest import evidence_line, jsonl, write_evidence
+from conftest import Line, evidence_line, jsonl, write_evidence
 
 from etl.base.datasets import DATASETS
 from etl.base.errors import AuditError, ContractError, FirewallError
 from etl.base.project import Project
 from etl.base.settings import Settings
-from etl.checks import contract_of
+from etl.checks import columns_of, contract_of
 from etl.context import Run
 from etl.export import export
+from etl.export.firewall.audit import IDENTITY, PAIR
 from etl.export.writer import Written
 from etl.pipeline.stages import STAGES, run_stages
 from etl.warehouse.connection import Warehouse
@@ -38,6 +41,27 @@ EVIDENCE = [
     evidence_line("half", verdict="reject", run_id="g", response="Another answer."),
 ]
 
+#: For each record that may not ship because of another one: the first is it, by attempt and by content. In "mine" a person
+#: accepted what a machine rejected elsewhere, in "yours" a person rejected it too.
+REJECTED_ELSEWHERE = [
+    evidence_line("attempt", verdict="accept", run_id="a"),
+    evidence_line("attempt", verdict="reject", run_id="a", response="Another answer."),
+    evidence_line("attempt", verdict="reject", run_id="b", response="A third answer."),
+    evidence_line("content", verdict="accept", run_id="c"),
+    evidence_line("content", verdict="reject", run_id="d", response="The  answer to content. "),
+    evidence_line("content", verdict="reject", run_id="e", response="A third answer."),
+    evidence_line("mine", human_override="accepted", run_id="f"),
+    evidence_line("mine", verdict="reject", run_id="g"),
+    evidence_line("yours", human_override="accepted", run_id="h"),
+    evidence_line("yours", human_override="rejected", run_id="i"),
+    evidence_line("yours", verdict="reject", run_id="j", response="A third answer."),
+]
+
+#: A view of no rejection at all.
+NO_REJECTION = """-- Nothing is rejected elsewhere.
+select 1::bigint as record_key, 'rejected_attempt' as defect, '' as detail, where false
+"""
+
 #: An overlay that lets everything through the first layer.
 OPEN_ADMISSION = """-- Everything may enter.
 select dataset, category, 'always' as admission, null as setting, true as is_admitted, null::varchar as reason,
@@ -55,9 +79,18 @@ def open_sql(sql: Sql) -> Sql:
     return Sql(sql.files | {"sql/1_policy/admission.sql": OPEN_ADMISSION, "sql/5_pairs/candidate.sql": opened})
 
 
-def export_planted(tmp_path: Path, sql: Sql, only: str) -> None:
+def replaced(sql: Sql, breaks: Mapping[str, tuple[str, str]]) -> Sql:
+    """Return the SQL with one text replaced by another in each of these files, which are named without folder and ending."""
+    files = dict(sql.files)
+    for path, (old, new) in breaks.items():
+        assert old in files[f"sql/{path}.sql"]
+        files[f"sql/{path}.sql"] = files[f"sql/{path}.sql"].replace(old, new)
+    return Sql(files)
+
+
+def export_planted(tmp_path: Path, sql: Sql, only: str, lines: Sequence[Line] = EVIDENCE) -> None:
     """Run collect, score and one export over the planted evidence."""
-    evidence = write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    evidence = write_evidence(tmp_path / "evidence", {"evidence.jsonl": lines})
     settings = Settings(include_partial=True, include_review=True)
     warehouse = Warehouse.create(sql, settings)
     try:
@@ -119,6 +152,208 @@ def test_all_layers_away_let_it_through(tmp_path: Path, sql: Sql, no_schema: Non
     else:
         categories = {row.get("source_category", row.get("quality_score")) for row in rows}
         assert {"rejected", "needs_human_review"} <= categories
+
+
+def shipped_tasks(tmp_path: Path, name: str) -> list[str]:
+    """Return the tasks of the rows that an export has written, sorted."""
+    stem = next(dataset.stem for dataset in DATASETS if dataset.stage == name)
+    return sorted(row["task_id"] for row in jsonl((tmp_path / "exports" / stem).with_suffix(".jsonl")))
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_views_alone_refuse_what_is_rejected_elsewhere(
+    tmp_path: Path, sql: Sql, no_schema: None, no_reread: None, name: str
+) -> None:
+    """A record whose attempt or content is rejected does not ship, unless a person accepted it and no person rejected the other."""
+    export_planted(tmp_path, sql, name, REJECTED_ELSEWHERE)
+    assert shipped_tasks(tmp_path, name) == ([] if name == "export-preference" else ["mine"])
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize(("task", "problem"), [("attempt", "attempt"), ("content", "content"), ("yours", "content")])
+def test_reread_alone_refuses_what_is_rejected_elsewhere(
+    tmp_path: Path, sql: Sql, no_schema: None, name: str, task: str, problem: str
+) -> None:
+    """Where the view of rejections is empty, the re-read finds the record of which another one is rejected."""
+    opened = Sql(sql.files | {"sql/4_scored/rejection.sql": NO_REJECTION})
+    lines = [line for line in REJECTED_ELSEWHERE if line["task_id"] == task]
+    with pytest.raises(FirewallError, match=f"whose {problem} is rejected|although its {problem} is rejected"):
+        export_planted(tmp_path, opened, name, lines)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_both_layers_away_let_what_is_rejected_elsewhere_through(
+    tmp_path: Path, sql: Sql, no_reread: None, name: str
+) -> None:
+    """With the view and the re-read removed these records ship, so the tests above measure the layers."""
+    export_planted(tmp_path, Sql(sql.files | {"sql/4_scored/rejection.sql": NO_REJECTION}), name, REJECTED_ELSEWHERE)
+    assert {"attempt", "content", "yours"} <= {*shipped_tasks(tmp_path, name)}
+
+
+def test_reread_lets_a_persons_acceptance_through(tmp_path: Path, sql: Sql) -> None:
+    """What a person accepted ships although a machine rejected the same content in another attempt."""
+    export_planted(tmp_path, Sql(sql.files | {"sql/4_scored/rejection.sql": NO_REJECTION}), "export-sft", REJECTED_ELSEWHERE[6:8])
+    assert shipped_tasks(tmp_path, "export-sft") == ["mine"]
+
+
+def shadowing(sql: Sql, macro: str) -> dict[str, str]:
+    """Return the macros with one more, which has the name of a function of the engine or of the product."""
+    return {"sql/macros.sql": f"{sql['macros']}\ncreate or replace macro {macro};\n"}
+
+
+@pytest.mark.parametrize(
+    "macro",
+    [
+        "list_contains(a, b) as contains(b, ' over ')",
+        "hash(a, b := 0, c := 0) as 1::ubigint",
+        "coalesce(a, b := 0, c := 0) as true",
+        "policy.verdict_word(verdict) as 'accept'",
+    ],
+)
+def test_reread_hears_no_macro_of_an_overlay(tmp_path: Path, sql: Sql, no_schema: None, macro: str) -> None:
+    """A macro with the name of a function that the re-read calls changes nothing of what it finds."""
+    with pytest.raises(FirewallError):
+        export_planted(tmp_path, Sql(open_sql(sql).files | shadowing(sql, macro)), "export-sft")
+
+
+def test_reread_compares_texts_as_the_product_does(tmp_path: Path, sql: Sql, no_schema: None) -> None:
+    """A macro by which no two texts are equal hides no rejected content."""
+    macros = shadowing(sql, "policy.normalised(content) as content || uuid()")
+    with pytest.raises(FirewallError, match="its content is rejected"):
+        export_planted(tmp_path, Sql(sql.files | macros), "export-sft", REJECTED_ELSEWHERE[3:5])
+
+
+#: Every text that a rejected record has, as an overlay can put it into a column.
+REJECTED_TEXT = "(select string_agg(bad.response, ' ') from evidence.record as bad where bad.verdict = 'reject')"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "column", "old"),
+    [
+        *(("rag", column, f"record.{column},") for column in ("task_id", "source", "model")),
+        *(("sft", column, f"record.{column},") for column in ("task_id", "source", "model")),
+        ("rag", "title", "case when not policy.is_blank(policy.title(record.prompt)) then policy.title(record.prompt) end as title,"),
+        ("preference", "task_id", "decision.task_id,"),
+        ("preference", "chosen_run_id", "decision.chosen_run_id,"),
+        ("preference", "rejected_run_id", "decision.rejected_run_id,"),
+        ("preference", "chosen_category", "decision.chosen_category,"),
+        ("preference", "reason", "decision.reason,"),
+    ],
+)
+def test_reread_compares_every_text(tmp_path: Path, sql: Sql, no_schema: None, dataset: str, column: str, old: str) -> None:
+    """An overlay that puts rejected text into any column of a row that ships is refused."""
+    moved = replaced(sql, {f"6_datasets/{dataset}": (old, f"{REJECTED_TEXT} as {column},")})
+    with pytest.raises(FirewallError, match="does not carry the "):
+        export_planted(tmp_path, moved, f"export-{dataset}")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "old"), [("rag", "record.created_at,"), ("preference", "greatest(chosen.created_at, rejected.created_at)")]
+)
+def test_reread_compares_times(tmp_path: Path, sql: Sql, dataset: str, old: str) -> None:
+    """A time that is not that of the record is refused: its digits could carry a text."""
+    forged = replaced(sql, {f"6_datasets/{dataset}": (old, old.replace("created_at", "created_at + interval 1 second as created_at"))})
+    if dataset == "preference":
+        forged = replaced(sql, {"6_datasets/preference": (old, f"{old} + interval 1 second")})
+    with pytest.raises(FirewallError, match="does not carry the created_at"):
+        export_planted(tmp_path, forged, f"export-{dataset}")
+
+
+def test_reread_knows_every_column_of_a_dataset() -> None:
+    """What each column carries is said for all columns of a contract, so none can hold what nobody compares."""
+    for dataset in DATASETS:
+        sides = PAIR if dataset.grain == "pair" else {"record": dataset.carries}
+        assert {*columns_of(contract_of(dataset))} == IDENTITY.union(*sides.values())
+
+
+def test_reread_refuses_a_column_that_it_does_not_know(tmp_path: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dataset whose entry does not say what a column carries does not ship."""
+    unsaid = {name: what for name, what in DATASETS[1].carries.items() if name != "model"}
+    dataset = replace(DATASETS[1], carries=unsaid)
+    stage = replace(STAGES[3], body=lambda run: export.export(run, dataset))
+    monkeypatch.setattr("etl.pipeline.stages.STAGES", (*STAGES[:3], stage, *STAGES[4:]))
+    monkeypatch.setitem(globals(), "STAGES", (*STAGES[:3], stage, *STAGES[4:]))
+    with pytest.raises(FirewallError, match="nothing says what its column model carries"):
+        export_planted(tmp_path, sql, "export-sft")
+
+
+def test_reread_refuses_a_partial_row_that_is_labelled_accepted(tmp_path: Path, sql: Sql) -> None:
+    """A view that calls a partially accepted record accepted passes the schema, but its category is computed anew."""
+    lying = replaced(open_sql(sql), {"6_datasets/sft": ("decision.category as quality_score", "'accepted' as quality_score")})
+    lines = [line for line in EVIDENCE if line["task_id"] == "middling"]
+    with pytest.raises(FirewallError, match="does not carry the category of the record"):
+        export_planted(tmp_path, lying, "export-sft", lines)
+
+
+def test_reread_compares_answers_as_texts_are_compared(tmp_path: Path, sql: Sql) -> None:
+    """A pair whose sides differ in white space alone passes the schema, but not the re-read."""
+    open_pairs = {"5_pairs/candidate": ("is_one_run or is_one_text then 'self", "is_one_run then 'self")}
+    lines = [
+        evidence_line("twin", verdict="accept", run_id="a", response="One answer."),
+        evidence_line("twin", verdict="partial", run_id="b", response="One\tanswer. "),
+    ]
+    with pytest.raises(FirewallError, match="compares an answer with itself"):
+        export_planted(tmp_path, replaced(sql, open_pairs), "export-preference", lines)
+
+
+#: A word that the product takes for a rejection, and an overlay for an acceptance.
+LENIENT = {"1_policy/verdict": ("('fail', 'rejected')", "('fail', 'accepted')")}
+
+
+def test_an_overlay_decides_what_a_word_means(tmp_path: Path, sql: Sql) -> None:
+    """Where an overlay replaces a rule of scoring, the re-read takes the category that it gives."""
+    lines = [evidence_line("one", verdict="fail"), evidence_line("one", run_id="other", verdict="fail")]
+    export_planted(tmp_path, replaced(sql, LENIENT), "export-sft", lines)
+    assert shipped_tasks(tmp_path, "export-sft") == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ([evidence_line("one", human_override="rejected")], "is rejected, which may never enter"),
+        (
+            [evidence_line("one", verdict="accept"), evidence_line("one", human_override="rejected", response="Another answer.")],
+            "is rejected, which may never enter",
+        ),
+        (
+            [evidence_line("one", verdict="accept"), evidence_line("one", run_id="other", human_override="rejected")],
+            "its content is rejected in another record",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["export-rag", "export-sft"])
+def test_no_overlay_outweighs_a_person(tmp_path: Path, sql: Sql, name: str, lines: list[Line], problem: str) -> None:
+    """An overlay by which everything is accepted does not bring back what a person rejected, nor its attempt or content."""
+    all_accepted = sql.files["sql/4_scored/run.sql"].replace(
+        "    case\n        when signal.by_override is not null then signal.by_override\n",
+        "    case\n        when true then 'accepted'\n        when signal.by_override is not null then signal.by_override\n",
+    )
+    assert all_accepted != sql.files["sql/4_scored/run.sql"]
+    with pytest.raises(FirewallError, match=problem):
+        export_planted(tmp_path, Sql(sql.files | {"sql/4_scored/run.sql": all_accepted}), name, lines)
+
+
+def test_a_run_says_which_files_of_the_overlay_decide(tmp_path: Path, sql: Sql) -> None:
+    """The summary names them; a receipt warns of those that decide in its stage; a file that counts only is not among them."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
+    lenient = replaced(sql, LENIENT | {"6_datasets/rag": ("decision.id,", "decision.id as id,"), "8_drift/flag": ("\n", "\n\n")})
+    for path in ("1_policy/verdict", "6_datasets/rag", "8_drift/flag"):
+        file = tmp_path / "sql" / f"{path}.sql"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(lenient.files[f"sql/{path}.sql"], encoding="utf-8")
+    result = command("run-all", "--root", tmp_path, "--json")
+    assert result.exit_code == 0
+    assert result.json["overlay"] == ["sql/1_policy/verdict.sql", "sql/6_datasets/rag.sql"]
+    folder = tmp_path / "reports" / "distillation" / result.json["run_id"]
+    warnings = {
+        stage.name: json.loads((folder / f"{stage.name}.json").read_text(encoding="utf-8"))["validation"]["warnings"]
+        for stage in STAGES
+    }
+    by_words = "The overlay decides here, by sql/1_policy/verdict.sql."
+    assert warnings["collect"] == []
+    assert warnings["score"] == warnings["export-sft"] == [by_words]
+    assert warnings["export-rag"] == ["The overlay decides here, by sql/1_policy/verdict.sql, sql/6_datasets/rag.sql."]
+    assert by_words in (folder / "summary.md").read_text(encoding="utf-8")
 
 
 def test_reread_does_not_trust_a_row_label(tmp_path: Path, sql: Sql, no_schema: None) -> None:
@@ -204,7 +439,7 @@ def test_reread_refuses_borrowed_text(tmp_path: Path, sql: Sql, name: str, path:
     original = sql.files[f"sql/6_datasets/{path}.sql"]
     assert old in original
     files = sql.files | {f"sql/6_datasets/{path}.sql": original.replace(old, new)}
-    with pytest.raises(FirewallError, match="does not carry the text and run"):
+    with pytest.raises(FirewallError, match="does not carry the (prompt|response|run_id) of the record"):
         export_planted(tmp_path, Sql(files), name)
 
 
@@ -235,7 +470,7 @@ def rows_twice(relation: str) -> tuple[str, str]:
         (
             "preference",
             {"5_pairs/candidate": ("chosen.response_hash = rejected.response_hash as", "false as")},
-            "compares a text with itself",
+            "compares an answer with itself",
         ),
         (
             "preference",
@@ -268,12 +503,8 @@ def test_reread_alone_names_what_is_wrong(
     tmp_path: Path, sql: Sql, no_schema: None, name: str, breaks: dict[str, tuple[str, str]], problem: str
 ) -> None:
     """Each fault that a broken view plants is found in the written bytes, and the error says which row has it."""
-    files = dict(sql.files)
-    for path, (old, new) in breaks.items():
-        assert old in files[f"sql/{path}.sql"]
-        files[f"sql/{path}.sql"] = files[f"sql/{path}.sql"].replace(old, new, 1)
     with pytest.raises(FirewallError, match=rf"^exports/{name}/\w+\.jsonl: row [0-9a-f]{{64}} {problem}; "):
-        export_planted(tmp_path, Sql(files), f"export-{name}")
+        export_planted(tmp_path, replaced(sql, breaks), f"export-{name}")
 
 
 @pytest.mark.parametrize(

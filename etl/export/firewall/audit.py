@@ -18,17 +18,37 @@ from etl.base.datasets import Dataset
 from etl.base.errors import AuditError, FirewallError
 from etl.base.threads import map_ahead, read_ahead
 from etl.context import Run
+from etl.export.firewall.rules import rules_of
 from etl.export.writer import ROWS_PER_GROUP, Written, digest_of, fixed_batches
 from etl.warehouse.statements import read_sql
 
 #: How many bytes of JSON are parsed at once, and on to the end of the row: a block that fits the caches takes half the time.
 PARSED_BYTES = 1 << 20
 
-#: The columns of ``evidence.record`` that a row can carry.
-CARRIED = ("prompt", "response", "run_id")
+#: What a row can carry of its records, in the order of main.written.
+CARRIED = (
+    *("source", "task_id", "run_id", "model", "title", "prompt", "response", "category", "created_at"),
+    *("pair_created_at", "reason"),
+)
 
-#: For each record of a pair: the columns of the pair that carry it, and the columns of ``evidence.record`` in them.
-PAIR = {side: {"prompt": "prompt", side: "response", f"{side}_run_id": "run_id"} for side in ("chosen", "rejected")}
+#: For each record of a pair: the columns of the pair that carry it, and what of the record is in them. What is of both is noted
+#: with the chosen one.
+PAIR = {
+    side: {
+        "task_id": "task_id",
+        "prompt": "prompt",
+        side: "response",
+        f"{side}_run_id": "run_id",
+        f"{side}_category": "category",
+        **({"created_at": "pair_created_at", "reason": "reason"} if side == "chosen" else {}),
+    }
+    for side in ("chosen", "rejected")
+}
+
+_TIME = pa.timestamp("us", tz="UTC")
+
+#: The columns of each dataset that the re-read judges by themselves.
+IDENTITY = {"id", "provenance"}
 
 #: The categories that a pair may prefer one over the other.
 PREFERENCES = ["accepted over partially_accepted", "accepted over rejected"]
@@ -70,26 +90,45 @@ def _read_both(written: Written, rows: Rows) -> Generator[pa.Table]:
 def _refuse_forbidden(run: Run, dataset: Dataset, written: Iterable[pa.Table], file: str) -> None:
     """Read the written rows of a dataset, and raise FirewallError for the first row, by id, that must not ship.
 
-    A row must not ship if its category may never enter the dataset, if it does not match the records that it names, or if
-    its id occurs twice. The error names the ``file``.
+    A row must not ship if its category may never enter the dataset, if its attempt or content is rejected, if it does not match
+    the records that it names, or if its id occurs twice. The error names the ``file``.
     """
     sides = PAIR if dataset.grain == "pair" else {"record": dataset.carries}
-    run.warehouse.execute(read_sql(__file__, "written"))
+    own = rules_of(run)
+    own.execute(read_sql(__file__, "written"))
     for rows in written:
+        _require_known(rows, sides, file)
         for side, carries in sides.items():
-            with run.warehouse.lent("written_rows", _select_records(rows, side, carries)):
-                run.warehouse.execute(read_sql(__file__, "note"), {"side": side, "carried": [*carries.values()]})
-    run.warehouse.execute(read_sql(__file__, "named"))
+            with own.lent("written_rows", _select_records(rows, side, carries)):
+                own.execute(read_sql(__file__, "note"), {"side": side, "carried": [*carries.values()]})
+    own.execute(read_sql(__file__, "named"))
     law = {"preferences": PREFERENCES} if dataset.grain == "pair" else {"never": sorted(dataset.never)}
-    for row, problem in run.warehouse.execute(read_sql(__file__, dataset.grain), {"dataset": dataset.name, **law}):
-        raise FirewallError(f"{file}: row {row} {problem}; the views in sql/6_datasets should have kept it out.")
-    run.warehouse.execute("drop table raw.main.written")
+    for row, problem in own.execute(read_sql(__file__, dataset.grain), {"dataset": dataset.name, **law}):
+        raise FirewallError(f"{file}: row {row} {problem}; the views in sql/6_datasets should have kept it out{_suspects(run)}.")
+    own.execute("drop table main.written")
+
+
+def _suspects(run: Run) -> str:
+    """Return where an overlay may be at fault, as the end of a sentence; nothing where there is none."""
+    replaced = sorted({*run.sql.replaced.values()})
+    return f", look at the overlay's {', '.join(replaced)}" if replaced else ""
+
+
+def _require_known(rows: pa.Table, sides: Mapping[str, Mapping[str, str]], file: str) -> None:
+    """Raise FirewallError where rows have a column of which the re-read does not know what it carries."""
+    unknown = {*rows.column_names}.difference(IDENTITY, *sides.values())
+    if unknown:
+        raise FirewallError(
+            f"{file}: nothing says what its column {min(unknown)} carries, so it cannot be compared; "
+            "name it in etl/base/datasets.py, among what its dataset carries."
+        )
 
 
 def _select_records(rows: pa.Table, side: str, carries: Mapping[str, str]) -> pa.Table:
-    """Return what rows carry of one of their records, in the record's columns; a column that they do not carry is null."""
-    carried = dict.fromkeys(CARRIED, pa.nulls(rows.num_rows, pa.string()))
-    carried |= {record: rows[column] for column, record in carries.items()}
+    """Return what rows carry of one of their records, by what it is; a column that they do not carry is null."""
+    times = ("created_at", "pair_created_at")
+    carried = {name: pa.nulls(rows.num_rows, _TIME if name in times else pa.string()) for name in CARRIED}
+    carried |= {what: rows[column] for column, what in carries.items()}
     place = rows["provenance"] if side == "record" else pc.struct_field(rows["provenance"], side)
     return pa.table({"id": rows["id"], "provenance": place, **carried})
 

@@ -1,43 +1,108 @@
--- Makes the view of the records that the written rows name, as evidence.record and scored.run know them: one row for each of
--- raw.main.written. A row's own label is not trusted: the category is that of scored.run.
+-- Makes the view of the records that the written rows name, as evidence.record and main.judged know them: one row for each of
+-- main.written. What a row says of itself is not trusted: its category is computed anew, and so is whether its attempt or its
+-- content is rejected, without the views that should have kept it out.
 --   id: the id of the written row
 --   side: chosen, rejected or record
---   response: the hash of the response that the row carries
---   is_named: whether a scored record has the place and the line hash that the row names
---   is_carried: whether that record has the text and run that the row carries
---   evidence_id, task_id, run_id, category: those of the record
-create or replace temp view named as
-with record as (
+--   is_named: whether a record has the place and the item hash that the row names
+--   differing: the first column of the record that the row carries otherwise; null: it carries the record's own
+--   evidence_id, task_id, run_id, created_at, response_hash: those of the record
+--   category: that of the record, see main.judged; null: it has none
+--   rejected: attempt or content where that is rejected in another record; null: in none, or a person accepted this one and no
+--       person rejected the other
+--   pair_created_at, reason: see main.written
+create or replace view main.named as
+with record as ( -- of those that rows name; text streams past the few columns of main.written
     select
-        source_path,
-        item_number,
-        record_number,
-        hash(prompt) as prompt,
-        hash(response) as response,
-        hash(run_id) as run_id,
-    from evidence.record
+        record.record_key,
+        hash(record.source_path, record.item_number, record.record_number) as place,
+        hash(record.item_sha256) as item_sha256,
+        hash(record.source) as source_hash,
+        hash(record.task_id) as task_id_hash,
+        hash(record.run_id) as run_id_hash,
+        hash(record.model) as model_hash,
+        -- a title costs more than all the others
+        case
+            when (select bool_or(written.title is not null) from main.written as written)
+                then hash(case when not policy.is_blank(policy.title(record.prompt)) then policy.title(record.prompt) end)
+        end as title_hash,
+        hash(record.prompt) as prompt_text_hash,
+        hash(record.response) as response_text_hash,
+        record.evidence_id,
+        record.task_id,
+        record.run_id,
+        record.created_at,
+        record.response_hash,
+    from evidence.record as record
+    semi join main.written as written
+        on hash(record.source_path, record.item_number, record.record_number) = written.place
+),
+
+rejected as (
+    select
+        attempt,
+        content,
+        is_by_person,
+    from main.judged
+    where category = 'rejected'
+),
+
+rejected_attempt as (
+    select
+        attempt,
+        bool_or(is_by_person) as is_by_person,
+    from rejected
+    where attempt is not null
+    group by attempt
+),
+
+rejected_content as (
+    select
+        content,
+        bool_or(is_by_person) as is_by_person,
+    from rejected
+    group by content
+),
+
+known as (
+    select
+        judged.record_key,
+        judged.category,
+        -- a person's acceptance of the record itself outweighs what no person rejected
+        judged.is_by_person and judged.category = 'accepted' as is_accepted_by_person,
+        case
+            when judged.category = 'rejected' then null
+            when attempt.is_by_person or (attempt.attempt is not null and not is_accepted_by_person) then 'attempt'
+            when content.is_by_person or (content.content is not null and not is_accepted_by_person) then 'content'
+        end as rejected,
+    from main.judged as judged
+    left join rejected_attempt as attempt on judged.attempt = attempt.attempt
+    left join rejected_content as content on judged.content = content.content
 )
 
 select
     written.id,
     written.side,
-    written.response,
-    coalesce(written.item_sha256 = scored.item_sha256 and scored.category is not null, false) as is_named,
-    coalesce(written.prompt = record.prompt, written.prompt is null)
-    and coalesce(written.response = record.response, written.response is null)
-    and coalesce(written.run_id = record.run_id, written.run_id is null) as is_carried,
-    scored.evidence_id,
-    scored.task_id,
-    scored.run_id,
-    scored.category,
-from raw.main.written as written
-left join scored.run as scored
-    on
-        written.source_path = scored.source_path
-        and written.item_number = scored.item_number
-        and written.record_number = scored.record_number
-left join record
-    on
-        written.source_path = record.source_path
-        and written.item_number = record.item_number
-        and written.record_number = record.record_number
+    coalesce(written.item_sha256 = record.item_sha256 and known.category is not null, false) as is_named,
+    case
+        when written.source <> record.source_hash then 'source'
+        when written.task_id <> record.task_id_hash then 'task_id'
+        when written.run_id <> record.run_id_hash then 'run_id'
+        when written.model <> record.model_hash then 'model'
+        when written.title <> record.title_hash then 'title'
+        when written.prompt <> record.prompt_text_hash then 'prompt'
+        when written.response <> record.response_text_hash then 'response'
+        when written.category <> hash(known.category) then 'category'
+        when written.created_at <> hash(epoch_us(record.created_at)) then 'created_at'
+    end as differing,
+    record.evidence_id,
+    record.task_id,
+    record.run_id,
+    record.created_at,
+    record.response_hash,
+    known.category,
+    known.rejected,
+    written.pair_created_at,
+    written.reason,
+from main.written as written
+left join record on written.place = record.place
+left join known on record.record_key = known.record_key

@@ -3,18 +3,24 @@
 --   problem: what is wrong with it, as the end of a sentence that begins with the row
 --   $dataset: the name of the dataset
 --   $preferences: which category a pair may set over which, as 'accepted over rejected'
-with looked_up as materialized (from named),
+with looked_up as materialized (from main.named),
 
 pair as (
     select
         chosen.id,
         chosen.is_named and rejected.is_named as is_named,
-        chosen.is_carried and rejected.is_carried as is_carried,
+        coalesce(chosen.differing, rejected.differing) as differing,
         sha256(concat($dataset, chr(31), chosen.evidence_id, chr(31), rejected.evidence_id)) as id_of_both,
         coalesce(chosen.task_id = rejected.task_id, false) as is_one_task,
         coalesce(chosen.run_id = rejected.run_id, true) as is_one_run,
-        chosen.response = rejected.response as is_one_text,
+        chosen.response_hash = rejected.response_hash as is_one_answer,
         concat(chosen.category, ' over ', rejected.category) as categories,
+        chosen.rejected as chosen_rejected,
+        case
+            when chosen.pair_created_at <> hash(epoch_us(greatest(chosen.created_at, rejected.created_at)))
+                then 'created_at'
+            when chosen.reason <> hash(concat(chosen.category, '_over_', rejected.category)) then 'reason'
+        end as differing_of_both,
     from looked_up as chosen
     inner join looked_up as rejected on chosen.id is not distinct from rejected.id
     where chosen.side = 'chosen' and rejected.side = 'rejected'
@@ -25,10 +31,13 @@ select
     case
         when not is_named or not is_one_task or coalesce(id <> id_of_both, true)
             then 'is not made from two records of one task in scored.run'
-        when not is_carried then 'does not carry the text and run of the records it names'
-        when is_one_run then 'compares a run with itself'
-        when is_one_text then 'compares a text with itself'
         when not list_contains($preferences, categories) then concat('sets ', categories, ', which is not a preference')
+        when chosen_rejected is not null
+            then concat('prefers a record whose ', chosen_rejected, ' is rejected in another record')
+        when is_one_run then 'compares a run with itself'
+        when is_one_answer then 'compares an answer with itself'
+        when differing is not null then concat('does not carry the ', differing, ' of the records it names')
+        when differing_of_both is not null then concat('does not carry the ', differing_of_both, ' of its two records')
     end as problem,
 from pair
 where problem is not null
@@ -36,7 +45,7 @@ union all
 select
     id,
     'is there twice' as problem,
-from raw.main.written
+from main.written
 where side = 'chosen'
 group by id
 having count(*) > 1

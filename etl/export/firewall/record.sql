@@ -8,16 +8,17 @@ select
     case
         when not is_named or coalesce(id <> sha256(concat($dataset, chr(31), evidence_id)), true)
             then 'is not a record of scored.run'
-        when not is_carried then 'does not carry the text and run of the record it names'
         when list_contains($never, category) then concat('is ', category, ', which may never enter ', $dataset)
+        when rejected is not null then concat('ships although its ', rejected, ' is rejected in another record')
+        when differing is not null then concat('does not carry the ', differing, ' of the record it names')
     end as problem,
-from named
+from main.named
 where problem is not null
 union all
 select
     id,
     'is there twice' as problem,
-from raw.main.written
+from main.written
 group by id
 having count(*) > 1
 order by id, problem

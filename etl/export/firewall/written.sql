@@ -1,19 +1,26 @@
--- Makes the table of the records that the rows of one dataset's files name: one for each row of records, two for each pair.
+-- Makes the table of the records that the rows of one dataset's files name: one for each row of records, two for each pair. Of
+-- what a row carries it holds hashes, of the engine and of 64 bits: only this process compares them, and they keep the text out
+-- of memory.
 --   id: the id of the written row
 --   side: chosen or rejected; record where the row is made from one record
---   source_path: the file of the record's line, as the row says it
---   item_number: the number of the line, as the row says it
---   record_number: the number of the record among those of its item, as the row says it
---   item_sha256: the hash of the line, as the row says it
---   prompt, response, run_id: a hash of each of these that the row carries; null where the dataset does not carry it
-create or replace table raw.main.written (
+--   place: a hash of the place of the record, as the row says it: file, item number and record number
+--   item_sha256: the hash of the record's item, as the row says it
+--   source to created_at: a hash of each of these of the record that the row carries; null where the dataset does not carry it
+--   pair_created_at, reason: a hash of the time and the reason of a pair; null where the dataset does not carry it
+create or replace table main.written (
     id varchar,
     side varchar,
-    source_path varchar,
-    item_number bigint,
-    record_number bigint,
-    item_sha256 varchar,
+    place ubigint,
+    item_sha256 ubigint,
+    source ubigint,
+    task_id ubigint,
+    run_id ubigint,
+    model ubigint,
+    title ubigint,
     prompt ubigint,
     response ubigint,
-    run_id ubigint
+    category ubigint,
+    created_at ubigint,
+    pair_created_at ubigint,
+    reason ubigint
 )

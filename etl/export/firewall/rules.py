@@ -1,0 +1,45 @@
+"""The rules of the re-read: the product's own definitions of a category, where no overlay can change what a name means.
+
+They stand in a database in memory of their own, and read nothing of the run's warehouse but its tables of evidence and settings;
+where an overlay decides categories, also the categories that it gives.
+"""
+
+from etl.context import Run
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import Sql
+from etl.warehouse.statements import read_sql
+
+#: The views that decide the category of a record, each after those that it reads; all are the package's own.
+BEFORE_CATEGORY = ("policy.category", "policy.verdict", "scored.attempt_override", "scored.signal", "scored.task_verdict")
+CATEGORY = "scored.run"
+
+#: What decides how texts are compared, see ``Sql.replaced``. It has been used when evidence was collected.
+COMPARING = frozenset({"sql/macros.sql", "sql/tables.sql", "sql/raw.sql", "evidence.incoming"})
+
+
+def rules_of(run: Run) -> Warehouse:
+    """Return a cursor on the rules, which are made for the first dataset of a run; ``main.judged`` has all categories then."""
+    own, stored = run.warehouse.apart()
+    if own.one("select count(*) from duckdb_tables() where table_name = 'judged'"):
+        return own
+    own.execute(Sql.packaged()["macros"])
+    for schema in ("evidence", "scored"):
+        own.execute(f"create schema {schema}")
+    own.execute(f"create view policy.setting as from {stored}.policy.setting")
+    own.execute(f"create view evidence.stored as from {stored}.evidence.record")
+    if COMPARING & run.sql.replaced.keys():
+        own.execute(read_sql(__file__, "compared_again"))
+    else:
+        own.execute("create view evidence.record as from evidence.stored")
+    for view in BEFORE_CATEGORY:
+        _create_packaged(own, view)
+    if {*BEFORE_CATEGORY, CATEGORY} & run.sql.replaced.keys():
+        own.execute(read_sql(__file__, "decided"))
+    else:
+        _create_packaged(own, CATEGORY)
+    own.execute(read_sql(__file__, "judged"))
+    return own
+
+
+def _create_packaged(own: Warehouse, view: str) -> None:
+    own.execute(f"create view {view} as\n{Sql.packaged().view(view).body}")
