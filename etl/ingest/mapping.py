@@ -141,7 +141,7 @@ class Mapper:
             raise self._error("select source_path and item_number too, so that each row names its item")
         if not key:  # row for row, so the items themselves say where a row is from
             columns += ["item.source_path", "item.item_number"]
-            relation = f"raw.main.item as item positional join {relation}"
+            relation = f"(select source_path, item_number from raw.main.item) as item positional join {relation}"
         problem = "problem" if "problem" in given else "null"
         detail = "detail" if "detail" in given else "null"
         if misfits:

@@ -6,7 +6,7 @@
 -- fields:
 --   type text = /type
 --   session text = /sessionId
---   at text = /timestamp
+--   written text = /timestamp
 --   id text = /message/id
 --   model text = /message/model
 --   content json = /message/content
@@ -34,7 +34,7 @@ session as (
         min(item_number) as item_number,
         list(struct_pack(source_path, item_number)) as parts,
         any_value(session) as run_id,
-        max(at) as created_at,
+        max(written) as created_at,
     from raw.item
     group by unit
 )

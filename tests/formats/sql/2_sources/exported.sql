@@ -2,7 +2,7 @@
 -- fields:
 --   run text required = /run
 --   task text required = /task
---   at text = /at
+--   finished text = /at
 --   model text = /model
 --   prompt text = /prompt
 --   response text = /response
@@ -12,7 +12,7 @@ select
     'verdict' as source_class,
     run as run_id,
     task as task_id,
-    at as created_at,
+    finished as created_at,
     model,
     prompt,
     response,
