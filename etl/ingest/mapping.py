@@ -1,5 +1,6 @@
 """From items to records: a source's mapping (sql/2_sources) over a portion of its items, and checks of its rows."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ _FITS = {
     "BIGINT": _INTEGERS,
     "VARCHAR[]": ("VARCHAR[]",),
 }
+#: How the engine spells the type of lists of places, whatever integers they are numbered with.
+_PLACES = re.compile(rf"STRUCT\(source_path VARCHAR, item_number (?:{'|'.join(_INTEGERS)})\)\[\]")
 #: For each type, the macros that say whether a JSON value is one, and that read it; and what it is called.
 _JSON = {"VARCHAR": "text", "DOUBLE": "number", "BIGINT": "integer", "VARCHAR[]": "text_array"}
 _EXPECTED = {
@@ -37,6 +40,7 @@ _EXPECTED = {
     "DOUBLE": "a number",
     "BIGINT": "an integer of at most 64 bits",
     "VARCHAR[]": "a list of texts",
+    "STRUCT(source_path VARCHAR, item_number BIGINT)[]": "a list of structs of source_path and item_number",
 }
 
 #: The key of a record.
@@ -136,7 +140,7 @@ class Mapper:
             raise self._error("select source_path and item_number too, so that each row names its item")
         if not key:  # row for row, so the items themselves say where a row is from
             columns += ["item.source_path", "item.item_number"]
-            relation = f"raw.main.item as item positional join {relation}"
+            relation = f"(select source_path, item_number from raw.main.item) as item positional join {relation}"
         problem = "problem" if "problem" in given else "null"
         detail = "detail" if "detail" in given else "null"
         if misfits:
@@ -280,7 +284,8 @@ def _fit(name: str, given: str, wanted: str, macros: str) -> tuple[str, str | No
     base = given.partition("(")[0]
     is_clock = name == "created_at" and base.startswith(("TIMESTAMP", "DATE"))
     is_conversation = name in ("messages", "tools") and given == "JSON"
-    if base in _FITS.get(wanted, (given,)) or given == '"NULL"' or is_clock or is_conversation:
+    is_place = name == "parts" and _PLACES.fullmatch(given) is not None
+    if base in _FITS.get(wanted, ()) or given == '"NULL"' or is_clock or is_conversation or is_place:
         return f"{name}::{wanted}", None
     if given == "JSON":
         is_null = f"coalesce({name} = 'null', true)"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import INTERRUPTED, copy_of, etl, evidence_line, write_evidence
+from increments import assert_as_fresh, exports, run, settle
 
 from etl.base.file_stat import TICK_NS, FileStat, read_stats, stat_of, write_stats
 from etl.base.project import Project
@@ -18,8 +19,6 @@ from etl.ingest import items
 from etl.ingest.formats.lines import LineReader
 from etl.ingest.formats.strict_json import Refusal
 from etl.pipeline import run as run_module
-
-REPORTS = "reports/distillation"
 
 #: A mapping that looks at other lines: it gives each line the number of lines of its file.
 WINDOW = """-- One row per note; its score is the share of its file that it is.
@@ -56,48 +55,9 @@ def publish_two_files(root: Path) -> None:
     run(root)
 
 
-def run(root: Path, *options: str) -> dict[str, Any]:
-    """Run everything that is stale, on evidence old enough to be trusted, and return collect's receipt."""
-    settle(root / "evidence")
-    assert etl("run-all", "--root", root, *options).exit_code in {0, 1, 3}
-    run_id = json.loads((root / REPORTS / "head").read_bytes())["run_id"]
-    receipt: dict[str, Any] = json.loads((root / REPORTS / run_id / "collect.json").read_bytes())
-    return receipt
-
-
-def settle(folder: Path) -> None:
-    """Wait until the file system's clock has moved on since the last change."""
-    import time
-
-    latest = max((file.stat().st_ctime_ns for file in folder.rglob("*")), default=0)
-    time.sleep(max(0, latest + 2 * TICK_NS - time.time_ns()) / 1e9)
-
-
 def carried(receipt: Mapping[str, Any]) -> dict[str, bool]:
     """Return for each file of evidence whether its hash comes from an earlier run."""
     return {entry["path"]: entry["carried"] for entry in receipt["inputs"]["files"]}
-
-
-def exports(root: Path) -> dict[str, bytes]:
-    """Return the published files by name."""
-    return {file.name: file.read_bytes() for file in (root / "exports").glob("*/*")}
-
-
-def assert_as_fresh(root: Path, fresh: Path) -> None:
-    """Assert that a root, and its warehouse's rows, equal a fresh one on the same evidence."""
-    fresh.mkdir(exist_ok=True)
-    assert etl("run-all", "--root", fresh, "--evidence", root / "evidence").exit_code in {0, 1, 3}
-    assert exports(root) == exports(fresh)
-    queries = {
-        "evidence.file": "from evidence.file order by all",
-        "evidence.record": "select * exclude (record_key) from evidence.record order by all",
-        "evidence.skipped": "from evidence.skipped order by all",
-    }
-    keys = "select count(*)::int as records, count(distinct record_key)::int as keys from evidence.record"
-    (counted,) = etl("sql", keys, "--root", root, "--json").json
-    assert counted["records"] == counted["keys"]
-    for table, query in queries.items():
-        assert etl("sql", query, "--root", root, "--json").stdout == etl("sql", query, "--root", fresh, "--json").stdout, table
 
 
 @pytest.fixture

@@ -1,0 +1,31 @@
+-- One row per result of a promptfoo evaluation (`promptfoo eval -o out.json`): one prompt, one provider, one test. A test
+-- without assertions has no grade, whatever its score says. A failureReason of 2 is an error of the machine; otherwise the
+-- error says which assertion failed. The task is the test's variables, so that repeats of a test are attempts at one task.
+-- reads: *.json
+-- items: /results/results/*
+-- fields:
+--   id text required = /id
+--   vars json required = /vars
+--   model text = /provider/label
+--   prompt text = /prompt/raw
+--   output json = /response/output
+--   checks json = /gradingResult/componentResults
+--   score number = /score
+--   failure_reason integer = /failureReason
+--   error text = /error
+--   latency_ms number = /latencyMs
+--   cost_usd number = /cost
+select
+    source_path,
+    item_number,
+    'verdict' as source_class,
+    id as run_id,
+    sha256(json(vars)) as task_id,
+    model,
+    case when json_valid(prompt) then coalesce(prompt ->> '$[#-1].content', prompt) else prompt end as prompt,
+    output ->> '$' as response,
+    case when json_array_length(checks) > 0 and failure_reason <> 2 then score end as score,
+    case when failure_reason = 2 then error end as infrastructure_error,
+    latency_ms,
+    cost_usd,
+from raw.item

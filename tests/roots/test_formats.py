@@ -1,0 +1,266 @@
+"""What agents, harnesses and tracers really write, each mapped by one SQL file: every attempt is found, in increments too.
+
+The files in tests/formats/evidence were written by the tools themselves; the mappings are beside them.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from backports.zstd import zipfile
+from conftest import REPOSITORY, copy_of, etl, write_evidence
+from increments import assert_as_fresh, run
+
+FORMATS = REPOSITORY / "tests" / "formats"
+MAPPINGS = sorted((FORMATS / "sql" / "2_sources").glob("*.sql"))
+
+SESSION = "evidence/claude_code/home-app/s-1.jsonl"
+
+
+def session_line(number: int, **fields: Any) -> dict[str, Any]:
+    """Return a line of a coding agent's session: the user asks, the model calls a tool, which answers, and so on."""
+    common = {"sessionId": "s-1", "uuid": f"u-{number}", "timestamp": f"2026-03-01T10:{number // 60:02}:{number % 60:02}Z"}
+    if number == 1:
+        return common | {"type": "user", "message": {"role": "user", "content": "Fix the login."}} | fields
+    if number % 4 == 0:
+        result = {"type": "tool_result", "tool_use_id": f"t-{number - 1}", "content": f"Output {number}."}
+        return common | {"type": "user", "message": {"role": "user", "content": [result]}} | fields
+    block: dict[str, Any] = {"type": "text", "text": f"Step {number}."}
+    if number % 4 == 3:
+        block = {"type": "tool_use", "id": f"t-{number}", "name": "bash", "input": {"command": f"make {number}"}}
+    message = {"id": f"m-{number // 4}-{number % 4 == 1}", "role": "assistant", "model": "model-c", "content": [block]}
+    return common | {"type": "assistant", "message": message} | fields
+
+
+def write_session(root: Path) -> None:
+    """Write a session of 2,000 lines: four of them are no part of the conversation."""
+    lines = [
+        {"type": "summary", "summary": "Login"},
+        *(session_line(number) for number in range(1, 1997)),
+        session_line(1997, isSidechain=True),
+        session_line(1998, isApiErrorMessage=True),
+        session_line(2000, isMeta=True),
+    ]
+    write_evidence(root, {SESSION: lines})
+
+
+def write_export(root: Path, attempts: int = 1000) -> None:
+    """Write a Parquet export of attempts, of which one in three failed and one in seven has no grade."""
+    numbers = range(attempts)
+    table = pa.table({
+        "run": [f"run-{number}" for number in numbers],
+        "task": [f"task-{number % 100}" for number in numbers],
+        "at": pa.array([1_772_000_000_000_000 + number for number in numbers], pa.timestamp("us", "UTC")),
+        "model": ["model-d"] * attempts,
+        "prompt": [f"Question {number % 100}?" for number in numbers],
+        "response": [f"Answer {number}." for number in numbers],
+        "passed": [None if number % 7 == 0 else number % 3 > 0 for number in numbers],
+        "usage": [{"output": number} for number in numbers],
+    })
+    (root / "evidence" / "exported").mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, root / "evidence" / "exported" / "attempts.parquet", row_group_size=300)
+
+
+def publish_formats(root: Path) -> None:
+    """Publish all formats of these tests from one root."""
+    shutil.copytree(FORMATS, root, dirs_exist_ok=True)
+    write_session(root)
+    write_export(root)
+    run(root)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Give a root in which all formats were published."""
+    return copy_of(publish_formats, tmp_path / "root")
+
+
+def rows(root: Path, query: str) -> list[dict[str, Any]]:
+    """Return the rows that a query over the published warehouse gives."""
+    found: list[dict[str, Any]] = etl("sql", query, "--root", root, "--json").json
+    return found
+
+
+def attempts(root: Path, source: str, columns: str) -> str:
+    """Return columns of the records of a source as the lines of a table; a null is a dash."""
+    found = rows(root, f"select {columns} from evidence.record where source = '{source}' order by all")
+    return "\n".join(" | ".join("-" if value is None else str(value) for value in row.values()) for row in found)
+
+
+def test_all_formats_pass(root: Path) -> None:
+    """A run over all of them ends with exit code 0: each item is a record, a part of one, or in a file that reads: leaves out."""
+    assert etl("run-all", "--root", root, "--force").exit_code == 0
+    assert rows(root, "from evidence.skipped") == []
+    assert rows(root, "select ignored_by, count(*)::int as files from evidence.file group by all order by all")[:1] == [
+        {"ignored_by": "reads:", "files": 17}
+    ]
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS, ids=lambda mapping: mapping.stem)
+def test_a_mapping_is_short(mapping: Path) -> None:
+    """Each format takes a header and less than forty lines of SQL."""
+    assert sum(not line.startswith("--") for line in mapping.read_text(encoding="utf-8").splitlines()) < 40
+
+
+def test_promptfoo(root: Path) -> None:
+    """Each row of the one document is an attempt; without assertions it has no grade, and 503 is the machine's error."""
+    columns = """
+        task_id[:4] as task, prompt, model, left(response, 9) as response, score, infrastructure_error,
+        count(*), count(distinct run_id),
+    """
+    assert attempts(root, "promptfoo", columns.replace("count(*),", "count(*) as n,")) == cleandoc("""
+    """)
+
+
+def test_lm_eval(root: Path) -> None:
+    """A line is an attempt for each of its repeats, of which the first is graded; the model is in the file beside it."""
+    columns = "record_number, left(task_id, 8) as task, split(run_id, '/')[-1] as repeat, model, prompt, response, score, len(parts)"
+    assert attempts(root, "lm_eval", columns) == cleandoc("""
+    """)
+
+
+def test_inspect_ai(root: Path) -> None:
+    """A member of the archive is an attempt; its header is a part of all. NaN is no grade, a lost sandbox no failure."""
+    columns = "source_path[-20:] as member, run_id[-8:] as run, task_id, model, prompt, response, score, infrastructure_error, created_at"
+    assert attempts(root, "inspect_ai", columns) == cleandoc("""
+    """)
+    assert rows(root, "select nan_count, ignored_members from evidence.file where source = 'inspect_ai'") == []
+
+
+def test_otel(root: Path) -> None:
+    """A trace is an attempt: its spans and its grade, from two files. A trace without texts is a task of its own."""
+    columns = "item_number, left(run_id, 4) as run, left(task_id, 18) as task, model, prompt, response, score, infrastructure_error, len(parts)"
+    assert attempts(root, "otel", columns) == cleandoc("""
+    """)
+
+
+def test_harbor(root: Path) -> None:
+    """A folder is an attempt: its result, trajectory and reward. What Harbor calls no valid reward is the machine's error."""
+    columns = "run_id[-4:] as run, task_id, model, prompt[:15] as prompt, response[:9] as response, score, infrastructure_error, len(parts)"
+    assert attempts(root, "harbor", columns) == cleandoc("""
+    """)
+
+
+def test_mini_swe_agent(root: Path) -> None:
+    """A document is an attempt without a grade; what the harness keeps for itself is not in its messages."""
+    columns = "run_id, task_id, model, prompt[:16] as prompt, trim(response, chr(10)) as response, score, infrastructure_error, cost_usd"
+    assert attempts(root, "mini_swe_agent", columns) == cleandoc("""
+    """)
+    (record,) = rows(root, "select messages from evidence.record where source = 'mini_swe_agent'")
+    assert [(message["role"], *message) for message in json.loads(record["messages"])] == [
+        (role, "role", "content") for role in ("system", "user", "assistant", "user", "assistant")
+    ]
+
+
+def test_claude_code(root: Path) -> None:
+    """All lines of a file are one attempt; blocks of one message are joined, and lines of others are no part of it."""
+    columns = "item_number, run_id, task_id, model, prompt, response, score, len(parts), created_at"
+    assert attempts(root, "claude_code", columns) == cleandoc("""
+    """)
+    (record,) = rows(root, "select messages from evidence.record where source = 'claude_code'")
+    messages = json.loads(record["messages"])
+    assert [(message["role"], len(message["content"])) for message in messages[:4]] == []
+
+
+def test_a_session_grows(root: Path) -> None:
+    """Lines that are appended to a session change its one record, which stays where it is."""
+    query = "select evidence_id, item_number, len(parts) as lines, response from evidence.record where source = 'claude_code'"
+    (before,) = rows(root, query)
+    append(root / SESSION, [session_line(2001), session_line(2005)])
+    assert run(root)["records"] == 0
+    (after,) = rows(root, query)
+    assert after["evidence_id"] != before["evidence_id"]
+    assert after | {"evidence_id": ""} == {"evidence_id": "", "item_number": 1, "lines": 2002, "response": "Step 2005."}
+
+
+def test_exported(root: Path) -> None:
+    """A row of a Parquet file is an attempt."""
+    assert rows(root, "select verdict, count(*)::int as attempts from evidence.record where source = 'exported' group by all") == []
+    columns = "item_number, run_id, task_id, created_at, model, prompt, response, verdict, completion_tokens"
+    assert "\n".join(attempts(root, "exported", columns).splitlines()[:3]) == cleandoc("""
+    """)
+
+
+# --- increments ------------------------------------------------------------------------------------------------------------
+
+
+def append(file: Path, lines: Sequence[Any]) -> None:
+    """Append lines of JSON to a file."""
+    with file.open("a", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Replace a text of a file wherever it stands."""
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def grow(evidence: Path) -> None:
+    """Append lines, add files, and add a member to an archive."""
+    append(evidence.parent / SESSION, [session_line(2001), session_line(2002)])
+    write_export(evidence.parent, 1010)
+    shutil.copy(evidence / "promptfoo/out.json", evidence / "promptfoo/again.json")
+    edit(evidence / "promptfoo/again.json", '"id": "', '"id": "again-')
+    (samples,) = evidence.glob("lm_eval/*/samples_*")
+    append(samples, [json.loads(samples.read_text(encoding="utf-8").splitlines()[0]) | {"doc_hash": "new", "exact_match": 1.0}])
+    (archive,) = evidence.glob("inspect_ai/*.eval")
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_ZSTANDARD) as members:
+        sample = members.read("samples/a_epoch_1.json").replace(b'"epoch": 1', b'"epoch": 3', 1)
+        members.writestr("samples/a_epoch_3.json", sample)
+    event = json.loads((evidence / "otel/logs.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    event["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["traceId"] = last_trace(evidence)
+    append(evidence / "otel/more.jsonl", [event])
+    job = next(evidence.glob("harbor/*"))
+    shutil.copytree(job / "count-lines__aaa1/agent", job / "count-lines__aaa6/agent")
+    shutil.copytree(job / "count-lines__aaa1", job / "count-lines__bbb1")
+    shutil.copy(evidence / "mini_swe_agent/one.traj.json", evidence / "mini_swe_agent/two.traj.json")
+
+
+def last_trace(evidence: Path) -> str:
+    """Return the id of the trace that the last line of OpenTelemetry's spans is of."""
+    line = json.loads((evidence / "otel/traces.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    return str(line["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["traceId"])
+
+
+def change(evidence: Path) -> None:
+    """Edit files in place: other grades, another model, another status."""
+    edit(evidence.parent / SESSION, "Fix the login.", "Fix the logout.")
+    edit(evidence / "promptfoo/out.json", '"score": 0.5', '"score": 0.75')
+    edit(next(evidence.glob("lm_eval/*/results_*")), '"model_name": "dummy"', '"model_name": "other"')
+    edit(evidence / "otel/logs.jsonl", '"doubleValue":0.0', '"doubleValue":0.5')
+    edit(next(evidence.glob("harbor/*/*aaa2/verifier/reward.txt")), "0.0", "0.25")
+    edit(evidence / "mini_swe_agent/one.traj.json", '"exit_status": "Submitted"', '"exit_status": "DockerError"')
+
+
+def shrink(evidence: Path) -> None:
+    """Remove a trial's folder, a reward, a file of grades, a file of results, a document, and lines of a session."""
+    job = next(evidence.glob("harbor/*"))
+    shutil.rmtree(job / "count-lines__aaa3")
+    (job / "count-lines__aaa1/verifier/reward.txt").unlink()
+    (evidence / "otel/logs.jsonl").unlink()
+    next(evidence.glob("lm_eval/*/results_*")).unlink()
+    (evidence / "mini_swe_agent/one.traj.json").unlink()
+    session = evidence.parent / SESSION
+    session.write_text("".join(session.read_text(encoding="utf-8").splitlines(keepends=True)[:1000]), encoding="utf-8")
+    write_export(evidence.parent, 990)
+
+
+@pytest.mark.parametrize("alter", [grow, change, shrink])
+def test_increments_equal_a_fresh_run(root: Path, tmp_path: Path, alter: Callable[[Path], None]) -> None:
+    """After a run over what changed, exports and tables equal those of a fresh root."""
+    alter(root / "evidence")
+    run(root)
+    shutil.copytree(FORMATS / "sql", tmp_path / "fresh" / "sql")
+    assert_as_fresh(root, tmp_path / "fresh")
+
+
+def test_only_the_units_that_changed_are_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a job, the folder whose reward changed is read again, and no other; so is a file of one format alone."""
