@@ -1,7 +1,7 @@
 """The rules of the re-read: the product's own definitions of a category, where no overlay can change what a name means.
 
-They stand in a database in memory of their own. Of the run's warehouse they read the tables of evidence and settings alone; where
-an overlay decides categories, also the categories that it gives.
+They stand in a database in memory of their own. Of the run's warehouse they read the tables of evidence and settings alone;
+where an overlay decides categories, also the categories that it gives.
 """
 
 from etl.context import Run
