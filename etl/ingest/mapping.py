@@ -256,7 +256,7 @@ class Mapper:
             yield
 
     def _table(self, portion: Sequence[Items], faults: Faults | None = None) -> pa.Table:
-        """Return the rows of raw.item, and as ``content`` their bytes, where ``json`` is not these; note what is wrong with fields."""
+        """Return the rows of raw.item, and as ``content`` their bytes where ``json`` is not these; note faults of fields."""
         tables = [self._rows(items, {} if faults is None else faults) for items in portion or [Items("", None)]]
         table = pa.concat_tables(tables)
         return table.combine_chunks() if self._directives.grain == "item" and not self.needs_whole_source else table

@@ -218,8 +218,8 @@ class RunSummary(Document):
 
     ``previous`` is the sha256 of the summary.json of the run before it, and ``documents`` binds every other file in the
     run's folder: whoever knows the newest summary's hash can tell whether any document of any run was changed.
-    ``materials`` are what computed the run: the SQL bundle, and the lock file where it is known. ``overlay`` are the files of the
-    root's own sql/ folder that replace rules of the product, and so decide in its place.
+    ``materials`` are what computed the run: the SQL bundle, and the lock file where it is known. ``overlay`` names the
+    files of the root's own sql/ folder that replace rules of the product, and so decide in its place.
     """
 
     schema_version: Literal[1] = 1

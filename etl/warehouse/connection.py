@@ -85,7 +85,7 @@ class Warehouse:
     def apart(self) -> "tuple[Warehouse, str]":
         """Return a cursor on a database of its own in memory, and the name by which it reads the warehouse's, quoted for SQL.
 
-        In its statements and views a name is the engine's, or was defined there: never what an overlay defines in the warehouse.
+        In its statements and views a name is the engine's or was defined there; what an overlay defines is not seen.
         """
         cursor = self.cursor()
         cursor.execute(f"use {APART}")

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from conftest import etl as command
 from conftest import Line, evidence_line, jsonl, write_evidence
+from conftest import etl as command
 
 from etl.base.datasets import DATASETS
 from etl.base.errors import AuditError, ContractError, FirewallError
@@ -164,7 +164,7 @@ def shipped_tasks(tmp_path: Path, name: str) -> list[str]:
 def test_views_alone_refuse_what_is_rejected_elsewhere(
     tmp_path: Path, sql: Sql, no_schema: None, no_reread: None, name: str
 ) -> None:
-    """A record whose attempt or content is rejected does not ship, unless a person accepted it and no person rejected the other."""
+    """A record whose attempt or content is rejected ships only if a person accepted it and no person rejected the other."""
     export_planted(tmp_path, sql, name, REJECTED_ELSEWHERE)
     assert shipped_tasks(tmp_path, name) == ([] if name == "export-preference" else ["mine"])
 
@@ -182,9 +182,7 @@ def test_reread_alone_refuses_what_is_rejected_elsewhere(
 
 
 @pytest.mark.parametrize("name", EXPORTS)
-def test_both_layers_away_let_what_is_rejected_elsewhere_through(
-    tmp_path: Path, sql: Sql, no_reread: None, name: str
-) -> None:
+def test_both_layers_away_let_what_is_rejected_elsewhere_through(tmp_path: Path, sql: Sql, no_reread: None, name: str) -> None:
     """With the view and the re-read removed these records ship, so the tests above measure the layers."""
     export_planted(tmp_path, Sql(sql.files | {"sql/4_scored/rejection.sql": NO_REJECTION}), name, REJECTED_ELSEWHERE)
     assert {"attempt", "content", "yours"} <= {*shipped_tasks(tmp_path, name)}
@@ -192,7 +190,9 @@ def test_both_layers_away_let_what_is_rejected_elsewhere_through(
 
 def test_reread_lets_a_persons_acceptance_through(tmp_path: Path, sql: Sql) -> None:
     """What a person accepted ships although a machine rejected the same content in another attempt."""
-    export_planted(tmp_path, Sql(sql.files | {"sql/4_scored/rejection.sql": NO_REJECTION}), "export-sft", REJECTED_ELSEWHERE[6:8])
+    export_planted(
+        tmp_path, Sql(sql.files | {"sql/4_scored/rejection.sql": NO_REJECTION}), "export-sft", REJECTED_ELSEWHERE[6:8]
+    )
     assert shipped_tasks(tmp_path, "export-sft") == ["mine"]
 
 
@@ -232,7 +232,11 @@ REJECTED_TEXT = "(select string_agg(bad.response, ' ') from evidence.record as b
     [
         *(("rag", column, f"record.{column},") for column in ("task_id", "source", "model")),
         *(("sft", column, f"record.{column},") for column in ("task_id", "source", "model")),
-        ("rag", "title", "case when not policy.is_blank(policy.title(record.prompt)) then policy.title(record.prompt) end as title,"),
+        (
+            "rag",
+            "title",
+            "case when not policy.is_blank(policy.title(record.prompt)) then policy.title(record.prompt) end as title,",
+        ),
         ("preference", "task_id", "decision.task_id,"),
         ("preference", "chosen_run_id", "decision.chosen_run_id,"),
         ("preference", "rejected_run_id", "decision.rejected_run_id,"),
@@ -252,7 +256,9 @@ def test_reread_compares_every_text(tmp_path: Path, sql: Sql, no_schema: None, d
 )
 def test_reread_compares_times(tmp_path: Path, sql: Sql, dataset: str, old: str) -> None:
     """A time that is not that of the record is refused: its digits could carry a text."""
-    forged = replaced(sql, {f"6_datasets/{dataset}": (old, old.replace("created_at", "created_at + interval 1 second as created_at"))})
+    forged = replaced(
+        sql, {f"6_datasets/{dataset}": (old, old.replace("created_at", "created_at + interval 1 second as created_at"))}
+    )
     if dataset == "preference":
         forged = replaced(sql, {"6_datasets/preference": (old, f"{old} + interval 1 second")})
     with pytest.raises(FirewallError, match="does not carry the created_at"):
@@ -273,7 +279,7 @@ def test_reread_refuses_a_column_that_it_does_not_know(tmp_path: Path, sql: Sql,
     stage = replace(STAGES[3], body=lambda run: export.export(run, dataset))
     monkeypatch.setattr("etl.pipeline.stages.STAGES", (*STAGES[:3], stage, *STAGES[4:]))
     monkeypatch.setitem(globals(), "STAGES", (*STAGES[:3], stage, *STAGES[4:]))
-    with pytest.raises(FirewallError, match="nothing says what its column model carries"):
+    with pytest.raises(FirewallError, match=r"nothing says what its column model carries"):
         export_planted(tmp_path, sql, "export-sft")
 
 
@@ -312,7 +318,10 @@ def test_an_overlay_decides_what_a_word_means(tmp_path: Path, sql: Sql) -> None:
     [
         ([evidence_line("one", human_override="rejected")], "is rejected, which may never enter"),
         (
-            [evidence_line("one", verdict="accept"), evidence_line("one", human_override="rejected", response="Another answer.")],
+            [
+                evidence_line("one", verdict="accept"),
+                evidence_line("one", human_override="rejected", response="Another answer."),
+            ],
             "is rejected, which may never enter",
         ),
         (
@@ -336,7 +345,9 @@ def test_no_overlay_outweighs_a_person(tmp_path: Path, sql: Sql, name: str, line
 def test_a_run_says_which_files_of_the_overlay_decide(tmp_path: Path, sql: Sql) -> None:
     """The summary names them; a receipt warns of those that decide in its stage; a file that counts only is not among them."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE})
-    lenient = replaced(sql, LENIENT | {"6_datasets/rag": ("decision.id,", "decision.id as id,"), "8_drift/flag": ("\n", "\n\n")})
+    lenient = replaced(
+        sql, LENIENT | {"6_datasets/rag": ("decision.id,", "decision.id as id,"), "8_drift/flag": ("\n", "\n\n")}
+    )
     for path in ("1_policy/verdict", "6_datasets/rag", "8_drift/flag"):
         file = tmp_path / "sql" / f"{path}.sql"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -439,7 +450,7 @@ def test_reread_refuses_borrowed_text(tmp_path: Path, sql: Sql, name: str, path:
     original = sql.files[f"sql/6_datasets/{path}.sql"]
     assert old in original
     files = sql.files | {f"sql/6_datasets/{path}.sql": original.replace(old, new)}
-    with pytest.raises(FirewallError, match="does not carry the (prompt|response|run_id) of the record"):
+    with pytest.raises(FirewallError, match=r"does not carry the (prompt|response|run_id) of the record"):
         export_planted(tmp_path, Sql(files), name)
 
 

@@ -113,7 +113,7 @@ def test_a_dataset_by_the_recipe(toy: Toy) -> None:
         "close": ["category_disallowed"],
         "bad": ["unsafe_toy_category"],
         "unsure": ["unsafe_toy_category"],
-        "mute": ["empty_content"],
+        "mute": ["empty_prompt"],
     }
 
     lower = toy.etl("run-all", "--set", "accept_at=0.7")
@@ -136,7 +136,7 @@ def test_a_dataset_by_the_recipe(toy: Toy) -> None:
     (row,) = (row for row in jsonl(toy.file("quarantine/toy")) if row["task_id"] == "mute")
     (record,) = toy.etl("explain", row["id"])["records"]
     decisions = {decision["dataset"]: decision["quarantine_reasons"] for decision in record["datasets"]}
-    assert decisions["toy"] == decisions["sft"] == ["empty_content"]
+    assert decisions["toy"] == decisions["sft"] == ["empty_prompt"]
 
     again = toy.etl("run-all", "--set", "accept_at=0.7")
     assert {stage["status"] for stage in again["stages"]} == {"reused"}

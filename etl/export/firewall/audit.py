@@ -104,7 +104,9 @@ def _refuse_forbidden(run: Run, dataset: Dataset, written: Iterable[pa.Table], f
     own.execute(read_sql(__file__, "named"))
     law = {"preferences": PREFERENCES} if dataset.grain == "pair" else {"never": sorted(dataset.never)}
     for row, problem in own.execute(read_sql(__file__, dataset.grain), {"dataset": dataset.name, **law}):
-        raise FirewallError(f"{file}: row {row} {problem}; the views in sql/6_datasets should have kept it out{_suspects(run)}.")
+        raise FirewallError(
+            f"{file}: row {row} {problem}; the views in sql/6_datasets should have kept it out{_suspects(run)}."
+        )
     own.execute("drop table main.written")
 
 

@@ -17,5 +17,5 @@ select
         else 'overlay'
     end as rule,
 from evidence.record as record
-inner join raw.main."scored.run" as decided on record.record_key = decided.record_key
+inner join scored.decided as decided on record.record_key = decided.record_key
 left join scored.attempt_override as attempt on record.task_id = attempt.task_id and record.run_id = attempt.run_id

@@ -11,7 +11,11 @@
 --       person rejected the other
 --   pair_created_at, reason: see main.written
 create or replace view main.named as
-with record as ( -- of those that rows name; text streams past the few columns of main.written
+with carried as (
+    select bool_or(title is not null) as has_title from main.written
+),
+
+record as ( -- of those that rows name; text streams past the few columns of main.written
     select
         record.record_key,
         hash(record.source_path, record.item_number, record.record_number) as place,
@@ -21,10 +25,8 @@ with record as ( -- of those that rows name; text streams past the few columns o
         hash(record.run_id) as run_id_hash,
         hash(record.model) as model_hash,
         -- a title costs more than all the others
-        case
-            when (select bool_or(written.title is not null) from main.written as written)
-                then hash(case when not policy.is_blank(policy.title(record.prompt)) then policy.title(record.prompt) end)
-        end as title_hash,
+        case when carried.has_title then policy.title(record.prompt) end as whole_title,
+        hash(case when not policy.is_blank(whole_title) then whole_title end) as title_hash,
         hash(record.prompt) as prompt_text_hash,
         hash(record.response) as response_text_hash,
         record.evidence_id,
@@ -33,6 +35,7 @@ with record as ( -- of those that rows name; text streams past the few columns o
         record.created_at,
         record.response_hash,
     from evidence.record as record
+    cross join carried
     semi join main.written as written
         on hash(record.source_path, record.item_number, record.record_number) = written.place
 ),

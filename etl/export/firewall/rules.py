@@ -1,6 +1,6 @@
 """The rules of the re-read: the product's own definitions of a category, where no overlay can change what a name means.
 
-They stand in a database in memory of their own, and read nothing of the run's warehouse but its tables of evidence and settings;
+They stand in a database in memory of their own. Of the run's warehouse they read the tables of evidence and settings alone;
 where an overlay decides categories, also the categories that it gives.
 """
 
@@ -12,6 +12,9 @@ from etl.warehouse.statements import read_sql
 #: The views that decide the category of a record, each after those that it reads; all are the package's own.
 BEFORE_CATEGORY = ("policy.category", "policy.verdict", "scored.attempt_override", "scored.signal", "scored.task_verdict")
 CATEGORY = "scored.run"
+
+#: The rows of that view, as the run computed them.
+MATERIALISED = f'raw.main."{CATEGORY}"'
 
 #: What decides how texts are compared, see ``Sql.replaced``. It has been used when evidence was collected.
 COMPARING = frozenset({"sql/macros.sql", "sql/tables.sql", "sql/raw.sql", "evidence.incoming"})
@@ -34,6 +37,7 @@ def rules_of(run: Run) -> Warehouse:
     for view in BEFORE_CATEGORY:
         _create_packaged(own, view)
     if {*BEFORE_CATEGORY, CATEGORY} & run.sql.replaced.keys():
+        own.execute(f"create view scored.decided as from {MATERIALISED}")
         own.execute(read_sql(__file__, "decided"))
     else:
         _create_packaged(own, CATEGORY)
