@@ -577,7 +577,7 @@ def test_a_stream_that_ends_badly_gives_its_whole_lines(
     assert lines == GOOD.split(b"\n")[:whole]
     assert isinstance(last, Tail)
     assert last.content == tail
-    assert last.detail
+    assert last.refusal.detail
 
 
 def test_a_stream_that_ends_badly_is_one_entry(collected: Collect, tmp_path: Path) -> None:
