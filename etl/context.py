@@ -38,6 +38,13 @@ _FORMATS: dict[Format, re.Pattern[str]] = {
     "parquet": re.compile(r"\.parquet\Z", re.IGNORECASE),
     "archive": re.compile(r"\.(zip|eval)\Z", re.IGNORECASE),
 }
+#: Where the path of an archive ends, and the name of its member begins. No file of the evidence folder has such a path: in its
+#: name the mark is spelled otherwise.
+_END_OF_ARCHIVE = re.compile(r"(?:(?<=\.zip)|(?<=\.eval))!", re.IGNORECASE)
+
+#: How Python holds a byte of a file name that is not UTF-8; here also one that is spelled as if it were not.
+_ODD_BYTE = re.compile("[\udc21\udc80-\udcff]")
+
 #: What is not compressed as a whole: its readers need to go back and forth.
 _NEVER_PACKED: tuple[Format, ...] = ("parquet", "archive")
 
@@ -89,13 +96,28 @@ def unpacked_name(source_path: str) -> str:
     return _PACKED.sub("", source_path)
 
 
+def as_folders(source_path: str) -> str:
+    """Return a path in which an archive is a folder; it has the same length."""
+    return _END_OF_ARCHIVE.sub("/", source_path, count=1)
+
+
 def source_of(source_path: str) -> str:
-    """Return the source that a path names with its first part: a folder, or a file without its endings."""
-    first, *others = source_path.split("/")
+    """Return the source that a path names with its first part: a folder, or a file (or archive) without its endings."""
+    first, *others = _END_OF_ARCHIVE.split(source_path, maxsplit=1)[0].split("/")
     if others:
         return first
-    name = unpacked_name(first.partition("!")[0] if _FORMATS["archive"].search(first.partition("!")[0]) else first)
+    name = unpacked_name(first)
     return next((ending.sub("", name) for ending in _FORMATS.values() if ending.search(name)), PurePosixPath(name).stem)
+
+
+def spelled(name: str) -> str:
+    """Return the path by which a file of the evidence folder is known, given its name there. No two names give the same path.
+
+    A byte that is not UTF-8 becomes the replacement character and the value of the byte in two digits. So do the bytes of a
+    replacement character, and the mark at which the path of an archive would end.
+    """
+    marked = _END_OF_ARCHIVE.sub("\udc21", name.replace("\ufffd", "\udcef\udcbf\udcbd"))
+    return _ODD_BYTE.sub(lambda byte: f"\ufffd{ord(byte[0]) - 0xDC00:02x}", marked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,14 +93,15 @@ create table if not exists evidence.file (
     whole_bytes bigint,
     whole_lines bigint,
     whole_blank bigint,
+    whole_nan bigint,
     ignored_by varchar
 );
 comment on table evidence.file is
 'One row per file of the evidence folder. Those of whole lines say how far they go, so that the next run can continue there if the file grows.';
 comment on column evidence.file.source is 'the source: the first part of the path, without endings';
 comment on column evidence.file.source_path is 'the file, relative to the evidence folder';
-comment on column evidence.file.bytes is 'its size when it was read; null: it could not be read, or is ignored';
-comment on column evidence.file.sha256 is 'sha256 hex of its bytes; null: it could not be read, or is ignored';
+comment on column evidence.file.bytes is 'its size when it was read; null: it could not be read, or is ignored (but for .etlignore)';
+comment on column evidence.file.sha256 is 'sha256 hex of its bytes; null: it could not be read, or is ignored (but for .etlignore)';
 comment on column evidence.file.unit is
 'what is mapped at once with it, by the grain of its mapping; null: its items are mapped one by one';
 comment on column evidence.file.record_count is
@@ -114,6 +115,7 @@ comment on column evidence.file.whole_bytes is
 'bytes up to the end of its last whole line; null: it cannot be continued (compressed, or unreadable)';
 comment on column evidence.file.whole_lines is 'lines up to there, blank ones too; null where whole_bytes is';
 comment on column evidence.file.whole_blank is 'blank lines up to there; null where whole_bytes is';
+comment on column evidence.file.whole_nan is 'the part of nan_count up to there; null where whole_bytes is';
 comment on column evidence.file.ignored_by is
 'the rule by which it is none of the evidence: hidden, README*, LICENSE*, *.md or .etlignore; null: it is';
 

@@ -5,7 +5,7 @@ collected and nobody touched since is not read again; of a line file that grew, 
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -13,9 +13,9 @@ from typing import Any
 from etl.base.threads import Background
 from etl.context import EvidenceFile, Run, source_of
 from etl.ingest.directives import Directives
-from etl.ingest.files import Rules, find_evidence
+from etl.ingest.files import IGNORE_FILE, Rules, find_evidence
 from etl.ingest.formats.lines import Known
-from etl.ingest.items import ItemReader, Tally
+from etl.ingest.items import ItemReader, Tally, skim
 from etl.ingest.loader import Loader
 from etl.ingest.mapping import Mapper, MappingError, mapping_room
 from etl.ingest.portion import Portion
@@ -36,9 +36,9 @@ def collect(run: Run) -> None:
     cursor = run.warehouse.cursor()
     loader = Loader(run.warehouse.cursor())
     loader.forget(gone)
-    rows = [Tally(file).row(file.ignored_by) for file in found if file.ignored_by]
+    rows = [_row_of_ignored(file) for file in found if file.ignored_by]
     with mapping_room(cursor), Background(PORTIONS_AHEAD) as loading, Background() as mapping:
-        sources = _Sources(run, rules, before, cursor, loader, mapping, loading)
+        sources = _Sources(run, rules, [file.source_path for file in found], before, cursor, loader, mapping, loading)
         changes = _changes(run, evidence, before, gone)
         sources.total = sum(file.size for file in evidence if file.source in changes)
         for source, files in groupby(
@@ -48,6 +48,15 @@ def collect(run: Run) -> None:
                 rows += sources.collect(source, [*files], changes[source])
     loader.finish(rows, gone)
     run.progress("collect", sources.total, sources.total)
+
+
+def _row_of_ignored(file: EvidenceFile) -> dict[str, Any]:
+    """Return the row of evidence.file of a file that is ignored; of .etlignore it has the hash, as it decides what is read."""
+    tally = Tally(file)
+    if file.source_path == IGNORE_FILE:
+        with suppress(OSError):
+            tally.facts = skim(file)
+    return tally.row(file.ignored_by)
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ class _Before:
 
     @classmethod
     def of(cls, run: Run) -> "_Before":
-        facts = "source_path, unit, bytes, sha256, whole_bytes, whole_lines, whole_blank"
+        facts = "source_path, unit, bytes, sha256, whole_bytes, whole_lines, whole_blank, whole_nan"
         rows = run.warehouse.execute(f"select {facts} from evidence.file")
         failed = run.warehouse.execute("select distinct source from evidence.skipped where reason = 'mapping_failed'")
         known = {path: Known(*facts) if None not in facts else None for path, _, *facts in rows}
@@ -79,13 +88,19 @@ class _Changes:
 
 
 def _changes(run: Run, evidence: Iterable[EvidenceFile], before: _Before, gone: Collection[str]) -> dict[str, _Changes]:
-    """Return what changed of each source of which a file was added, changed or removed, or belongs to another unit now."""
+    """Return what changed of each source of which a file was added, changed or removed, or belongs to another unit now.
+
+    Where .etlignore changed, so did each archive, as other members of it may be ignored.
+    """
     found: dict[str, _Changes] = {}
+    has_rules = IGNORE_FILE in before.units or (run.project.evidence / IGNORE_FILE).exists()
+    are_rules_same = IGNORE_FILE in run.untouched or not has_rules
     for path in gone:
         found.setdefault(source_of(path), _Changes()).units.add(before.units[path] or "")
     for file in evidence:
         unit = before.units.get(file.source_path)
-        if file.source_path not in run.untouched or unit != file.unit:
+        is_same = file.source_path in run.untouched and (are_rules_same or file.format != "archive")
+        if not is_same or unit != file.unit:
             changes = found.setdefault(file.source, _Changes())
             changes.paths.add(file.source_path)
             changes.units |= {file.unit or "", unit or ""}
@@ -96,10 +111,11 @@ def _changes(run: Run, evidence: Iterable[EvidenceFile], before: _Before, gone: 
 
 @dataclass
 class _Sources:
-    """Collects one source after the other."""
+    """Collects one source after the other; ``paths`` are those of all files of the evidence folder."""
 
     run: Run
     rules: Rules
+    paths: Sequence[str]
     before: _Before
     cursor: Any
     loader: Loader
@@ -142,8 +158,9 @@ class _Sources:
 
     def _read(self, portion: Portion, files: Sequence[EvidenceFile], is_whole: bool) -> list[dict[str, Any]]:
         directives = self.rules.directives.get(portion.source, Directives())
-        reader = ItemReader(self.run.settings, self.rules, directives, portion)
-        can_go_on = directives.grain == "item" and not is_whole
+        paths = [path for path in self.paths if source_of(path) == portion.source]
+        reader = ItemReader(self.run.settings, self.rules, directives, paths, portion)
+        can_go_on = directives.grain == "item" and not is_whole and portion.mapper is not None
         for file in files:
             if file.source_path in self.before.units and not (can_go_on and file.format == "lines"):
                 portion.forget(file.source_path)

@@ -11,15 +11,9 @@ from pathspec import GitIgnoreSpec
 
 from etl.base.errors import NotFoundError, UsageError
 from etl.base.file_stat import settled_stat_of
-from etl.context import EvidenceFile, source_of, unpacked_name
+from etl.context import EvidenceFile, as_folders, source_of, spelled, unpacked_name
 from etl.ingest.directives import Directives, directives_of
 from etl.warehouse.sql_files import Sql
-
-#: How Python holds a byte of a file name that is not UTF-8.
-_ODD_BYTE = re.compile("[\udc80-\udcff]")
-
-#: A name that could be taken for a member of an archive.
-_LIKE_A_MEMBER = re.compile(r"\.(zip|eval)!", re.IGNORECASE)
 
 #: The rules by which a file is none of the evidence, as receipts call them.
 HIDDEN, IGNORE_FILE, READS = "hidden", ".etlignore", "reads:"
@@ -44,20 +38,23 @@ class Rules:
         reads = self.directives.get(source_of(source_path), Directives()).reads
         if reads is None:
             return None
-        below = source_path.partition("/")[2] or source_path
-        return reads.match_file(unpacked_name(below).replace("!", "/"))
+        path = as_folders(source_path)
+        folder, _, below = path.partition("/")
+        is_one_file = not source_path.startswith(f"{folder}/")  # also where it is an archive
+        return reads.match_file(unpacked_name(path if is_one_file else below))
 
     def ignores(self, source_path: str) -> str | None:
         """Return the rule by which a file is none of the evidence, if one says so."""
         is_asked_for = self.asks_for(source_path)
         if is_asked_for:
             return None
-        name = re.split("[/!]", source_path)[-1]
-        if any(part.startswith(".") for part in re.split("[/!]", source_path)):
+        path = as_folders(source_path)
+        parts = path.split("/")
+        if any(part.startswith(".") for part in parts):
             return HIDDEN
-        if by_name := next((rule for rule in IGNORED_NAMES if fnmatchcase(name, rule)), None):
+        if by_name := next((rule for rule in IGNORED_NAMES if fnmatchcase(parts[-1], rule)), None):
             return by_name
-        if self.patterns.match_file(source_path.replace("!", "/")):
+        if self.patterns.match_file(path):
             return IGNORE_FILE
         return READS if is_asked_for is False else None
 
@@ -107,15 +104,15 @@ def with_units(files: Sequence[EvidenceFile], rules: Rules) -> list[EvidenceFile
 def unit_of(source_path: str, directives: Directives, paths: Collection[str]) -> str | None:
     """Return the unit of a file: what its mapping must see at once; None for the grain ``item``.
 
-    For ``folder NAME`` that is the innermost folder, or archive, that holds a file NAME, of which ``paths`` are all files; a
-    file that no such folder holds is a unit by itself, and so is one that lies in no folder of its source.
+    For ``folder NAME`` that is the innermost folder, or archive, that holds a file NAME, which may be ignored; ``paths`` are
+    those of all files. A file that no such folder holds is a unit by itself, and so is one that lies in no folder of its source.
     """
     if directives.grain == "item":
         return None
     if directives.grain == "source":
         return source_of(source_path)
     if directives.grain == "folder":
-        ends = [place.start() for place in re.finditer("[/!]", source_path)]
+        ends = [place.start() for place in re.finditer("/", as_folders(source_path))]
         for end in reversed(ends):
             if directives.folder == "*" or f"{source_path[: end + 1]}{directives.folder}" in paths:
                 return source_path[:end]
@@ -163,14 +160,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _found(path: Path, folder: Path, is_outside: bool) -> EvidenceFile:
-    # a byte that is not UTF-8 becomes the replacement character and the value of the byte
     name = path.relative_to(folder).as_posix()
-    source_path = _ODD_BYTE.sub(lambda byte: f"\ufffd{ord(byte[0]) - 0xDC00:02x}", name)
     problem = "it leads out of the evidence folder; --follow-links follows it" if is_outside else None
-    if _LIKE_A_MEMBER.search(source_path):
+    if as_folders(name) != name:
         problem = "its name is that of a member of an archive; rename it"
     try:
         size = path.stat().st_size
     except OSError:
         size = 0
-    return EvidenceFile(path, source_path, size, problem, file_stat=settled_stat_of(path))
+    return EvidenceFile(path, spelled(name), size, problem, file_stat=settled_stat_of(path))

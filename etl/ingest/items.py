@@ -1,7 +1,7 @@
 """Reads the items of files (lines, elements of documents, rows of Parquet, texts), and judges each of them."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -16,7 +16,7 @@ from etl.ingest.directives import Directives
 from etl.ingest.files import Rules, unit_of
 from etl.ingest.formats.archives import ArchiveError, ArchiveLimits, Member, members_of
 from etl.ingest.formats.documents import DocumentError, DocumentLimits, Element, LongElement, elements_of, parse_patterns
-from etl.ingest.formats.lines import CorruptError, HashedFile, Known, LineReader, Lines, LongLine, Tail, Unpacking
+from etl.ingest.formats.lines import Blank, CorruptError, HashedFile, Known, LineReader, Lines, LongLine, Read, Unpacking
 from etl.ingest.formats.packing import CHUNK
 from etl.ingest.formats.parquet import ParquetError, rows_of
 from etl.ingest.formats.strict_json import Refusal, is_blank, judge, without_nan
@@ -37,6 +37,7 @@ class Tally:
     nan: int = 0
     ignored_members: int = 0
     last_is_blank: bool = False
+    nan_of_last: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
 
     def add(self, member: "Tally") -> None:
@@ -58,7 +59,7 @@ class Tally:
             "ignored_members": self.ignored_members,
             "ignored_by": ignored_by,
         }
-        return dict.fromkeys(("bytes", "sha256", "whole_bytes", "whole_lines", "whole_blank")) | known | self.facts
+        return dict.fromkeys(("bytes", "sha256", "whole_bytes", "whole_lines", "whole_blank", "whole_nan")) | known | self.facts
 
 
 class Archives:
@@ -112,19 +113,25 @@ class Archives:
         self._open.close()
 
 
-def _skimmed(file: EvidenceFile) -> dict[str, Any]:
-    """Return the size and hash of a file. Raises OSError."""
+def skim(file: EvidenceFile) -> dict[str, Any]:
+    """Return the size and hash of a file, as a row of evidence.file has them. Raises OSError."""
     hashed = HashedFile(file)
     hashed.skim()
     return {"bytes": hashed.bytes, "sha256": hashed.sha256}
 
 
 class ItemReader:
-    """Reads files of one source into a portion; ``rows`` gives their rows of evidence.file afterwards."""
+    """Reads files of one source into a portion; ``rows`` gives their rows of evidence.file afterwards.
 
-    def __init__(self, settings: Settings, rules: Rules, directives: Directives, portion: Portion) -> None:
+    ``paths`` are those of all files of the source, also of ignored ones, which may tell where a unit ends.
+    """
+
+    def __init__(
+        self, settings: Settings, rules: Rules, directives: Directives, paths: Collection[str], portion: Portion
+    ) -> None:
         self._settings = settings
         self._rules = rules
+        self._paths = set(paths)
         self._directives = directives
         self._portion = portion
         self._archives = Archives(settings)
@@ -140,8 +147,7 @@ class ItemReader:
         An archive that cannot be opened stays, so that reading it says why.
         """
         expanded = [member for file in files for member in self._members(file)]
-        paths = {file.source_path for file in (*files, *expanded)}
-        units = [replace(file, unit=unit_of(file.source_path, self._directives, paths)) for file in expanded]
+        units = [replace(file, unit=unit_of(file.source_path, self._directives, self._paths)) for file in expanded]
         return sorted(units, key=lambda file: (file.unit or "", file.source_path))
 
     def _members(self, file: EvidenceFile) -> list[EvidenceFile]:
@@ -149,10 +155,11 @@ class ItemReader:
         if file.format != "archive" or self._refusal(file):
             return [file]
         try:
-            tally.facts = _skimmed(file)
+            tally.facts = skim(file)
             found = [self._rules.described(member) for member in self._archives.members(file)]
         except (ArchiveError, OSError):
             return [file]
+        self._paths.update(member.source_path for member in found)
         tally.ignored_members = sum(member.ignored_by is not None for member in found)
         return [member for member in found if not member.ignored_by]
 
@@ -163,7 +170,7 @@ class ItemReader:
         self._portion.begin(file.source_path, file.unit)
         try:
             if refusal := self._refusal(file):
-                whole.facts = whole.facts or _skimmed(file)
+                whole.facts = whole.facts or skim(file)
                 self._skip_whole(tally, refusal)
             elif file.archive_path:
                 self._read_member(file, tally)
@@ -203,23 +210,31 @@ class ItemReader:
     def _read_lines(self, file: EvidenceFile, tally: Tally, known: Known | None, is_known: bool) -> None:
         reader = LineReader(file, self._settings)
         if known and reader.goes_on_from(known):
-            tally.items, tally.blank = known.whole_lines, known.whole_blank
+            tally.items, tally.blank, tally.nan = known.whole_lines, known.whole_blank, known.whole_nan
         if is_known and self._directives.grain == "item" and (tally.items == 0 or reader.whole_bytes < reader.bytes):
             self._portion.forget(file.source_path, tally.items or -1)
         self._take_lines(reader, tally)
         tally.facts = {"bytes": reader.bytes, "sha256": reader.sha256}
         if not file.packing:  # where reading can go on when the file has grown: a line without its feed may grow too
             is_cut = reader.whole_bytes < reader.bytes
-            lines, blank = tally.items - is_cut, tally.blank - (is_cut and tally.last_is_blank)
-            tally.facts |= {"whole_bytes": reader.whole_bytes, "whole_lines": lines, "whole_blank": blank}
+            tally.facts |= {
+                "whole_bytes": reader.whole_bytes,
+                "whole_lines": tally.items - is_cut,
+                "whole_blank": tally.blank - (is_cut and tally.last_is_blank),
+                "whole_nan": tally.nan - (is_cut and tally.nan_of_last),
+            }
 
-    def _take_lines(self, lines: Iterable[list[bytes] | LongLine | Tail], tally: Tally) -> None:
+    def _take_lines(self, lines: Iterable[Read], tally: Tally) -> None:
         for read in lines:
             if isinstance(read, list):
                 self._judge_lines(read, tally)
                 continue
+            tally.last_is_blank, tally.nan_of_last = isinstance(read, Blank), 0
+            if isinstance(read, Blank):
+                tally.items += read.lines
+                tally.blank += read.lines
+                continue
             tally.items += 1
-            tally.last_is_blank = False
             if isinstance(read, LongLine):
                 detail = f"offset {read.offset}, length {read.length}"
                 self._portion.skip(tally.items, read.sha256, "line_too_long", detail)
@@ -231,6 +246,7 @@ class ItemReader:
         """Put the good lines into the portion, and the refused ones with their reasons; count the blank ones."""
         texts = [without_nan(line) for line in lines] if self._directives.nan_is_null else None
         tally.nan += sum(count for _, count in texts or ())
+        tally.nan_of_last = texts[-1][1] if texts else 0
         first = tally.items + 1
         good: list[int] = []
         for place, line in enumerate(lines):

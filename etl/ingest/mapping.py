@@ -1,6 +1,5 @@
 """From items to records: a source's mapping (sql/2_sources) over a portion of its items, and checks of its rows."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,14 +24,14 @@ _ITEM_BY_ITEM = _ONE_FOR_ONE | {"FILTER", "UNNEST"}
 
 #: The types of the engine that fit into a column of each type as they are.
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+_PARTS = "STRUCT(source_path VARCHAR, item_number BIGINT)[]"
 _FITS = {
     "VARCHAR": ("VARCHAR",),
     "DOUBLE": (*_INTEGERS, "UBIGINT", "HUGEINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"),
     "BIGINT": _INTEGERS,
     "VARCHAR[]": ("VARCHAR[]",),
+    _PARTS: tuple(_PARTS.replace("BIGINT", integer) for integer in _INTEGERS),
 }
-#: How the engine spells the type of lists of places, whatever integers they are numbered with.
-_PLACES = re.compile(rf"STRUCT\(source_path VARCHAR, item_number (?:{'|'.join(_INTEGERS)})\)\[\]")
 #: For each type, the macros that say whether a JSON value is one, and that read it; and what it is called.
 _JSON = {"VARCHAR": "text", "DOUBLE": "number", "BIGINT": "integer", "VARCHAR[]": "text_array"}
 _EXPECTED = {
@@ -40,7 +39,7 @@ _EXPECTED = {
     "DOUBLE": "a number",
     "BIGINT": "an integer of at most 64 bits",
     "VARCHAR[]": "a list of texts",
-    "STRUCT(source_path VARCHAR, item_number BIGINT)[]": "a list of structs of source_path and item_number",
+    _PARTS: "a list of struct source_path, item_number",
 }
 
 #: The key of a record.
@@ -281,11 +280,10 @@ class Mapper:
 
 def _fit(name: str, given: str, wanted: str, macros: str) -> tuple[str, str | None]:
     """Return the expression of a column in the type that a record has there, and the one that is true where it does not fit."""
-    base = given.partition("(")[0]
+    base = "DECIMAL" if given.startswith("DECIMAL(") else given
     is_clock = name == "created_at" and base.startswith(("TIMESTAMP", "DATE"))
     is_conversation = name in ("messages", "tools") and given == "JSON"
-    is_place = name == "parts" and _PLACES.fullmatch(given) is not None
-    if base in _FITS.get(wanted, ()) or given == '"NULL"' or is_clock or is_conversation or is_place:
+    if base in _FITS.get(wanted, ()) or given == '"NULL"' or is_clock or is_conversation:
         return f"{name}::{wanted}", None
     if given == "JSON":
         is_null = f"coalesce({name} = 'null', true)"
@@ -293,8 +291,8 @@ def _fit(name: str, given: str, wanted: str, macros: str) -> tuple[str, str | No
         return f"case when not {is_null} and {is_one} then {value} end", f"not {is_null} and not {is_one}"
     if wanted == "BIGINT" and base in _FITS["DOUBLE"] and base not in ("FLOAT", "DOUBLE", "DECIMAL"):
         return f"try_cast({name} as bigint)", f"{name} is not null and try_cast({name} as bigint) is null"
-    if wanted == "VARCHAR[]" and given.endswith("[]"):  # an empty list has no type of its own
-        return f"case when len({name}) = 0 then []::varchar[] end", f"len({name}) > 0"
+    if wanted.endswith("[]") and given.endswith("[]"):  # an empty list has no type of its own
+        return f"case when len({name}) = 0 then []::{wanted} end", f"len({name}) > 0"
     return f"null::{wanted}", f"{name} is not null"
 
 

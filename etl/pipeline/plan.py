@@ -18,7 +18,7 @@ from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.base.signals import interrupting, run_stoppable
 from etl.context import EvidenceFile, Run, Stage
-from etl.ingest.files import find_evidence
+from etl.ingest.files import IGNORE_FILE, find_evidence
 from etl.pipeline.request import Request
 from etl.pipeline.stages import STAGES, run_stages
 from etl.receipts.models import Count, Document, FileEntry, RunSummary, StageReceipt
@@ -212,7 +212,7 @@ class _Files:
 
     def __init__(self, request: Request, evidence: Sequence[EvidenceFile], collected: StageReceipt) -> None:
         self._root = request.project.root
-        self._found = {file.source_path: file for file in evidence if not file.ignored_by}
+        self._found = {file.source_path: file for file in evidence if not file.ignored_by or file.source_path == IGNORE_FILE}
         self._ignored = Counter(file.ignored_by for file in evidence if file.ignored_by)
         self._collected = collected
         self._known = {entry.path: entry for entry in collected.inputs.files}

@@ -323,9 +323,9 @@ class StageMeter:
         return FileEntry(path=f"exports/{name}", sha256=digest, bytes=size, record_count=records, columns=columns)
 
     def _evidence_files(self) -> list[FileEntry]:
-        """Return the entries of the files of evidence."""
-        files = "select source_path as path, sha256, bytes, record_count from evidence.file where ignored_by is null"
-        rows = self.run.warehouse.dicts(files)
+        """Return the entries of the files of evidence, and of .etlignore, which decides what is read."""
+        files = "select source_path as path, sha256, bytes, record_count from evidence.file"
+        rows = self.run.warehouse.dicts(f"{files} where ignored_by is null or sha256 is not null")
         return [FileEntry.model_validate(row | {"carried": row["path"] in self.carried}) for row in rows]
 
     def _collected(self) -> dict[str, Any]:

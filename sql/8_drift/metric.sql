@@ -21,11 +21,11 @@ source as (
         run_id,
         case
             when contains(path, '/') then split_part(path, '/', 1)
-            else regexp_replace(path, '\.jsonl(\.gz|\.zst)?$', '')
+            else regexp_replace(path, '(\.(jsonl|ndjson)(\.[0-9]+)?|\.[^.]*)(\.(gz|zst|bz2|xz))?$', '', 'i')
         end as source,
         sum(record_count)::bigint as records,
     from receipts.file
-    where stage = 'collect' and direction = 'input'
+    where stage = 'collect' and direction = 'input' and path <> '.etlignore'
     group by all
 )
 

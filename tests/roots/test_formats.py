@@ -53,16 +53,18 @@ def write_session(root: Path) -> None:
 def write_export(root: Path, attempts: int = 1000) -> None:
     """Write a Parquet export of attempts, of which one in three failed and one in seven has no grade."""
     numbers = range(attempts)
-    table = pa.table({
-        "run": [f"run-{number}" for number in numbers],
-        "task": [f"task-{number % 100}" for number in numbers],
-        "at": pa.array([1_772_000_000_000_000 + number for number in numbers], pa.timestamp("us", "UTC")),
-        "model": ["model-d"] * attempts,
-        "prompt": [f"Question {number % 100}?" for number in numbers],
-        "response": [f"Answer {number}." for number in numbers],
-        "passed": [None if number % 7 == 0 else number % 3 > 0 for number in numbers],
-        "usage": [{"output": number} for number in numbers],
-    })
+    table = pa.table(
+        {
+            "run": [f"run-{number}" for number in numbers],
+            "task": [f"task-{number % 100}" for number in numbers],
+            "at": pa.array([1_772_000_000_000_000 + number for number in numbers], pa.timestamp("us", "UTC")),
+            "model": ["model-d"] * attempts,
+            "prompt": [f"Question {number % 100}?" for number in numbers],
+            "response": [f"Answer {number}." for number in numbers],
+            "passed": [None if number % 7 == 0 else number % 3 > 0 for number in numbers],
+            "usage": [{"output": number} for number in numbers],
+        }
+    )
     (root / "evidence" / "exported").mkdir(parents=True, exist_ok=True)
     pq.write_table(table, root / "evidence" / "exported" / "attempts.parquet", row_group_size=300)
 
@@ -120,7 +122,9 @@ def test_promptfoo(root: Path) -> None:
 
 def test_lm_eval(root: Path) -> None:
     """A line is an attempt for each of its repeats, of which the first is graded; the model is in the file beside it."""
-    columns = "record_number, left(task_id, 8) as task, split(run_id, '/')[-1] as repeat, model, prompt, response, score, len(parts)"
+    columns = (
+        "record_number, left(task_id, 8) as task, split(run_id, '/')[-1] as repeat, model, prompt, response, score, len(parts)"
+    )
     assert attempts(root, "lm_eval", columns) == cleandoc("""
     """)
 
@@ -181,7 +185,10 @@ def test_a_session_grows(root: Path) -> None:
 
 def test_exported(root: Path) -> None:
     """A row of a Parquet file is an attempt."""
-    assert rows(root, "select verdict, count(*)::int as attempts from evidence.record where source = 'exported' group by all") == []
+    assert (
+        rows(root, "select verdict, count(*)::int as attempts from evidence.record where source = 'exported' group by all")
+        == []
+    )
     columns = "item_number, run_id, task_id, created_at, model, prompt, response, verdict, completion_tokens"
     assert "\n".join(attempts(root, "exported", columns).splitlines()[:3]) == cleandoc("""
     """)

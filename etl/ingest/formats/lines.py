@@ -4,6 +4,7 @@ import hashlib
 import io
 import lzma
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -29,6 +30,12 @@ class LongLine(NamedTuple):
     sha256: str
 
 
+class Blank(NamedTuple):
+    """So many lines, one after another, that are blank."""
+
+    lines: int
+
+
 class Tail(NamedTuple):
     """The bytes after the last whole line of a stream that ended badly, and why it did."""
 
@@ -36,11 +43,23 @@ class Tail(NamedTuple):
     refusal: Refusal
 
 
+#: What is read at once: lines without their line feeds, or what stands for some.
+Read = list[bytes] | Blank | LongLine | Tail
+
+#: Many short blank lines, one after another: they are counted, and do not become objects.
+_BLANK_CHARACTERS = 16
+_BLANK_LINES = re.compile(rb"(?:^|(?<=\n))(?:[ \t\r]{0,%d}+\n){8,}+" % _BLANK_CHARACTERS)
+
+#: Chunks that have a line feed for each so many bytes are looked through for them.
+_DENSE = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What an earlier run read of a file: how many bytes and their hash, and where its whole lines end.
 
-    ``whole_bytes`` ends after the last line feed; ``whole_lines`` and ``whole_blank`` count the lines up to there.
+    ``whole_bytes`` ends after the last line feed; ``whole_lines`` and ``whole_blank`` count the lines up to there, and
+    ``whole_nan`` the numbers in them that were read as null.
     """
 
     bytes: int
@@ -48,6 +67,7 @@ class Known:
     whole_bytes: int
     whole_lines: int
     whole_blank: int
+    whole_nan: int
 
 
 class HashedFile:
@@ -126,7 +146,7 @@ class Unpacking:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the disk failed; a stream that is damaged has no number
             raise _corrupt(str(error)) from None
-        if self._packing == "gz" and self._packed_bytes() == 0:  # Python takes it for an empty stream
+        if self._packing and self._packed_bytes() == 0:  # it would count as an empty stream
             raise _corrupt("it has no byte")
 
     def _require_within_limits(self, unpacked: int) -> None:
@@ -157,37 +177,55 @@ class Lines:
         self._limit = max_line_bytes
         self.whole_bytes = whole_bytes
 
-    def __iter__(self) -> Iterator[list[bytes] | LongLine | Tail]:
+    def __iter__(self) -> Iterator[Read]:
         """Yield the lines in order, without their line feeds, several at once where they were read at once."""
         line = _Line(self._limit)
         try:
             for chunk in self._chunks:
-                first, *others = chunk.split(b"\n")
-                line.add(first)
-                if others:
-                    *whole, last = others
-                    yield self._end(line)
-                    yield from self._pass(whole)
-                    line = _Line(self._limit, last)
+                if not (first_end := chunk.find(b"\n") + 1):
+                    line.add(chunk)
+                    continue
+                line.add(chunk[: first_end - 1])
+                yield self._end(line)
+                last_start = chunk.rfind(b"\n") + 1
+                yield from self._whole(chunk[first_end:last_start])
+                line = _Line(self._limit, chunk[last_start:])
         except CorruptError as error:
             yield Tail(line.content(), error.refusal)
         else:
             if line.length:
                 yield line.read(self.whole_bytes)
 
+    def _whole(self, lines: bytes) -> Iterator[Read]:
+        """Yield lines that were read whole, with their line feeds."""
+        done, is_dense = 0, lines.count(b"\n") * _DENSE > len(lines) > _DENSE
+        if is_dense and len(lines) <= self._limit and not lines.translate(None, b" \t\r\n"):
+            self.whole_bytes += len(lines)
+            yield Blank(lines.count(b"\n"))
+            return
+        if is_dense and self._limit >= _BLANK_CHARACTERS:
+            for run in _BLANK_LINES.finditer(lines):
+                yield from self._pass(lines[done : run.start()])
+                done = run.end()
+                self.whole_bytes += done - run.start()
+                yield Blank(lines.count(b"\n", run.start(), done))
+        yield from self._pass(lines[done:])
+
     def _end(self, line: "_Line") -> list[bytes] | LongLine:
         offset = self.whole_bytes
         self.whole_bytes += line.length + 1
         return line.read(offset)
 
-    def _pass(self, lines: list[bytes]) -> Iterator[list[bytes] | LongLine]:
-        """Yield lines that were read whole, all at once where each is within the limit."""
+    def _pass(self, content: bytes) -> Iterator[list[bytes] | LongLine]:
+        """Yield lines as they are, all at once where each is within the limit."""
+        lines = content.split(b"\n")
+        del lines[-1]  # nothing stands behind the last line feed
         if lines and max(map(len, lines)) <= self._limit:
-            self.whole_bytes += sum(map(len, lines)) + len(lines)
+            self.whole_bytes += len(content)
             yield lines
         else:
-            for content in lines:
-                yield self._end(_Line(self._limit, content))
+            for line in lines:
+                yield self._end(_Line(self._limit, line))
 
 
 class LineReader(HashedFile):
@@ -209,7 +247,7 @@ class LineReader(HashedFile):
         self.whole_bytes = known.whole_bytes
         return True
 
-    def __iter__(self) -> Iterator[list[bytes] | LongLine | Tail]:
+    def __iter__(self) -> Iterator[Read]:
         """Yield the lines in order, without their line feeds, several at once where they were read at once."""
         with self.open() as stream:
             stream.seek(self.whole_bytes)
