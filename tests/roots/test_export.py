@@ -37,7 +37,8 @@ EVIDENCE = [
     evidence_line("d", score=0.9, prompt=None, response="No prompt."),
     evidence_line("e", verdict="escalate", created_at="2026-03-01T01:00:00+02:00"),
     evidence_line("f", verdict="accept", run_id="one"),
-    evidence_line("f", verdict="reject", run_id="one", response="Same run."),
+    evidence_line("f", verdict="reject", run_id="two", prompt=None, response="No prompt either."),
+    evidence_line("f", verdict="accept", run_id="three", prompt=None, response="A pair without a prompt."),
 ]
 
 
@@ -138,7 +139,7 @@ def test_rag_row(exported: Path) -> None:
         "task_id": "a",
         "source": "evidence",
         "source_category": "accepted",
-        "title": 'Quotes " and \\ and \u2028, a tab\t, a NUL \u0000, é, 汉字, 😀,\r',
+        "title": 'Quotes " and \\ and \u2028, a tab\t, a NUL \u0000, é, 汉字, 😀,',
         "content": NASTY,
         "model": None,
         "created_at": "2026-01-31T12:00:00.500000Z",
@@ -148,9 +149,9 @@ def test_rag_row(exported: Path) -> None:
 
 
 def test_title_is_cut_at_120_code_points(exported: Path) -> None:
-    """A title is the trimmed prompt up to its first line feed, at most 120 code points."""
+    """A title is the trimmed prompt up to its first line feed, at most 120 code points, trimmed again."""
     row = next(row for row in jsonl(exported / "exports/rag/playbooks.jsonl") if row["task_id"] == "b")
-    assert row["title"] == ("long " * 60)[:120]
+    assert row["title"] == ("long " * 60)[:119]
 
 
 def test_pair_takes_the_later_time(exported: Path) -> None:

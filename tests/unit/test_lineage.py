@@ -35,7 +35,9 @@ NAMING = {
     "select S.Accept_At from POLICY.Setting as S": {"accept_at"},
     "select (with t as (select 1 as n) select n from t) as a, (select n from mine.thr) as b": {"max_pairs_per_task"},
     "select count(*) as rows from policy.admission where dataset = 'sft'": {"include_partial", "include_review"},
-    "select id from datasets.decision where dataset = 'sft'": {*SCORES, *SWITCHES, "known_paths_sha256"},
+    "select id from datasets.decision where dataset = 'sft'": {
+        *(*SCORES, *SWITCHES, "known_paths_sha256", "max_prompts_per_response")
+    },
 }
 
 #: Views that may read any setting: by a star, by a whole row, by columns chosen at run time, or without naming one.
