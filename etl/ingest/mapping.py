@@ -46,7 +46,7 @@ _EXPECTED = {
 _KEY = ["source_path", "item_number", "record_number"]
 
 #: What stands for a relation of a run while a source is mapped: its name, and the table lent in its place.
-_LENT = {"item": "(select * exclude (content) from items)", "fault": "faults"}
+_LENT = {"item": "(select * exclude (_content) from items)", "fault": "faults"}
 
 
 _FAULTS = pa.schema({"source_path": pa.string(), "item_number": pa.int64(), "problem": pa.string(), "detail": pa.string()})
@@ -255,7 +255,7 @@ class Mapper:
             yield
 
     def _table(self, portion: Sequence[Items], faults: Faults | None = None) -> pa.Table:
-        """Return the rows of raw.item, and as ``content`` their bytes where ``json`` is not these; note faults of fields."""
+        """Return the rows of raw.item, and as ``_content`` their bytes where ``json`` is not these; note faults of fields."""
         tables = [self._rows(items, {} if faults is None else faults) for items in portion or [Items("", None)]]
         table = pa.concat_tables(tables)
         return table.combine_chunks() if self._directives.grain == "item" and not self.needs_whole_source else table
@@ -273,7 +273,7 @@ class Mapper:
             "unit": pa.repeat(items.unit, len(content)) if items.unit else pa.nulls(len(content), pa.string()),
             "pointer": pa.array(items.pointers, pa.string()) if items.pointers else pa.nulls(len(content), pa.string()),
             "json": (pa.array(items.texts, pa.binary()) if items.texts else content).view(pa.string()),
-            "content": content if items.texts else pa.nulls(len(content), pa.binary()),
+            "_content": content if items.texts else pa.nulls(len(content), pa.binary()),  # no field can have this name
         }
         return pa.table(rows | dict(zip(self._parser.schema.names, columns, strict=True)))
 
