@@ -35,7 +35,7 @@ SUMMARY = {
     "total_accepted": COUNT, "total_rejected": COUNT, "total_quarantined": COUNT, "total_skipped": COUNT,
     "request": {"stages": [str], "evidence": str, "known_paths": (str, NULL), "fail_fast": bool, "force": bool, "?rehash": bool,
                 "settings": {"*": (bool, int, float, str, NULL)}},
-    "overall_passed": bool, "run_hash": DIGEST, "materials": NAMED, "documents": NAMED,
+    "overall_passed": bool, "run_hash": DIGEST, "materials": NAMED, "?overlay": [str], "documents": NAMED,
 }  # fmt: skip
 RECEIPT = {
     "?schema_version": ONE, "run_id": str, "stage": str, "status": STATUS, "timestamp": TIME, "git_commit": (str, NULL),
