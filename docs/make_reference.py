@@ -48,7 +48,10 @@ DOCUMENTS: dict[str, type[Document]] = {
 _SCHEMAS = {
     "policy": "What is decided: settings, words, admissions. Change a rule here.",
     "raw": "What a mapping reads and makes while a run collects; empty in a published warehouse.",
-    "sources": "One mapping per source: what its fields are, and where they stand in an item. A mapping runs while its source is\ncollected; it is no view of the warehouse.",
+    "sources": (
+        "One mapping per source: what its fields are, and where they stand in an item. A mapping runs while its source is\n"
+        "collected; it is no view of the warehouse."
+    ),
     "evidence": "What was observed: records, skipped lines, files.",
     "scored": "The category of each record, and the defects that keep it out of datasets.",
     "pairs": "Which record is preferred over which.",
