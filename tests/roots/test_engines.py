@@ -23,7 +23,7 @@ with duckdb.connect(sys.argv[1], read_only=True) as warehouse:
     ).fetchall()
     found = {}
     for schema, name in names:
-        rows = warehouse.execute(f'select row::varchar from {schema}."{name}" as row').fetchall()
+        rows = warehouse.execute(f'select to_json(row)::varchar from {schema}."{name}" as row').fetchall()
         found[f"{schema}.{name}"] = sorted(row for (row,) in rows)
     comments = warehouse.execute("select count(*) from duckdb_columns() where not internal and comment is null").fetchall()
     assert comments == [(0,)]
@@ -45,5 +45,5 @@ def test_the_oldest_engine_finds_the_same_rows(tmp_path: Path) -> None:
         names = warehouse.execute("select schema_name, view_name from duckdb_views() where not internal order by all")
         assert len(names) == len(oldest["found"])
         for schema, name in names:
-            rows = warehouse.execute(f'select row::varchar from {schema}."{name}" as row')
+            rows = warehouse.execute(f'select to_json(row)::varchar from {schema}."{name}" as row')
             assert oldest["found"][f"{schema}.{name}"] == sorted(row for (row,) in rows), f"{schema}.{name}"
