@@ -4,14 +4,18 @@
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   defect: rejected_attempt (another record of its attempt is rejected) or rejected_content (its content is, for its task)
 --   detail: the place of the first record that is rejected
-with rejected as (
+with run as ( -- named once, so that a plain shell computes it once
+    from scored.run
+),
+
+rejected as (
     select
         task_id,
         run_id,
         content_hash,
         rule = 'human_override' as is_by_person,
         struct_pack(source_path := source_path, item_number := item_number, record_number := record_number) as place,
-    from scored.run
+    from run
     where category = 'rejected'
 ),
 
@@ -44,7 +48,7 @@ of_content as (
             when run.rule = 'human_override' and run.category = 'accepted' then content.place_by_person
             else content.place
         end as place,
-    from scored.run as run
+    from run
     inner join content on run.task_id = content.task_id and run.content_hash = content.content_hash
     where run.category <> 'rejected'
 )
@@ -54,7 +58,7 @@ select
     run.record_key,
     'rejected_attempt' as defect,
     'its attempt is rejected at ' || attempt.place.source_path || ':' || attempt.place.item_number as detail,
-from scored.run as run
+from run
 inner join attempt on run.task_id = attempt.task_id and run.run_id = attempt.run_id
 where run.category <> 'rejected'
 union all

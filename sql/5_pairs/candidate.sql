@@ -24,7 +24,15 @@
 --   quarantine_reason: the first reason why the pair is quarantined; null: it is clean
 --   quarantine_reasons: all reasons, in the order of policy.reason; empty: it is clean
 --   detail: what is wrong, in words; null: it is clean
-with pair as (
+with ranked as ( -- each relation is named once, so that a plain shell computes it once
+    from pairs.ranked
+),
+
+shared as (
+    from scored.shared_content
+),
+
+pair as (
     select
         chosen.task_id,
         chosen.record_key as chosen_key,
@@ -58,8 +66,8 @@ with pair as (
                 chosen.evidence_id asc,
                 rejected.evidence_id asc
         ) as place,
-    from pairs.ranked as chosen
-    inner join pairs.ranked as rejected
+    from ranked as chosen
+    inner join ranked as rejected
         on chosen.task_id = rejected.task_id and chosen.prompt_sha256 is not distinct from rejected.prompt_sha256
     cross join policy.setting as setting
     where
@@ -82,8 +90,8 @@ comparable as (
             order by pair.place
         ) as occurrence,
     from pair
-    inner join scored.shared_content as chosen on pair.chosen_content = chosen.content_hash
-    inner join scored.shared_content as rejected on pair.rejected_content = rejected.content_hash
+    inner join shared as chosen on pair.chosen_content = chosen.content_hash
+    inner join shared as rejected on pair.rejected_content = rejected.content_hash
 ),
 
 compared as (

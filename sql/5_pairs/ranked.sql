@@ -17,11 +17,15 @@
 --   side: chosen (accepted) or rejected (rejected, or partially accepted)
 --   score: its score; null: none
 --   rank: 1 is best: by score (highest first, null last), created_at (oldest first, null last), evidence_id
-with with_rejected as ( -- few groups, so a join with them is cheaper than a window over all records
+with eligible as ( -- named once, so that a plain shell computes it once
+    from pairs.eligible
+),
+
+with_rejected as ( -- few groups, so a join with them is cheaper than a window over all records
     select distinct
         task_id,
         prompt_sha256,
-    from pairs.eligible
+    from eligible
     where category = 'rejected'
 ),
 
@@ -29,7 +33,7 @@ sided as (
     select
         eligible.*,
         case when eligible.category = 'accepted' then 'chosen' else 'rejected' end as side,
-    from pairs.eligible as eligible
+    from eligible
     left join with_rejected
         on
             eligible.task_id = with_rejected.task_id

@@ -10,12 +10,20 @@
 --       no record on the other side), prompt_differs (none of those has its prompt), paired (it is in an exported pair),
 --       over_cap (a clean pair of it is over the cap, or it is not among the best, which are paired) or refused (all its pairs
 --       are quarantined)
-with of_task as (
+with ranked as ( -- each relation is named once, so that a plain shell computes it once
+    from pairs.ranked
+),
+
+candidate as (
+    from pairs.candidate
+),
+
+of_task as (
     select
         task_id,
         count(*) filter (where side = 'chosen') as chosen,
         count(*) filter (where side = 'rejected') as rejected,
-    from pairs.ranked
+    from ranked
     group by task_id
 ),
 
@@ -26,7 +34,7 @@ of_crowded_group as (
         ranked.prompt_sha256,
         count(*) filter (where ranked.side = 'chosen') as chosen,
         count(*) filter (where ranked.side = 'rejected') as rejected,
-    from pairs.ranked as ranked
+    from ranked
     group by ranked.task_id, ranked.prompt_sha256
     having max(ranked.rank) > (select max_pairs_per_task from policy.setting)
 ),
@@ -36,7 +44,7 @@ counted as (
         ranked.record_key,
         case when ranked.side = 'chosen' then of_task.rejected else of_task.chosen end as counterparts_of_task,
         case when ranked.side = 'chosen' then crowded.rejected else crowded.chosen end as counterparts_in_crowd,
-    from pairs.ranked as ranked
+    from ranked
     inner join of_task on ranked.task_id = of_task.task_id
     left join of_crowded_group as crowded
         on ranked.task_id = crowded.task_id and ranked.prompt_sha256 is not distinct from crowded.prompt_sha256
@@ -46,12 +54,12 @@ stood as (
     select
         chosen_key as record_key,
         outcome,
-    from pairs.candidate
+    from candidate
     union all
     select
         rejected_key as record_key,
         outcome,
-    from pairs.candidate
+    from candidate
 ),
 
 of_pairs as (
