@@ -154,8 +154,8 @@ class Mapper:
             )
             detail = f"case when {problem} is not null then {detail} {says} end"
             problem = f"coalesce({problem}, case {whens} end)"
-        problem = f"({problem})::varchar"
-        problem = f"case when {problem} is null or regexp_full_match({problem}, '{_REASON}') then {problem} else 'bad_problem' end"
+        text = f"({problem})::varchar"
+        problem = f"case when {text} is null or regexp_full_match({text}, '{_REASON}') then {text} else 'bad_problem' end"
         columns += [f"{problem} as problem", f"{detail}::varchar as detail"]
         return f"from raw.main.mapped_shape union all by name select {', '.join(columns)} from {relation}"
 
@@ -205,7 +205,7 @@ class Mapper:
 
     def _require_parts(self) -> None:
         for path, number in self._warehouse.execute(read_sql(__file__, "stray_part"), [self._directives.grain]):
-            raise self._error(f"the parts of {path}:{number} name something else than items of the same {self._directives.grain}")
+            raise self._error(f"the parts of {path}:{number} name what is no item of the same {self._directives.grain}")
 
     def _name_item(self, items: pa.Table, faults: Faults) -> None:
         """Raise MappingError that names the first unit, or item, for which the mapping fails alone, found by halving."""
