@@ -105,7 +105,7 @@ def unit_of(source_path: str, directives: Directives, paths: Collection[str]) ->
     """Return the unit of a file: what its mapping must see at once; None for the grain ``item``.
 
     For ``folder NAME`` that is the innermost folder, or archive, that holds a file NAME, which may be ignored; ``paths`` are
-    those of all files. A file that no such folder holds is a unit by itself; so is one in no folder of its source.
+    those of all files. A file that no such folder holds is a unit by itself, and so is one in no folder of its source.
     """
     if directives.grain == "item":
         return None

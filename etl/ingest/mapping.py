@@ -42,6 +42,9 @@ _EXPECTED = {
     _PARTS: "a list of struct source_path, item_number",
 }
 
+#: What a problem looks like: receipts have it, so it must not be a text of the evidence.
+_REASON = "[a-z][a-z0-9_]{0,62}"
+
 #: The key of a record.
 _KEY = ["source_path", "item_number", "record_number"]
 
@@ -150,7 +153,9 @@ class Mapper:
             )
             detail = f"case when {problem} is not null then {detail} {says} end"
             problem = f"coalesce({problem}, case {whens} end)"
-        columns += [f"{problem}::varchar as problem", f"{detail}::varchar as detail"]
+        text = f"({problem})::varchar"
+        problem = f"case when {text} is null or regexp_full_match({text}, '{_REASON}') then {text} else 'bad_problem' end"
+        columns += [f"{problem} as problem", f"{detail}::varchar as detail"]
         return f"from raw.main.mapped_shape union all by name select {', '.join(columns)} from {relation}"
 
     def map(self, portion: Sequence[Items]) -> Mapped:
@@ -188,7 +193,7 @@ class Mapper:
         """Require that each row is of an item, and that no two have one key."""
         strangers = incoming.filter(pc.is_null(incoming["item_sha256"]))
         if strangers.num_rows:
-            raise self._error(f"it gives a row for {_place(strangers)}, which is no item")
+            raise self._error("it gives a row whose source_path and item_number are those of no item")
         key = incoming.select(_KEY)
         if pl.DataFrame(key).n_unique() != key.num_rows:
             twice = pl.DataFrame(key).filter(pl.struct(pl.all()).is_duplicated()).sort(pl.all()).head(1).to_arrow()
@@ -199,7 +204,7 @@ class Mapper:
 
     def _require_parts(self) -> None:
         for path, number in self._warehouse.execute(read_sql(__file__, "stray_part"), [self._directives.grain]):
-            raise self._error(f"its parts name {path}:{number}, which is no item of the same {self._directives.grain}")
+            raise self._error(f"the parts of {path}:{number} name what is no item of the same {self._directives.grain}")
 
     def _name_item(self, items: pa.Table, faults: Faults) -> None:
         """Raise MappingError that names the first unit, or item, for which the mapping fails alone, found by halving."""

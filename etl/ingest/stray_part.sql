@@ -1,7 +1,8 @@
--- A part of a record of the portion that is no item of the record's unit, or, where a mapping sees items one by one, another item.
+-- The item of a record of the portion with a part that is no item of the record's unit, or, where a mapping sees items one by one,
+-- another item.
 select
-    part.part.source_path,
-    part.part.item_number,
+    part.source_path,
+    part.item_number,
 from (
     select
         source_path,
@@ -20,5 +21,5 @@ where
             else item.unit is distinct from own.unit
         end
     )
-order by part.part.source_path, part.part.item_number
+order by part.source_path, part.item_number
 limit 1

@@ -113,7 +113,7 @@ def _fault(text: bytes, error: ValueError, offset: int) -> Refusal:
             from_json(text, allow_inf_nan=False, cache_mode="keys")
         except ValueError as worse:
             return _fault(text, worse, offset)
-        return Refusal("duplicate_key", f"{what.removeprefix(_REPEATED)} stands twice in one object")
+        return Refusal("duplicate_key", f"byte {offset + byte + 1}: the key of this value stands twice in one object")
     if what == "number out of range":
         return Refusal("too_large", f"byte {offset + byte}: a number has more than 4,300 digits")
     named = (name for word, name in _NAMED.items() if text.startswith(word, max(byte - 1, 0)))
