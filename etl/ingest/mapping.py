@@ -48,7 +48,7 @@ _KEY = ["source_path", "item_number", "record_number"]
 _IN_ORDER = [(name, "ascending") for name in _KEY]
 
 #: What stands for a relation of a run while a source is mapped: its name, and the table lent in its place.
-_LENT = {"item": "(select * exclude (content) from items)", "fault": "faults"}
+_LENT = {"item": "(select * exclude (_content) from items)", "fault": "faults"}
 
 
 _FAULTS = pa.schema({"source_path": pa.string(), "item_number": pa.int64(), "problem": pa.string(), "detail": pa.string()})
@@ -257,7 +257,7 @@ class Mapper:
             yield
 
     def _table(self, portion: Sequence[Items], faults: Faults | None = None) -> pa.Table:
-        """Return the rows of raw.item, and their exact bytes as ``content``; add what is wrong with fields to ``faults``."""
+        """Return the rows of raw.item, and their exact bytes as ``_content``; add what is wrong with fields to ``faults``."""
         tables = [self._rows(items, {} if faults is None else faults) for items in portion or [Items("", None)]]
         table = pa.concat_tables(tables)
         return table.combine_chunks() if self._directives.grain == "item" and not self.needs_whole_source else table
@@ -275,7 +275,7 @@ class Mapper:
             "unit": pa.array([items.unit] * len(content), pa.string()),
             "pointer": pa.array(items.pointers or [None] * len(content), pa.string()),
             "json": (pa.array(items.texts, pa.binary()) if items.texts else content).view(pa.string()),
-            "content": content,
+            "_content": content,  # no field can have this name
         }
         return pa.table(rows | dict(zip(self._parser.schema.names, columns, strict=True)))
 

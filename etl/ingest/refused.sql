@@ -46,7 +46,7 @@ judged as (
             when fault.problem is not null then fault.detail
             else part.detail
         end as detail,
-        item.content as raw,
+        item._content as raw,
     from items as item
     left join own on item.source_path = own.source_path and item.item_number = own.item_number
     left join part on item.source_path = part.source_path and item.item_number = part.item_number

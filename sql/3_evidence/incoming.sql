@@ -8,7 +8,7 @@
 --   item_number: the number of the line in its file, from 1
 --   record_number: the number of the record among those of its item, from 1
 --   item_sha256: sha256 hex of the line's bytes without the line feed
---   parts: the other items that belong to the record; null: none
+--   parts: the items that belong to the record, each once, in the order of the evidence; null: none but its own
 --   run_id: the agent's run at the task; null: the line names none
 --   task_id: the task that the agent worked on; blank is the problem missing_task_id
 --   created_at: the time that the line gives, UTC (without an offset it counts as UTC); null: none, or problem bad_created_at
@@ -119,7 +119,7 @@ select
     item_number,
     record_number,
     item_sha256,
-    parts,
+    list_sort(list_distinct(parts)) as parts,
     run_id,
     task_id,
     created_at_utc as created_at,

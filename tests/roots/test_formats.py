@@ -17,6 +17,9 @@ from backports.zstd import zipfile
 from conftest import REPOSITORY, copy_of, etl, write_evidence
 from increments import assert_as_fresh, run
 
+from etl.ingest import items
+from etl.ingest.formats.strict_json import Refusal
+
 FORMATS = REPOSITORY / "tests" / "formats"
 MAPPINGS = sorted((FORMATS / "sql" / "2_sources").glob("*.sql"))
 
@@ -53,16 +56,18 @@ def write_session(root: Path) -> None:
 def write_export(root: Path, attempts: int = 1000) -> None:
     """Write a Parquet export of attempts, of which one in three failed and one in seven has no grade."""
     numbers = range(attempts)
-    table = pa.table({
-        "run": [f"run-{number}" for number in numbers],
-        "task": [f"task-{number % 100}" for number in numbers],
-        "at": pa.array([1_772_000_000_000_000 + number for number in numbers], pa.timestamp("us", "UTC")),
-        "model": ["model-d"] * attempts,
-        "prompt": [f"Question {number % 100}?" for number in numbers],
-        "response": [f"Answer {number}." for number in numbers],
-        "passed": [None if number % 7 == 0 else number % 3 > 0 for number in numbers],
-        "usage": [{"output": number} for number in numbers],
-    })
+    table = pa.table(
+        {
+            "run": [f"run-{number}" for number in numbers],
+            "task": [f"task-{number % 100}" for number in numbers],
+            "at": pa.array([1_772_000_000_000_000 + number for number in numbers], pa.timestamp("us", "UTC")),
+            "model": ["model-d"] * attempts,
+            "prompt": [f"Question {number % 100}?" for number in numbers],
+            "response": [f"Answer {number}." for number in numbers],
+            "passed": [None if number % 7 == 0 else number % 3 > 0 for number in numbers],
+            "usage": [{"output": number} for number in numbers],
+        }
+    )
     (root / "evidence" / "exported").mkdir(parents=True, exist_ok=True)
     pq.write_table(table, root / "evidence" / "exported" / "attempts.parquet", row_group_size=300)
 
@@ -89,16 +94,16 @@ def rows(root: Path, query: str) -> list[dict[str, Any]]:
 
 def attempts(root: Path, source: str, columns: str) -> str:
     """Return columns of the records of a source as the lines of a table; a null is a dash."""
-    found = rows(root, f"select {columns} from evidence.record where source = '{source}' order by all")
+    found = rows(root, f"select {columns} from evidence.record where source = '{source}' group by all order by all")
     return "\n".join(" | ".join("-" if value is None else str(value) for value in row.values()) for row in found)
 
 
 def test_all_formats_pass(root: Path) -> None:
-    """A run over all of them ends with exit code 0: each item is a record, a part of one, or in a file that reads: leaves out."""
+    """A run over all of them ends with exit code 0: each item is a record, or a part of one."""
     assert etl("run-all", "--root", root, "--force").exit_code == 0
     assert rows(root, "from evidence.skipped") == []
     assert rows(root, "select ignored_by, count(*)::int as files from evidence.file group by all order by all")[:1] == [
-        {"ignored_by": "reads:", "files": 17}
+        {"ignored_by": "reads:", "files": 20}
     ]
 
 
@@ -110,47 +115,96 @@ def test_a_mapping_is_short(mapping: Path) -> None:
 
 def test_promptfoo(root: Path) -> None:
     """Each row of the one document is an attempt; without assertions it has no grade, and 503 is the machine's error."""
-    columns = """
-        task_id[:4] as task, prompt, model, left(response, 9) as response, score, infrastructure_error,
-        count(*), count(distinct run_id),
-    """
-    assert attempts(root, "promptfoo", columns.replace("count(*),", "count(*) as n,")) == cleandoc("""
+    columns = "left(task_id, 4) as task, prompt, model, left(response, 1) as response, score, infrastructure_error"
+    assert attempts(root, "promptfoo", f"{columns}, run_id").count("\n") == 23
+    assert attempts(root, "promptfoo", f"distinct {columns}") == cleandoc("""
+        487b | Answer shortly: Name a river. | model-a | A | 0.5 | -
+        487b | Answer shortly: Name a river. | model-b | - | - | 503 upstream
+        487b | Name a river. | model-a | [ | 0.5 | -
+        487b | Name a river. | model-b | - | - | 503 upstream
+        4c1a | Answer shortly: Ungraded? | model-a | A | - | -
+        4c1a | Answer shortly: Ungraded? | model-b | D | - | -
+        4c1a | Ungraded? | model-a | [ | - | -
+        4c1a | Ungraded? | model-b | D | - | -
+        91d3 | Answer shortly: What is 2+2? | model-a | A | 1.0 | -
+        91d3 | Answer shortly: What is 2+2? | model-b | D | 0.0 | -
+        91d3 | What is 2+2? | model-a | [ | 1.0 | -
+        91d3 | What is 2+2? | model-b | D | 0.0 | -
     """)
 
 
 def test_lm_eval(root: Path) -> None:
     """A line is an attempt for each of its repeats, of which the first is graded; the model is in the file beside it."""
-    columns = "record_number, left(task_id, 8) as task, split(run_id, '/')[-1] as repeat, model, prompt, response, score, len(parts)"
+    columns = (
+        "record_number, left(task_id, 8) as task, split(run_id, '/')[-1] as repeat, model, prompt, response, score, len(parts)"
+    )
     assert attempts(root, "lm_eval", columns) == cleandoc("""
+        1 | sums/0bb | 1 | qdpv68r5 | Q: What is 5+1? A: | lol | 0.0 | 3
+        1 | sums/5a9 | 1 | qdpv68r5 | Q: What is 3+1? A: | lol | 0.0 | 3
+        1 | sums/6ce | 1 | qdpv68r5 | Q: What is 4+1? A: | lol | 0.0 | 3
+        1 | sums/a11 | 1 | qdpv68r5 | Q: What is 1+1? A: | lol | 0.0 | 3
+        1 | sums/b40 | 1 | qdpv68r5 | Q: What is 2+1? A: | lol | 0.0 | 3
+        1 | sums/ebf | 1 | qdpv68r5 | Q: What is 0+1? A: | lol | 0.0 | 3
+        2 | sums/0bb | 2 | qdpv68r5 | Q: What is 5+1? A: | lol | - | 3
+        2 | sums/5a9 | 2 | qdpv68r5 | Q: What is 3+1? A: | lol | - | 3
+        2 | sums/6ce | 2 | qdpv68r5 | Q: What is 4+1? A: | lol | - | 3
+        2 | sums/a11 | 2 | qdpv68r5 | Q: What is 1+1? A: | lol | - | 3
+        2 | sums/b40 | 2 | qdpv68r5 | Q: What is 2+1? A: | lol | - | 3
+        2 | sums/ebf | 2 | qdpv68r5 | Q: What is 0+1? A: | lol | - | 3
     """)
 
 
 def test_inspect_ai(root: Path) -> None:
     """A member of the archive is an attempt; its header is a part of all. NaN is no grade, a lost sandbox no failure."""
-    columns = "source_path[-20:] as member, run_id[-8:] as run, task_id, model, prompt, response, score, infrastructure_error, created_at"
+    columns = (
+        "source_path[-20:] as member, left(run_id, 4) as run, task_id, model, prompt, response, score, infrastructure_error"
+    )
     assert attempts(root, "inspect_ai", columns) == cleandoc("""
+        mples/a_epoch_1.json | Qma7 | sums/a | mockllm/model | What is 1+1? | The sum is 2. | 1.0 | -
+        mples/a_epoch_2.json | Qma7 | sums/a | mockllm/model | What is 1+1? | The sum is 2. | 1.0 | -
+        mples/b_epoch_1.json | Qma7 | sums/b | mockllm/model | What is 1+2? | The sum is 2. | 0.0 | -
+        mples/b_epoch_2.json | Qma7 | sums/b | mockllm/model | What is 1+2? | The sum is 2. | 0.0 | -
+        mples/c_epoch_1.json | Qma7 | sums/c | mockllm/model | What is 1+3? | The sum is 2. | 0.0 | -
+        mples/c_epoch_2.json | Qma7 | sums/c | mockllm/model | What is 1+3? | The sum is 2. | 0.0 | -
+        mples/d_epoch_1.json | Qma7 | sums/d | mockllm/model | What is 1+4? |  | - | RuntimeError('sandbox lost')
+        mples/d_epoch_2.json | Qma7 | sums/d | mockllm/model | What is 1+4? |  | - | RuntimeError('sandbox lost')
     """)
-    assert rows(root, "select nan_count, ignored_members from evidence.file where source = 'inspect_ai'") == []
+    assert rows(root, "select nan_count::int as nan from evidence.file where source = 'inspect_ai'") == [{"nan": 4}]
 
 
 def test_otel(root: Path) -> None:
     """A trace is an attempt: its spans and its grade, from two files. A trace without texts is a task of its own."""
-    columns = "item_number, left(run_id, 4) as run, left(task_id, 18) as task, model, prompt, response, score, infrastructure_error, len(parts)"
+    columns = (
+        "item_number, left(run_id, 4), left(task_id, 18), model, prompt, response, score, infrastructure_error, len(parts)"
+    )
     assert attempts(root, "otel", columns) == cleandoc("""
+        1 | 3cc3 | Weather in town 0? | demo-1 | Weather in town 0? | It rains. | 1.0 | - | 5
+        5 | 5e5a | Weather in town 1? | demo-1 | Weather in town 1? | It rains. | 0.0 | - | 5
+        9 | 6481 | Weather in town 2? | demo-1 | Weather in town 2? | - | - | timeout | 4
+        13 | 6cc9 | 6cc9618f61a104ae19 | demo-1 | - | - | - | - | 2
     """)
 
 
 def test_harbor(root: Path) -> None:
     """A folder is an attempt: its result, trajectory and reward. What Harbor calls no valid reward is the machine's error."""
-    columns = "run_id[-4:] as run, task_id, model, prompt[:15] as prompt, response[:9] as response, score, infrastructure_error, len(parts)"
+    columns = "run_id[-4:], task_id, model, prompt[:15], response[:9], score, infrastructure_error, len(parts)"
     assert attempts(root, "harbor", columns) == cleandoc("""
+        aaa1 | demo-org/count-lines | model-a | Count the lines | count.txt | 1.0 | - | 3
+        aaa2 | demo-org/count-lines | model-a | Count the lines | count.txt | 0.0 | - | 3
+        aaa3 | demo-org/count-lines | model-a | Count the lines | count.txt | 0.5 | - | 3
+        aaa4 | demo-org/count-lines | model-a | Count the lines | count.txt | - | ApiRateLimitError | 2
+        aaa5 | demo-org/count-lines | model-a | Count the lines | count.txt | 0.0 | - | 3
+        aaa6 | demo-org/count-lines | model-a | - | - | - | EnvironmentStartTimeoutError | 1
+        aaa7 | demo-org/count-lines | model-a | Count the lines | count.txt | - | ApiConnectionError | 3
+        aaa8 | demo-org/count-lines | model-a | Count the lines | count.txt | 1.0 | - | 2
     """)
 
 
 def test_mini_swe_agent(root: Path) -> None:
     """A document is an attempt without a grade; what the harness keeps for itself is not in its messages."""
-    columns = "run_id, task_id, model, prompt[:16] as prompt, trim(response, chr(10)) as response, score, infrastructure_error, cost_usd"
+    columns = "run_id, task_id, model, prompt[:16], trim(response, chr(10)), score, infrastructure_error, cost_usd"
     assert attempts(root, "mini_swe_agent", columns) == cleandoc("""
+        mini_swe_agent/one | demo__demo-1 | deterministic | Solve this task: | diff --git a/x b/x | - | - | 2.0
     """)
     (record,) = rows(root, "select messages from evidence.record where source = 'mini_swe_agent'")
     assert [(message["role"], *message) for message in json.loads(record["messages"])] == [
@@ -162,10 +216,16 @@ def test_claude_code(root: Path) -> None:
     """All lines of a file are one attempt; blocks of one message are joined, and lines of others are no part of it."""
     columns = "item_number, run_id, task_id, model, prompt, response, score, len(parts), created_at"
     assert attempts(root, "claude_code", columns) == cleandoc("""
+        1 | s-1 | Fix the login. | model-c | Fix the login. | Step 1994. | - | 2000 | 2026-03-01T10:33:20
     """)
     (record,) = rows(root, "select messages from evidence.record where source = 'claude_code'")
     messages = json.loads(record["messages"])
-    assert [(message["role"], len(message["content"])) for message in messages[:4]] == []
+    assert [(message["role"], [block["type"] for block in message["content"]]) for message in messages[:4]] == [
+        ("user", ["text"]),
+        ("assistant", ["text", "tool_use"]),
+        ("user", ["tool_result"]),
+        ("assistant", ["text"]),
+    ]
 
 
 def test_a_session_grows(root: Path) -> None:
@@ -173,7 +233,7 @@ def test_a_session_grows(root: Path) -> None:
     query = "select evidence_id, item_number, len(parts) as lines, response from evidence.record where source = 'claude_code'"
     (before,) = rows(root, query)
     append(root / SESSION, [session_line(2001), session_line(2005)])
-    assert run(root)["records"] == 0
+    run(root)
     (after,) = rows(root, query)
     assert after["evidence_id"] != before["evidence_id"]
     assert after | {"evidence_id": ""} == {"evidence_id": "", "item_number": 1, "lines": 2002, "response": "Step 2005."}
@@ -181,9 +241,16 @@ def test_a_session_grows(root: Path) -> None:
 
 def test_exported(root: Path) -> None:
     """A row of a Parquet file is an attempt."""
-    assert rows(root, "select verdict, count(*)::int as attempts from evidence.record where source = 'exported' group by all") == []
+    assert attempts(root, "exported", "verdict, count(*)") == cleandoc("""
+        fail | 286
+        pass | 571
+        - | 143
+    """)
     columns = "item_number, run_id, task_id, created_at, model, prompt, response, verdict, completion_tokens"
     assert "\n".join(attempts(root, "exported", columns).splitlines()[:3]) == cleandoc("""
+        1 | run-0 | task-0 | 2026-02-25T06:13:20 | model-d | Question 0? | Answer 0. | - | 0
+        2 | run-1 | task-1 | 2026-02-25T06:13:20.000001 | model-d | Question 1? | Answer 1. | pass | 1
+        3 | run-2 | task-2 | 2026-02-25T06:13:20.000002 | model-d | Question 2? | Answer 2. | pass | 2
     """)
 
 
@@ -234,7 +301,7 @@ def change(evidence: Path) -> None:
     """Edit files in place: other grades, another model, another status."""
     edit(evidence.parent / SESSION, "Fix the login.", "Fix the logout.")
     edit(evidence / "promptfoo/out.json", '"score": 0.5', '"score": 0.75')
-    edit(next(evidence.glob("lm_eval/*/results_*")), '"model_name": "dummy"', '"model_name": "other"')
+    edit(next(evidence.glob("lm_eval/*/results_*")), '"model_name": "qdpv68r5"', '"model_name": "other"')
     edit(evidence / "otel/logs.jsonl", '"doubleValue":0.0', '"doubleValue":0.5')
     edit(next(evidence.glob("harbor/*/*aaa2/verifier/reward.txt")), "0.0", "0.25")
     edit(evidence / "mini_swe_agent/one.traj.json", '"exit_status": "Submitted"', '"exit_status": "DockerError"')
@@ -263,4 +330,19 @@ def test_increments_equal_a_fresh_run(root: Path, tmp_path: Path, alter: Callabl
 
 
 def test_only_the_units_that_changed_are_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a job, the folder whose reward changed is read again, and no other; so is a file of one format alone."""
+    """Of a job, the folder whose reward changed is read again, and no other; the same holds for a session among others."""
+    run(root)  # which learns the stats of the copied files
+    read: list[bytes] = []
+    judge = items.judge
+
+    def noting(item: bytes, max_depth: int, max_values: int) -> Refusal | None:
+        read.append(item)
+        return judge(item, max_depth, max_values)
+
+    monkeypatch.setattr(items, "judge", noting)
+    write_evidence(root, {SESSION.replace("s-1", "s-2"): [session_line(1, sessionId="s-2")]})
+    edit(next((root / "evidence").glob("harbor/*/*aaa2/verifier/reward.txt")), "0.0", "0.25")
+    run(root)
+    assert [b"aaa2" in item for item in read if b"trial_name" in item] == [True]
+    assert [json.loads(item)["sessionId"] for item in read if b"sessionId" in item] == ["s-2"]
+    assert len(read) == 3  # and the trajectory of that folder

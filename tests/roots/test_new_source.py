@@ -264,6 +264,9 @@ def test_a_mapping_that_is_mended_takes_its_source_in(tmp_path: Path) -> None:
         ("cited_paths", "[]", None),
         ("cited_paths", "json -> '$.answer'", "bad_cited_paths"),
         ("created_at", "timestamp '2026-01-01 10:00:00'", None),
+        ("parts", "[struct_pack(source_path, item_number)]", None),
+        ("parts", "[{'source_path': source_path, 'item_number': 1}]", None),
+        ("parts", "[{'source_path': source_path}]", "bad_parts"),
     ],
 )
 def test_what_does_not_fit_a_column_is_bad(tmp_path: Path, column: str, value: str, reason: str | None) -> None:
@@ -275,6 +278,18 @@ def test_what_does_not_fit_a_column_is_bad(tmp_path: Path, column: str, value: s
     found = rows(root, "select reason, detail from evidence.skipped")
     assert [row["reason"] for row in found] == ([reason] if reason else [])
     assert all("characters, where a" in row["detail"] and "It is" not in row["detail"] for row in found)
+
+
+def test_a_field_may_have_any_name(tmp_path: Path) -> None:
+    """A field may be named like a column of the record, or ``content``: skipped items keep their exact bytes."""
+    fields = "-- fields:\n--   content text required = /answer\n--   response text = /answer\n"
+    mapping = f"{fields}select 'verdict' as source_class, content as task_id, response from raw.item"
+    root = root_of(tmp_path, mapping, LINES)
+    assert etl("run-all", "--root", root).exit_code == 1
+    assert rows(root, "select task_id, response from evidence.record order by item_number limit 1") == [
+        {"task_id": "It is not cached.", "response": "It is not cached."}
+    ]
+    assert rows(root, "select reason, raw from evidence.skipped") == [{"reason": "bad_content", "raw": json.dumps(LINES[2])}]
 
 
 def test_lines_that_a_mapping_leaves_out_are_unmapped(tmp_path: Path) -> None:

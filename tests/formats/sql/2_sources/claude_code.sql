@@ -21,8 +21,8 @@ with message as (
         any_value(model) as model,
         flatten(list(coalesce(
             from_json(content, '["JSON"]'), [json_object('type', 'text', 'text', content ->> '$')]
-        ) order by item_number)) as content,
-        array_to_string(list_transform(content, lambda block: block ->> '$.text'), chr(10)) as said,
+        ) order by item_number)) as blocks,
+        array_to_string(list_transform(blocks, lambda block: block ->> '$.text'), chr(10)) as said,
     from raw.item
     where type in ('user', 'assistant') and not (coalesce(is_sidechain, false) or coalesce(is_meta or is_error, false))
     group by unit, type, coalesce(id, item_number::varchar)
@@ -43,10 +43,10 @@ select
     session.*,
     'telemetry' as source_class,
     arg_min(said, place) filter (where role = 'user' and said <> '') as prompt,
-    coalesce(prompt, run_id) as task_id,
+    prompt as task_id,
     arg_max(said, place) filter (where role = 'assistant' and said <> '') as response,
     arg_max(model, place) as model,
-    to_json(list(struct_pack(role, content) order by place)) as messages,
+    to_json(list(struct_pack(role, content := blocks) order by place)) as messages,
 from session
 inner join message on session.source_path = message.unit
 group by all
