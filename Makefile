@@ -51,12 +51,12 @@ check: $(STAMP) ## Check lint, types, import contracts and SQL style.
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --processes 0 sql etl
+	$(BIN)/sqlfluff lint --processes 0 sql etl tests/formats
 
 format: $(STAMP) ## Format Python and SQL.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(BIN)/sqlfluff fix --processes 0 sql etl
+	$(BIN)/sqlfluff fix --processes 0 sql etl tests/formats
 
 drift: $(STAMP) ## Compare the newest run with the one before.
 	$(BIN)/etl drift

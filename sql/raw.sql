@@ -13,9 +13,9 @@ create table if not exists raw.item (
 comment on table raw.item is
 'One row per valid item of the source that is being mapped: a line, an element of a document, a row of Parquet, a text. The mappings in sql/2_sources read it, with a column more for each of their fields. Empty in a published warehouse.';
 comment on column raw.item.source is 'the source, which is the name of its mapping';
-comment on column raw.item.source_path is 'the file of the line, relative to the evidence folder';
-comment on column raw.item.item_number is 'the number of the line in its file, from 1';
-comment on column raw.item.item_sha256 is 'sha256 hex of the line''s bytes without the line feed';
+comment on column raw.item.source_path is 'the file of the item, relative to the evidence folder';
+comment on column raw.item.item_number is 'the number of the item in its file, from 1';
+comment on column raw.item.item_sha256 is 'sha256 hex of the item''s bytes, of a line without the line feed';
 comment on column raw.item.unit is
 'what the mapping must see at once, by its grain: a file, a folder or the source; null: it sees items one by one';
 comment on column raw.item.pointer is
@@ -77,15 +77,15 @@ create table if not exists raw.mapped (
     evidence_id varchar
 );
 comment on table raw.mapped is
-'One row per line, as its mapping gives it: the columns of evidence.record, checked by evidence.incoming. A column that the mapping does not name is null. Empty in a published warehouse.';
-comment on column raw.mapped.source_path is 'the file of the line, relative to the evidence folder';
-comment on column raw.mapped.item_number is 'the number of the line in its file, from 1; blank lines count';
+'One row per record, as its mapping gives it: the columns of evidence.record, checked by evidence.incoming. A column that the mapping does not name is null. Empty in a published warehouse.';
+comment on column raw.mapped.source_path is 'the file of the item, relative to the evidence folder';
+comment on column raw.mapped.item_number is 'the number of the item in its file, from 1; blank lines count';
 comment on column raw.mapped.record_number is
 'the number of the record among those of its item, where an item gives several; null: 1';
-comment on column raw.mapped.parts is 'the other items that belong to the record; null: none';
+comment on column raw.mapped.parts is 'the items that belong to the record, each once, in the order of the evidence; null: none but its own';
 comment on column raw.mapped.source_class is
 'what kind of evidence the source gives: verdict, telemetry, experiment or extraction';
-comment on column raw.mapped.run_id is 'the agent''s run at the task (not a run of etl); null: the line names none';
+comment on column raw.mapped.run_id is 'the agent''s run at the task (not a run of etl); null: the item names none';
 comment on column raw.mapped.task_id is 'the task that the agent worked on';
 comment on column raw.mapped.created_at is
 'the time as the source writes it: ISO 8601 text, which evidence.incoming reads; null: none';
@@ -108,7 +108,7 @@ comment on column raw.mapped.latency_ms is 'how long the attempt took, in millis
 comment on column raw.mapped.cost_usd is 'what the attempt cost, in US dollars; null: not recorded';
 comment on column raw.mapped.prompt_tokens is 'how many tokens the model read; null: not recorded';
 comment on column raw.mapped.completion_tokens is 'how many tokens the model wrote; null: not recorded';
-comment on column raw.mapped.problem is 'the reason for which the mapping skips the line; null: none';
+comment on column raw.mapped.problem is 'the reason for which the mapping skips the item; null: none';
 comment on column raw.mapped.detail is 'more about the problem, without the text of the item; null: nothing more is known';
 comment on column raw.mapped.source is 'null: evidence.incoming takes it from raw.item';
 comment on column raw.mapped.item_sha256 is 'null: evidence.incoming takes it from raw.item';

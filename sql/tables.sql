@@ -49,8 +49,8 @@ comment on column policy.setting.max_prompts_per_response is
 comment on column policy.setting.include_partial is 'whether partially accepted records enter sft';
 comment on column policy.setting.include_review is 'whether records that need human review enter rag';
 comment on column policy.setting.max_depth is 'how many brackets of a JSON text may be open at once';
-comment on column policy.setting.max_values is 'how many commas and opening brackets a line may have outside its strings';
-comment on column policy.setting.max_line_bytes is 'the longest line that is read, in bytes';
+comment on column policy.setting.max_values is 'how many commas and opening brackets an item may have outside its strings';
+comment on column policy.setting.max_line_bytes is 'the longest item that is read, in bytes';
 comment on column policy.setting.max_unpacked_bytes is 'how many bytes one compressed file may unpack to';
 comment on column policy.setting.max_unpack_ratio is
 'how many times its own size a compressed file may unpack to, once that is over 16 MiB';
@@ -165,14 +165,14 @@ comment on column evidence.record.evidence_id is
 comment on column evidence.record.source is 'the source, which is the name of its mapping';
 comment on column evidence.record.source_class is
 'what kind of evidence the source gives: verdict, telemetry, experiment or extraction';
-comment on column evidence.record.source_path is 'the file of the line, relative to the evidence folder';
-comment on column evidence.record.item_number is 'the number of the line in its file, from 1; blank lines count';
+comment on column evidence.record.source_path is 'the file of the item, relative to the evidence folder';
+comment on column evidence.record.item_number is 'the number of the item in its file, from 1; blank lines count';
 comment on column evidence.record.record_number is 'the number of the record among those of its item, from 1';
-comment on column evidence.record.item_sha256 is 'sha256 hex of the line''s bytes without the line feed';
-comment on column evidence.record.parts is 'the other items that belong to the record; null: none';
-comment on column evidence.record.run_id is 'the agent''s run at the task (not a run of etl); null: the line names none';
+comment on column evidence.record.item_sha256 is 'sha256 hex of the item''s bytes, of a line without the line feed';
+comment on column evidence.record.parts is 'the items that belong to the record, each once, in the order of the evidence; null: none but its own';
+comment on column evidence.record.run_id is 'the agent''s run at the task (not a run of etl); null: the item names none';
 comment on column evidence.record.task_id is 'the task that the agent worked on';
-comment on column evidence.record.created_at is 'the time that the line gives, UTC; null: it gives none';
+comment on column evidence.record.created_at is 'the time that the item gives, UTC; null: it gives none';
 comment on column evidence.record.model is 'the model, as the source spells it; null: not named';
 comment on column evidence.record.file is 'the file of the repository that the record is about; null: none';
 comment on column evidence.record.prompt is 'the task as given to the agent; null: not recorded';
@@ -212,17 +212,17 @@ create table if not exists evidence.skipped (
     raw blob
 );
 comment on table evidence.skipped is
-'One row per line, or unreadable file, that did not become a record.';
-comment on column evidence.skipped.source is 'the source of the line';
-comment on column evidence.skipped.source_path is 'the file of the line, relative to the evidence folder';
-comment on column evidence.skipped.item_number is 'the number of the line in its file, from 1; 0: the file as a whole';
+'One row per item, or file as a whole, that neither became a record nor is part of one.';
+comment on column evidence.skipped.source is 'the source of the item';
+comment on column evidence.skipped.source_path is 'the file of the item, relative to the evidence folder';
+comment on column evidence.skipped.item_number is 'the number of the item in its file, from 1; 0: the file as a whole';
 comment on column evidence.skipped.item_sha256 is
-'sha256 hex of the line''s bytes without the line feed; null: of a file as a whole';
+'sha256 hex of the item''s bytes, of a line without the line feed; null: of a file as a whole';
 comment on column evidence.skipped.reason is
 'why: what strict reading refused, such as malformed_json; missing_<column> or bad_<column>; of a whole file unknown_format, unknown_source or unreadable_file';
-comment on column evidence.skipped.detail is 'more about it, without the text of the line; null: nothing more is known';
+comment on column evidence.skipped.detail is 'more about it, without the text of the item; null: nothing more is known';
 comment on column evidence.skipped.raw is
-'the exact bytes without the line feed; null: of a file as a whole, or the line is over max_line_bytes';
+'the exact bytes, of a line without the line feed; null: of a file as a whole, or the item is over max_line_bytes';
 
 create table if not exists policy.dependency (
     relation varchar not null,
@@ -255,9 +255,9 @@ comment on column receipts.row_history.dataset is 'the dataset';
 comment on column receipts.row_history.evidence_id is 'the record that the row is made from; of a pair, the chosen one';
 comment on column receipts.row_history.other_evidence_id is
 'the rejected record of a pair; null: the row is made from one record';
-comment on column receipts.row_history.nth is '1, 2, … for the records of identical lines; 1 for a pair';
-comment on column receipts.row_history.source_path is 'the file of the line when the state began; null for a pair';
-comment on column receipts.row_history.item_number is 'the number of the line when the state began; null for a pair';
+comment on column receipts.row_history.nth is '1, 2, … for the records of identical items; 1 for a pair';
+comment on column receipts.row_history.source_path is 'the file of the item when the state began; null for a pair';
+comment on column receipts.row_history.item_number is 'the number of the item when the state began; null for a pair';
 comment on column receipts.row_history.record_number is
 'the number of the record among those of its item when the state began; null for a pair';
 comment on column receipts.row_history.category is 'the category of the record; of a pair, that of the rejected one';

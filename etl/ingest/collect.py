@@ -46,7 +46,7 @@ def collect(run: Run) -> None:
         ):
             if source in changes:
                 rows += sources.collect(source, [*files], changes[source])
-    loader.finish(rows, gone)
+    loader.finish(rows, gone | before.ignored)
     run.progress("collect", sources.total, sources.total)
 
 
@@ -63,20 +63,23 @@ def _row_of_ignored(file: EvidenceFile) -> dict[str, Any]:
 class _Before:
     """What the warehouse knows of files by their paths: what was read, where reading can go on, and their units.
 
-    ``failed`` are the sources whose mapping did not work.
+    ``ignored`` are the paths of files that a rule left out; ``failed`` the sources whose mapping did not work.
     """
 
     known: dict[str, Known | None]
     units: dict[str, str | None]
+    ignored: frozenset[str]
     failed: frozenset[str]
 
     @classmethod
     def of(cls, run: Run) -> "_Before":
         facts = "source_path, unit, bytes, sha256, whole_bytes, whole_lines, whole_blank, whole_nan"
-        rows = run.warehouse.execute(f"select {facts} from evidence.file")
+        rows = run.warehouse.execute(f"select {facts} from evidence.file where ignored_by is null")
+        ignored = run.warehouse.execute("select source_path from evidence.file where ignored_by is not null")
         failed = run.warehouse.execute("select distinct source from evidence.skipped where reason = 'mapping_failed'")
         known = {path: Known(*facts) if None not in facts else None for path, _, *facts in rows}
-        return cls(known, {path: unit for path, unit, *_ in rows}, frozenset(source for (source,) in failed))
+        units = {path: unit for path, unit, *_ in rows}
+        return cls(known, units, frozenset(path for (path,) in ignored), frozenset(source for (source,) in failed))
 
 
 @dataclass

@@ -4,14 +4,14 @@
 --       identical items. With parts, a sha256 over the hash of the item and those of its other parts stands for item_sha256
 --   source: the source, which is the name of its mapping
 --   source_class: verdict, telemetry, experiment or extraction; another class is the problem bad_source_class
---   source_path: the file of the line, relative to the evidence folder
---   item_number: the number of the line in its file, from 1
+--   source_path: the file of the item, relative to the evidence folder
+--   item_number: the number of the item in its file, from 1
 --   record_number: the number of the record among those of its item, from 1
---   item_sha256: sha256 hex of the line's bytes without the line feed
+--   item_sha256: sha256 hex of the item's bytes, of a line without the line feed
 --   parts: the items that belong to the record, each once, in the order of the evidence; null: none but its own
---   run_id: the agent's run at the task; null: the line names none
+--   run_id: the agent's run at the task; null: the item names none
 --   task_id: the task that the agent worked on; blank is the problem missing_task_id
---   created_at: the time that the line gives, UTC (without an offset it counts as UTC); null: none, or problem bad_created_at
+--   created_at: the time that the item gives, UTC (without an offset it counts as UTC); null: none, or problem bad_created_at
 --   model: the model, as the source spells it; null: not named
 --   file: the file of the repository that the record is about; null: none
 --   prompt: the task as given to the agent; null: not recorded

@@ -1,8 +1,8 @@
--- One row per source and reason for which lines of it were skipped.
---   source: the source of the lines
+-- One row per source and reason for which items of it were skipped.
+--   source: the source of the items
 --   reason: why they were skipped, see evidence.skipped
---   lines: how many lines; an unreadable file counts as one
---   first_at: one of them, path:line; the first in the order of that text
+--   lines: how many items; an unreadable file counts as one
+--   first_at: one of them, path:item; the first in the order of that text
 select
     source,
     reason,

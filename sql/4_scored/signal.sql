@@ -1,16 +1,16 @@
 -- One row per record: the category that each scoring rule alone would give it. The rule parent is not here, because it depends
 -- on all records of the task, see scored.task_verdict. The columns that identify the record are here so that scored.run needs no join.
 --   record_key: the record within this warehouse, for joins; see evidence.record
---   source_path: the file of the line, relative to the evidence folder
---   item_number: the number of the line in its file, from 1
+--   source_path: the file of the item, relative to the evidence folder
+--   item_number: the number of the item in its file, from 1
 --   record_number: the number of the record among those of its item, from 1
---   item_sha256: sha256 hex of the line's bytes without the line feed
---   evidence_id: the record across warehouses; equal for identical lines
+--   item_sha256: sha256 hex of the item's bytes, of a line without the line feed
+--   evidence_id: the record across warehouses; equal for identical items
 --   source: the source, which is the name of its mapping
 --   source_class: verdict, telemetry, experiment or extraction
---   run_id: the agent's run at the task; null: the line names none
+--   run_id: the agent's run at the task; null: the item names none
 --   task_id: the task that the agent worked on
---   created_at: the time that the line gives, UTC; null: it gives none
+--   created_at: the time that the item gives, UTC; null: it gives none
 --   model: the model, as the source spells it; null: not named
 --   content_hash: the content of the record: equal where prompt and response are, as texts are compared
 --   by_override: the category that a person gave to its attempt, see scored.attempt_override; null: none

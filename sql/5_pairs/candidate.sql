@@ -5,7 +5,7 @@
 --   task_id: the task of both records
 --   chosen_key: the record_key of the chosen record
 --   chosen_source_path: the file of the chosen record
---   chosen_item_number: the line of the chosen record in its file
+--   chosen_item_number: the item of the chosen record in its file
 --   chosen_record_number: the number of the chosen record among those of its item
 --   chosen_evidence_id: the evidence_id of the chosen record
 --   chosen_run_id: the agent's run that gave the chosen answer
@@ -13,7 +13,7 @@
 --   chosen_rank: its rank on its side, 1 is best, see pairs.ranked
 --   rejected_key: the record_key of the rejected record
 --   rejected_source_path: the file of the rejected record
---   rejected_item_number: the line of the rejected record in its file
+--   rejected_item_number: the item of the rejected record in its file
 --   rejected_record_number: the number of the rejected record among those of its item
 --   rejected_evidence_id: the evidence_id of the rejected record
 --   rejected_run_id: the agent's run that gave the rejected answer

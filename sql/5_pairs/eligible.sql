@@ -2,13 +2,13 @@
 -- category only the first by place.
 -- key: task_id; scored.shared_content whole.
 --   record_key: the record within this warehouse, for joins; see evidence.record
---   source_path: the file of the line, relative to the evidence folder
---   item_number: the number of the line in its file, from 1
+--   source_path: the file of the item, relative to the evidence folder
+--   item_number: the number of the item in its file, from 1
 --   record_number: the number of the record among those of its item, from 1
---   evidence_id: the record across warehouses; equal for identical lines
+--   evidence_id: the record across warehouses; equal for identical items
 --   run_id: the agent's run at the task
 --   task_id: the task
---   created_at: the time that the line gives, UTC; null: it gives none
+--   created_at: the time that the item gives, UTC; null: it gives none
 --   prompt_sha256: sha256 of the prompt as it stands; null: not recorded
 --   is_prompt_blank: whether the prompt is blank
 --   response_hash: equal where the responses are, as texts are compared

@@ -3,10 +3,10 @@
 -- one if its group has an eligible rejected record.
 -- key: task_id.
 --   record_key: the record within this warehouse, for joins; see evidence.record
---   source_path: the file of the line, relative to the evidence folder
---   item_number: the number of the line in its file, from 1
+--   source_path: the file of the item, relative to the evidence folder
+--   item_number: the number of the item in its file, from 1
 --   record_number: the number of the record among those of its item, from 1
---   evidence_id: the record across warehouses; equal for identical lines
+--   evidence_id: the record across warehouses; equal for identical items
 --   run_id: the agent's run at the task
 --   task_id: the task
 --   prompt_sha256: sha256 of the prompt as it stands; null: not recorded

@@ -1,9 +1,9 @@
 -- One row per scored record: what pairing did with it.
 -- key: task_id.
---   source_path: the file of the line, relative to the evidence folder
---   item_number: the number of the line in its file, from 1
+--   source_path: the file of the item, relative to the evidence folder
+--   item_number: the number of the item in its file, from 1
 --   record_number: the number of the record among those of its item, from 1
---   evidence_id: the record across warehouses; equal for identical lines
+--   evidence_id: the record across warehouses; equal for identical items
 --   task_id: the task
 --   category: its category, see scored.run
 --   outcome: ineligible (see pairs.eligible), not_a_side (its category has no side), no_counterpart (its task has

@@ -8,8 +8,8 @@
 --   quarantine_reasons: all reasons why it does not ship, in the order of policy.reason; empty: it ships
 --   detail: where the first reason was found, such as cited_paths[2], the place of another record or the category; null: it ships
 --   record_key: the record within this warehouse, for joins; see evidence.record
---   source_path: the file of the line, relative to the evidence folder
---   item_number: the number of the line in its file, from 1
+--   source_path: the file of the item, relative to the evidence folder
+--   item_number: the number of the item in its file, from 1
 --   record_number: the number of the record among those of its item, from 1
 with refusal as (
     select

@@ -1,12 +1,12 @@
--- One row per dataset of records and scored record: its line, its category and why, its outcome at the pairing, and what the
+-- One row per dataset of records and scored record: its item, its category and why, its outcome at the pairing, and what the
 -- dataset decides about it. etl explain shows it.
---   evidence_id: the record across warehouses; equal for identical lines
---   item_sha256: sha256 hex of the line's bytes without the line feed
+--   evidence_id: the record across warehouses; equal for identical items
+--   item_sha256: sha256 hex of the item's bytes, of a line without the line feed
 --   source: the source, which is the name of its mapping
---   source_path: the file of the line, relative to the evidence folder
---   item_number: the number of the line in its file, from 1
+--   source_path: the file of the item, relative to the evidence folder
+--   item_number: the number of the item in its file, from 1
 --   record_number: the number of the record among those of its item, from 1
---   run_id: the agent's run at the task; null: the line names none
+--   run_id: the agent's run at the task; null: the item names none
 --   task_id: the task that the agent worked on
 --   category: accepted, partially_accepted, rejected or needs_human_review
 --   rule: the rule that decided the category, see scored.run

@@ -14,11 +14,11 @@
 --   detail: why it is quarantined, in words; null: it is not
 --   chosen_key: the record_key of the chosen record
 --   source_path: the file of the chosen record
---   item_number: the line of the chosen record in its file
+--   item_number: the item of the chosen record in its file
 --   record_number: the number of the chosen record among those of its item
 --   rejected_key: the record_key of the rejected record
 --   rejected_source_path: the file of the rejected record
---   rejected_item_number: the line of the rejected record in its file
+--   rejected_item_number: the item of the rejected record in its file
 --   rejected_record_number: the number of the rejected record among those of its item
 --   chosen_evidence_id: the evidence_id of the chosen record
 --   rejected_evidence_id: the evidence_id of the rejected record

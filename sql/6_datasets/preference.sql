@@ -13,7 +13,7 @@
 --   created_at: the later time of the two records, UTC; null: neither has one
 --   provenance: file, item, record number and item hash of the chosen and of the rejected record
 --   source_path: the file of the chosen record
---   item_number: the line of the chosen record in its file
+--   item_number: the item of the chosen record in its file
 --   record_number: the number of the chosen record among those of its item
 --   quarantine_reason: the first reason why it is quarantined; null: it is not
 --   quarantine_reasons: all reasons why it is quarantined, in the order of policy.reason; empty: it is not

@@ -1,17 +1,17 @@
 -- One row per scored record, with its text. It ships where quarantine_reason is null. The columns up to provenance are those of
 -- the dataset; the others say where the record is from and whether it ships.
 --   id: sha256 hex of "sft" and the evidence_id, joined by 0x1F
---   source_run_id: the agent's run that gave the response; null: the line names none
+--   source_run_id: the agent's run that gave the response; null: the item names none
 --   task_id: the task that the agent worked on
 --   source: the source, which is the name of its mapping
 --   quality_score: the category of the record
 --   instruction: the prompt
 --   response: the agent's final answer
 --   model: the model, as the source spells it; null: not named
---   created_at: the time that the line gives, UTC; null: it gives none
+--   created_at: the time that the item gives, UTC; null: it gives none
 --   provenance: file, item, record number and item hash of the record
---   source_path: the file of the line, relative to the evidence folder
---   item_number: the number of the line in its file, from 1
+--   source_path: the file of the item, relative to the evidence folder
+--   item_number: the number of the item in its file, from 1
 --   record_number: the number of the record among those of its item, from 1
 --   category: its category, see scored.run
 --   quarantine_reason: the first reason why it does not ship; null: it ships

@@ -7,7 +7,7 @@
 --   accepted: how many were accepted; at an export: shipped
 --   rejected: how many were rejected; only score rejects
 --   quarantined: how many were quarantined; at score: partially accepted, or in need of human review
---   skipped: how many were skipped: lines at collect, pairs over the cap at export-preference
+--   skipped: how many were skipped: items at collect, pairs over the cap at export-preference
 --   accepted_percent: accepted as a percentage of records_in; null: nothing went in
 --   passed: whether the stage passed its validation
 select

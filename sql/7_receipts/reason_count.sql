@@ -3,7 +3,7 @@
 --   stage: the stage, see policy.stage
 --   stat: in, accepted, rejected, quarantined, skipped or blank
 --   reason: the first reason why they were not accepted; null for in, accepted and blank
---   records: how many lines (collect), records or pairs
+--   records: how many items (collect), records or pairs
 select
     stage,
     stat,

@@ -8,8 +8,8 @@
 --   cause: line_new or line_gone; if both runs had the line: setting, code or setting_or_code (what changed), else other_lines
 --       (a duplicate, the parent of an extraction or the partner of a pair changed)
 --   id: the id of the row in the dataset
---   source_path: the file of the line; null for a pair
---   item_number: the line in its file; null for a pair
+--   source_path: the file of the item; null for a pair
+--   item_number: the item in its file; null for a pair
 --   record_number: the number of the record among those of its item; null for a pair
 --   category_before: its category in the run before; null: that run did not have it
 --   category_now: its category in the run now; null: this run does not have it

@@ -3,8 +3,8 @@
 --   evidence_id: the record that the row is made from; of a pair, the chosen one
 --   other_evidence_id: the rejected record of a pair; null: the row is made from one record
 --   nth: 1, 2, … for the records of identical lines, by place; 1 for a pair
---   source_path: the file of the line; null for a pair
---   item_number: the line in its file; null for a pair
+--   source_path: the file of the item; null for a pair
+--   item_number: the item in its file; null for a pair
 --   record_number: the number of the record among those of its item; null for a pair
 --   category: the category of the record; of a pair, that of the rejected one
 --   reason: the first reason why the dataset refuses or skips it; null: it ships

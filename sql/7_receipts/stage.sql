@@ -5,7 +5,7 @@
 --   status: ok, reused (it kept the output of an earlier run), failed or not_run
 --   recorded_at: when the receipt was written, UTC
 --   git_commit: the commit of the root's repository; null: the root is in none
---   records_in: how many records went in: lines at collect, pairs at export-preference
+--   records_in: how many records went in: items at collect, pairs at export-preference
 --   records_out: how many records it passed on: all of them at score, else those accepted
 --   accepted: how many were accepted; at an export: shipped
 --   rejected: how many were rejected

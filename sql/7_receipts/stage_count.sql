@@ -1,7 +1,7 @@
 -- One row per stage: how many records went in and what became of them, counted now in this warehouse.
 -- records_in = accepted + rejected + quarantined + skipped holds for every stage.
 --   stage: the stage, see policy.stage
---   records_in: how many records went in: lines at collect, pairs at export-preference
+--   records_in: how many records went in: items at collect, pairs at export-preference
 --   accepted: how many were accepted; at an export: shipped
 --   rejected: how many were rejected
 --   quarantined: how many were quarantined

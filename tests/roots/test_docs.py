@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, SAMPLE, copy_of, etl, publish_sample, write_evidence
+from conftest import REPOSITORY, SAMPLE, Line, copy_of, etl, publish_sample, write_evidence
 from cryptography.exceptions import InvalidSignature
 from make_reference import PAGES
 
@@ -44,22 +44,32 @@ def test_readme_queries_run(tmp_path: Path) -> None:
         assert result.json, query
 
 
-def test_readme_source_works(tmp_path: Path) -> None:
-    """The README's example of a new source works as the README says."""
+def test_readme_mappings_work(tmp_path: Path) -> None:
+    """The README's mappings of a session and of a graded folder work as they stand, in less than twenty lines of SQL each."""
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    (mapping,) = re.findall(r"```\n(-- One row per run of an agent's change.*?)```", readme, re.DOTALL)
-    file = tmp_path / "sql" / "2_sources" / "ci_runs.sql"
-    file.parent.mkdir(parents=True)
-    file.write_text(mapping, encoding="utf-8")
-    good = {"build": "7", "ticket": "T-1", "finished": "2026-03-01T10:00:00+01:00", "patch": "diff", "status": "green"}
-    write_evidence(tmp_path / "evidence", {"ci_runs.jsonl": [good, good | {"status": "red"}, good | {"patch": 1}]})
-    assert etl("run-all", "--root", tmp_path).exit_code == 1
-    query = "select category, created_at from scored.run order by item_number"
-    assert etl("sql", query, "--root", tmp_path, "--json").json == [
-        {"category": "accepted", "created_at": "2026-03-01T09:00:00"},
-        {"category": "rejected", "created_at": "2026-03-01T09:00:00"},
+    (tmp_path / "sql" / "2_sources").mkdir(parents=True)
+    for name in ("sessions", "trials"):
+        (mapping,) = re.findall(rf"`sql/2_sources/{name}.sql` is:\n\n```\n(.*?)```", readme, re.DOTALL)
+        assert sum(not line.startswith("--") for line in mapping.splitlines()) < 20
+        (tmp_path / "sql" / "2_sources" / f"{name}.sql").write_text(mapping, encoding="utf-8")
+    said = [("user", None, "Fix it."), ("assistant", "m", "Trying."), ("assistant", "m", "Fixed.")]
+    lines = [{"sessionId": "s", "message": {"role": role, "model": model, "content": text}} for role, model, text in said]
+    trial = {"trial": "7", "task": "T-1", "answer": "Done."}
+    files: dict[str, list[Line]] = {
+        "sessions/home/s.jsonl": [*lines],
+        "trials/7/result.json": [trial],
+        "trials/7/verifier/reward.txt": ["0.5"],
+        "trials/8/result.json": [trial | {"trial": "8"}],
+        "trials/8/log.bin": ["left out"],
+    }
+    write_evidence(tmp_path / "evidence", files)
+    assert etl("run-all", "--root", tmp_path).exit_code == 0
+    query = "select run_id, task_id, prompt, response, model, score, len(parts) as parts from evidence.record order by run_id"
+    assert [tuple(row.values()) for row in etl("sql", query, "--root", tmp_path, "--json").json] == [
+        ("7", "T-1", None, "Done.", None, 0.5, 2),
+        ("8", "T-1", None, "Done.", None, None, 1),
+        ("s", "Fix it.", "Fix it.", "Fixed.", "m", None, 3),
     ]
-    assert etl("sql", "select reason from evidence.skipped", "--root", tmp_path, "--json").json == [{"reason": "bad_patch"}]
 
 
 def test_readme_names_every_make_target() -> None:

@@ -17,6 +17,9 @@ from backports.zstd import zipfile
 from conftest import REPOSITORY, copy_of, etl, write_evidence
 from increments import assert_as_fresh, run
 
+from etl.ingest import items
+from etl.ingest.formats.strict_json import Refusal
+
 FORMATS = REPOSITORY / "tests" / "formats"
 MAPPINGS = sorted((FORMATS / "sql" / "2_sources").glob("*.sql"))
 
@@ -324,3 +327,22 @@ def test_increments_equal_a_fresh_run(root: Path, tmp_path: Path, alter: Callabl
     run(root)
     shutil.copytree(FORMATS / "sql", tmp_path / "fresh" / "sql")
     assert_as_fresh(root, tmp_path / "fresh")
+
+
+def test_only_the_units_that_changed_are_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a job, the folder whose reward changed is read again, and no other; the same holds for a session among others."""
+    run(root)  # which learns the stats of the copied files
+    read: list[bytes] = []
+    judge = items.judge
+
+    def noting(item: bytes, max_depth: int, max_values: int) -> Refusal | None:
+        read.append(item)
+        return judge(item, max_depth, max_values)
+
+    monkeypatch.setattr(items, "judge", noting)
+    write_evidence(root, {SESSION.replace("s-1", "s-2"): [session_line(1, sessionId="s-2")]})
+    edit(next((root / "evidence").glob("harbor/*/*aaa2/verifier/reward.txt")), "0.0", "0.25")
+    run(root)
+    assert [b"aaa2" in item for item in read if b"trial_name" in item] == [True]
+    assert [json.loads(item)["sessionId"] for item in read if b"sessionId" in item] == ["s-2"]
+    assert len(read) == 3  # and the trajectory of that folder
