@@ -13,6 +13,9 @@ from etl.base.terminal import harmless
 #: Columns of a table that goes to a pipe or a file.
 PIPE_WIDTH = 240
 
+#: The names of fields are as wide as this, or as the longest.
+_NAME_WIDTH = 12
+
 #: The names of columns that hold counts: they are aligned to the right.
 COUNTS = {"in", "out", "accepted", "rejected", "quarantined", "skipped", "records", "rows"}
 
@@ -60,6 +63,16 @@ def _cell(value: object) -> Text:
         case _:
             text = "" if value is None else str(value)
     return safe(text, STYLES.get(text, ""))
+
+
+def show_fields(title: str, fields: Iterable[tuple[str, object]]) -> None:
+    """Show a title, and a field a line below it."""
+    say(title, "bold")
+    shown = [(harmless(name), value) for name, value in fields]
+    width = max([_NAME_WIDTH, *(len(name) for name, _ in shown)])
+    for name, value in shown:
+        text = safe("" if value is None else str(value))
+        open_console().print(Text.assemble((f"  {name:<{width}} ", "dim"), text), soft_wrap=True)
 
 
 def say(text: str, style: str = "") -> None:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from etl.base.project import Project
 from etl.base.terminal import harmless
-from etl.console.parts import STYLES, open_console, safe, say, short_count, show_table
+from etl.console.parts import STYLES, open_console, say, short_count, show_fields, show_table
 
 if TYPE_CHECKING:
     from etl.context import Progress as Report
@@ -149,7 +148,7 @@ def show_explanation(found: dict[str, Any]) -> None:
     for pair in found["pairs"]:
         fields = pair | {"decision": _decision(pair, f"ships in {pair['dataset']}")}
         names = ("task_id", "reason", "decision", "prompt", "chosen", "rejected")
-        _show_fields(f"pair {pair['id']}", [(name, fields[name]) for name in names])
+        show_fields(f"pair {pair['id']}", [(name, fields[name]) for name in names])
     if len(records) + len(skipped) == 1:
         _show_one(records, skipped)
     else:
@@ -163,10 +162,10 @@ def show_explanation(found: dict[str, Any]) -> None:
 def _show_one(records: Iterable[dict[str, Any]], skipped: Iterable[dict[str, Any]]) -> None:
     """Show a record, or a skipped item, with its text."""
     for record in records:
-        _show_fields(f"record {record['evidence_id']}", _fields_of(record))
+        show_fields(f"record {record['evidence_id']}", _fields_of(record))
     for item in skipped:
         title = f"skipped item {item['source_path']}:{item['item_number']}"
-        _show_fields(title, [(name, item[name]) for name in ("reason", "detail", "item_sha256", "raw")])
+        show_fields(title, [(name, item[name]) for name in ("reason", "detail", "item_sha256", "raw")])
 
 
 def _show_records(records: Sequence[dict[str, Any]]) -> None:
@@ -239,14 +238,6 @@ def _decision(row: dict[str, Any], ships: str = "ships") -> str:
     """Return that a row of a dataset, or a pair, ships; or why it does not."""
     reasons = ", ".join(row["quarantine_reasons"])
     return f"quarantined: {reasons} ({row['detail']})" if reasons else row.get("skip_reason") or ships
-
-
-def _show_fields(title: str, fields: Iterable[tuple[str, object]]) -> None:
-    """Show a title, and a field a line below it."""
-    say(title, "bold")
-    for name, value in fields:
-        text = safe("" if value is None else str(value))
-        open_console().print(Text.assemble((f"  {name:<12}", "dim"), text), soft_wrap=True)
 
 
 def show_drift(report: "DriftReport", comparisons: Iterable[dict[str, Any]] = ()) -> None:

@@ -56,7 +56,8 @@ Faults = dict[tuple[str, int], Fault]
 class MappingError(Exception):
     """A mapping does not work. Its text says where and why, without a value of the evidence.
 
-    ``place`` is where in its file, as far as that is known; ``item`` the source_path and item_number for which it fails, if any.
+    ``place`` is where in its file, as far as that is known; ``item`` the source_path and item_number for which it fails, if any
+    is known.
     """
 
     def __init__(self, text: str, place: SqlPlace, item: tuple[str, int] | None = None) -> None:
@@ -295,7 +296,7 @@ def _fit(name: str, given: str, wanted: str, macros: str) -> tuple[str, str | No
     base = given.partition("(")[0]
     is_clock = name == "created_at" and base.startswith(("TIMESTAMP", "DATE"))
     is_conversation = name in ("messages", "tools") and given == "JSON"
-    if base in _FITS.get(wanted, (given,)) or given == '"NULL"' or is_clock or is_conversation:
+    if given in (wanted, '"NULL"') or base in _FITS.get(wanted, ()) or is_clock or is_conversation:
         return f"{name}::{wanted}", None
     if given == "JSON":
         is_null = f"coalesce({name} = 'null', true)"
@@ -303,8 +304,8 @@ def _fit(name: str, given: str, wanted: str, macros: str) -> tuple[str, str | No
         return f"case when not {is_null} and {is_one} then {value} end", f"not {is_null} and not {is_one}"
     if wanted == "BIGINT" and base in _FITS["DOUBLE"] and base not in ("FLOAT", "DOUBLE", "DECIMAL"):
         return f"try_cast({name} as bigint)", f"{name} is not null and try_cast({name} as bigint) is null"
-    if wanted == "VARCHAR[]" and given.endswith("[]"):  # an empty list has no type of its own
-        return f"case when len({name}) = 0 then []::varchar[] end", f"len({name}) > 0"
+    if wanted.endswith("[]") and given.endswith("[]"):  # an empty list has no type of its own
+        return f"case when len({name}) = 0 then []::{wanted} end", f"len({name}) > 0"
     return f"null::{wanted}", f"{name} is not null"
 
 
