@@ -1,6 +1,7 @@
 """The parts of what people see: tables, lines, and text that no terminal obeys."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -12,6 +13,9 @@ from etl.base.terminal import harmless
 
 #: Columns of a table that goes to a pipe or a file.
 PIPE_WIDTH = 240
+
+#: Of many names so many are shown.
+_NAMED = 5
 
 #: The names of fields are as wide as this, or as the longest.
 _NAME_WIDTH = 12
@@ -83,6 +87,24 @@ def say(text: str, style: str = "") -> None:
 def warn(sentence: str) -> None:
     """Print a sentence on stderr."""
     Console(stderr=True).print(Text(harmless(f"etl: {sentence}")), soft_wrap=True)
+
+
+def place_of(record: Mapping[str, Any]) -> str:
+    """Return the place of a record, with its number among those of its item where that is above 1."""
+    number = record["record_number"]
+    return f"{record['source_path']}:{record['item_number']}" + (f" record {number}" if number > 1 else "")
+
+
+def list_parts(parts: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many items belong to a record, and the places of the first of them."""
+    places = [f"{part['source_path']}:{part['item_number']}" for part in parts]
+    return f"{len(parts):,}: {list_some(places)}"
+
+
+def list_some(names: Sequence[str]) -> str:
+    """Return the first names, and how many there are beside them."""
+    more = f" and {len(names) - _NAMED:,} more (--json names all)" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def short_count(count: int) -> str:

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from etl.base.terminal import harmless
-from etl.console.parts import say, show_fields
+from etl.console.parts import list_parts, list_some, place_of, say, show_fields
 
 if TYPE_CHECKING:
     from etl.inspect.peek import Failure, FieldValue, Peek, PeekedItem
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 #: Longer texts are cut after so many characters.
 _SHOWN = 200
-
-#: So many files of one kind that are not read are named.
-_NAMED = 5
 
 #: What is said of a record apart from the columns that the mapping gives.
 _APART = {"source", "source_path", "item_number", "record_number", "item_sha256", "evidence_id", "parts"}
@@ -35,18 +32,13 @@ def show_peek(found: "Peek") -> None:
     if found.unshown:
         say(f"{found.unshown:,} other items that were read are not shown; -n shows more.", "dim")
     for rule, files in groupby(found.ignored, key=lambda file: str(file["ignored_by"])):
-        say(f"ignored by the rule {rule}: {_named([file['source_path'] for file in files])}", "dim")
+        say(f"ignored by the rule {rule}: {list_some([file['source_path'] for file in files])}", "dim")
     if found.unknown_format:
-        say(f"of an unknown format: {_named(found.unknown_format)}", "yellow")
+        say(f"of an unknown format: {list_some(found.unknown_format)}", "yellow")
     if any(record.get("category") for item in found.items for record in item.records):
         say(
             "Category and rule follow from these records alone: an attempt's other records and grades are not looked at.", "dim"
         )
-
-
-def _named(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _NAMED:,} more (--json names all)" if len(paths) > _NAMED else ""
-    return f"{', '.join(paths[:_NAMED])}{more}"
 
 
 def _show_failure(failure: "Failure") -> None:
@@ -66,14 +58,14 @@ def _show_item(item: "PeekedItem", is_textual: bool) -> None:
     """Show an item: its place, its fields, and the records that it gives or belongs to."""
     own = [record for record in item.records if _is_own(record, item)]
     facts = [("unit", item.unit), ("pointer", item.pointer), ("skipped", _because(item))]
-    facts += [("part of", ", ".join(_place_of(record) for record in item.part_of))]
+    facts += [("part of", ", ".join(place_of(record) for record in item.part_of))]
     text = [("text", _cut(item.text))] if is_textual and item.text is not None else []
     shown = [(name, value) for name, value in facts if value]
     show_fields(f"{item.source_path}:{item.item_number} ({item.outcome})", [*shown, *text])
     if item.fields:
         show_fields("  fields", _fields(item.fields))
     for record in own or item.records:
-        show_fields(f"  record {_place_of(record)}", _columns(record))
+        show_fields(f"  record {place_of(record)}", _columns(record))
     say("")
 
 
@@ -98,20 +90,13 @@ def _problem(reason: str | None, detail: str | None) -> str | None:
     return f"{reason} ({detail})" if reason and detail else reason
 
 
-def _place_of(record: dict[str, Any]) -> str:
-    """Return the place of a record, with its number among those of its item where that is above 1."""
-    number = record["record_number"]
-    return f"{record['source_path']}:{record['item_number']}" + (f" record {number}" if number > 1 else "")
-
-
 def _columns(record: dict[str, Any]) -> Iterator[tuple[str, object]]:
     """Yield what the mapping gives, nulls left out, then the problem, or what scoring says."""
     for name, value in record.items():
         if name not in _APART | _SCORED and value not in (None, []):
             yield f"  {name}", _cut(value)
     if parts := record["parts"]:
-        named = [f"{part['source_path']}:{part['item_number']}" for part in parts]
-        yield "  parts", f"{len(parts):,}: {_named(named)}"
+        yield "  parts", list_parts(parts)
     if record.get("problem"):
         yield "  problem", _problem(record["problem"], record["detail"])
     if record.get("category"):

@@ -14,6 +14,6 @@ from (
         source_path,
         item_number,
     from evidence.skipped
-)
+) as item
 order by source_path, item_number
 limit $most

@@ -12,7 +12,5 @@ from evidence.record as record
 left join scored.run as run on record.record_key = run.record_key
 where
     list_contains($places, record.source_path || ':' || record.item_number)
-    or len(
-        list_filter(record.parts, lambda part: list_contains($places, part.source_path || ':' || part.item_number))
-    ) > 0
+    or list_has_any($places, list_transform(record.parts, lambda part: part['source_path'] || ':' || part['item_number']))
 order by record.source_path, record.item_number, record.record_number
