@@ -14,6 +14,19 @@
         └── MachineError         the disk or the memory has no room, or fails
 """
 
+from typing import NamedTuple
+
+
+class SqlPlace(NamedTuple):
+    """A place in a file of the sql folder: its line and column, from 1, as far as they are known."""
+
+    path: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in self if part is not None)
+
 
 class EtlError(Exception):
     """Something that a person must know; its text is the whole message."""
@@ -28,7 +41,11 @@ class UsageError(EtlError):
 
 
 class SqlError(UsageError):
-    """A file of the sql folder does not work."""
+    """A file of the sql folder does not work; ``place`` is where, if the engine says it."""
+
+    def __init__(self, text: str, place: SqlPlace | None = None) -> None:
+        super().__init__(text)
+        self.place = place
 
 
 class NotFoundError(UsageError):

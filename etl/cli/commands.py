@@ -11,6 +11,7 @@ from typer import Argument, Context, Option, echo
 from etl.base.errors import NotFoundError, UsageError
 from etl.cli.options import Evidence, Inputs, Root, RunId, Running, Sets, Threshold, look_at, open_history, project_at
 from etl.console.parts import say, show_table, warn
+from etl.console.peek import show_peek
 from etl.console.show import (
     progress_bars,
     show_counts,
@@ -270,6 +271,22 @@ def accept() -> Answer:
     return Answer(found, partial(show_table, "acceptance", ("gate", "passed", "seen"), rows), 0 if found.passed else 1)
 
 
+def peek(
+    source: Annotated[str, Argument(metavar="SOURCE", help="A source: the first part of a path in the evidence folder.")],
+    items: Annotated[int, Option("-n", min=1, help="How many items are shown.")] = 5,
+    at: Annotated[str | None, Option(metavar="PATH:ITEM", help="Show this item, with the record that it belongs to.")] = None,
+    root: Root = Path(),
+    evidence: Evidence = None,
+    sets: Sets = None,
+) -> Answer:
+    """Show what a run would make of a source's first items, without a run. The exit code is 1 if its mapping does not work."""
+    from etl.base.settings import parse_settings
+    from etl.inspect.peek import peek as peek_of
+
+    found = peek_of(look_at(root, evidence), parse_settings(sets or []), source, items, at, warn)
+    return Answer(found, partial(show_peek, found), 1 if found.failure else 0)
+
+
 def explain(
     wanted: Annotated[str, Argument(metavar="ID", help="An id or its unique beginning, a run_id, a task_id, or path:item.")],
     root: Root = Path(),
@@ -301,4 +318,4 @@ def health(root: Root = Path(), evidence: Evidence = None) -> Answer:
 
 
 #: In the order in which the help lists them.
-COMMANDS = (run_all, run, plan, recover, drift, receipts, keygen, verify, replay, diff, accept, explain, sql, health)
+COMMANDS = (run_all, run, plan, recover, drift, receipts, keygen, verify, replay, diff, accept, peek, explain, sql, health)

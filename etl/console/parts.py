@@ -1,6 +1,7 @@
 """The parts of what people see: tables, lines, and text that no terminal obeys."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -12,6 +13,12 @@ from etl.base.terminal import harmless
 
 #: Columns of a table that goes to a pipe or a file.
 PIPE_WIDTH = 240
+
+#: Of many names so many are shown.
+_NAMED = 5
+
+#: The names of fields are as wide as this, or as the longest.
+_NAME_WIDTH = 12
 
 #: The names of columns that hold counts: they are aligned to the right.
 COUNTS = {"in", "out", "accepted", "rejected", "quarantined", "skipped", "records", "rows"}
@@ -62,6 +69,16 @@ def _cell(value: object) -> Text:
     return safe(text, STYLES.get(text, ""))
 
 
+def show_fields(title: str, fields: Iterable[tuple[str, object]]) -> None:
+    """Show a title, and a field a line below it."""
+    say(title, "bold")
+    shown = [(harmless(name), value) for name, value in fields]
+    width = max([_NAME_WIDTH, *(len(name) for name, _ in shown)])
+    for name, value in shown:
+        text = safe("" if value is None else str(value))
+        open_console().print(Text.assemble((f"  {name:<{width}} ", "dim"), text), soft_wrap=True)
+
+
 def say(text: str, style: str = "") -> None:
     """Print a line."""
     open_console().print(safe(text, style), soft_wrap=True)
@@ -70,6 +87,24 @@ def say(text: str, style: str = "") -> None:
 def warn(sentence: str) -> None:
     """Print a sentence on stderr."""
     Console(stderr=True).print(Text(harmless(f"etl: {sentence}")), soft_wrap=True)
+
+
+def place_of(record: Mapping[str, Any]) -> str:
+    """Return the place of a record, with its number among those of its item where that is above 1."""
+    number = record["record_number"]
+    return f"{record['source_path']}:{record['item_number']}" + (f" record {number}" if number > 1 else "")
+
+
+def list_parts(parts: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many items belong to a record, and the places of the first of them."""
+    places = [f"{part['source_path']}:{part['item_number']}" for part in parts]
+    return f"{len(parts):,}: {list_some(places)}"
+
+
+def list_some(names: Sequence[str]) -> str:
+    """Return the first names, and how many there are beside them."""
+    more = f" and {len(names) - _NAMED:,} more (--json names all)" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def short_count(count: int) -> str:

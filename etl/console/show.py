@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from etl.base.project import Project
 from etl.base.terminal import harmless
-from etl.console.parts import STYLES, open_console, safe, say, short_count, show_table
+from etl.console.parts import STYLES, list_parts, open_console, place_of, say, short_count, show_fields, show_table
 
 if TYPE_CHECKING:
     from etl.context import Progress as Report
@@ -34,6 +33,7 @@ _COUNTED_KINDS = {"source", "volume"}
 _OUTCOMES_OF_PLACES = {
     "blank": "{source_path}:{item_number} is blank: it holds nothing but white space.",
     "ignored": "{source_path} is no evidence: the rule {ignored_by} ignores it.",
+    "member": "{source_path} is a member of an archive, whose items were read.",
     "file": "{source_path} is a file of {bytes:,} bytes with {record_count:,} items, and {blank_count:,} blank ones.",
 }
 
@@ -149,13 +149,15 @@ def show_explanation(found: dict[str, Any]) -> None:
     for pair in found["pairs"]:
         fields = pair | {"decision": _decision(pair, f"ships in {pair['dataset']}")}
         names = ("task_id", "reason", "decision", "prompt", "chosen", "rejected")
-        _show_fields(f"pair {pair['id']}", [(name, fields[name]) for name in names])
+        show_fields(f"pair {pair['id']}", [(name, fields[name]) for name in names])
     if len(records) + len(skipped) == 1:
         _show_one(records, skipped)
     else:
         _show_records(records)
         _show_skipped(skipped)
     for place in found["places"]:
+        if place["part_of"]:
+            say(f"{place['source_path']}:{place['item_number']} is a part of {', '.join(map(place_of, place['part_of']))}.")
         if place["outcome"] in _OUTCOMES_OF_PLACES:
             say(_OUTCOMES_OF_PLACES[place["outcome"]].format(**place))
 
@@ -163,10 +165,10 @@ def show_explanation(found: dict[str, Any]) -> None:
 def _show_one(records: Iterable[dict[str, Any]], skipped: Iterable[dict[str, Any]]) -> None:
     """Show a record, or a skipped item, with its text."""
     for record in records:
-        _show_fields(f"record {record['evidence_id']}", _fields_of(record))
+        show_fields(f"record {record['evidence_id']}", _fields_of(record))
     for item in skipped:
         title = f"skipped item {item['source_path']}:{item['item_number']}"
-        _show_fields(title, [(name, item[name]) for name in ("reason", "detail", "item_sha256", "raw")])
+        show_fields(title, [(name, item[name]) for name in ("reason", "detail", "item_sha256", "raw")])
 
 
 def _show_records(records: Sequence[dict[str, Any]]) -> None:
@@ -184,8 +186,7 @@ def _show_records(records: Sequence[dict[str, Any]]) -> None:
         decisions = [_why_not(decision["quarantine_reasons"], reasons) for decision in record["datasets"]]
         outcome = record["pairing_outcome"]
         pairs = _why_not([] if outcome == "paired" else [outcome], reasons)
-        item = f"{record['source_path']}:{record['item_number']}"
-        rows.append([str(number), item, record["category"], record["rule"], *decisions, pairs])
+        rows.append([str(number), place_of(record), record["category"], record["rule"], *decisions, pairs])
     named = "\n".join(
         harmless(f"  {number}: task {task_id}, " + ("no run named" if run_id is None else f"run {run_id}"))
         for (task_id, run_id, _), number in attempts.items()
@@ -222,7 +223,8 @@ def _show_skipped(skipped: Sequence[dict[str, Any]]) -> None:
 def _fields_of(record: dict[str, Any]) -> list[tuple[str, object]]:
     """Return what is shown of a record, from its place to its text."""
     return [
-        ("from", f"{record['source_path']}:{record['item_number']} ({record['source']})"),
+        ("from", f"{place_of(record)} ({record['source']})"),
+        *([("parts", list_parts(record["parts"]))] if record["parts"] else []),
         ("item_sha256", record["item_sha256"]),
         ("run, task", f"{record['run_id']}, {record['task_id']}"),
         ("category", f"{record['category']} by the rule {record['rule']}"),
@@ -239,14 +241,6 @@ def _decision(row: dict[str, Any], ships: str = "ships") -> str:
     """Return that a row of a dataset, or a pair, ships; or why it does not."""
     reasons = ", ".join(row["quarantine_reasons"])
     return f"quarantined: {reasons} ({row['detail']})" if reasons else row.get("skip_reason") or ships
-
-
-def _show_fields(title: str, fields: Iterable[tuple[str, object]]) -> None:
-    """Show a title, and a field a line below it."""
-    say(title, "bold")
-    for name, value in fields:
-        text = safe("" if value is None else str(value))
-        open_console().print(Text.assemble((f"  {name:<12}", "dim"), text), soft_wrap=True)
 
 
 def show_drift(report: "DriftReport", comparisons: Iterable[dict[str, Any]] = ()) -> None:

@@ -96,7 +96,7 @@ def _changes(run: Run, evidence: Iterable[EvidenceFile], before: _Before, gone: 
     Where .etlignore changed, so did each archive, as other members of it may be ignored.
     """
     found: dict[str, _Changes] = {}
-    has_rules = IGNORE_FILE in before.units or (run.project.evidence / IGNORE_FILE).exists()
+    has_rules = IGNORE_FILE in before.ignored or (run.project.evidence / IGNORE_FILE).exists()
     are_rules_same = IGNORE_FILE in run.untouched or not has_rules
     for path in gone:
         found.setdefault(source_of(path), _Changes()).units.add(before.units[path] or "")

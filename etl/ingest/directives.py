@@ -1,6 +1,7 @@
 """Directives: what the header of a mapping says of how its source is read."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal, cast, get_args
@@ -98,6 +99,11 @@ def tokens_of(pointer: str, where: str) -> tuple[str, ...]:
     if pointer and (not pointer.startswith("/") or _ESCAPES.search(pointer)):
         raise SqlError(f"{where}: {pointer} is not a JSON Pointer such as /info/task; ~0 stands for ~ in it, and ~1 for /.")
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
+
+
+def pointer_of(tokens: Iterable[str]) -> str:
+    """Return the JSON Pointer of these tokens."""
+    return "".join("/" + token.replace("~", "~0").replace("/", "~1") for token in tokens)
 
 
 def _reads(value: str, path: str) -> GitIgnoreSpec:

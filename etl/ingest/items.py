@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.json import encode
 
@@ -16,14 +16,34 @@ from etl.ingest.directives import Directives
 from etl.ingest.files import Rules, unit_of
 from etl.ingest.formats.archives import ArchiveError, ArchiveLimits, Member, members_of
 from etl.ingest.formats.documents import DocumentError, DocumentLimits, Element, LongElement, elements_of, parse_patterns
-from etl.ingest.formats.lines import Blank, CorruptError, HashedFile, Known, LineReader, Lines, LongLine, Read, Unpacking
+from etl.ingest.formats.lines import Blank, CorruptError, HashedFile, Known, LineReader, Lines, LongLine, Read, Tail, Unpacking
 from etl.ingest.formats.packing import CHUNK
 from etl.ingest.formats.parquet import ParquetError, rows_of
 from etl.ingest.formats.strict_json import Refusal, is_blank, judge, without_nan
-from etl.ingest.portion import Portion
 
 #: Elements are handed on when they are about this many bytes.
 PIECE_BYTES = 1 << 20
+
+
+class Sink(Protocol):
+    """What items go into; it may raise an error of its own to end the reading."""
+
+    def begin(self, path: str, unit: str | None) -> None:
+        """Begin with the items of another file, or member of an archive."""
+
+    def accept(
+        self, numbers: Sequence[int], contents: Sequence[bytes], texts: Sequence[bytes] = (), pointers: Sequence[str] = ()
+    ) -> None:
+        """Take items that the judge passed; ``texts`` where the mapping reads something else than the bytes."""
+
+    def skip(self, number: int, digest: str | None, reason: str, detail: str | None = None, raw: bytes | None = None) -> None:
+        """Take an item that is refused, or an entry for the file as a whole."""
+
+    def step(self, last: int) -> None:
+        """Know that all items of the file up to the number ``last`` were taken, refused or found blank."""
+
+    def forget(self, path: str, after_item: int = -1) -> None:
+        """Have the rows of a file removed, from an item on, before its new items come."""
 
 
 @dataclass
@@ -121,19 +141,28 @@ def skim(file: EvidenceFile) -> dict[str, Any]:
 
 
 class ItemReader:
-    """Reads files of one source into a portion; ``rows`` gives their rows of evidence.file afterwards.
+    """Reads files of one source into a sink; ``rows`` gives their rows of evidence.file afterwards.
 
-    ``paths`` are those of all files of the source, also of ignored ones, which may tell where a unit ends.
+    ``paths`` are those of all files of the source, also of ignored ones, which may tell where a unit ends. ``is_hashing``:
+    whether the size and hash of each file are wanted, for which all its bytes are read, whatever holds items.
     """
 
     def __init__(
-        self, settings: Settings, rules: Rules, directives: Directives, paths: Collection[str], portion: Portion
+        self,
+        settings: Settings,
+        rules: Rules,
+        directives: Directives,
+        paths: Collection[str],
+        sink: Sink,
+        *,
+        is_hashing: bool = True,
     ) -> None:
         self._settings = settings
         self._rules = rules
         self._paths = set(paths)
         self._directives = directives
-        self._portion = portion
+        self._sink = sink
+        self._is_hashing = is_hashing
         self._archives = Archives(settings)
         self._tallies: dict[str, Tally] = {}
 
@@ -155,7 +184,7 @@ class ItemReader:
         if file.format != "archive" or self._refusal(file):
             return [file]
         try:
-            tally.facts = skim(file)
+            tally.facts = self._facts_of(file)
             found = [self._rules.described(member) for member in self._archives.members(file)]
         except (ArchiveError, OSError):
             return [file]
@@ -163,14 +192,21 @@ class ItemReader:
         tally.ignored_members = sum(member.ignored_by is not None for member in found)
         return [member for member in found if not member.ignored_by]
 
-    def read(self, file: EvidenceFile, known: Known | None, is_known: bool) -> None:
-        """Read one file, or member of an archive, its good items and the others, into the portion."""
+    def _facts_of(self, file: EvidenceFile) -> dict[str, Any]:
+        """Return the size and hash of a file where they are wanted; else only try to open it. Raises OSError."""
+        if self._is_hashing:
+            return skim(file)
+        HashedFile(file).open().close()
+        return {}
+
+    def read(self, file: EvidenceFile, known: Known | None = None, is_known: bool = False) -> None:
+        """Read one file, or member of an archive, its good items and the others, into the sink."""
         whole = self._tallies[file.archive_path or file.source_path]
         tally = Tally(file) if file.archive_path else whole
-        self._portion.begin(file.source_path, file.unit)
+        self._sink.begin(file.source_path, file.unit)
         try:
             if refusal := self._refusal(file):
-                whole.facts = whole.facts or skim(file)
+                whole.facts = whole.facts or self._facts_of(file)
                 self._skip_whole(tally, refusal)
             elif file.archive_path:
                 self._read_member(file, tally)
@@ -188,6 +224,7 @@ class ItemReader:
             self._skip_whole(tally, Refusal("unreadable_file", error.strerror or str(error)))
         if tally is not whole:
             whole.add(tally)
+        self._sink.step(tally.items)
 
     def close(self) -> None:
         """Close the archive that is open."""
@@ -197,13 +234,13 @@ class ItemReader:
         """Return why a file is one entry as a whole, if it is; one that must not be read says so when it is read."""
         if file.format is None and file.path.is_file():
             return Refusal("unknown_format", "its name ends in no format that is read, such as .jsonl, .json or .parquet")
-        if self._portion.mapper is None and not self._portion.failure:
+        if file.source not in self._rules.directives:
             return Refusal("unknown_source", f"there is no sql/2_sources/{file.source}.sql")
         return None
 
     def _skip_whole(self, tally: Tally, refusal: Refusal) -> None:
         tally.entries += 1
-        self._portion.skip(0, None, refusal.reason, refusal.detail)
+        self._sink.skip(0, None, refusal.reason, refusal.detail)
 
     # --- lines ---------------------------------------------------------------------------------------------------------
 
@@ -212,7 +249,7 @@ class ItemReader:
         if known and reader.goes_on_from(known):
             tally.items, tally.blank, tally.nan = known.whole_lines, known.whole_blank, known.whole_nan
         if is_known and self._directives.grain == "item" and (tally.items == 0 or reader.whole_bytes < reader.bytes):
-            self._portion.forget(file.source_path, tally.items or -1)
+            self._sink.forget(file.source_path, tally.items or -1)
         self._take_lines(reader, tally)
         tally.facts = {"bytes": reader.bytes, "sha256": reader.sha256}
         if not file.packing:  # where reading can go on when the file has grown: a line without its feed may grow too
@@ -228,22 +265,26 @@ class ItemReader:
         for read in lines:
             if isinstance(read, list):
                 self._judge_lines(read, tally)
+                self._sink.step(tally.items)
                 continue
             tally.last_is_blank, tally.nan_of_last = isinstance(read, Blank), 0
             if isinstance(read, Blank):
                 tally.items += read.lines
                 tally.blank += read.lines
-                continue
-            tally.items += 1
-            if isinstance(read, LongLine):
-                detail = f"offset {read.offset}, length {read.length}"
-                self._portion.skip(tally.items, read.sha256, "line_too_long", detail)
             else:
-                digest = sha256(read.content).hexdigest()
-                self._portion.skip(tally.items, digest, read.refusal.reason, read.refusal.detail, read.content)
+                tally.items += 1
+                self._skip_line(read, tally.items)
+            self._sink.step(tally.items)
+
+    def _skip_line(self, line: LongLine | Tail, number: int) -> None:
+        if isinstance(line, LongLine):
+            self._sink.skip(number, line.sha256, "line_too_long", f"offset {line.offset}, length {line.length}")
+        else:
+            digest = sha256(line.content).hexdigest()
+            self._sink.skip(number, digest, line.refusal.reason, line.refusal.detail, line.content)
 
     def _judge_lines(self, lines: list[bytes], tally: Tally) -> None:
-        """Put the good lines into the portion, and the refused ones with their reasons; count the blank ones."""
+        """Put the good lines into the sink, and the refused ones with their reasons; count the blank ones."""
         texts = [without_nan(line) for line in lines] if self._directives.nan_is_null else None
         tally.nan += sum(count for _, count in texts or ())
         tally.nan_of_last = texts[-1][1] if texts else 0
@@ -255,32 +296,32 @@ class ItemReader:
             elif self._passes(first + place, line, texts[place][0] if texts else line):
                 good.append(place)
         read_as = [texts[place][0] for place in good] if texts and any(count for _, count in texts) else ()
-        self._portion.accept([first + place for place in good], [lines[place] for place in good], read_as)
+        self._sink.accept([first + place for place in good], [lines[place] for place in good], read_as)
         tally.items += len(lines)
         tally.last_is_blank = is_blank(lines[-1])
 
     def _passes(self, number: int, content: bytes, text: bytes) -> bool:
         refusal = judge(text, self._settings.max_depth, self._settings.max_values)
         if refusal:
-            self._portion.skip(number, sha256(content).hexdigest(), refusal.reason, refusal.detail, content)
+            self._sink.skip(number, sha256(content).hexdigest(), refusal.reason, refusal.detail, content)
         return refusal is None
 
     # --- whole files ---------------------------------------------------------------------------------------------------
 
     def _read_file(self, file: EvidenceFile, tally: Tally) -> None:
-        hashed = HashedFile(file)
         if file.format == "parquet":
-            hashed.skim()
+            facts = self._facts_of(file)
             self._take_rows(rows_of(file.path), tally)
-        else:
-            with hashed.open() as stream:
-                try:
-                    self._take_whole(file, Unpacking(stream, file.packing, self._settings, lambda: hashed.bytes), tally)
-                finally:
-                    while stream.read1(CHUNK):  # what a broken stream left unread
-                        pass
-                    tally.facts = {"bytes": hashed.bytes, "sha256": hashed.sha256}
-        tally.facts = {"bytes": hashed.bytes, "sha256": hashed.sha256}
+            tally.facts = facts
+            return
+        hashed = HashedFile(file)
+        with hashed.open() as stream:
+            try:
+                self._take_whole(file, Unpacking(stream, file.packing, self._settings, lambda: hashed.bytes), tally)
+            finally:
+                while self._is_hashing and stream.read1(CHUNK):  # what a broken stream left unread
+                    pass
+                tally.facts = {"bytes": hashed.bytes, "sha256": hashed.sha256}
 
     def _read_member(self, file: EvidenceFile, tally: Tally) -> None:
         with self._archives.open_member(file) as stream:
@@ -306,19 +347,20 @@ class ItemReader:
     def _take_rows(self, batches: Iterable[list[bytes]], tally: Tally) -> None:
         for rows in batches:
             self._judge_lines(rows, tally)
+            self._sink.step(tally.items)
 
     def _take_text(self, content: bytes, tally: Tally) -> None:
         tally.items += 1
         digest = sha256(content).hexdigest()
         if len(content) > self._settings.max_line_bytes:
-            self._portion.skip(1, digest, "line_too_long", f"offset 0, length {len(content)}")
+            self._sink.skip(1, digest, "line_too_long", f"offset 0, length {len(content)}")
             return
         try:
             text = encode({"text": content.decode()})
         except UnicodeDecodeError as error:
-            self._portion.skip(1, digest, "invalid_utf8", f"byte {error.start + 1}: {error.reason}", content)
+            self._sink.skip(1, digest, "invalid_utf8", f"byte {error.start + 1}: {error.reason}", content)
             return
-        self._portion.accept([1], [content], [text])
+        self._sink.accept([1], [content], [text])
 
     def _take_document(self, document: bytearray, tally: Tally) -> None:
         settings = self._settings
@@ -329,6 +371,7 @@ class ItemReader:
             )
             for piece in _pieces(elements):
                 self._take_elements(piece, tally)
+                self._sink.step(tally.items)
         except DocumentError as error:
             self._skip_whole(tally, error.refusal)
 
@@ -338,12 +381,12 @@ class ItemReader:
             tally.items += 1
             if isinstance(element, LongElement):
                 detail = f"offset {element.offset}, length {element.length}"
-                self._portion.skip(tally.items, element.sha256, "line_too_long", detail)
+                self._sink.skip(tally.items, element.sha256, "line_too_long", detail)
                 continue
             tally.nan += element.replaced
             if self._passes(tally.items, element.content, element.text):
                 good.append((tally.items, element))
-        self._portion.accept(
+        self._sink.accept(
             [number for number, _ in good],
             [element.content for _, element in good],
             [element.text for _, element in good] if any(element.replaced for _, element in good) else (),

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.base.errors import MachineError, StageError
+from etl.base.errors import MachineError, SqlPlace, StageError
 from etl.ingest.directives import Directives
 from etl.ingest.fields import Fault, FieldParser
 from etl.warehouse.connection import Warehouse
@@ -59,7 +59,16 @@ Faults = dict[tuple[str, int], Fault]
 
 
 class MappingError(Exception):
-    """A mapping does not work. Its text says where and why, without a value of the evidence."""
+    """A mapping does not work. Its text says where and why, without a value of the evidence.
+
+    ``place`` is where in its file, as far as that is known; ``item`` the source_path and item_number for which it fails, if any
+    is known.
+    """
+
+    def __init__(self, text: str, place: SqlPlace, item: tuple[str, int] | None = None) -> None:
+        super().__init__(text)
+        self.place = place
+        self.item = item
 
 
 @dataclass
@@ -79,10 +88,14 @@ class Items:
 
 @dataclass(frozen=True)
 class Mapped:
-    """What came of a portion: rows of evidence.record, and rows of evidence.skipped for the items that gave none."""
+    """What came of a portion: rows of evidence.record, and rows of evidence.skipped for the items that gave none.
+
+    ``refused`` are the rows of evidence.incoming that have a problem.
+    """
 
     records: pa.Table
     skipped: pa.Table
+    refused: pa.Table
 
 
 @contextmanager
@@ -180,6 +193,7 @@ class Mapper:
             incoming = _in_order(self._warehouse.arrow("from evidence.incoming"))
             self._require_keys(incoming)
             is_plain = not faults and incoming["problem"].null_count == incoming.num_rows == incoming["parts"].null_count
+            refused = incoming.filter(pc.is_valid(incoming["problem"]))
             if is_plain and incoming.num_rows == items.num_rows and self._directives.grain == "item":
                 skipped = pa.table({})
             else:
@@ -187,7 +201,7 @@ class Mapper:
                     self._require_parts()
                     skipped = self._warehouse.arrow(read_sql(__file__, "refused"))
                     incoming = _in_order(self._warehouse.arrow(read_sql(__file__, "accepted")))
-        return Mapped(incoming.drop_columns(["problem", "detail"]), skipped)
+        return Mapped(incoming.drop_columns(["problem", "detail"]), skipped, refused)
 
     def _require_keys(self, incoming: pa.Table) -> None:
         """Require that each row is of an item, and that no two have one key."""
@@ -241,14 +255,15 @@ class Mapper:
 
     def _failure(self, error: StageError, items: pa.Table | None = None) -> MappingError:
         fault = fault_of(error)
-        where = f":{fault.line - 1}" if fault.line else ""
-        where += f":{fault.column}" if fault.line and fault.column else ""
+        place = SqlPlace(self._mapping.path, fault.line and fault.line - 1, fault.column if fault.line else None)
         what = f"{fault.kind}: {fault.message}" if fault.message else fault.kind
-        what += f" at {_place(items)}" if items is not None and items.num_rows else ""
-        return MappingError(f"{self._mapping.path}{where}: {what}.")
+        if items is None or not items.num_rows:
+            return MappingError(f"{place}: {what}.", place)
+        item = (items["source_path"][0].as_py(), items["item_number"][0].as_py())
+        return MappingError(f"{place}: {what} at {_place(items)}.", place, item)
 
     def _error(self, what: str) -> MappingError:
-        return MappingError(f"{self._mapping.path}: {what}.")
+        return MappingError(f"{self._mapping.path}: {what}.", SqlPlace(self._mapping.path))
 
     @contextmanager
     def _shown(self, items: pa.Table, faults: Faults) -> Iterator[None]:

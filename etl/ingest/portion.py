@@ -22,7 +22,7 @@ _ROW_BYTES = 200
 class Portion:
     """Items of one source that are mapped together: whole units, where its mapping must see such.
 
-    ``failure`` says why all items of the source are skipped, because its mapping does not work.
+    It is the ``Sink`` of a run. ``failure`` says why all items of the source are skipped, because its mapping does not work.
     """
 
     source: str
@@ -58,6 +58,11 @@ class Portion:
         """Take an item that is refused, or an entry for the file as a whole."""
         self._skipped.append((self.source, self._path, number, digest, reason, detail, raw))
         self._hold(len(raw or b"") + _ROW_BYTES)
+
+    def step(self, _last: int) -> None:
+        """Hand over what is held, if that is enough, and no unit is cut by it."""
+        if self._held > PORTION_BYTES and self._unit is None and not self._needs_all():
+            self.hand_over()
 
     def forget(self, path: str, after_item: int = -1) -> None:
         """Have the rows of a file removed, from an item on, before its new items come."""
@@ -96,5 +101,3 @@ class Portion:
 
     def _hold(self, size: int) -> None:
         self._held += size
-        if self._held > PORTION_BYTES and self._unit is None and not self._needs_all():
-            self.hand_over()

@@ -6,6 +6,7 @@ from typing import Any
 
 from etl.base.errors import NotFoundError
 from etl.base.project import Project
+from etl.inspect.places import as_evidence_spells, parse_place, paths_of
 from etl.inspect.sql import as_json_holds
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.read_only import PublishedWarehouse
@@ -16,27 +17,23 @@ Row = dict[str, Any]
 #: An id: sha256 hex.
 _ID = re.compile("[0-9a-f]{64}")
 
-#: A place as people write it. No file has an item of a longer number.
-_PLACE = re.compile(r"(?P<path>.+):(?P<item>[0-9]{1,18})", re.DOTALL)
-
-#: How Python holds a byte of an argument that is not UTF-8. In a source_path it is the replacement character and its value.
-_ODD_BYTE = re.compile("[\udc80-\udcff]")
-
 
 def explain(project: Project, wanted: str) -> Row:
     """Return everything known about what a text names, with the texts of the evidence.
 
     ``wanted`` is an evidence_id, an item_sha256, an id of a dataset or quarantine, a run_id, a task_id, ``path:item`` (item 0
-    is the file as a whole; the path may begin with ``evidence/``), or the unique beginning of an id (eight digits or more).
+    is the file as a whole; the path may begin with ``evidence/``, and go on after ``!`` with a member of an archive), or the
+    unique beginning of an id (eight digits or more).
 
     ``kinds`` says what the text is; it can be several of these, and then the answer has what each of them names. ``records``
     are those that it names, ordered by attempt, with their ``datasets`` and ``pairs``. ``pairs`` are those that have this id.
     ``skipped`` are entries that became no record. ``places`` are the items at that path, with their ``outcome``: record,
-    skipped, blank, ignored (``ignored_by`` a rule) or file (the whole of a file that was read, with its counts).
+    part, skipped, blank, ignored (``ignored_by`` a rule), file (the whole of a file that was read, with its counts) or member
+    (the whole of a member of an archive). ``part_of`` are the places of the records that have the item as a part.
 
     Raises NotFoundError where the text names nothing, or where several ids begin with it.
     """
-    text = _ODD_BYTE.sub(lambda byte: f"\ufffd{ord(byte[0]) - 0xDC00:02x}", wanted)
+    text = as_evidence_spells(wanted)
     with PublishedWarehouse.open(project.warehouse) as warehouse:
         return _explain_exactly(warehouse, text) or _explain_beginning(warehouse, text)
 
@@ -74,33 +71,31 @@ def _explain_beginning(warehouse: Warehouse, text: str) -> Row:
 
 def _places(warehouse: Warehouse, text: str) -> list[Row]:
     """Return each item that ``text`` can mean as a place; its path may be given from the root or from the evidence folder."""
-    place = _PLACE.fullmatch(text)
-    if place is None:
-        return []
-    return _read(warehouse, "place", paths=_paths(place["path"]), item=int(place["item"]))
-
-
-def _paths(path: str) -> list[str]:
-    """Return the paths, from the evidence folder, that a person can mean with one."""
-    path = path.removeprefix("./")
-    return [path, path.removeprefix("evidence/")]
+    place = parse_place(text)
+    return _read(warehouse, "place", paths=paths_of(place[0]), item=place[1]) if place else []
 
 
 def _beyond_the_end(place: Row) -> str:
     """Return what is said about a number that no item of a file has."""
     path, items = place["source_path"], place["record_count"] + place["blank_count"]
+    if place["is_member"]:
+        wanted = f"{path}:{place['item_number']}"
+        return (
+            f"Nothing came of {wanted}: it is blank, ignored or not in the archive; "
+            f"etl peek {place['source']} --at {wanted!r} reads it again."
+        )
     what_to_do = f"give a number from 1 to {items}, or {path}:0" if items else f"it is empty, give {path}:0"
     return f"{path} has no item {place['item_number']}; {what_to_do} for the file as a whole."
 
 
 def _nothing(warehouse: Warehouse, text: str) -> str:
     """Return what is said about a text that names nothing."""
-    if files := _read(warehouse, "place", paths=_paths(text), item=0):
+    if files := _read(warehouse, "place", paths=paths_of(text), item=0):
         path = files[0]["source_path"]
         return f"{path} is a file; say which of its items, such as {path}:1, or {path}:0 for the file as a whole."
-    if place := _PLACE.fullmatch(text):
+    if place := parse_place(text):
         return (
-            f"The last run found no file {place['path']!r}, and nothing has the id {text!r}; "
+            f"The last run found no file {place[0]!r}, and nothing has the id {text!r}; "
             'give the path from the evidence folder, or list all with etl sql "from evidence.file".'
         )
     return (

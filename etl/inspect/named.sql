@@ -1,5 +1,5 @@
 -- What a text names, and which records: a row for each kind of name that it is.
---   kind: evidence_id, item_sha256, id (of a row of a dataset), run_id, task_id, or path:item
+--   kind: evidence_id, item_sha256, id (of a row of a dataset), run_id, task_id, or path:item (of the record's item, or a part)
 --   keys: the record_key of each record that has this name
 --   $id: the text
 --   $places: the places that it can mean, as path:item
@@ -44,7 +44,9 @@ with named as (
         'path:item' as kind,
         record_key,
     from evidence.record
-    where list_contains($places, source_path || ':' || item_number)
+    where
+        list_contains($places, source_path || ':' || item_number)
+        or list_has_any($places, list_transform(parts, lambda part: part['source_path'] || ':' || part['item_number']))
 )
 
 select

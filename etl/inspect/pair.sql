@@ -1,5 +1,5 @@
 -- The pair that has an id, with its text and what its dataset decides about it; see datasets.pair_decision.
---   provenance: file, item number and hash of the chosen and of the rejected record
+--   provenance: file, item, number of the record among those of the item, and hash of the item, of the chosen and of the rejected record
 --   chosen_key, rejected_key: the record_key of each side
 --   $id: the id
 select
@@ -16,11 +16,15 @@ select
     decision.reason,
     struct_pack(
         chosen := struct_pack(
-            source_path := chosen.source_path, item_number := chosen.item_number, item_sha256 := chosen.item_sha256
+            source_path := chosen.source_path,
+            item_number := chosen.item_number,
+            record_number := chosen.record_number,
+            item_sha256 := chosen.item_sha256
         ),
         rejected := struct_pack(
             source_path := rejected.source_path,
             item_number := rejected.item_number,
+            record_number := rejected.record_number,
             item_sha256 := rejected.item_sha256
         )
     ) as provenance,

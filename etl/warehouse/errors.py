@@ -54,9 +54,14 @@ class SqlFault(NamedTuple):
 def fault_of(error: StageError) -> SqlFault:
     """Return what the engine said of a statement that failed, without any value of the data."""
     cause = error.__cause__
-    kind, _, message = sentence_of(cause if isinstance(cause, duckdb.Error) else duckdb.Error(str(error))).partition(": ")
-    is_of_the_text = isinstance(cause, duckdb.BinderException | duckdb.ParserException | duckdb.CatalogException)
-    place = _PLACE.search(str(cause))
+    return fault_in(cause if isinstance(cause, duckdb.Error) else duckdb.Error(str(error)))
+
+
+def fault_in(error: duckdb.Error) -> SqlFault:
+    """Return what the engine says of a statement that failed, without any value of the data."""
+    kind, _, message = sentence_of(error).partition(": ")
+    is_of_the_text = isinstance(error, duckdb.BinderException | duckdb.ParserException | duckdb.CatalogException)
+    place = _PLACE.search(str(error))
     # the caret stands below the column; of a long line the engine shows a part, and then the column is not known
     column = place and not place[2].startswith("...") and len(place[3]) - len(place[1]) + 1
     return SqlFault(kind, message if is_of_the_text else None, int(place[1][5:-2]) if place else None, column or None)

@@ -18,9 +18,9 @@ from typing import TypeVar
 
 import duckdb
 
-from etl.base.errors import SqlError
+from etl.base.errors import SqlError, SqlPlace
 from etl.base.files import sha256_of, sync_file
-from etl.warehouse.errors import OF_THE_MACHINE, failure_of, sentence_of
+from etl.warehouse.errors import OF_THE_MACHINE, failure_of, fault_in, sentence_of
 from etl.warehouse.sql_files import Sql, View, bundle_hash
 from etl.warehouse.statements import read_sql
 
@@ -165,7 +165,9 @@ def _require_one_select(connection: duckdb.DuckDBPyConnection, view: View) -> No
     try:
         statements = connection.extract_statements(f"create view one_select as\n{view.body}")
     except duckdb.Error as error:
-        raise SqlError(f"{view.path}: {sentence_of(error)}") from None
+        fault = fault_in(error)
+        place = SqlPlace(view.path, fault.line and fault.line - 1, fault.column)
+        raise SqlError(f"{place}: {sentence_of(error)}", place) from None
     if len(statements) != 1:
         raise SqlError(f"{view.path}: it holds {len(statements)} statements; a view is one SELECT.")
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from conftest import etl, evidence_line, jsonl, write_evidence
@@ -31,6 +32,29 @@ FILES: dict[str, list[Any]] = {
     ".etlignore": [b"drafts/"],
     "drafts/evidence.jsonl": [evidence_line("draft")],
 }
+
+#: A record for each folder, or archive, that holds a result.json; all else in it is a part.
+TRACES = """-- grain: folder result.json
+-- fields:
+--   task text = /task
+with part as (
+    select unit, list({'source_path': source_path, 'item_number': item_number} order by source_path, item_number) as parts
+    from raw.item
+    where task is null
+    group by unit
+)
+select item.source_path, item.item_number, 'verdict' as source_class, task as task_id, task as run_id, part.parts
+from raw.item as item
+left join part on item.unit = part.unit
+where task is not null
+"""
+
+#: Two records for each item.
+TWICE = """-- fields:
+--   task text = /task
+select source_path, item_number, number as record_number, 'verdict' as source_class, task as task_id, 'r' || number as run_id
+from (select *, unnest([1, 2]) as number from raw.item)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -237,3 +261,66 @@ class TestPlace:
     def test_no_such_item(self, root: Path, place: str, sentence: str) -> None:
         """A place beyond the end of a file, or of no file, is refused with what to do."""
         assert refusal(root, place).startswith(sentence)
+
+
+class TestUnits:
+    """Records of several items, several records of an item, and members of archives."""
+
+    @pytest.fixture(scope="class")
+    def units(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """Give the root of a run over folders with parts, an archive with such a folder, and items with two records."""
+        root = tmp_path_factory.mktemp("units")
+        steps = [{"step": 1}, {"step": 2}]
+        files = {"traces/a/steps.jsonl": steps, "traces/a/result.json": [{"task": "a"}], "twice.jsonl": [{"task": "t"}]}
+        write_evidence(root / "evidence", files)
+        with ZipFile(root / "evidence/traces/z.eval", "w") as archive:
+            archive.writestr("result.json", '{"task": "z"}')
+            archive.writestr("steps.jsonl", '{"step": 1}\n\n{bad\n')
+            archive.writestr("notes.txt", "notes")
+        folder = root / "sql" / "2_sources"
+        folder.mkdir(parents=True)
+        (folder / "traces.sql").write_text(TRACES, encoding="utf-8")
+        (folder / "twice.sql").write_text(TWICE, encoding="utf-8")
+        assert etl("run-all", "--root", root).exit_code == 1  # an item is malformed
+        return root
+
+    @pytest.mark.parametrize("path", ["traces/z.eval!result.json", "evidence/traces/z.eval!result.json"])
+    def test_member(self, units: Path, path: str) -> None:
+        """A member of an archive is a file after an exclamation mark."""
+        found = explained(units, f"{path}:1")
+        assert [place["outcome"] for place in found["places"]] == ["record"]
+        assert [record["task_id"] for record in found["records"]] == ["z"]
+        assert "1: traces/z.eval!steps.jsonl:1" in shown(units, f"{path}:1")
+
+    @pytest.mark.parametrize(
+        ("file", "owner"), [("a/steps.jsonl", "a/result.json"), ("z.eval!steps.jsonl", "z.eval!result.json")]
+    )
+    def test_part(self, units: Path, file: str, owner: str) -> None:
+        """A part says of which record it is part, and shows that record."""
+        found = explained(units, f"traces/{file}:1")
+        (place,) = found["places"]
+        assert (place["outcome"], found["kinds"]) == ("part", ["path:item"])
+        assert place["part_of"] == [{"source_path": f"traces/{owner}", "item_number": 1, "record_number": 1}]
+        assert [record["source_path"] for record in found["records"]] == [f"traces/{owner}"]
+        assert f"traces/{file}:1 is a part of traces/{owner}:1." in shown(units, f"traces/{file}:1")
+
+    def test_skipped_item_of_a_member(self, units: Path) -> None:
+        """A skipped item of a member, and a member that is one entry, have their reasons."""
+        assert [item["reason"] for item in explained(units, "traces/z.eval!steps.jsonl:3")["skipped"]] == ["malformed_json"]
+        assert [item["reason"] for item in explained(units, "traces/z.eval!notes.txt:7")["skipped"]] == ["unknown_format"]
+
+    @pytest.mark.parametrize("place", ["traces/z.eval!steps.jsonl:2", "traces/z.eval!nobody.json:1"])
+    def test_nothing_came_of_it(self, units: Path, place: str) -> None:
+        """Of a blank item of a member, and of a member that is not there, the warehouse knows nothing; peek reads again."""
+        assert refusal(units, place).endswith(f"etl peek traces --at '{place}' reads it again.")
+
+    def test_member_as_a_whole(self, units: Path) -> None:
+        """Item 0 of a member is the member."""
+        assert "is a member of an archive" in shown(units, "traces/z.eval!result.json:0")
+
+    def test_record_number(self, units: Path) -> None:
+        """An item of two records has both, each with its number."""
+        found = explained(units, "twice.jsonl:1")
+        assert [(record["record_number"], record["run_id"]) for record in found["records"]] == [(1, "r1"), (2, "r2")]
+        assert "twice.jsonl:1 record 2" in shown(units, "twice.jsonl:1")
+        assert "twice.jsonl:1 record 2 (twice)" in shown(units, "r2")
