@@ -254,7 +254,8 @@ class Mapper:
             raise self._failure(error) from None
 
     def _failure(self, error: StageError, items: pa.Table | None = None) -> MappingError:
-        fault = fault_of(error)
+        # the mapping stands below a line of its own in each statement that is made of it
+        fault = fault_of(error, f"\n{self._mapping.body}")
         place = SqlPlace(self._mapping.path, fault.line and fault.line - 1, fault.column if fault.line else None)
         what = f"{fault.kind}: {fault.message}" if fault.message else fault.kind
         if items is None or not items.num_rows:

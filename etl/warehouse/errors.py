@@ -51,17 +51,27 @@ class SqlFault(NamedTuple):
     column: int | None
 
 
-def fault_of(error: StageError) -> SqlFault:
+def fault_of(error: StageError, statement: str) -> SqlFault:
     """Return what the engine said of a statement that failed, without any value of the data."""
     cause = error.__cause__
-    return fault_in(cause if isinstance(cause, duckdb.Error) else duckdb.Error(str(error)))
+    return fault_in(cause if isinstance(cause, duckdb.Error) else duckdb.Error(str(error)), statement)
 
 
-def fault_in(error: duckdb.Error) -> SqlFault:
+def fault_in(error: duckdb.Error, statement: str) -> SqlFault:
     """Return what the engine says of a statement that failed, without any value of the data."""
     kind, _, message = sentence_of(error).partition(": ")
     is_of_the_text = isinstance(error, duckdb.BinderException | duckdb.ParserException | duckdb.CatalogException)
     place = _PLACE.search(str(error))
-    # the caret stands below the column; of a long line the engine shows a part, and then the column is not known
-    column = place and not place[2].startswith("...") and len(place[3]) - len(place[1]) + 1
-    return SqlFault(kind, message if is_of_the_text else None, int(place[1][5:-2]) if place else None, column or None)
+    line = int(place[1][5:-2]) if place else None
+    column = _column(place, statement.split("\n")[line - 1 : line]) if place and line else None
+    return SqlFault(kind, message if is_of_the_text else None, line, column)
+
+
+def _column(place: re.Match[str], lines: list[str]) -> int | None:
+    """Return the column below which the caret stands; of a long line the engine shows a part, which is looked up in the line."""
+    shown, at = place[2], len(place[3]) - len(place[1])
+    if not shown.startswith("..."):
+        return at + 1
+    part = shown.removeprefix("...").removesuffix("...")
+    start = lines[0].find(part) if lines else -1
+    return start + at - len("...") + 1 if start >= 0 else None

@@ -163,9 +163,10 @@ def _fill(new: duckdb.DuckDBPyConnection, sql: Sql) -> None:
 
 def _require_one_select(connection: duckdb.DuckDBPyConnection, view: View) -> None:
     try:
-        statements = connection.extract_statements(f"create view one_select as\n{view.body}")
+        statement = f"create view one_select as\n{view.body}"
+        statements = connection.extract_statements(statement)
     except duckdb.Error as error:
-        fault = fault_in(error)
+        fault = fault_in(error, statement)
         place = SqlPlace(view.path, fault.line and fault.line - 1, fault.column)
         raise SqlError(f"{place}: {sentence_of(error)}", place) from None
     if len(statements) != 1:

@@ -267,7 +267,8 @@ class TestUnits:
     """Records of several items, several records of an item, and members of archives."""
 
     @pytest.fixture(scope="class")
-    def units(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def units(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         """Give the root of a run over folders with parts, an archive with such a folder, and items with two records."""
         root = tmp_path_factory.mktemp("units")
         steps = [{"step": 1}, {"step": 2}]

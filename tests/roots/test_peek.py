@@ -271,7 +271,7 @@ class TestNoMapping:
             ("id", "text", ("id",)),
             ("n", "number", ("n",)),
             ("tags", "texts", ("in/ner", "tags")),
-            ("field_json", "boolean", ("json",)),
+            ("json_2", "boolean", ("json",)),
         ]
 
     def test_document_of_elements(self, tmp_path: Path) -> None:
