@@ -68,7 +68,7 @@ def fault_in(error: duckdb.Error, statement: str) -> SqlFault:
 
 
 def _column(place: re.Match[str], lines: list[str]) -> int | None:
-    """Return the column below which the caret stands; of a long line the engine shows a part, which is looked up in the line."""
+    """Return the column below which the caret stands; of a long line the engine shows a part, which is looked up there."""
     shown, at = place[2], len(place[3]) - len(place[1])
     if not shown.startswith("..."):
         return at + 1
