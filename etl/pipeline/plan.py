@@ -21,8 +21,8 @@ from etl.context import EvidenceFile, Run, Stage
 from etl.ingest.files import IGNORE_FILE, find_evidence
 from etl.pipeline.request import Request
 from etl.pipeline.stages import STAGES, run_stages
+from etl.receipts.header import RunHeader, new_header
 from etl.receipts.models import Count, Document, FileEntry, RunSummary, StageReceipt
-from etl.receipts.recorder import RunHeader, new_header
 from etl.receipts.store import is_as_published, is_known, load_history, newest, read_documents, written_hashes
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage

@@ -7,7 +7,7 @@ from etl.base.settings import Settings
 from etl.context import Clock
 from etl.pipeline.publish import finish, publish
 from etl.pipeline.staging import Building, Publishing, Staging
-from etl.receipts.recorder import PartialRun, timestamp_of
+from etl.receipts.header import PartialRun, timestamp_of
 from etl.receipts.report import RunReport, compose_report, write_report
 from etl.receipts.store import load_history
 from etl.warehouse.connection import Warehouse

@@ -18,8 +18,9 @@ from etl.pipeline.recover import finish_cut_run, publish_documents
 from etl.pipeline.request import Outcome, Request
 from etl.pipeline.stages import STAGES, run_stages
 from etl.pipeline.staging import Building, Publishing, Staging
+from etl.receipts.header import timestamp_of
 from etl.receipts.models import StageReceipt
-from etl.receipts.recorder import Recorder, timestamp_of
+from etl.receipts.recorder import Recorder
 from etl.receipts.report import RunReport, compose_report, write_report
 from etl.receipts.store import (
     carry_row_history,

@@ -19,8 +19,8 @@ from pydantic import Field, TypeAdapter
 from etl.base.errors import LockedError, UsageError
 from etl.base.files import sync_folder, write_text
 from etl.base.project import Project
+from etl.receipts.header import PartialRun
 from etl.receipts.models import Document, RunId, Sha256
-from etl.receipts.recorder import PartialRun
 
 
 class Building(Document):

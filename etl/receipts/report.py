@@ -9,8 +9,8 @@ from etl.base.datasets import DATASETS
 from etl.base.files import write_text
 from etl.base.terminal import harmless
 from etl.receipts.drift import drift_of
+from etl.receipts.header import RunHeader
 from etl.receipts.models import DriftReport, Head, Named, RunSummary, StageReceipt, StageSummary, Stats, run_hash
-from etl.receipts.recorder import RunHeader
 from etl.receipts.store import SUMMARY, as_texts, forget, take_in
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql

@@ -482,7 +482,7 @@ def test_other_sql_concerns_every_stage(root: Path) -> None:
 def test_another_engine_concerns_every_stage(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With another version of DuckDB every stage runs, and the reason has both versions."""
     was = newest(root)["collect"]["engine"]["duckdb"]
-    monkeypatch.setattr("etl.receipts.recorder.duckdb_version", lambda: "99.0")
+    monkeypatch.setattr("etl.receipts.header.duckdb_version", lambda: "99.0")
     assert reasons(root) == every(f"duckdb is 99.0, and was {was}.")
 
 

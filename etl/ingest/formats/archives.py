@@ -36,6 +36,7 @@ _ENCRYPTED, _PATCHED, _STRONGLY_ENCRYPTED = 0x1, 0x20, 0x40
 _METHODS = {0: None, 8: "deflate", 93: "zst"}
 
 _DRIVE = re.compile("[A-Za-z]:")
+#: What reading an archive can raise. zipfile raises NotImplementedError for a member of a method or version it does not know.
 _DAMAGE = (zipfile.BadZipFile, ZstdError, zlib.error, EOFError, NotImplementedError)
 
 

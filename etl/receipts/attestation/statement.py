@@ -14,8 +14,8 @@ from etl.base.errors import UsageError
 from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.context import Clock
+from etl.receipts.header import timestamp_of
 from etl.receipts.models import FileEntry, RunSummary, StageReceipt, StageSummary
-from etl.receipts.recorder import timestamp_of
 from etl.receipts.store import SUMMARY, require_documents, require_run, written_hashes
 from etl.warehouse.connection import Warehouse
 
