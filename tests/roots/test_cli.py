@@ -220,7 +220,7 @@ def test_a_warehouse_of_another_version(tmp_path: Path, statement: str) -> None:
     ("name", "body", "sentence"),
     [
         ("4_scored/run.sql", "select nonsense from nowhere", "sql/4_scored/run.sql: Catalog Error"),
-        ("4_scored/run.sql", "selec", "sql/4_scored/run.sql: Parser Error"),
+        ("4_scored/run.sql", "selec", "sql/4_scored/run.sql:1:1: Parser Error"),
         ("9_mine/Bad Name.sql", "select 1", "a view is named sql/<number>_<schema>/<name>.sql"),
         ("stray.sql", "select 1", "stray.sql"),
     ],

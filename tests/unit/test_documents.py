@@ -118,7 +118,7 @@ REFUSED = {
     "a key twice in what is no element": (
         b'{"0": {}, "b": {"c": 1, "c": 2}}',
         "duplicate_key",
-        "byte 27: the key of this value stands twice in one object",
+        "byte 30: the key of this value stands twice in one object",
     ),
     "a key twice, and worse after it": (b'{"0": 1, "0": 2', "malformed_json", "byte 16: expected `,` or `}`"),
     "bad UTF-8 in a key": (b'{"0": 1, "\xff": 2}', "invalid_utf8", "byte 11: invalid start byte"),
