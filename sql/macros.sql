@@ -16,23 +16,47 @@ regexp_replace(content, '^[\p{Z}\x{09}-\x{0D}\x{85}]+|[\p{Z}\x{09}-\x{0D}\x{85}]
 create or replace macro policy.without_outer_spaces(content) as
 case when starts_with(content, ' ') or ends_with(content, ' ') then trim(content, ' ') else content end;
 
+-- A text with a space for each tab, line feed, vertical tab, form feed and carriage return. Five replacements take a quarter of
+-- the time of one regular expression.
+create or replace macro policy.with_spaces(content) as
+replace(replace(replace(replace(replace(content, chr(9), ' '), chr(10), ' '), chr(11), ' '), chr(12), ' '), chr(13), ' ');
+
+-- A text with one space where several follow each other.
+create or replace macro policy.with_single_spaces(content) as
+regexp_replace(content, '  +', ' ', 'g');
+
+-- Whether normalising does nothing to a text but to its white space of ASCII: it has only letters, numbers, punctuation and
+-- symbols, and of these none that Unicode normal form C (UAX #15) replaces or may join to the character before it. Those are in
+-- the second class.
+create or replace macro policy.is_simple(content) as
+not regexp_matches(
+    content,
+    '[^\x09-\x0D -~\p{L}\p{N}\p{P}\p{S}]|[\x{374}-\x{387}\x{958}-\x{95F}\x{9DC}-\x{9DF}\x{A33}-\x{A5E}\x{B5C}\x{B5D}'
+    || '\x{F43}-\x{F69}\x{1161}-\x{1175}\x{11A8}-\x{11C2}\x{1F71}-\x{1FFD}\x{2126}-\x{212B}\x{2329}\x{232A}\x{2ADC}'
+    || '\x{F900}-\x{FAD9}\x{FB1D}-\x{FB4E}\x{1D15E}-\x{1D1C0}\x{2F800}-\x{2FA1D}]'
+);
+
 -- A text as texts are compared: each white space is a space; control, format and private-use characters are left out; Unicode
 -- normal form C; one space where several follow each other, none at the ends. Null is the empty text. The first two cases are
--- the same in fewer steps: printable ASCII with single spaces is that already between its ends, and in most other ASCII only
--- white space differs.
+-- the same in fewer steps, for most texts: printable ASCII with single spaces is that already between its ends, and in a simple
+-- text only white space differs.
 create or replace macro policy.normalised(content) as
-case
-    when content is null then ''
-    when not regexp_matches(content, '[^ -~]|  ') then policy.without_outer_spaces(content)
-    when not regexp_matches(content, '[^\x09-\x0D -~]')
-        then policy.without_outer_spaces(regexp_replace(content, ' *[\x09-\x0D][\x09-\x0D ]*|  +', ' ', 'g'))
-    else policy.without_outer_spaces(regexp_replace(
-        nfc_normalize(regexp_replace(
-            regexp_replace(content, '[\p{Z}\x{09}-\x{0D}\x{85}]', ' ', 'g'), '[\p{Cc}\p{Cf}\p{Co}]', '', 'g'
-        )),
-        '  +', ' ', 'g'
-    ))
-end;
+-- in a list of one, so that its ends are looked at once it is computed, and it is not computed for each look
+list_transform(
+    [case
+        when content is null then ''
+        when not regexp_matches(content, '[^ -~]|  ') then content
+        when policy.is_simple(content) then policy.with_single_spaces(policy.with_spaces(content))
+        else policy.with_single_spaces(nfc_normalize(regexp_replace(
+            regexp_replace(
+                policy.with_spaces(content),
+                '[\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]', ' ', 'g'
+            ),
+            '[\p{Cc}\p{Cf}\p{Co}]', '', 'g'
+        )))
+    end],
+    lambda flat: policy.without_outer_spaces(flat)
+)[1];
 
 -- What is known of a record's texts without reading them again: the columns of evidence.record from prompt_sha256 to turn_hash.
 create or replace macro policy.content(prompt, response) as
