@@ -25,28 +25,33 @@ replace(replace(replace(replace(replace(content, chr(9), ' '), chr(10), ' '), ch
 create or replace macro policy.with_single_spaces(content) as
 regexp_replace(content, '  +', ' ', 'g');
 
--- Whether normalising does nothing to a text but to its white space of ASCII: it has only letters, numbers, punctuation and
--- symbols, and of these none that Unicode normal form C (UAX #15) replaces or may join to the character before it. Those are in
--- the second class.
-create or replace macro policy.is_simple(content) as
+-- Whether a text has no characters but letters, numbers, punctuation, symbols and these of ASCII, and none that Unicode normal
+-- form C (UAX #15) replaces or may join to the character before it: those are in the second class.
+create or replace macro policy.is_simple(content, ascii) as
 not regexp_matches(
     content,
-    '[^\x09-\x0D -~\p{L}\p{N}\p{P}\p{S}]|[\x{374}-\x{387}\x{958}-\x{95F}\x{9DC}-\x{9DF}\x{A33}-\x{A5E}\x{B5C}\x{B5D}'
+    '[^' || ascii || '\p{L}\p{N}\p{P}\p{S}]|[\x{374}-\x{387}\x{958}-\x{95F}\x{9DC}-\x{9DF}\x{A33}-\x{A5E}\x{B5C}\x{B5D}'
     || '\x{F43}-\x{F69}\x{1161}-\x{1175}\x{11A8}-\x{11C2}\x{1F71}-\x{1FFD}\x{2126}-\x{212B}\x{2329}\x{232A}\x{2ADC}'
     || '\x{F900}-\x{FAD9}\x{FB1D}-\x{FB4E}\x{1D15E}-\x{1D1C0}\x{2F800}-\x{2FA1D}]'
 );
 
+-- A text without the control characters of ASCII; white space is none by then.
+create or replace macro policy.without_controls(content) as
+regexp_replace(content, '[\x00-\x1F\x7F]', '', 'g');
+
 -- A text as texts are compared: each white space is a space; control, format and private-use characters are left out; Unicode
--- normal form C; one space where several follow each other, none at the ends. Null is the empty text. The first two cases are
+-- normal form C; one space where several follow each other, none at the ends. Null is the empty text. The first three cases are
 -- the same in fewer steps, for most texts: printable ASCII with single spaces is that already between its ends, and in a simple
--- text only white space differs.
+-- text only white space differs; logs of a terminal have control characters of ASCII as well.
 create or replace macro policy.normalised(content) as
 -- in a list of one, so that its ends are looked at once it is computed, and it is not computed for each look
 list_transform(
     [case
         when content is null then ''
         when not regexp_matches(content, '[^ -~]|  ') then content
-        when policy.is_simple(content) then policy.with_single_spaces(policy.with_spaces(content))
+        when policy.is_simple(content, '\x09-\x0D ') then policy.with_single_spaces(policy.with_spaces(content))
+        when policy.is_simple(content, '\x00-\x7F')
+            then policy.with_single_spaces(policy.without_controls(policy.with_spaces(content)))
         else policy.with_single_spaces(nfc_normalize(regexp_replace(
             regexp_replace(
                 policy.with_spaces(content),
@@ -59,18 +64,19 @@ list_transform(
 )[1];
 
 -- What is known of a record's texts without reading them again: the columns of evidence.record from prompt_sha256 to turn_hash.
-create or replace macro policy.content(prompt, response) as
+-- It takes the prompt, and both texts as they are normalised, so that a view normalises them once.
+create or replace macro policy.content(prompt, normal_prompt, normal_response) as
 struct_pack(
     -- most prompts are normal already, and hashed once
     prompt_sha256 := case
-        when policy.normalised(prompt) = prompt then unhex(sha256(policy.normalised(prompt)))
+        when normal_prompt = prompt then unhex(sha256(normal_prompt))
         else unhex(sha256(prompt))
     end,
-    prompt_hash := unhex(sha256(policy.normalised(prompt))),
-    prompt_length := length(policy.normalised(prompt)),
-    response_hash := unhex(sha256(policy.normalised(response))),
-    response_length := length(policy.normalised(response)),
-    turn_hash := unhex(sha256(concat(sha256(policy.normalised(prompt)), sha256(policy.normalised(response)))))
+    prompt_hash := unhex(sha256(normal_prompt)),
+    prompt_length := length(normal_prompt),
+    response_hash := unhex(sha256(normal_response)),
+    response_length := length(normal_response),
+    turn_hash := unhex(sha256(concat(sha256(normal_prompt), sha256(normal_response))))
 );
 
 -- A title: the first line of a text, up to 120 characters; a longer one ends before a white space, if it has one there.

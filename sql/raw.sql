@@ -22,19 +22,6 @@ comment on column raw.item.pointer is
 'where the item stands in its document, as a JSON Pointer; null: it is not from a document';
 comment on column raw.item.json is 'the text of the item: one JSON object, read strictly';
 
-create table if not exists raw.fault (
-    source_path varchar not null,
-    item_number bigint not null,
-    problem varchar not null,
-    detail varchar
-);
-comment on table raw.fault is
-'One row per item with a field that is missing or of another type than the mapping''s fields: say. Empty in a published warehouse.';
-comment on column raw.fault.source_path is 'the file of the item, relative to the evidence folder';
-comment on column raw.fault.item_number is 'the number of the item in its file, from 1';
-comment on column raw.fault.problem is 'missing_<field> or bad_<field>, the first that applies: missing fields, then the others';
-comment on column raw.fault.detail is 'the type and length of the value, and what was expected; null: it is missing';
-
 create table if not exists raw.document (
     path varchar not null,
     json varchar not null
@@ -73,11 +60,10 @@ create table if not exists raw.mapped (
     problem varchar,
     detail varchar,
     source varchar,
-    item_sha256 varchar,
-    evidence_id varchar
+    item_sha256 varchar
 );
 comment on table raw.mapped is
-'One row per record, as its mapping gives it: the columns of evidence.record, checked by evidence.incoming. A column that the mapping does not name is null. Empty in a published warehouse.';
+'One row per record, as its mapping gives it, before the checks of evidence.incoming: columns of evidence.record. A column that the mapping does not name is null. Empty in a published warehouse.';
 comment on column raw.mapped.source_path is 'the file of the item, relative to the evidence folder';
 comment on column raw.mapped.item_number is 'the number of the item in its file, from 1; blank lines count';
 comment on column raw.mapped.record_number is
@@ -108,8 +94,8 @@ comment on column raw.mapped.latency_ms is 'how long the attempt took, in millis
 comment on column raw.mapped.cost_usd is 'what the attempt cost, in US dollars; null: not recorded';
 comment on column raw.mapped.prompt_tokens is 'how many tokens the model read; null: not recorded';
 comment on column raw.mapped.completion_tokens is 'how many tokens the model wrote; null: not recorded';
-comment on column raw.mapped.problem is 'the reason for which the mapping skips the item; null: none';
+comment on column raw.mapped.problem is 'the reason for which the item is skipped: the mapping''s, or that of a field which is missing or of another type; null: none';
 comment on column raw.mapped.detail is 'more about the problem, without the text of the item; null: nothing more is known';
-comment on column raw.mapped.source is 'null: evidence.incoming takes it from raw.item';
-comment on column raw.mapped.item_sha256 is 'null: evidence.incoming takes it from raw.item';
-comment on column raw.mapped.evidence_id is 'null: evidence.incoming computes it';
+comment on column raw.mapped.source is 'the source of the item, whatever the mapping says';
+comment on column raw.mapped.item_sha256 is
+'sha256 hex of the item''s bytes, whatever the mapping says; null: the row names no item, which is an error';

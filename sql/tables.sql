@@ -89,7 +89,7 @@ create table if not exists evidence.file (
     record_count bigint not null,
     blank_count bigint not null,
     nan_count bigint not null default 0,
-    ignored_members bigint not null default 0,
+    ignored_members struct(ignored_by varchar, members bigint)[],
     whole_bytes bigint,
     whole_lines bigint,
     whole_blank bigint,
@@ -110,7 +110,7 @@ comment on column evidence.file.blank_count is 'how many blank lines it holds';
 comment on column evidence.file.nan_count is
 'how many times NaN or Infinity was read as null, as nan: null of its mapping asks';
 comment on column evidence.file.ignored_members is
-'how many members of it are ignored, where it is an archive: by the same rules as files';
+'how many members of an archive are ignored by each rule, see ignored_by; null or empty: none';
 comment on column evidence.file.whole_bytes is
 'bytes up to the end of its last whole line; null: it cannot be continued (compressed, or unreadable)';
 comment on column evidence.file.whole_lines is 'lines up to there, blank ones too; null where whole_bytes is';
@@ -121,7 +121,8 @@ comment on column evidence.file.ignored_by is
 
 create sequence if not exists evidence.record_key;
 
-create table if not exists evidence.record (
+-- Long texts are not compressed: that takes longer than all else of the insert. Nor are hashes, which do not get smaller.
+create table if not exists evidence.record ( -- noqa: PRS
     evidence_id varchar not null,
     source varchar not null,
     source_class varchar not null,
@@ -135,15 +136,15 @@ create table if not exists evidence.record (
     created_at timestamp,
     model varchar,
     file varchar,
-    prompt varchar,
-    response varchar,
-    prompt_sha256 blob,
-    prompt_hash blob not null,
+    prompt varchar using compression uncompressed,
+    response varchar using compression uncompressed,
+    prompt_sha256 blob using compression uncompressed,
+    prompt_hash blob using compression uncompressed not null,
     prompt_length bigint not null,
-    response_hash blob not null,
+    response_hash blob using compression uncompressed not null,
     response_length bigint not null,
-    turn_hash blob not null,
-    messages varchar,
+    turn_hash blob using compression uncompressed not null,
+    messages varchar using compression uncompressed,
     verdict varchar,
     score double,
     grounded_fraction double,

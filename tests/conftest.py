@@ -129,7 +129,9 @@ def insert_records(warehouse: Warehouse, *records: Mapping[str, Any]) -> None:
 def insert_with_content(warehouse: Warehouse, rows: pa.Table) -> None:
     """Insert rows into evidence.record, with what collect computes from their texts."""
     with warehouse.lent("given", rows):
-        content = "unnest(policy.content(prompt::varchar, response::varchar))"
+        content = (
+            "unnest(policy.content(prompt::varchar, policy.normalised(prompt::varchar), policy.normalised(response::varchar)))"
+        )
         warehouse.execute(f"insert into evidence.record by name select *, {content} from given")
 
 

@@ -1,6 +1,7 @@
 """Reads the items of files (lines, elements of documents, rows of Parquet, texts), and judges each of them."""
 
 import io
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -55,7 +56,7 @@ class Tally:
     blank: int = 0
     entries: int = 0
     nan: int = 0
-    ignored_members: int = 0
+    ignored_members: Counter[str] = field(default_factory=Counter)
     last_is_blank: bool = False
     nan_of_last: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
@@ -76,7 +77,7 @@ class Tally:
             "record_count": self.items - self.blank + self.entries,
             "blank_count": self.blank,
             "nan_count": self.nan,
-            "ignored_members": self.ignored_members,
+            "ignored_members": [{"ignored_by": rule, "members": n} for rule, n in sorted(self.ignored_members.items())],
             "ignored_by": ignored_by,
         }
         return dict.fromkeys(("bytes", "sha256", "whole_bytes", "whole_lines", "whole_blank", "whole_nan")) | known | self.facts
@@ -189,7 +190,7 @@ class ItemReader:
         except (ArchiveError, OSError):
             return [file]
         self._paths.update(member.source_path for member in found)
-        tally.ignored_members = sum(member.ignored_by is not None for member in found)
+        tally.ignored_members.update(member.ignored_by for member in found if member.ignored_by)
         return [member for member in found if not member.ignored_by]
 
     def _facts_of(self, file: EvidenceFile) -> dict[str, Any]:

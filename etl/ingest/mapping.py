@@ -1,6 +1,6 @@
 """From items to records: a source's mapping (sql/2_sources) over a portion of its items, and checks of its rows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from etl.base.errors import MachineError, SqlPlace, StageError
 from etl.ingest.directives import Directives
-from etl.ingest.fields import Fault, FieldParser
+from etl.ingest.fields import FieldParser
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.errors import fault_of
 from etl.warehouse.sql_files import View
@@ -48,14 +48,8 @@ _REASON = "[a-z][a-z0-9_]{0,62}"
 #: The key of a record.
 _KEY = ["source_path", "item_number", "record_number"]
 
-#: What stands for a relation of a run while a source is mapped: its name, and the table lent in its place.
-_LENT = {"item": "(select * exclude (_content) from items)", "fault": "faults"}
-
-
-_FAULTS = pa.schema({"source_path": pa.string(), "item_number": pa.int64(), "problem": pa.string(), "detail": pa.string()})
-
-#: What is wrong with fields of items, by source_path and item_number: the problem, and more about it.
-Faults = dict[tuple[str, int], Fault]
+#: What raw.item is while a source is mapped. The items have columns more, which no mapping sees: no field can have their names.
+_ITEM = "create or replace view raw.main.item as select * exclude (_content, _problem, _detail) from items"
 
 
 class MappingError(Exception):
@@ -100,15 +94,16 @@ class Mapped:
 
 @contextmanager
 def mapping_room(warehouse: Warehouse) -> Iterator[None]:
-    """Let raw.item, raw.fault and raw.mapped be views over the portion that is mapped, in place of the tables, for a while."""
-    names = ("item", "fault", "mapped")
+    """Let raw.item and raw.mapped be views over the portion that is mapped, in place of the tables, for a while."""
+    names = ("item", "mapped")
     for name in names:
         warehouse.execute(f"alter table raw.main.{name} rename to {name}_shape")
     yield
     for (mapping,) in warehouse.execute("select view_name from duckdb_views() where schema_name = 'sources'"):
         warehouse.execute(f'drop view sources."{mapping}"')
-    for name in names:
+    for name in ("given", *names):
         warehouse.execute(f"drop view if exists raw.main.{name}")
+    for name in names:
         warehouse.execute(f"alter table raw.main.{name}_shape rename to {name}")
 
 
@@ -124,12 +119,12 @@ class Mapper:
         self._mapping = mapping
         self._directives = directives
         self._parser = FieldParser(directives.fields)
-        self._mapped = ""
+        self._given, self._mapped = "", ""
         self.needs_whole_source = directives.grain == "source"
 
     def prepare(self) -> None:
         """Bind the mapping. Raises MappingError where it does not work for any item."""
-        with self._shown(self._table([]), {}):
+        with self._shown(self.parse([])):
             self._run(f"create or replace view {self._mapping.qualified} as\n{self._mapping.body}")
             given = dict(self._run(f"select column_name, column_type from (describe {self._mapping.qualified})"))
             wanted = dict(self._run("select column_name, column_type from (describe raw.main.mapped_shape)"))
@@ -138,24 +133,21 @@ class Mapper:
             steps = self._warehouse.steps(self._mapping.qualified)
         if self._directives.grain == "item" and not steps <= _ITEM_BY_ITEM:
             self.needs_whole_source = True
-        self._mapped = self._select(given, wanted, steps <= _ONE_FOR_ONE)
+        is_one_for_one = steps <= _ONE_FOR_ONE
+        if not is_one_for_one and not {"source_path", "item_number"} <= given.keys():
+            raise self._error("select source_path and item_number too, so that each row names its item")
+        self._given = self._select(given, wanted)
+        self._mapped = read_sql(__file__, "by_position" if is_one_for_one else "by_key")
 
-    def _select(self, given: dict[str, str], wanted: dict[str, str], is_one_for_one: bool) -> str:
-        """Return the statement behind raw.mapped: the columns of the mapping in their types, and null in all others."""
+    def _select(self, given: dict[str, str], wanted: dict[str, str]) -> str:
+        """Return the statement that gives the columns of the mapping in the types of raw.mapped, and null in all others."""
         home = f'"{self._warehouse.one("select current_database()")}"'
-        relation = f"{home}.{self._mapping.qualified}"
         columns, misfits = [], []
         for name in given.keys() - {"problem", "detail"}:
             value, misfit = _fit(name, given[name], wanted[name], f"{home}.sources")
             columns.append(f"{value} as {name}")
             if misfit:
                 misfits.append((name, given[name], misfit, _EXPECTED.get(wanted[name], wanted[name])))
-        key = {"source_path", "item_number"} & given.keys()
-        if len(key) == 1 or (not key and not is_one_for_one):
-            raise self._error("select source_path and item_number too, so that each row names its item")
-        if not key:  # row for row, so the items themselves say where a row is from
-            columns += ["item.source_path", "item.item_number"]
-            relation = f"(select source_path, item_number from raw.main.item) as item positional join {relation}"
         problem = "problem" if "problem" in given else "null"
         detail = "detail" if "detail" in given else "null"
         if misfits:
@@ -169,30 +161,57 @@ class Mapper:
         text = f"({problem})::varchar"
         problem = f"case when {text} is null or regexp_full_match({text}, '{_REASON}') then {text} else 'bad_problem' end"
         columns += [f"{problem} as problem", f"{detail}::varchar as detail"]
-        return f"from raw.main.mapped_shape union all by name select {', '.join(columns)} from {relation}"
+        select = f"select {', '.join(columns)} from {home}.{self._mapping.qualified}"
+        return f"from raw.main.mapped_shape union all by name {select}"
 
-    def map(self, portion: Sequence[Items]) -> Mapped:
-        """Return the records made of the items, and rows of evidence.skipped for the items that give none.
+    def parse(self, portion: Sequence[Items]) -> pa.Table:
+        """Return the rows of raw.item, and more of each item; it may be called while another thread maps.
+
+        ``_content`` are its bytes, where ``json`` is not these; ``_problem`` and ``_detail`` say what is wrong with a field.
+        """
+        table = pa.concat_tables([self._rows(items) for items in portion or [Items("", None)]])
+        # in one piece, so that the engine reads it in its order
+        return table.combine_chunks() if self._directives.grain == "item" and not self.needs_whole_source else table
+
+    def _rows(self, items: Items) -> pa.Table:
+        content = pa.array(items.contents, pa.binary())  # the judge has seen that it is UTF-8
+        length = len(content)
+        columns, faults = self._parser.parse(items.texts or items.contents)
+        rows = {
+            "source": pa.repeat(self._mapping.name, length),
+            "source_path": pa.repeat(items.source_path, length),
+            "item_number": pa.array(items.numbers, pa.int64()),
+            "item_sha256": pa.array([sha256(text).hexdigest() for text in items.contents], pa.string()),
+            "unit": pa.repeat(pa.scalar(items.unit, pa.string()), length),
+            "pointer": pa.array(items.pointers, pa.string()) if items.pointers else pa.nulls(length, pa.string()),
+            "json": (pa.array(items.texts, pa.binary()) if items.texts else content).view(pa.string()),
+            "_content": content if items.texts else pa.nulls(length, pa.binary()),
+            "_problem": _sparse({index: fault.problem for index, fault in faults.items()}, length),
+            "_detail": _sparse({index: fault.detail for index, fault in faults.items()}, length),
+        }
+        return pa.table(rows | dict(zip(self._parser.schema.names, columns, strict=True)))
+
+    def map(self, items: pa.Table) -> Mapped:
+        """Return the records made of the items, as ``parse`` gives them, and rows of evidence.skipped for those that give none.
 
         Raises MappingError that names an item, where the mapping fails.
         """
-        faults: Faults = {}
-        items = self._table(portion, faults)
         try:
-            return self._map(items, faults)
+            return self._map(items)
         except (MachineError, MappingError):
             raise
         except StageError:
-            self._name_item(items, faults)
+            self._name_item(items)
             raise
 
-    def _map(self, items: pa.Table, faults: Faults) -> Mapped:
-        with self._shown(items, faults):
+    def _map(self, items: pa.Table) -> Mapped:
+        with self._shown(items):
+            self._warehouse.execute(f"create or replace view raw.main.given as {self._given}")
             self._warehouse.execute(f"create or replace view raw.main.mapped as {self._mapped}")
             # joins give rows in any order; records are inserted in the order of the evidence
             incoming = _in_order(self._warehouse.arrow("from evidence.incoming"))
             self._require_keys(incoming)
-            is_plain = not faults and incoming["problem"].null_count == incoming.num_rows == incoming["parts"].null_count
+            is_plain = incoming["problem"].null_count == incoming.num_rows == incoming["parts"].null_count
             refused = incoming.filter(pc.is_valid(incoming["problem"]))
             if is_plain and incoming.num_rows == items.num_rows and self._directives.grain == "item":
                 skipped = pa.table({})
@@ -220,15 +239,15 @@ class Mapper:
         for path, number in self._warehouse.execute(read_sql(__file__, "stray_part"), [self._directives.grain]):
             raise self._error(f"the parts of {path}:{number} name what is no item of the same {self._directives.grain}")
 
-    def _name_item(self, items: pa.Table, faults: Faults) -> None:
+    def _name_item(self, items: pa.Table) -> None:
         """Raise MappingError that names the first unit, or item, for which the mapping fails alone, found by halving."""
         while True:
             groups = items["unit"].unique() if self._directives.grain != "item" else items["item_number"]
             if len(groups) < 2 or self.needs_whole_source:
                 break
             half = _first_half(items, self._directives.grain)
-            items = half if self._fails(half, faults) else items.slice(half.num_rows)
-        with self._shown(items, faults):
+            items = half if self._fails(half) else items.slice(half.num_rows)
+        with self._shown(items):
             # the mapping itself, not the view, so that the engine says where in its text it failed
             try:
                 self._warehouse.execute(f"create or replace temp table mapping_failed as\n{self._mapping.body}")
@@ -236,9 +255,9 @@ class Mapper:
                 raise self._failure(error, items) from None
             self._warehouse.execute("drop table mapping_failed")
 
-    def _fails(self, items: pa.Table, faults: Faults) -> bool:
+    def _fails(self, items: pa.Table) -> bool:
         try:
-            self._map(items, faults)
+            self._map(items)
         except MachineError:
             raise
         except (StageError, MappingError):
@@ -267,36 +286,15 @@ class Mapper:
         return MappingError(f"{self._mapping.path}: {what}.", SqlPlace(self._mapping.path))
 
     @contextmanager
-    def _shown(self, items: pa.Table, faults: Faults) -> Iterator[None]:
-        rows = [(path, number, *fault) for (path, number), fault in faults.items()]
-        found = pa.Table.from_pylist([dict(zip(_FAULTS.names, row, strict=True)) for row in rows], _FAULTS)
-        with self._warehouse.lent("items", items), self._warehouse.lent("faults", found):
-            for name, lent in _LENT.items():
-                self._warehouse.execute(f"create or replace view raw.main.{name} as from {lent}")
+    def _shown(self, items: pa.Table) -> Iterator[None]:
+        with self._warehouse.lent("items", items):
+            self._warehouse.execute(_ITEM)
             yield
 
-    def _table(self, portion: Sequence[Items], faults: Faults | None = None) -> pa.Table:
-        """Return the rows of raw.item, and as ``_content`` their bytes where ``json`` is not these; note faults of fields."""
-        tables = [self._rows(items, {} if faults is None else faults) for items in portion or [Items("", None)]]
-        table = pa.concat_tables(tables)
-        return table.combine_chunks() if self._directives.grain == "item" and not self.needs_whole_source else table
 
-    def _rows(self, items: Items, faults: Faults) -> pa.Table:
-        content = pa.array(items.contents, pa.binary())  # the judge has seen that it is UTF-8
-        columns, found = self._parser.parse(items.texts or items.contents)
-        for index, fault in found.items():
-            faults[items.source_path, items.numbers[index]] = fault
-        rows = {
-            "source": pa.repeat(self._mapping.name, len(content)),
-            "source_path": pa.repeat(items.source_path, len(content)),
-            "item_number": pa.array(items.numbers, pa.int64()),
-            "item_sha256": pa.array([sha256(text).hexdigest() for text in items.contents], pa.string()),
-            "unit": pa.repeat(items.unit, len(content)) if items.unit else pa.nulls(len(content), pa.string()),
-            "pointer": pa.array(items.pointers, pa.string()) if items.pointers else pa.nulls(len(content), pa.string()),
-            "json": (pa.array(items.texts, pa.binary()) if items.texts else content).view(pa.string()),
-            "_content": content if items.texts else pa.nulls(len(content), pa.binary()),  # no field can have this name
-        }
-        return pa.table(rows | dict(zip(self._parser.schema.names, columns, strict=True)))
+def _sparse(values: Mapping[int, str | None], length: int) -> pa.Array:
+    """Return an array of texts that is null but at a few indexes."""
+    return pa.array([values.get(index) for index in range(length)], pa.string()) if values else pa.nulls(length, pa.string())
 
 
 def _fit(name: str, given: str, wanted: str, macros: str) -> tuple[str, str | None]:

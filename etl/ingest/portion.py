@@ -28,6 +28,7 @@ class Portion:
     source: str
     mapper: Mapper | None
     loader: Loader
+    parsing: Background
     mapping: Background
     loading: Background
     failure: MappingError | None = None
@@ -66,26 +67,31 @@ class Portion:
 
     def forget(self, path: str, after_item: int = -1) -> None:
         """Have the rows of a file removed, from an item on, before its new items come."""
-        self.mapping.give(self.loading.give, self.loader.forget, [path], after_item)
+        self.parsing.give(self.mapping.give, self.loading.give, self.loader.forget, [path], after_item)
 
     def forget_source(self) -> None:
         """Have all rows of the source removed, and drop what is on its way."""
         self._items, self._skipped, self._held = [], [], 0
-        self.mapping.give(self.loading.give, self.loader.forget_source, self.source)
+        self.parsing.give(self.mapping.give, self.loading.give, self.loader.forget_source, self.source)
 
     def hand_over(self) -> None:
         """Have the items so far mapped and inserted, and begin a new portion."""
-        self.mapping.give(self._map, self._items, skipped_rows(self._skipped))
+        self.parsing.give(self._parse, self._items, skipped_rows(self._skipped))
         self._items, self._skipped, self._held = [], [], 0
 
     def finish(self) -> None:
         """Hand over what is left, and wait until it is mapped. Raises MappingError where the mapping failed for an item."""
         self.hand_over()
+        self.parsing.wait()
         self.mapping.wait()
         if self.failure and self.mapper:
             raise self.failure
 
-    def _map(self, items: list[Items], skipped: pa.Table) -> None:
+    def _parse(self, items: list[Items], skipped: pa.Table) -> None:
+        parsed = self.mapper.parse(items) if self.mapper and items and not self.failure else None
+        self.mapping.give(self._map, parsed, skipped)
+
+    def _map(self, items: pa.Table | None, skipped: pa.Table) -> None:
         records = None
         if self.mapper and items and not self.failure:
             try:

@@ -1,5 +1,5 @@
 -- The rows of evidence.skipped for the items of a portion that give no record and are part of none: items (with their bytes), the
--- rows of evidence.incoming made of them, and raw.fault.
+-- rows of evidence.incoming made of them.
 with own as ( -- the items that records are made of, with what is wrong with the first record that has a problem
     select
         source_path,
@@ -38,20 +38,19 @@ judged as (
         item.item_sha256,
         case
             when own.source_path is not null then own.reason
-            when fault.problem is not null then fault.problem
+            when item._problem is not null then item._problem
             when part.is_of_a_good_record then null
             else coalesce(part.reason, 'unmapped')
         end as reason,
         case
             when own.source_path is not null then own.detail
-            when fault.problem is not null then fault.detail
+            when item._problem is not null then item._detail
             else part.detail
         end as detail,
         coalesce(item._content, encode(item.json)) as raw,
     from items as item
     left join own on item.source_path = own.source_path and item.item_number = own.item_number
     left join part on item.source_path = part.source_path and item.item_number = part.item_number
-    left join raw.fault as fault on item.source_path = fault.source_path and item.item_number = fault.item_number
 )
 
 select

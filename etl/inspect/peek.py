@@ -181,7 +181,7 @@ def _peek_mapped(search: Search, warehouse: Warehouse, mapper: Mapper) -> Peek:
         kept.keep(taken)
         skipped = skipped_rows(taken.skipped)
         try:
-            mapped = mapper.map(taken.items) if taken.items else None
+            mapped = mapper.map(mapper.parse(taken.items)) if taken.items else None
         except MappingError as error:
             failure = _failure(search, str(error), error.place, error.item)
             break

@@ -116,10 +116,14 @@ class Items(Document):
 
 
 class Files(Document):
-    """How many files of the evidence folder were read, and how many are ignored, by the rule that says so."""
+    """How many files of the evidence folder were read, and how many are ignored, by the rule that says so.
+
+    ``ignored_members`` are those of archives that were read.
+    """
 
     read: Count
     ignored: dict[str, Count] = Field(default_factory=dict)
+    ignored_members: dict[str, Count] = Field(default_factory=dict)
 
 
 class Validation(Document):

@@ -213,7 +213,8 @@ class StageMeter:
 
     def _files_by_rule(self) -> Files:
         counts = dict(self.run.warehouse.execute("select ignored_by, count(*) from evidence.file group by all order by all"))
-        return Files(read=counts.pop(None, 0), ignored=counts)
+        members = dict(self.run.warehouse.execute(read_sql(__file__, "ignored_members")))
+        return Files(read=counts.pop(None, 0), ignored=counts, ignored_members=members)
 
     def _validation(self, stage: Stage) -> Validation:
         """Return the validation: with a skipped line collect does not pass, although nothing is lost; score warns of words.

@@ -21,7 +21,7 @@ UNKNOWN = "unknown"
 #: Tables that follow from the evidence and the settings alone. Any other table may change from run to run.
 PROVABLE = frozenset(
     {
-        *("evidence.record", "evidence.skipped", "evidence.file", "raw.item", "raw.mapped", "raw.fault"),
+        *("evidence.record", "evidence.skipped", "evidence.file", "raw.item", "raw.mapped"),
         *("policy.setting", "policy.known_path", "policy.dependency", "policy.warehouse_format"),
     }
 )

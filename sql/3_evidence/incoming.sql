@@ -62,15 +62,11 @@ of_parts as (
 
 timed as (
     select
-        line.source,
-        line.item_sha256,
         case
-            when mapped.parts is null then line.item_sha256
-            else sha256(array_to_string(list_prepend(line.item_sha256, coalesce(of_parts.digests, [])), chr(31)))
+            when mapped.parts is null then mapped.item_sha256
+            else sha256(array_to_string(list_prepend(mapped.item_sha256, coalesce(of_parts.digests, [])), chr(31)))
         end as content_sha256,
-        mapped.* exclude (source, item_sha256, record_number, problem, detail),
-        coalesce(mapped.problem, fault.problem) as problem,
-        case when mapped.problem is null then fault.detail else mapped.detail end as detail,
+        mapped.* exclude (record_number),
         coalesce(mapped.record_number, 1) as record_number,
         regexp_extract(
             upper(mapped.created_at),
@@ -79,10 +75,6 @@ timed as (
             ['day', 'minute', 'second', 'zone']
         ) as clock,
     from raw.mapped as mapped
-    left join raw.item as line
-        on mapped.source_path = line.source_path and mapped.item_number = line.item_number
-    left join raw.fault as fault
-        on mapped.source_path = fault.source_path and mapped.item_number = fault.item_number
     left join of_parts
         on
             mapped.parts is not null
@@ -105,6 +97,8 @@ clocked as (
                 coalesce(nullif(clock.zone, ''), 'Z')
             ) as timestamptz
         ))) as created_at_utc,
+        policy.normalised(prompt) as normal_prompt,
+        policy.normalised(response) as normal_response,
     from timed
 )
 
@@ -127,7 +121,7 @@ select
     file,
     prompt,
     response,
-    unnest(policy.content(prompt, response)),
+    unnest(policy.content(prompt, normal_prompt, normal_response)),
     messages,
     verdict,
     score,

@@ -52,7 +52,7 @@ def maps(warehouse: Warehouse, path: str, lines: str, table: str) -> None:
     mapper = Mapper(warehouse, mapping, directives_of(mapping))
     with mapping_room(warehouse):
         mapper.prepare()
-        mapped = mapper.map([items])
+        mapped = mapper.map(mapper.parse([items]))
     names = _parsed(table)[0]
     expected = [tuple(row.values()) for row in _typed(warehouse, "raw.mapped", table)]
     skipped = [{"item_number": row["item_number"], "problem": row["reason"]} for row in mapped.skipped.to_pylist()]

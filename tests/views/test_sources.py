@@ -832,7 +832,8 @@ def test_the_id_of_a_record_covers_its_number_and_its_parts(warehouse: Warehouse
     ]
     for number, record_number, parts, _ in records:
         places = [{"source_path": "b.jsonl", "item_number": part} for part in parts] if parts else None
-        row: dict[str, Any] = {"source_path": "b.jsonl", "item_number": number, "record_number": record_number, "parts": places}
+        item = {"source": "builds", "source_path": "b.jsonl", "item_number": number, "item_sha256": digests[number - 1]}
+        row: dict[str, Any] = item | {"record_number": record_number, "parts": places}
         warehouse.insert("raw.mapped", pa.Table.from_pylist([row | {"source_class": "telemetry", "task_id": "task"}]))
     found = warehouse.execute("select evidence_id from evidence.incoming order by item_number, record_number")
     assert found == [(sha256(f"builds\x1f\x1ftask\x1f{content}".encode()).hexdigest(),) for *_, content in records]
