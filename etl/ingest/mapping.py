@@ -134,7 +134,8 @@ class Mapper:
         if self._directives.grain == "item" and not steps <= _ITEM_BY_ITEM:
             self.needs_whole_source = True
         is_one_for_one = steps <= _ONE_FOR_ONE
-        if not is_one_for_one and not {"source_path", "item_number"} <= given.keys():
+        key = {"source_path", "item_number"} & given.keys()
+        if len(key) == 1 or (not key and not is_one_for_one):
             raise self._error("select source_path and item_number too, so that each row names its item")
         self._given = self._select(given, wanted)
         self._mapped = read_sql(__file__, "by_position" if is_one_for_one else "by_key")
@@ -226,7 +227,7 @@ class Mapper:
         """Require that each row is of an item, and that no two have one key."""
         strangers = incoming.filter(pc.is_null(incoming["item_sha256"]))
         if strangers.num_rows:
-            raise self._error("it gives a row whose source_path and item_number are those of no item")
+            raise self._error("the source_path and item_number of a row are not those of its item")
         key = incoming.select(_KEY)
         if pl.DataFrame(key).n_unique() != key.num_rows:
             twice = pl.DataFrame(key).filter(pl.struct(pl.all()).is_duplicated()).sort(pl.all()).head(1).to_arrow()

@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import os
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -360,6 +361,29 @@ def test_no_file_is_passed_over(names: dict[str, str]) -> None:
         found = find_evidence(Path(folder), Sql.packaged())
     assert sorted(file.path for file in found) == sorted(wanted)
     assert len({file.source_path for file in found}) == len(found)
+
+
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None)
+@given(st.sets(NAMES, max_size=6), st.sets(NAMES, max_size=6))
+def test_the_receipt_counts_every_file_and_every_member(names: set[str], members: set[str]) -> None:
+    """Each file of one line is an item, an entry, or counted by the rule that ignores it; so is each member of an archive."""
+    line = json.dumps(evidence_line("a")).encode() + b"\n"
+    with TemporaryDirectory() as folder:
+        place = Path(folder, "evidence/evidence")
+        place.mkdir(parents=True)
+        for name in names:
+            (place / name).write_bytes(line)
+        with zipfile.ZipFile(place / "sure.zip", "w") as archive:
+            for name in sorted({"sure.jsonl", *members}):
+                archive.writestr(name, line)
+        done = etl("run-all", "--root", folder)
+        assert done.exit_code in {0, 1}, done.stderr
+        receipt = etl("receipts", "--root", folder, "--json").json["receipts"][0]
+    files, read = receipt["files"], receipt["files"]["read"] - 1
+    ignored_members = sum(files["ignored_members"].values())
+    assert read + sum(files["ignored"].values()) == len({*names} - {"sure.zip"})
+    assert receipt["inputs"]["record_count"] - read + ignored_members == len({"sure.jsonl", *members})
 
 
 def test_files_are_counted_by_what_became_of_them(collected: Collect) -> None:

@@ -181,10 +181,13 @@ FAILING = {
     "multiplies lines, without provenance": (f"{BRIEF}cross join range(2)", "source_path and item_number"),
     "orders lines, without provenance": (f"{BRIEF}order by item_number desc", "source_path and item_number"),
     "names half of the key": (BRIEF.replace("select\n", "select\n    item_number,\n"), "source_path and item_number"),
-    "gives all rows to one line": (MAPPING.replace("    item_number,", "    1::bigint as item_number,"), "tickets.jsonl:1"),
+    "gives all rows to one line": (
+        MAPPING.replace("    item_number,", "    1::bigint as item_number,"),
+        "not those of its item",
+    ),
     "gives rows to no line": (
         MAPPING.replace("    item_number,", "    item_number + 1 as item_number,"),
-        "item_number are those of no item",
+        "not those of its item",
     ),
     "names an unknown column": (MAPPING.replace("as verdict", "as colour"), "colour"),
     "names a column twice": (MAPPING.replace("as verdict", "as prompt"), "prompt"),

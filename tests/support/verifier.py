@@ -42,7 +42,7 @@ RECEIPT = {
     "inputs": SIDE, "outputs": SIDE, "stats": STATS, "counts_by_reason": REASONS, "?blank": COUNT,
     "?records": ({"in": COUNT, "by_outcome": {"*": COUNT}}, COUNT, NULL),
     "?items": ({"mapped": COUNT, "part": COUNT, "skipped": COUNT, "blank": COUNT}, NULL),
-    "?files": ({"read": COUNT, "?ignored": {"*": COUNT}}, NULL), "duration_ms": COUNT,
+    "?files": ({"read": COUNT, "?ignored": {"*": COUNT}, "?ignored_members": {"*": COUNT}}, NULL), "duration_ms": COUNT,
     "validation": {"passed": bool, "?errors": [str], "?warnings": [str]}, "code_hash": DIGEST, "settings_hash": DIGEST,
     "engine": {"etl": str, "duckdb": str, "python": str}, "?made_by": (str, NULL),
 }  # fmt: skip
