@@ -17,6 +17,7 @@ from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.context import Progress, show_nothing
 from etl.export.writer import ROWS_PER_GROUP
+from etl.ingest.files import find_evidence
 from etl.ingest.formats.packing import CHUNK
 from etl.ingest.known_paths import read_known_paths
 from etl.pipeline.request import Request
@@ -24,6 +25,7 @@ from etl.pipeline.run import execute
 from etl.receipts.models import Document, FileEntry, RunSummary, StageReceipt
 from etl.receipts.store import require_documents
 from etl.receipts.verify import evidence_of
+from etl.warehouse.sql_files import Sql
 
 
 class Comparison(Document):
@@ -65,8 +67,10 @@ def replay(project: Project, run_id: str, evidence: Path | None = None, progress
         scratch.evidence.mkdir()
         if project.overlay.is_dir():
             shutil.copytree(project.overlay, scratch.overlay)
+        evidence = evidence or evidence_of(project, summary)
         for entry in collect.inputs.files:
-            _copy_input(evidence or evidence_of(project, summary), entry, scratch.evidence, run_id)
+            _copy_input(evidence, entry, scratch.evidence, run_id)
+        _name_ignored(evidence, Sql.of(project.overlay), scratch.evidence)
         outcome = execute(_request(project, scratch, summary, progress))
         if outcome.error is not None:
             raise outcome.error
@@ -101,6 +105,15 @@ def _copy_input(evidence: Path, entry: FileEntry, target: Path, run_id: str) -> 
         problem = f"it cannot be read now ({error.strerror})"
     if problem:
         raise UsageError(f"{file}: {problem}; put back what run {run_id} read, or name another folder with --evidence.")
+
+
+def _name_ignored(evidence: Path, sql: Sql, target: Path) -> None:
+    """Let the target have empty files for those that are ignored now: their names can tell where a unit of evidence ends."""
+    for file in find_evidence(evidence, sql):
+        if file.ignored_by:
+            copy = target / file.source_path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.touch()
 
 
 def _request(project: Project, scratch: Project, summary: RunSummary, progress: Progress) -> Request:

@@ -19,6 +19,21 @@ LINES: list[Line] = [
 ]
 
 
+#: A mapping that makes one record of all files of a folder, which a file names that is none of the evidence.
+TRIALS = """\
+-- One row per trial.
+-- grain: folder trial.md
+select
+    min(source_path) as source_path,
+    1::bigint as item_number,
+    'telemetry' as source_class,
+    unit as task_id,
+    list(struct_pack(source_path := source_path, item_number := item_number)) as parts,
+from raw.item
+group by unit
+"""
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Give a root with one published run."""
@@ -108,6 +123,21 @@ def test_evidence_elsewhere(root: Path, tmp_path_factory: pytest.TempPathFactory
     assert str(root / "evidence/evidence.jsonl") in refused.stderr
     assert "cannot be read now (No such file or directory)" in refused.stderr
     assert etl("replay", "--root", root, "--evidence", moved).exit_code == 0
+
+
+def test_an_ignored_file_that_ends_a_unit(tmp_path: Path) -> None:
+    """A file that no rule reads can say by its name which files make one record; a replay has files of those names."""
+    mapping = tmp_path / "sql/2_sources/trials.sql"
+    mapping.parent.mkdir(parents=True)
+    mapping.write_text(TRIALS, encoding="utf-8")
+    for trial in "ab":
+        write_evidence(tmp_path / f"evidence/trials/{trial}", {"1/log.jsonl": [{"n": 1}], "2/log.jsonl": [{"n": 2}]})
+        (tmp_path / f"evidence/trials/{trial}/trial.md").write_bytes(b"A trial.")
+    assert etl("run-all", "--root", tmp_path).exit_code == 0
+    count = "select count(*)::int as records from evidence.record"
+    assert etl("sql", count, "--root", tmp_path, "--json").json == [{"records": 2}]
+    done = etl("replay", newest(tmp_path), "--root", tmp_path)
+    assert (done.exit_code, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n" * 900])
