@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import etl, evidence_line, write_evidence
 
+from etl.base.settings import Settings
+
 SECRET = "sk-live-SECRET"
 
 
@@ -110,6 +112,31 @@ def test_large_hostile_items(tmp_path: Path, kind: str) -> None:
     done = run_apart(tmp_path)
     assert done.returncode in {0, 1}, done.stderr
     assert_all_have_an_outcome(tmp_path, files)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["numbers", "texts", "openings"])
+def test_the_longest_lines_that_are_read(tmp_path: Path, kind: str) -> None:
+    """Lines of 2**26 bytes, the limit, and one byte less are judged; one byte more is too long. The process lives."""
+    limit = Settings().max_line_bytes
+    content = hostile(limit - 2000)[kind].ljust(limit - 1)
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": [content, content + b" ", content + b"  ", evidence_line()]})
+    assert run_apart(tmp_path).returncode == 1
+    assert_all_have_an_outcome(tmp_path, 1)
+    query = "select item_number, reason from evidence.skipped order by item_number"
+    reasons = [row["reason"] for row in etl("sql", query, "--root", tmp_path, "--json").json]
+    assert reasons == ["too_large", "too_large", "line_too_long"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["numbers", "texts", "JSON in a text"])
+def test_as_many_values_as_a_setting_allows(tmp_path: Path, kind: str) -> None:
+    """Ten million numbers, texts of a list, or numbers in JSON in a text: the process lives, and each has an outcome."""
+    content = hostile({"texts": 3, "numbers": 2, "JSON in a text": 2}[kind] * 9_999_900)[kind]
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": [content, evidence_line()]})
+    done = run_apart(tmp_path, "--set", "max_values=10000000")
+    assert done.returncode in {0, 1}, done.stderr
+    assert_all_have_an_outcome(tmp_path, 1)
 
 
 @pytest.mark.slow

@@ -7,8 +7,7 @@
 --   differing: the first column of the record that the row carries otherwise; null: it carries the record's own
 --   evidence_id, task_id, run_id, created_at, response_hash: those of the record
 --   category: that of the record, see main.judged; null: it has none
---   rejected: attempt or content where that is rejected in another record; null: in none, or a person accepted this one and no
---       person rejected the other
+--   rejected: see main.judged
 --   pair_created_at, reason: see main.written
 create or replace view main.named as
 with carried as (
@@ -38,54 +37,12 @@ record as ( -- of those that rows name; text streams past the few columns of mai
     cross join carried
     semi join main.written as written
         on hash(record.source_path, record.item_number, record.record_number) = written.place
-),
-
-rejected as (
-    select
-        attempt,
-        content,
-        is_by_person,
-    from main.judged
-    where category = 'rejected'
-),
-
-rejected_attempt as (
-    select
-        attempt,
-        bool_or(is_by_person) as is_by_person,
-    from rejected
-    where attempt is not null
-    group by attempt
-),
-
-rejected_content as (
-    select
-        content,
-        bool_or(is_by_person) as is_by_person,
-    from rejected
-    group by content
-),
-
-known as (
-    select
-        judged.record_key,
-        judged.category,
-        -- a person's acceptance of the record itself outweighs what no person rejected
-        judged.is_by_person and judged.category = 'accepted' as is_accepted_by_person,
-        case
-            when judged.category = 'rejected' then null
-            when attempt.is_by_person or (attempt.attempt is not null and not is_accepted_by_person) then 'attempt'
-            when content.is_by_person or (content.content is not null and not is_accepted_by_person) then 'content'
-        end as rejected,
-    from main.judged as judged
-    left join rejected_attempt as attempt on judged.attempt = attempt.attempt
-    left join rejected_content as content on judged.content = content.content
 )
 
 select
     written.id,
     written.side,
-    coalesce(written.item_sha256 = record.item_sha256 and known.category is not null, false) as is_named,
+    coalesce(written.item_sha256 = record.item_sha256 and judged.category is not null, false) as is_named,
     case
         when written.source <> record.source_hash then 'source'
         when written.task_id <> record.task_id_hash then 'task_id'
@@ -94,7 +51,7 @@ select
         when written.title <> record.title_hash then 'title'
         when written.prompt <> record.prompt_text_hash then 'prompt'
         when written.response <> record.response_text_hash then 'response'
-        when written.category <> hash(known.category) then 'category'
+        when written.category <> hash(judged.category) then 'category'
         when written.created_at <> hash(epoch_us(record.created_at)) then 'created_at'
     end as differing,
     record.evidence_id,
@@ -102,10 +59,10 @@ select
     record.run_id,
     record.created_at,
     record.response_hash,
-    known.category,
-    known.rejected,
+    judged.category,
+    judged.rejected,
     written.pair_created_at,
     written.reason,
 from main.written as written
 left join record on written.place = record.place
-left join known on record.record_key = known.record_key
+left join main.judged as judged on record.record_key = judged.record_key
