@@ -1,5 +1,6 @@
 """What is handed from stage to stage: the run, its clock and its evidence; and what a stage is."""
 
+import os
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -44,6 +45,7 @@ _END_OF_ARCHIVE = re.compile(r"(?:(?<=\.zip)|(?<=\.eval))!", re.IGNORECASE)
 
 #: How Python holds a byte of a file name that is not UTF-8; here also one that is spelled as if it were not.
 _ODD_BYTE = re.compile("[\udc21\udc80-\udcff]")
+_SPELLED_BYTE = re.compile("\ufffd".encode() + b"([0-9a-f]{2})")
 
 #: What is not compressed as a whole: its readers need to go back and forth.
 _NEVER_PACKED: tuple[Format, ...] = ("parquet", "archive")
@@ -113,11 +115,18 @@ def source_of(source_path: str) -> str:
 def spelled(name: str) -> str:
     """Return the path by which a file of the evidence folder is known, given its name there. No two names give the same path.
 
-    A byte that is not UTF-8 becomes the replacement character and the value of the byte in two digits. So do the bytes of a
-    replacement character, and the mark at which the path of an archive would end.
+    Names are bytes, which count as UTF-8 whatever the locale says. A byte that is not UTF-8 becomes the replacement character
+    and the value of the byte in two digits. So do the bytes of a replacement character, and the mark at which the path of an
+    archive would end.
     """
-    marked = _END_OF_ARCHIVE.sub("\udc21", name.replace("\ufffd", "\udcef\udcbf\udcbd"))
+    text = os.fsencode(name).decode("utf-8", "surrogateescape")
+    marked = _END_OF_ARCHIVE.sub("\udc21", text.replace("\ufffd", "\udcef\udcbf\udcbd"))
     return _ODD_BYTE.sub(lambda byte: f"\ufffd{ord(byte[0]) - 0xDC00:02x}", marked)
+
+
+def name_on_disk(source_path: str) -> str:
+    """Return the name of a file in the evidence folder, given the path by which it is known: the reverse of ``spelled``."""
+    return os.fsdecode(_SPELLED_BYTE.sub(lambda byte: bytes.fromhex(byte[1].decode()), source_path.encode()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,23 @@ import hashlib
 import os
 from pathlib import Path
 
+_CHUNK = 1 << 20
+
 
 def sha256_of(file: Path) -> str:
     """Return the sha256 hex of a file's bytes."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_of_first(file: Path, length: int) -> str:
+    """Return the sha256 hex of the first bytes of a file, as many as ``length`` says, or all if it has fewer."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while length and (chunk := stream.read(min(length, _CHUNK))):
+            digest.update(chunk)
+            length -= len(chunk)
+    return digest.hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

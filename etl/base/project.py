@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from etl.base.errors import UsageError
+
 #: The folder of the package.
 PACKAGE = Path(__file__).parent.parent
 
@@ -16,8 +18,15 @@ class Project:
 
     @classmethod
     def at(cls, root: Path, evidence: Path | None = None) -> "Project":
-        """Return the project at ``root``; a given ``evidence`` folder is relative to the current folder."""
+        """Return the project at ``root``; a given ``evidence`` folder is relative to the current folder.
+
+        Raises UsageError where the engine could not open a file below the root.
+        """
         root = root.absolute()
+        if any(character in str(root) for character in "?\\"):
+            raise UsageError(
+                f"{root}: DuckDB opens no file whose path holds a question mark or a backslash; rename the folder."
+            )
         return cls(root=root, evidence=evidence.absolute() if evidence else root / "evidence")
 
     @property

@@ -88,7 +88,7 @@ def find_evidence(folder: Path, sql: Sql, follow_links: bool = False) -> list[Ev
     def enters(entry: os.DirEntry[str]) -> bool:
         return not entry.name.startswith(".") or Path(entry.path).relative_to(folder).parts[0] in picky
 
-    found = [_found(path, folder, is_outside) for path, is_outside in _below(folder, (home,), leads_out, enters)]
+    found = [_found(path, folder, is_outside) for path, is_outside in _below(folder, home, leads_out, enters)]
     files = [rules.described(file) for file in found]
     return with_units(sorted(files, key=lambda file: file.source_path), rules)
 
@@ -129,27 +129,27 @@ def _read_ignore_file(file: Path) -> GitIgnoreSpec:
 
 
 def _below(
-    folder: Path,
-    ancestors: tuple[Path, ...],
-    leads_out: Callable[[os.DirEntry[str]], bool],
-    enters: Callable[[os.DirEntry[str]], bool],
+    folder: Path, home: Path, leads_out: Callable[[os.DirEntry[str]], bool], enters: Callable[[os.DirEntry[str]], bool]
 ) -> Iterator[tuple[Path, bool]]:
-    """Yield the path of each file, or of a folder that is not entered, and whether it leads out."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        yield folder, False  # its reader will say why it cannot be read
-        return
-    for entry in entries:
-        path = folder / entry.name
-        if not _is_folder(entry) or not enters(entry):
-            yield path, leads_out(entry)
-        elif leads_out(entry):
-            yield path, True  # named, and refused
-        else:
-            real = path.resolve() if entry.is_symlink() else ancestors[-1] / entry.name
-            if real not in ancestors:
-                yield from _below(path, (*ancestors, real), leads_out, enters)
+    """Yield the path of each file, or of a folder that is not entered, and whether it leads out of ``home``, the real one."""
+    left: list[tuple[Path, tuple[Path, ...]]] = [(folder, (home,))]
+    while left:
+        place, ancestors = left.pop()
+        try:
+            entries = [*os.scandir(place)]
+        except OSError:
+            yield place, False  # its reader will say why it cannot be read
+            continue
+        for entry in entries:
+            path = place / entry.name
+            if not _is_folder(entry) or not enters(entry):
+                yield path, leads_out(entry)
+            elif leads_out(entry):
+                yield path, True  # named, and refused
+            else:
+                real = path.resolve() if entry.is_symlink() else ancestors[-1] / entry.name
+                if real not in ancestors:
+                    left.append((path, (*ancestors, real)))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -1,5 +1,6 @@
 """The manifest of known paths: which paths the repository holds that the evidence cites."""
 
+import codecs
 import hashlib
 import re
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from etl.base.errors import UsageError
 
 #: A path as git quotes it: in double quotes, with C escapes and octal bytes. What holds any other escape is not quoted.
 _QUOTED = re.compile(rb'"((?:[^\\]|\\[abtnvfr"\\]|\\[0-3][0-7]{2})*)"')
+
+#: What git never prints of a path as it is.
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +28,38 @@ class Manifest:
 
 
 def read_known_paths(file: Path) -> Manifest:
-    """Read a manifest: one path a line, quoted or not, as ``git ls-files`` prints them.
+    """Read a manifest: paths as ``git ls-files`` prints them, one a line, quoted or not; or each ended by NUL, as with ``-z``.
 
-    Raises UsageError where the file cannot be read or a path is not UTF-8.
+    A byte order mark is read over. Raises UsageError where the file cannot be read, or is not such a list.
     """
     try:
-        lines = file.read_bytes().split(b"\n")
+        content = file.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise UsageError(f"--known-paths {file}: it cannot be read: {error.strerror}.") from None
-    paths = set()
-    for number, line in enumerate(lines, start=1):
-        if entry := line.removesuffix(b"\r"):
-            try:
-                paths.add(_unquote(entry).decode())
-            except UnicodeDecodeError:
-                raise UsageError(f"--known-paths {file}, line {number}: the path is not UTF-8.") from None
-    return Manifest(file, tuple(sorted(paths)))
+    if b"\0" not in content:
+        paths = {_line(file, number, line) for number, line in enumerate(content.split(b"\n"), start=1)}
+    elif content.endswith(b"\0"):
+        paths = {_decoded(file, f"path {number}", path) for number, path in enumerate(content.split(b"\0"), start=1)}
+    else:
+        raise UsageError(f"--known-paths {file}: it holds NUL, but does not end with one; write it with git ls-files -z.")
+    return Manifest(file, tuple(sorted(paths - {""})))
+
+
+def _line(file: Path, number: int, line: bytes) -> str:
+    entry = line.removesuffix(b"\r")
+    if _CONTROL.search(entry):
+        raise UsageError(
+            f"--known-paths {file}, line {number}: it holds a control character, which git would quote; "
+            "write one path a line, or write the file with git ls-files."
+        )
+    return _decoded(file, f"line {number}", _unquote(entry))
+
+
+def _decoded(file: Path, place: str, path: bytes) -> str:
+    try:
+        return path.decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"--known-paths {file}, {place}: the path is not UTF-8.") from None
 
 
 def _unquote(entry: bytes) -> bytes:

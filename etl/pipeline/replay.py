@@ -15,7 +15,7 @@ from etl.base.errors import UsageError
 from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.base.settings import Settings
-from etl.context import Progress, show_nothing
+from etl.context import Progress, name_on_disk, show_nothing
 from etl.export.writer import ROWS_PER_GROUP
 from etl.ingest.files import find_evidence
 from etl.ingest.formats.packing import CHUNK
@@ -90,7 +90,8 @@ def outputs_of(receipts: Iterable[StageReceipt]) -> dict[str, FileEntry]:
 
 def _copy_input(evidence: Path, entry: FileEntry, target: Path, run_id: str) -> None:
     """Copy as much of a file of evidence as a run read. Raises UsageError where that is not what the run read."""
-    file, copy = evidence / entry.path, target / entry.path
+    name = name_on_disk(entry.path)
+    file, copy = evidence / name, target / name
     if entry.sha256 is None or entry.bytes is None:
         raise UsageError(f"{file}: run {run_id} could not read this file, so the run cannot be repeated.")
     if not copy.resolve().is_relative_to(target.resolve()):
@@ -111,7 +112,7 @@ def _name_ignored(evidence: Path, sql: Sql, target: Path) -> None:
     """Let the target have empty files for those that are ignored now: their names can tell where a unit of evidence ends."""
     for file in find_evidence(evidence, sql):
         if file.ignored_by:
-            copy = target / file.source_path
+            copy = target / name_on_disk(file.source_path)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.touch()
 

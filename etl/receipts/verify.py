@@ -13,8 +13,9 @@ from pathlib import Path
 
 from etl.base.datasets import EXPORTED_FILES
 from etl.base.errors import EtlError, StageError
-from etl.base.files import sha256_of
+from etl.base.files import sha256_of, sha256_of_first
 from etl.base.project import Project
+from etl.context import name_on_disk
 from etl.receipts.models import (
     Check,
     DriftReport,
@@ -200,7 +201,7 @@ def _files(
                 yield _passed_or(entry.path, _is_whole(file, entry.sha256), otherwise)
         if receipt.stage == "collect":
             folder = evidence or evidence_of(project, summary)
-            yield from (_input(folder / entry.path, entry) for entry in receipt.inputs.files)
+            yield from (_input(folder / name_on_disk(entry.path), entry) for entry in receipt.inputs.files)
 
 
 def _input(file: Path, entry: FileEntry) -> Check:
@@ -209,9 +210,10 @@ def _input(file: Path, entry: FileEntry) -> Check:
         return Check(entry.path, "unchecked", "it could not be read then")
     if not file.is_file():
         return Check(entry.path, "unchecked", "the file is gone")
-    if file.stat().st_size > entry.bytes:
+    is_same = sha256_of_first(file, entry.bytes) == entry.sha256
+    if is_same and file.stat().st_size > entry.bytes:
         return Check(entry.path, "unchecked", "the file has grown")
-    return _passed_or(entry.path, sha256_of(file) == entry.sha256, "its bytes are not those that were collected")
+    return _passed_or(entry.path, is_same, "its bytes are not those that were collected")
 
 
 # --- the chain ---------------------------------------------------------------------------------------------------------

@@ -211,7 +211,9 @@ def _connect(settings: Settings, file: Path | None = None) -> duckdb.DuckDBPyCon
         config["threads"] = settings.threads
     spill = file.parent / "spill" if file else Path(tempfile.gettempdir()) / f"etl-spill-{os.getpid()}"
     config["temp_directory"] = str(spill)
-    return duckdb.connect(str(file) if file else ":memory:", config=config)
+    connection = duckdb.connect(str(file) if file else ":memory:", config=config)
+    connection.execute("set global timezone = 'UTC'")  # a mapping may cast a time without an offset
+    return connection
 
 
 def _copied(settings: Settings, file: Path | None, template: Path) -> duckdb.DuckDBPyConnection:

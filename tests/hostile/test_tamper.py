@@ -476,15 +476,19 @@ def test_before_the_first_run(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_evidence_that_lies_elsewhere(two_runs: Path, tmp_path: Path) -> None:
-    """With --evidence, other bytes of the same size are found; a grown or missing file is not a fault."""
+    """With --evidence, other bytes are found, also in a file that has grown; that it has grown, or is missing, is no fault."""
     root, evidence = Path(shutil.copytree(two_runs, tmp_path / "root")), tmp_path / "elsewhere"
     (root / "evidence").rename(evidence)
     assert (failed(root), verifier.check(root)) == ([], [])
     file = evidence / "evidence.jsonl"
-    file.write_bytes(file.read_bytes().replace(b"answer", b"ansver"))
+    collected = file.read_bytes()
+    file.write_bytes(collected.replace(b"answer", b"ansver"))
     assert failed(root, "--evidence", str(evidence)) == ["evidence.jsonl"]
     assert len(verifier.check(root, evidence=evidence)) == 1
     file.write_bytes(file.read_bytes() + b"\n")
+    assert failed(root, "--evidence", str(evidence)) == ["evidence.jsonl"]
+    assert len(verifier.check(root, evidence=evidence)) == 1
+    file.write_bytes(collected + b"\n")
     assert (failed(root, "--evidence", str(evidence)), verifier.check(root, evidence=evidence)) == ([], [])
 
 

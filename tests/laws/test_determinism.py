@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import REPOSITORY, SAMPLE, SHARED_DATA
+from conftest import REPOSITORY, SAMPLE, SHARED_DATA, write_evidence
 
 sys.path.append(str(REPOSITORY / "bench"))
 
@@ -54,12 +54,30 @@ def assert_one_result(evidence: Path, tmp_path: Path) -> dict[str, str]:
     """Run under each condition that must make no difference, compare the hash of each file, and return the hashes."""
     expected = run(tmp_path / "first", evidence, "--set", "threads=1")
     assert len(expected) == 12
-    elsewhere = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "LANG": "tr_TR.UTF-8", "PYTHONHASHSEED": "7"}
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    elsewhere = {"TZ": "Asia/Kathmandu", "LANG": "tr_TR.UTF-8", "PYTHONHASHSEED": "7"} | plain
     assert run(tmp_path / "a longer path", evidence, "--set", "threads=2", env=elsewhere) == expected
     reversed_evidence = copied_in_reverse(evidence, tmp_path / "reversed")
     others = {"TZ": "America/St_Johns", "PYTHONHASHSEED": "0"}
     assert run(tmp_path / "third", reversed_evidence, "--set", "threads=4", env=others) == expected
     return expected
+
+
+def test_names_and_local_times_mean_the_same_everywhere(tmp_path: Path) -> None:
+    """File names are UTF-8 under any locale, and a time without an offset that a mapping casts is UTC in any zone."""
+    evidence = tmp_path / "evidence"
+    mapping = (
+        "select 'verdict' as source_class, json ->> 'task' as task_id, source_path as run_id, json ->> 'answer' as response, "
+        "'accept' as verdict, (json ->> 'at')::timestamptz as created_at from raw.item\n"
+    )
+    line = {"task": "t", "answer": "a", "at": "2026-01-31 12:00:00"}
+    write_evidence(evidence, {f"logs/{name}.jsonl": [line | {"answer": name}] for name in ("\u00e9-\u65e5", "plain")})
+    for name in ("first", "a longer path", "third"):
+        write_evidence(tmp_path / name, {"sql/2_sources/logs.sql": [mapping]})
+    assert_one_result(evidence, tmp_path)
+    with duckdb.connect(str(tmp_path / "third/warehouse/etl.duckdb"), read_only=True) as warehouse:
+        times = warehouse.execute("select distinct created_at::varchar from evidence.record").fetchall()
+    assert times == [("2026-01-31 12:00:00",)]
 
 
 def test_sample_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -79,6 +79,14 @@ def test_bad_usage_is_one_sentence(root: Path, arguments: list[str], sentence: s
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("name", ["what?", "back\\slash"])
+def test_a_root_that_the_engine_cannot_open(tmp_path: Path, name: str) -> None:
+    """Its files could not be opened by their names: a sentence names the folder, and nothing is made."""
+    result = etl("run-all", "--root", tmp_path / name)
+    assert (result.exit_code, name in result.stderr, "rename the folder" in result.stderr) == (2, True, True)
+    assert [*tmp_path.iterdir()] == []
+
+
 @pytest.mark.parametrize("arguments", [["run-all", "--nonsense"], ["nonsense"], ["sql"]])
 def test_unknown_options_are_usage_errors(arguments: list[str]) -> None:
     """An unknown command or option is exit code 2 as well."""

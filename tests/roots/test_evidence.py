@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import os
+import subprocess
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from etl.base.errors import NotFoundError
 from etl.base.settings import Settings
-from etl.context import EvidenceFile
+from etl.context import EvidenceFile, name_on_disk, spelled
 from etl.ingest.files import find_evidence
 from etl.ingest.formats import lines as reader
 from etl.ingest.formats.lines import LineReader, LongLine, Tail
@@ -361,6 +362,35 @@ def test_no_file_is_passed_over(names: dict[str, str]) -> None:
         found = find_evidence(Path(folder), Sql.packaged())
     assert sorted(file.path for file in found) == sorted(wanted)
     assert len({file.source_path for file in found}) == len(found)
+
+
+@given(st.binary(min_size=1, max_size=12).filter(lambda name: b"/" not in name and b"\0" not in name))
+def test_a_path_leads_back_to_the_name_of_its_file(name: bytes) -> None:
+    """A name may hold bytes that are not UTF-8, or look like the path of a member: its path is text, and no other name's."""
+    path = spelled(os.fsdecode(name))
+    assert os.fsencode(name_on_disk(path)) == name
+    assert path.encode().decode() == path
+
+
+def test_a_file_below_very_many_folders(tmp_path: Path) -> None:
+    """A path may be longer than any function calls itself: the file is read."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": [evidence_line("near")]})
+    (tmp_path / "evidence/evidence").mkdir()
+    inner = os.open(tmp_path / "evidence/evidence", os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=inner)
+        outer, inner = inner, os.open("d", os.O_RDONLY, dir_fd=inner)
+        os.close(outer)
+    file = os.open("deep.jsonl", os.O_WRONLY | os.O_CREAT, dir_fd=inner)
+    os.write(file, json.dumps(evidence_line("deep")).encode())
+    os.close(file)
+    os.close(inner)
+    try:
+        assert etl("run-all", "--root", tmp_path).exit_code == 0
+        tasks = etl("sql", "select task_id from evidence.record order by 1", "--root", tmp_path, "--json").json
+        assert tasks == [{"task_id": "deep"}, {"task_id": "near"}]
+    finally:  # Python cannot remove so many folders
+        subprocess.run(["rm", "-r", tmp_path / "evidence"], check=True)
 
 
 @pytest.mark.slow

@@ -42,8 +42,32 @@ def test_what_git_would_not_print_stays_as_it_is(tmp_path: Path, entry: str) -> 
     assert paths_in(tmp_path, entry.encode()) == (entry,)
 
 
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbfa\r\nb\r\n", b"a\0b\0", b"\xef\xbb\xbfb\0a\0b\0"])
+def test_other_lists_of_two_paths(tmp_path: Path, content: bytes) -> None:
+    """A byte order mark is read over; with NUL after each path nothing is quoted."""
+    assert paths_in(tmp_path, content) == ("a", "b")
+    assert paths_in(tmp_path, b'"a"\0b\nc\r\0') == ('"a"', "b\nc\r")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"a\nb\tc\n", r"line 2: it holds a control character, which git would quote; write one path a line"),
+        (b"a\x1b[0m", r"line 1: it holds a control character"),
+        (b"a\rb\n", r"line 1: it holds a control character"),
+        (b"a\0b\n", r"it holds NUL, but does not end with one; write it with git ls-files -z"),
+        ("a\nb\n".encode("utf-16"), r"does not end with one|is not UTF-8"),
+        (b"a\0\xff\0", r"path 2: the path is not UTF-8"),
+    ],
+)
+def test_what_is_no_list_of_paths_is_refused(tmp_path: Path, content: bytes, sentence: str) -> None:
+    """A table, a binary file or another encoding would make every cited path unknown."""
+    with pytest.raises(UsageError, match=sentence):
+        paths_in(tmp_path, content)
+
+
 def test_git_reads_the_same(tmp_path: Path) -> None:
-    """Files whose names need quoting -> the manifest that git prints names them."""
+    """Files whose names need quoting -> the manifest that git prints names them, with and without -z."""
     names = ["plain.py", "a b.py", "tab\t.py", "line\nfeed.py", 'quote".py', "back\\slash.py", "café\x01\x7f.py"]
     for name in names:
         (tmp_path / name).touch()
@@ -52,6 +76,8 @@ def test_git_reads_the_same(tmp_path: Path) -> None:
     subprocess.run([*git, "add", "."], check=True)
     listed = subprocess.run([*git, "ls-files"], check=True, capture_output=True).stdout
     assert paths_in(tmp_path, listed) == tuple(sorted(names))
+    ended = subprocess.run([*git, "ls-files", "-z"], check=True, capture_output=True).stdout
+    assert paths_in(tmp_path, ended) == tuple(sorted(names))
 
 
 @pytest.mark.parametrize("line", [b"caf\xe9", rb'"caf\351"'])
