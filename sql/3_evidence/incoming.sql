@@ -70,9 +70,10 @@ timed as (
         coalesce(mapped.record_number, 1) as record_number,
         regexp_extract(
             upper(mapped.created_at),
-            '^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2}(?:[.][0-9]{1,9})?)?'
+            '^([0-9]{4}-[0-9]{2}-[0-9]{2})'
+            || '(?:[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(?:(:[0-5][0-9])(?:([.][0-9]{1,6})[0-9]*)?)?'
             || ' ?(Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?)?$',
-            ['day', 'minute', 'second', 'zone']
+            ['day', 'minute', 'second', 'fraction', 'zone']
         ) as clock,
     from raw.mapped as mapped
     left join of_parts
@@ -94,6 +95,7 @@ clocked as (
                 'T',
                 coalesce(nullif(clock.minute, ''), '00:00'),
                 coalesce(nullif(clock.second, ''), ':00'),
+                clock.fraction,
                 coalesce(nullif(clock.zone, ''), 'Z')
             ) as timestamptz
         ))) as created_at_utc,
