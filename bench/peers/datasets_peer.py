@@ -13,13 +13,14 @@ from typing import Any
 import pyarrow.parquet as pq
 from datasets import Dataset, Features, List, Value, concatenate_datasets, disable_progress_bars, load_dataset
 from sums import write_sums
+from titles import title_of
 
 Batch = dict[str, list[Any]]
 
 CATEGORIES = {"accept": "accepted", "partial": "partially_accepted", "reject": "rejected"}
 ROWS_PER_GROUP = 10_000
 TEXT, TIME = Value("string"), Value("timestamp[us, tz=UTC]")
-SIDE = {"source_path": TEXT, "item_number": Value("int64"), "item_sha256": TEXT}
+SIDE = {"source_path": TEXT, "item_number": Value("int64"), "record_number": Value("int64"), "item_sha256": TEXT}
 RECORD = Features(
     dict.fromkeys(("id", "run_id", "task_id", "category", "model", "prompt", "response"), TEXT)
     | {"created_at": TIME, "provenance": SIDE}
@@ -57,7 +58,12 @@ def records(batch: Batch, indices: list[int]) -> Batch:
             "id": digest,
             "category": CATEGORIES.get(fields.get("verdict"), "needs_human_review"),
             "created_at": datetime.fromisoformat(fields["created_at"]),
-            "provenance": {"source_path": "evidence.jsonl", "item_number": index + 1, "item_sha256": digest},
+            "provenance": {
+                "source_path": "evidence.jsonl",
+                "item_number": index + 1,
+                "record_number": 1,
+                "item_sha256": digest,
+            },
         }
         for name, values in found.items():
             values.append(fields[name])
@@ -70,7 +76,7 @@ def rag(batch: Batch) -> Batch:
         "source_run_id": batch["run_id"],
         "source": ["evidence"] * len(batch["id"]),
         "source_category": batch["category"],
-        "title": [prompt.strip().split("\n", 1)[0][:120] or None for prompt in batch["prompt"]],
+        "title": [title_of(prompt) for prompt in batch["prompt"]],
         "content": batch["response"],
     }
 

@@ -32,7 +32,9 @@ parsed as (
 
 select
     *,
-    struct_pack(source_path := source_path, item_number := item_number, item_sha256 := item_sha256) as provenance,
+    struct_pack(
+        source_path := source_path, item_number := item_number, record_number := 1::bigint, item_sha256 := item_sha256
+    ) as provenance,
     case verdict
         when 'accept' then 'accepted'
         when 'partial' then 'partially_accepted'
@@ -49,12 +51,19 @@ select
     task_id,
     'evidence' as source,
     category as source_category,
-    nullif(left(split_part(trim(prompt), chr(10), 1), 120), '') as title,
+    nullif(
+        case
+            when length(first_line) <= 120 then first_line
+            when regexp_matches(left(first_line, 121), '\s') then trim(regexp_replace(left(first_line, 121), '\s\S*$', ''))
+            else left(first_line, 120)
+        end,
+        ''
+    ) as title,
     response as content,
     model,
     created_at,
     provenance,
-from record
+from (select *, regexp_extract(trim(prompt), '^[^\n\r]*') as first_line from record)
 where category in ('accepted', 'partially_accepted')
 order by id;
 

@@ -14,6 +14,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sums import write_sums
+from titles import title_of
 
 Row = dict[str, Any]
 
@@ -27,7 +28,9 @@ REFUSED = {
     },
 }
 TIME = pa.timestamp("us", tz="UTC")
-SIDE = pa.struct({"source_path": pa.string(), "item_number": pa.int64(), "item_sha256": pa.string()})
+SIDE = pa.struct(
+    {"source_path": pa.string(), "item_number": pa.int64(), "record_number": pa.int64(), "item_sha256": pa.string()}
+)
 TYPES = {"created_at": TIME, "quarantine_reasons": pa.list_(pa.string()), "provenance": SIDE}
 ROWS_PER_GROUP = 10_000
 
@@ -45,7 +48,7 @@ def record_of(number: int, line: bytes) -> Row | None:
         "id": digest,
         "category": CATEGORIES.get(record.get("verdict", ""), "needs_human_review"),
         "time": datetime.fromisoformat(record["created_at"]),
-        "provenance": {"source_path": "evidence.jsonl", "item_number": number, "item_sha256": digest},
+        "provenance": {"source_path": "evidence.jsonl", "item_number": number, "record_number": 1, "item_sha256": digest},
     }
 
 
@@ -65,7 +68,7 @@ def rag(record: Row) -> Row:
         "task_id": record["task_id"],
         "source": "evidence",
         "source_category": record["category"],
-        "title": record["prompt"].strip().split("\n", 1)[0][:120] or None,
+        "title": title_of(record["prompt"]),
         "content": record["response"],
         "model": record["model"],
         "created_at": record["time"],

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sums import write_sums
+from titles import title_of
 
 CATEGORIES = {"accept": "accepted", "partial": "partially_accepted", "reject": "rejected"}
 RAG = {
@@ -73,7 +74,7 @@ def records(evidence: Path) -> pd.DataFrame:
     record["id"] = [sha256(line[:-1]).hexdigest() for _, line in good]
     record["source"] = "evidence"
     record["provenance"] = [
-        {"source_path": "evidence.jsonl", "item_number": number, "item_sha256": digest}
+        {"source_path": "evidence.jsonl", "item_number": number, "record_number": 1, "item_sha256": digest}
         for (number, _), digest in zip(good, record["id"], strict=True)
     ]
     record["created_at"] = pd.to_datetime(record["created_at"], utc=True).astype("datetime64[us, UTC]")
@@ -88,9 +89,8 @@ def shaped(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
 
 def rag(record: pd.DataFrame) -> pd.DataFrame:
     """Return the rag dataset."""
-    title = record["prompt"].str.strip().str.split("\n", n=1).str[0].str[:120]
     admitted = record["category"].isin(["accepted", "partially_accepted"])
-    return shaped(record.assign(title=title.where(title != "", None))[admitted], RAG)
+    return shaped(record.assign(title=record["prompt"].map(title_of))[admitted], RAG)
 
 
 def sft(record: pd.DataFrame) -> pd.DataFrame:

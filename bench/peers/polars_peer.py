@@ -47,9 +47,12 @@ def records(evidence: Path) -> pl.DataFrame:
         .with_columns(
             col("created_at").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", time_zone="UTC"),
             col("verdict").replace_strict(CATEGORIES, default="needs_human_review").alias("category"),
-            pl.struct(lit("evidence.jsonl").alias("source_path"), "item_number", col("id").alias("item_sha256")).alias(
-                "provenance"
-            ),
+            pl.struct(
+                lit("evidence.jsonl").alias("source_path"),
+                "item_number",
+                lit(1, pl.Int64).alias("record_number"),
+                col("id").alias("item_sha256"),
+            ).alias("provenance"),
         )
         .sort("id")
         .collect()
@@ -58,14 +61,22 @@ def records(evidence: Path) -> pl.DataFrame:
 
 def rag(record: pl.DataFrame) -> pl.DataFrame:
     """Return the rag dataset."""
-    first_line = col("prompt").str.strip_chars().str.split("\n").list.first().str.head(120)
+    first_line = col("prompt").str.strip_chars().str.extract(r"^([^\n\r]*)")
+    beginning = first_line.str.head(121)
+    title = (
+        pl.when(first_line.str.len_chars() <= 120)
+        .then(first_line)
+        .when(beginning.str.contains(r"\s"))
+        .then(beginning.str.replace(r"\s\S*$", "").str.strip_chars())
+        .otherwise(first_line.str.head(120))
+    )
     return record.filter(col("category").is_in(["accepted", "partially_accepted"])).select(
         "id",
         col("run_id").alias("source_run_id"),
         "task_id",
         lit("evidence").alias("source"),
         col("category").alias("source_category"),
-        pl.when(first_line != "").then(first_line).alias("title"),
+        pl.when(title != "").then(title).alias("title"),
         col("response").alias("content"),
         "model",
         "created_at",
