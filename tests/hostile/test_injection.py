@@ -257,6 +257,14 @@ OUTSIDE = [
 INSIDE = ["src/a.py", "src/..a.py", "a..b/c.py", "...", "src/.hidden", "it's.py", "a b.py", "-rf", "%2e%2e.py", "\u202ea.py"]
 
 
+def as_git_prints(path: str) -> str:
+    """Return a path as ``git ls-files`` prints it: with octal bytes in quotes, where it holds a control character."""
+    if not re.search(r"[\x00-\x1f\x7f]", path):
+        return path
+    escaped = re.sub(r'[\x00-\x1f\x7f"\\]', lambda character: f"\\{ord(character[0]):03o}", path)
+    return f'"{escaped}"'
+
+
 @pytest.fixture(scope="module")
 def cited(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], dict[str, dict[str, Any]]]:
     """Give the cited paths that shipped and the quarantined rows by path, under a manifest that lists them all."""
@@ -271,7 +279,7 @@ def cited(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], dict[str,
             ]
         },
     )
-    (root / "known.txt").write_bytes("".join(f"{path}\n" for path in paths).encode())
+    (root / "known.txt").write_bytes("".join(f"{as_git_prints(path)}\n" for path in paths).encode())
     assert etl("run-all", "--root", root, "--known-paths", root / "known.txt").exit_code == 0
     shipped = {paths[int(row["task_id"])] for row in jsonl(root / "exports/sft/instruction_response.jsonl")}
     refused = {paths[int(row["task_id"])]: row for row in jsonl(root / "exports/quarantine/sft.jsonl")}
@@ -409,7 +417,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Resul
     mapping.parent.mkdir(parents=True)
     mapping.write_text("select 'verdict' as source_class, json ->> 'x' as task_id from raw.item\n", encoding="utf-8")
     write_evidence(root / "evidence", {f"{mapping.stem}.jsonl": [{"x": "1"}, {"x": ""}]})
-    (root / "known\x1b[31m.txt").write_text("\n".join(TERMINAL.values()), encoding="utf-8")
+    (root / "known\x1b[31m.txt").write_text("\n".join(map(as_git_prints, TERMINAL.values())), encoding="utf-8")
     arguments = ("--root", root, "--known-paths", root / "known\x1b[31m.txt")
     printed += [etl("run-all", *arguments, "--dry-run"), etl("run-all", *arguments)]
     assert [result.exit_code for result in printed] == [0, 0, 1]

@@ -394,7 +394,7 @@ def test_a_file_below_very_many_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.sets(NAMES, max_size=6), st.sets(NAMES, max_size=6))
 def test_the_receipt_counts_every_file_and_every_member(names: set[str], members: set[str]) -> None:
     """Each file of one line is an item, an entry, or counted by the rule that ignores it; so is each member of an archive."""
