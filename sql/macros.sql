@@ -63,21 +63,162 @@ list_transform(
     lambda flat: policy.without_outer_spaces(flat)
 )[1];
 
--- What is known of a record's texts without reading them again: the columns of evidence.record from prompt_sha256 to turn_hash.
--- It takes the prompt, and both texts as they are normalised, so that a view normalises them once.
-create or replace macro policy.content(prompt, normal_prompt, normal_response) as
+-- A conversation up to its last assistant message, as datasets have it; its prompt; and its answer, which is the rest. They take
+-- columns of evidence.record, and give JSON text. Where no assistant speaks, all is prompt.
+create or replace macro policy.conversation(messages, answer_end) as
+left(messages, answer_end) || ']';
+
+create or replace macro policy.prompt_messages(messages, prompt_end) as
+case when prompt_end is null then messages else left(messages, prompt_end) || ']' end;
+
+create or replace macro policy.answer_messages(messages, prompt_end, answer_end) as
+'[' || ltrim(substring(messages, prompt_end + 1, answer_end - prompt_end), ',') || ']';
+
+-- A text as JSON, as the normal form of conversations spells it: hexadecimal digits of escapes are in lower case. An escaped
+-- backslash is none of an escape, so the text between such is looked at.
+create or replace macro policy.json_text(content) as
+case
+    when not regexp_matches(content, '[\x0B\x0E\x0F\x1A-\x1F]') then to_json(content)::varchar
+    else array_to_string(
+        list_transform(
+            string_split(to_json(content)::varchar, '\\'),
+            lambda part: list_reduce(
+                ['0b', '0e', '0f', '1a', '1b', '1c', '1d', '1e', '1f'],
+                lambda done, digits: replace(done, '\u00' || upper(digits), '\u00' || digits),
+                part
+            )
+        ),
+        '\\'
+    )
+end;
+
+-- A text as the one message of a conversation.
+create or replace macro policy.message(role, content) as
+'[{"role":"' || role || '","content":' || policy.json_text(content) || '}]';
+
+-- The messages of JSON text in normal form, each with its role, its text and its calls.
+create or replace macro policy.messages(messages) as
+json_transform(
+    messages,
+    '[{"role": "VARCHAR", "content": "VARCHAR", "tool_calls": [{"function": {"name": "VARCHAR", "arguments": "JSON"}}]}]'
+);
+
+-- The strings among the values of a JSON object; its keys are followed by a colon.
+create or replace macro policy.strings(arguments) as
+list_transform(
+    list_filter(regexp_extract_all(arguments, '"(?:[^"\\]|\\.)*":?'), lambda token: not ends_with(token, ':')),
+    lambda token: token::json ->> '$'
+);
+
+-- What of messages is compared as it stands: roles, names of calls, and arguments without the strings among their values.
+create or replace macro policy.form(said) as
+to_json(list_transform(said, lambda message: struct_pack(
+    role := message.role,
+    calls := list_transform(message.tool_calls, lambda made: struct_pack(
+        name := made.function.name,
+        arguments := regexp_replace(made.function.arguments, '("(?:[^"\\]|\\.)*":)|"(?:[^"\\]|\\.)*"', '\1""', 'g')
+    ))
+)))::varchar;
+
+-- What of messages is compared as texts are: their texts, and the strings among the arguments of their calls.
+create or replace macro policy.normal_texts(said) as
+list_transform(said, lambda message: policy.normalised(message.content));
+
+create or replace macro policy.normal_strings(said) as
+list_transform(
+    flatten(list_transform(
+        said,
+        lambda message: flatten(list_transform(
+            coalesce(message.tool_calls, []), lambda made: policy.strings(made.function.arguments)
+        ))
+    )),
+    lambda content: policy.normalised(content)
+);
+
+-- One text for messages that is equal where they are, as they are compared. Normalised texts hold no control characters.
+create or replace macro policy.comparable(said, texts, strings) as
+concat(policy.form(said), chr(30), array_to_string(texts, chr(31)), chr(30), array_to_string(strings, chr(31)));
+
+-- Whether messages are one message without calls.
+create or replace macro policy.is_one_text(said) as
+len(said) = 1 and said[1].tool_calls is null;
+
+-- What is known of a record's texts without reading them again: the columns of evidence.record from prompt_sha256 to tools_sha256.
+-- It takes the prompt, prompt and response as they are normalised, and what policy.texts_of_conversation gives for the conversation.
+create or replace macro policy.content(prompt, normal_prompt, normal_response, tools, texts) as
 struct_pack(
-    -- most prompts are normal already, and hashed once
     prompt_sha256 := case
+        when texts.prompt_messages is not null
+            then unhex(sha256(
+                case
+                    when regexp_full_match(texts.prompt_messages, '\[\{"role":"user","content":"(?:[^"\\]|\\.)*"\}\]')
+                        then texts.prompt[1].content
+                    else 'messages' || chr(31) || texts.prompt_messages
+                end
+            ))
+        -- most prompts are normal already, and hashed once
         when normal_prompt = prompt then unhex(sha256(normal_prompt))
         else unhex(sha256(prompt))
     end,
     prompt_hash := unhex(sha256(normal_prompt)),
     prompt_length := length(normal_prompt),
-    response_hash := unhex(sha256(normal_response)),
     response_length := length(normal_response),
-    turn_hash := unhex(sha256(concat(sha256(normal_prompt), sha256(normal_response))))
+    answer_hash := case
+        when texts.answer is null then unhex(sha256(normal_response))
+        when policy.is_one_text(texts.answer) then unhex(sha256(texts.answer_texts[1]))
+        else unhex(sha256(policy.comparable(texts.answer, texts.answer_texts, texts.answer_strings)))
+    end,
+    answer_length := case
+        when texts.answer is null then length(normal_response)
+        else list_sum(list_transform(texts.answer_texts, lambda content: length(content)))::bigint
+    end,
+    is_answer_empty := case
+        when texts.answer is null then length(normal_response) = 0
+        else len(list_filter(
+            texts.answer,
+            lambda message: message.role = 'assistant'
+            and (message.tool_calls is not null or not policy.is_blank(message.content))
+        )) = 0
+    end,
+    has_unparsed_call := coalesce(
+        len(list_filter(
+            texts.answer,
+            lambda message: len(list_filter(
+                message.tool_calls,
+                lambda made: regexp_full_match(made.function.arguments, '\{"unparsed":"(?:[^"\\]|\\.)*"\}')
+            )) > 0
+        )) > 0,
+        false
+    ),
+    turn_hash := unhex(sha256(concat(sha256(normal_prompt), sha256(normal_response)))),
+    content_hash := case
+        when texts.answer is null then unhex(sha256(concat(sha256(normal_prompt), sha256(normal_response))))
+        -- equal to that of the record whose prompt and response these two are
+        when policy.is_one_text(texts.prompt) and texts.prompt[1].role = 'user' and policy.is_one_text(texts.answer)
+            then unhex(sha256(concat(sha256(texts.prompt_texts[1]), sha256(texts.answer_texts[1]))))
+        else unhex(sha256(concat(
+            sha256(policy.comparable(texts.prompt, texts.prompt_texts, texts.prompt_strings)),
+            sha256(policy.comparable(texts.answer, texts.answer_texts, texts.answer_strings))
+        )))
+    end,
+    tools_sha256 := unhex(sha256(tools))
 );
+
+-- What policy.content reads of a conversation: its prompt and its answer, each as messages and as texts that are normalised; null
+-- where there is no conversation. prompt and answer are what policy.messages gives for both.
+create or replace macro policy.texts_of_conversation(prompt_messages, prompt, answer) as
+case
+    when answer is not null
+        then struct_pack(
+            prompt_messages := prompt_messages,
+            prompt := prompt,
+            prompt_texts := policy.normal_texts(prompt),
+            prompt_strings := policy.normal_strings(prompt),
+            answer := answer,
+            answer_texts := policy.normal_texts(answer),
+            answer_strings := policy.normal_strings(answer)
+        )
+end;
 
 -- A title: the first line of a text, up to 120 characters; a longer one ends before a white space, if it has one there.
 create or replace macro policy.title(content) as

@@ -45,9 +45,11 @@ create table if not exists raw.mapped (
     prompt varchar,
     response varchar,
     messages varchar,
+    tools varchar,
     verdict varchar,
     score double,
     grounded_fraction double,
+    comparison varchar,
     success_markers varchar[],
     failure_markers varchar[],
     infrastructure_error varchar,
@@ -60,7 +62,9 @@ create table if not exists raw.mapped (
     problem varchar,
     detail varchar,
     source varchar,
-    item_sha256 varchar
+    item_sha256 varchar,
+    prompt_end bigint,
+    answer_end bigint
 );
 comment on table raw.mapped is
 'One row per record, as its mapping gives it, before the checks of evidence.incoming: columns of evidence.record. A column that the mapping does not name is null. Empty in a published warehouse.';
@@ -70,7 +74,7 @@ comment on column raw.mapped.record_number is
 'the number of the record among those of its item, where an item gives several; null: 1';
 comment on column raw.mapped.parts is 'the items that belong to the record, each once, in the order of the evidence; null: none but its own';
 comment on column raw.mapped.source_class is
-'what kind of evidence the source gives: verdict, telemetry, experiment or extraction';
+'what kind of evidence the source gives: verdict, telemetry, experiment, extraction or grade';
 comment on column raw.mapped.run_id is 'the agent''s run at the task (not a run of etl); null: the item names none';
 comment on column raw.mapped.task_id is 'the task that the agent worked on';
 comment on column raw.mapped.created_at is
@@ -79,11 +83,15 @@ comment on column raw.mapped.model is 'the model, as the source spells it; null:
 comment on column raw.mapped.file is 'the file of the repository that the record is about; null: none';
 comment on column raw.mapped.prompt is 'the task as given to the agent; null: not recorded';
 comment on column raw.mapped.response is 'the agent''s final answer, or what was extracted from it; null: not recorded';
-comment on column raw.mapped.messages is 'the conversation as JSON text, as the source has it; null: not recorded';
+comment on column raw.mapped.messages is
+'the conversation as JSON text: once the mapping has given it, it is brought into normal form; null: not recorded';
+comment on column raw.mapped.tools is 'the definitions of the tools as JSON text, in normal form likewise; null: none';
 comment on column raw.mapped.verdict is 'the source''s own word for the result, see policy.verdict; null: none';
 comment on column raw.mapped.score is 'a grade from 0 to 1, higher is better; null: none';
 comment on column raw.mapped.grounded_fraction is
 'the share of the response''s statements that were found in the repository, 0 to 1; null: not measured';
+comment on column raw.mapped.comparison is
+'the scale or contest within which scores and verdicts compare; null: they compare within the task';
 comment on column raw.mapped.success_markers is 'signs that the attempt went well; null or empty: none';
 comment on column raw.mapped.failure_markers is 'signs that the attempt went badly; null or empty: none';
 comment on column raw.mapped.infrastructure_error is
@@ -99,3 +107,7 @@ comment on column raw.mapped.detail is 'more about the problem, without the text
 comment on column raw.mapped.source is 'the source of the item, whatever the mapping says';
 comment on column raw.mapped.item_sha256 is
 'sha256 hex of the item''s bytes, whatever the mapping says; null: the row names no item, which is an error';
+comment on column raw.mapped.prompt_end is
+'how many characters messages has up to the end of the prompt, whatever the mapping says; null: no assistant speaks in it';
+comment on column raw.mapped.answer_end is
+'how many characters messages has up to the end of the last assistant message; null: no assistant speaks in it';

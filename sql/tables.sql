@@ -132,7 +132,7 @@ create table if not exists evidence.record ( -- noqa: PRS
     item_sha256 varchar not null,
     parts struct(source_path varchar, item_number bigint)[],
     run_id varchar,
-    task_id varchar not null,
+    task_id varchar,
     created_at timestamp,
     model varchar,
     file varchar,
@@ -141,13 +141,22 @@ create table if not exists evidence.record ( -- noqa: PRS
     prompt_sha256 blob using compression uncompressed,
     prompt_hash blob using compression uncompressed not null,
     prompt_length bigint not null,
-    response_hash blob using compression uncompressed not null,
     response_length bigint not null,
+    answer_hash blob using compression uncompressed not null,
+    answer_length bigint not null,
+    is_answer_empty boolean not null,
+    has_unparsed_call boolean not null,
     turn_hash blob using compression uncompressed not null,
+    content_hash blob using compression uncompressed not null,
+    tools_sha256 blob using compression uncompressed,
     messages varchar using compression uncompressed,
+    prompt_end bigint,
+    answer_end bigint,
+    tools varchar using compression uncompressed,
     verdict varchar,
     score double,
     grounded_fraction double,
+    comparison varchar,
     success_markers varchar[],
     failure_markers varchar[],
     infrastructure_error varchar,
@@ -165,30 +174,49 @@ comment on column evidence.record.evidence_id is
 'sha256 hex of source, run_id, task_id, item_sha256 (with parts: a sha256 over the hashes of the item and its parts) and record_number where above 1, joined by 0x1F; equal for identical items';
 comment on column evidence.record.source is 'the source, which is the name of its mapping';
 comment on column evidence.record.source_class is
-'what kind of evidence the source gives: verdict, telemetry, experiment or extraction';
+'what kind of evidence the source gives: verdict, telemetry, experiment, extraction, or grade (it grades attempts told of elsewhere)';
 comment on column evidence.record.source_path is 'the file of the item, relative to the evidence folder';
 comment on column evidence.record.item_number is 'the number of the item in its file, from 1; blank lines count';
 comment on column evidence.record.record_number is 'the number of the record among those of its item, from 1';
 comment on column evidence.record.item_sha256 is 'sha256 hex of the item''s bytes, of a line without the line feed';
 comment on column evidence.record.parts is 'the items that belong to the record, each once, in the order of the evidence; null: none but its own';
 comment on column evidence.record.run_id is 'the agent''s run at the task (not a run of etl); null: the item names none';
-comment on column evidence.record.task_id is 'the task that the agent worked on';
+comment on column evidence.record.task_id is 'the task that the agent worked on; null: a grade names none';
 comment on column evidence.record.created_at is 'the time that the item gives, UTC; null: it gives none';
 comment on column evidence.record.model is 'the model, as the source spells it; null: not named';
 comment on column evidence.record.file is 'the file of the repository that the record is about; null: none';
-comment on column evidence.record.prompt is 'the task as given to the agent; null: not recorded';
-comment on column evidence.record.response is 'the agent''s final answer, or what was extracted from it; null: not recorded';
-comment on column evidence.record.prompt_sha256 is 'sha256 of the prompt as it stands; null: not recorded';
+comment on column evidence.record.prompt is
+'the task as given to the agent; of a conversation the last user message of its prompt; null: not recorded';
+comment on column evidence.record.response is
+'the agent''s final answer, or what was extracted from it; of a conversation its last assistant message with a text; null: not recorded';
+comment on column evidence.record.prompt_sha256 is
+'sha256 of the prompt as it stands, of a conversation over all messages of its prompt; equal where records can be paired; null: not recorded';
 comment on column evidence.record.prompt_hash is 'sha256 of the prompt as prompts are compared, see policy.normalised';
 comment on column evidence.record.prompt_length is 'how many characters the prompt has when normalised; 0: it is blank';
-comment on column evidence.record.response_hash is 'sha256 of the response as responses are compared, see policy.normalised';
 comment on column evidence.record.response_length is 'how many characters the response has when normalised; 0: it is blank';
-comment on column evidence.record.turn_hash is 'sha256 over both: equal where prompt and response are, as they are compared';
-comment on column evidence.record.messages is 'the conversation as JSON text, as the source has it; null: not recorded';
+comment on column evidence.record.answer_hash is
+'sha256 of the answer as answers are compared: the response, or all messages of the conversation after its prompt';
+comment on column evidence.record.answer_length is 'how many characters the texts of the answer have when normalised';
+comment on column evidence.record.is_answer_empty is
+'whether no assistant message of the answer has a visible text or calls a tool';
+comment on column evidence.record.has_unparsed_call is
+'whether a call of the answer has arguments that are no JSON object';
+comment on column evidence.record.turn_hash is 'sha256 over prompt and response: equal where both are, as they are compared';
+comment on column evidence.record.content_hash is
+'sha256 over the conversation, else over prompt and response: equal where they are, as they are compared';
+comment on column evidence.record.tools_sha256 is 'sha256 of tools; null: none';
+comment on column evidence.record.messages is
+'the conversation as JSON text in normal form; null: not recorded, or no assistant speaks in it';
+comment on column evidence.record.prompt_end is 'how many characters of messages there are up to the end of the prompt; null: no messages';
+comment on column evidence.record.answer_end is
+'how many characters of messages there are up to the end of the last assistant message, where datasets cut it; null: no messages';
+comment on column evidence.record.tools is 'the definitions of the tools as JSON text in normal form; null: none';
 comment on column evidence.record.verdict is 'the source''s own word for the result, see policy.verdict; null: none';
 comment on column evidence.record.score is 'a grade from 0 to 1, higher is better; null: none';
 comment on column evidence.record.grounded_fraction is
 'the share of the response''s statements that were found in the repository, 0 to 1; null: not measured';
+comment on column evidence.record.comparison is
+'the scale or contest within which scores and verdicts compare, such as one judgement of two answers; null: they compare within the task';
 comment on column evidence.record.success_markers is 'signs that the attempt went well; null or empty: none';
 comment on column evidence.record.failure_markers is 'signs that the attempt went badly; null or empty: none';
 comment on column evidence.record.infrastructure_error is

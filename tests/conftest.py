@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from etl.base.settings import Settings
 from etl.base.signals import SIGNALS
 from etl.cli.app import app
 from etl.context import Run
+from etl.ingest.conversation import normalise_rows
 from etl.pipeline.stages import STAGES, run_stages
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql
@@ -122,17 +124,50 @@ def insert_records(warehouse: Warehouse, *records: Mapping[str, Any]) -> None:
         | dict(record)
         for number, record in enumerate(records, start=start)
     ]
-    for row in rows:
-        insert_with_content(warehouse, pa.Table.from_pylist([row]))
+    for _, alike in groupby(rows, key=lambda row: row.keys()):
+        insert_with_content(warehouse, pa.Table.from_pylist([*alike]))
+
+
+#: Rows of evidence.record with what collect computes from their texts; in steps, as a macro is written out where it is named.
+_WITH_CONTENT = """
+with said as (
+    select
+        *,
+        policy.prompt_messages(messages, prompt_end) as prompt_messages,
+        policy.messages(policy.prompt_messages(messages, prompt_end)) as prompt_said,
+        policy.messages(policy.answer_messages(messages, prompt_end, answer_end)) as answer_said,
+        policy.normalised(prompt::varchar) as normal_prompt,
+        policy.normalised(response::varchar) as normal_response,
+    from given
+),
+
+texts as (
+    select
+        *,
+        policy.texts_of_conversation(prompt_messages, prompt_said, answer_said) as texts,
+    from said
+)
+
+select
+    * exclude (prompt_messages, prompt_said, answer_said, normal_prompt, normal_response, texts),
+    unnest(policy.content(prompt::varchar, normal_prompt, normal_response, tools, texts)),
+from texts
+"""
 
 
 def insert_with_content(warehouse: Warehouse, rows: pa.Table) -> None:
-    """Insert rows into evidence.record, with what collect computes from their texts."""
-    with warehouse.lent("given", rows):
-        content = (
-            "unnest(policy.content(prompt::varchar, policy.normalised(prompt::varchar), policy.normalised(response::varchar)))"
-        )
-        warehouse.execute(f"insert into evidence.record by name select *, {content} from given")
+    """Insert rows into evidence.record, with what collect computes from their texts; messages and tools are JSON text."""
+    conversations = {name: rows[name] if name in rows.column_names else pa.nulls(len(rows)) for name in ("messages", "tools")}
+    texts = pa.table({name: column.cast(pa.string()) for name, column in conversations.items()})
+    normal = normalise_rows(texts, 64, 1_000_000)
+    if not normal.num_rows:
+        normal = pa.table([pa.nulls(len(rows), field.type) for field in normal.schema], schema=normal.schema)
+    assert normal["problem"].null_count == len(rows), normal["detail"].to_pylist()
+    given = rows.drop_columns([name for name in conversations if name in rows.column_names])
+    for name in ("messages", "prompt_end", "answer_end", "tools"):
+        given = given.append_column(name, normal[name])
+    with warehouse.lent("given", given):
+        warehouse.execute(f"insert into evidence.record by name {_WITH_CONTENT}")
 
 
 @pytest.fixture

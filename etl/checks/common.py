@@ -38,4 +38,9 @@ class Contract(pa.DataFrameModel):
 
 def not_blank(data: PolarsData) -> pl.LazyFrame:
     """Tell for each text whether something of it can be seen: whether it is not blank, as ``policy.is_blank`` says."""
-    return data.lazyframe.select(pl.col(data.key).str.contains(r"[^\p{Z}\p{Cc}\p{Cf}\p{Co}]"))
+    return data.lazyframe.select(is_visible(data.key))
+
+
+def is_visible(column: str) -> pl.Expr:
+    """Return the condition for a column of texts to be not blank."""
+    return pl.col(column).str.contains(r"[^\p{Z}\p{Cc}\p{Cf}\p{Co}]")

@@ -136,7 +136,7 @@ class _Sources:
         """
         mapper, failure = None, None
         if source in self.rules.directives:
-            mapper = Mapper(self.cursor, self.run.sql.source(source), self.rules.directives[source])
+            mapper = Mapper(self.cursor, self.run.sql.source(source), self.rules.directives[source], self.run.settings)
             try:
                 mapper.prepare()
                 needs_all = mapper.needs_whole_source or source in self.before.failed

@@ -1,7 +1,7 @@
 """From items to records: a source's mapping (sql/2_sources) over a portion of its items, and checks of its rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.base.errors import MachineError, SqlPlace, StageError
+from etl.base.settings import Settings
+from etl.ingest.conversation import normalise_rows
 from etl.ingest.directives import Directives
 from etl.ingest.fields import FieldParser
 from etl.warehouse.connection import Warehouse
@@ -41,6 +43,9 @@ _EXPECTED = {
     "VARCHAR[]": "a list of texts",
     _PARTS: "a list of struct source_path, item_number",
 }
+
+#: The columns that are brought into normal form once a mapping has given them.
+_CONVERSATION = {"messages", "tools"}
 
 #: What a problem looks like: receipts have it, so it must not be a text of the evidence.
 _REASON = "[a-z][a-z0-9_]{0,62}"
@@ -114,12 +119,14 @@ class Mapper:
     say with a window: then it needs all items of its source at once (``needs_whole_source``), as one of the grain ``source``.
     """
 
-    def __init__(self, warehouse: Warehouse, mapping: View, directives: Directives) -> None:
+    def __init__(self, warehouse: Warehouse, mapping: View, directives: Directives, settings: Settings) -> None:
         self._warehouse = warehouse
+        self._limits = (settings.max_depth, settings.max_values)
         self._mapping = mapping
         self._directives = directives
         self._parser = FieldParser(directives.fields)
         self._given, self._mapped = "", ""
+        self._is_one_for_one, self._has_conversations = False, False
         self.needs_whole_source = directives.grain == "source"
 
     def prepare(self) -> None:
@@ -133,12 +140,13 @@ class Mapper:
             steps = self._warehouse.steps(self._mapping.qualified)
         if self._directives.grain == "item" and not steps <= _ITEM_BY_ITEM:
             self.needs_whole_source = True
-        is_one_for_one = steps <= _ONE_FOR_ONE
+        self._is_one_for_one = steps <= _ONE_FOR_ONE
+        self._has_conversations = not given.keys().isdisjoint(_CONVERSATION)
         key = {"source_path", "item_number"} & given.keys()
-        if len(key) == 1 or (not key and not is_one_for_one):
+        if len(key) == 1 or (not key and not self._is_one_for_one):
             raise self._error("select source_path and item_number too, so that each row names its item")
         self._given = self._select(given, wanted)
-        self._mapped = read_sql(__file__, "by_position" if is_one_for_one else "by_key")
+        self._mapped = read_sql(__file__, "by_position" if self._is_one_for_one else "by_key")
 
     def _select(self, given: dict[str, str], wanted: dict[str, str]) -> str:
         """Return the statement that gives the columns of the mapping in the types of raw.mapped, and null in all others."""
@@ -206,8 +214,7 @@ class Mapper:
             raise
 
     def _map(self, items: pa.Table) -> Mapped:
-        with self._shown(items):
-            self._warehouse.execute(f"create or replace view raw.main.given as {self._given}")
+        with self._shown(items), self._normalised():
             self._warehouse.execute(f"create or replace view raw.main.mapped as {self._mapped}")
             # joins give rows in any order; records are inserted in the order of the evidence
             incoming = _in_order(self._warehouse.arrow("from evidence.incoming"))
@@ -222,6 +229,21 @@ class Mapper:
                     skipped = self._warehouse.arrow(read_sql(__file__, "refused"))
                     incoming = _in_order(self._warehouse.arrow(read_sql(__file__, "accepted")))
         return Mapped(incoming.drop_columns(["problem", "detail"]), skipped, refused)
+
+    @contextmanager
+    def _normalised(self) -> Iterator[None]:
+        """Show what the mapping gives as raw.main.given, and its conversations in normal form beside, row by row."""
+        self._warehouse.execute(f"create or replace view raw.main.given as {self._given}")
+        with ExitStack() as lent:
+            given = pa.table({"messages": pa.array([], pa.string()), "tools": pa.array([], pa.string())})
+            if self._has_conversations and self._is_one_for_one:
+                given = self._warehouse.arrow("select messages, tools from raw.main.given")
+            elif self._has_conversations:  # joins give rows in any order, so they are fetched once
+                given = self._warehouse.arrow("from raw.main.given").combine_chunks()
+                lent.enter_context(self._warehouse.lent("given_rows", given))
+                self._warehouse.execute("create or replace view raw.main.given as from given_rows")
+            lent.enter_context(self._warehouse.lent("conversations", normalise_rows(given, *self._limits)))
+            yield
 
     def _require_keys(self, incoming: pa.Table) -> None:
         """Require that each row is of an item, and that no two have one key."""
@@ -302,8 +324,10 @@ def _fit(name: str, given: str, wanted: str, macros: str) -> tuple[str, str | No
     """Return the expression of a column in the type that a record has there, and the one that is true where it does not fit."""
     base = "DECIMAL" if given.startswith("DECIMAL(") else given
     is_clock = name == "created_at" and base.startswith(("TIMESTAMP", "DATE"))
-    is_conversation = name in ("messages", "tools") and given == "JSON"
-    if base in _FITS.get(wanted, ()) or given == '"NULL"' or is_clock or is_conversation:
+    is_conversation = name in _CONVERSATION and given == "JSON"
+    if is_conversation:
+        return f"nullif({name}::varchar, 'null')", None
+    if base in _FITS.get(wanted, ()) or given == '"NULL"' or is_clock:
         return f"{name}::{wanted}", None
     if given == "JSON":
         is_null = f"coalesce({name} = 'null', true)"

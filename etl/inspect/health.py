@@ -14,7 +14,7 @@ from etl.ingest.files import find_evidence
 from etl.pipeline.obstacles import obstacles
 from etl.pipeline.staging import Staging
 from etl.receipts.models import Check
-from etl.receipts.recorder import unknown_verdicts
+from etl.receipts.recorder import doubts
 from etl.receipts.store import load_history
 from etl.warehouse.connection import Warehouse, duckdb_version
 from etl.warehouse.read_only import PublishedWarehouse
@@ -90,8 +90,8 @@ def _examine_warehouse(project: Project) -> Iterator[Check]:
     if project.warehouse.is_file():
         with PublishedWarehouse.open(project.warehouse) as warehouse:
             records = warehouse.one("select count(*) from evidence.record")
-            unknown = unknown_verdicts(warehouse)
-        yield from (Check("verdicts", "warn", sentence) for sentence in unknown)
+            doubtful = doubts(warehouse)
+        yield from (Check("grades", "warn", sentence) for sentence in doubtful)
         status, detail = "ok", f"{records:,} records in {project.relative(project.warehouse)}"
     yield Check("published", status, detail)
 

@@ -155,7 +155,7 @@ def _peek(search: Search, tell: Callable[[str], None]) -> Peek:
             raise
         return _peek_unbound(search, _failure(search, str(error), error.place))
     with closing(warehouse), interrupting(warehouse.interrupt), mapping_room(warehouse):
-        mapper = Mapper(warehouse, mapping, search.directives)
+        mapper = Mapper(warehouse, mapping, search.directives, search.settings)
         try:
             mapper.prepare()
         except MappingError as error:
@@ -208,7 +208,10 @@ def _count_items(records: Any) -> int:
 
 def _refused(rows: Any) -> list[Row]:
     """Return rows of evidence.incoming that have a problem, without the columns that are computed from texts."""
-    hashes = {"prompt_sha256", "prompt_hash", "prompt_length", "response_hash", "response_length", "turn_hash"}
+    hashes = {
+        *("prompt_sha256", "prompt_hash", "prompt_length", "response_length", "answer_hash", "answer_length"),
+        *("is_answer_empty", "has_unparsed_call", "turn_hash", "content_hash", "tools_sha256", "prompt_end", "answer_end"),
+    }
     found: list[Row] = rows.select([name for name in rows.column_names if name not in hashes]).to_pylist()
     return found
 

@@ -3,7 +3,8 @@
 --   $places: the places of the items, as path:item
 select
     record.* exclude (
-        prompt_sha256, prompt_hash, prompt_length, response_hash, response_length, turn_hash, record_key
+        prompt_sha256, prompt_hash, prompt_length, response_length, answer_hash, answer_length, is_answer_empty, has_unparsed_call,
+        turn_hash, content_hash, tools_sha256, prompt_end, answer_end, record_key
     ),
     run.category,
     run.rule,

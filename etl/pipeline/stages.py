@@ -25,6 +25,7 @@ def _score(run: Run) -> None:
     """Compute once each record's category and defects, and which contents are shared, under the names of their views."""
     run.warehouse.materialise("scored.run")
     run.warehouse.materialise("scored.shared_content")
+    run.warehouse.materialise("scored.shared_turn")
     run.warehouse.materialise("scored.eligibility")
 
 
@@ -57,7 +58,7 @@ STAGES = (
         _score,
         ("evidence.record",),
         writes=("scored.run",),
-        uses=("scored.unknown_verdict",),
+        uses=("scored.unknown_verdict", "scored.grade"),
         counts="receipts.score_count",
     ),
     *map(_export_stage, DATASETS),

@@ -106,6 +106,14 @@ class Records(Document):
     by_outcome: dict[str, Count]
 
 
+class Grades(Document):
+    """The second count of score: grades of attempts that are told of elsewhere, by the attempts that they meet, see scored.grade."""
+
+    met: Count = 0
+    ambiguous_grade: Count = 0
+    unmatched_grade: Count = 0
+
+
 class Items(Document):
     """The second count of collect: what became of the items of the evidence; mapped and part are those accepted."""
 
@@ -158,6 +166,7 @@ class StageReceipt(Document):
     blank: Count = 0
     items: Items | None = None
     records: Records | Count | None = None
+    grades: Grades | None = None
     files: Files | None = None
     validation: Validation
     duration_ms: Count

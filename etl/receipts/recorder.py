@@ -20,7 +20,7 @@ from etl.base.signals import stop_if_told
 from etl.base.threads import run_together
 from etl.context import Clock, Observer, Run, Stage
 from etl.receipts.header import PartialRun, RunHeader, deciding, timestamp_of
-from etl.receipts.models import CountsByReason, FileEntry, Files, Items, Records, Side, StageReceipt, Stats, Validation
+from etl.receipts.models import CountsByReason, FileEntry, Files, Grades, Items, Records, Side, StageReceipt, Stats, Validation
 from etl.receipts.store import as_texts, take_in
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage
@@ -153,6 +153,7 @@ class StageMeter:
             counts_by_reason={stat: counts.get(stat, {}) for stat in CountsByReason.model_fields},
             blank=total.get("blank", 0),
             **(self._collected() if stage.name == "collect" else {"records": self._outcomes(stage)}),
+            grades=self._grades() if stage.name == "score" else None,
             validation=self._validation(stage),
             duration_ms=duration_ms,
         )
@@ -175,6 +176,11 @@ class StageMeter:
         by_outcome = dict(self.run.warehouse.execute(outcomes, {"stage": stage.name}))
         scored = self.run.warehouse.one("select count(*) from scored.run")
         return Records.model_validate({"in": scored, "by_outcome": by_outcome})
+
+    def _grades(self) -> Grades:
+        """Return how many grades meet one attempt, several or none."""
+        by_outcome = self.run.warehouse.execute("select outcome, count(*) from scored.grade group by outcome")
+        return Grades.model_validate(dict(by_outcome))
 
     def _relation(self, name: str) -> FileEntry:
         """Return the entry of a relation. It is hashed once, because no stage changes what an earlier one made."""
@@ -227,15 +233,16 @@ class StageMeter:
             for source, reason, lines, first_at in self.run.warehouse.execute(summary):
                 errors.append(f"{source}: {lines} skipped as {reason}, the first is {first_at}.")
         if stage.name == "score":
-            warnings = unknown_verdicts(self.run.warehouse)
+            warnings = doubts(self.run.warehouse)
         if decided := deciding(self.run.sql, self.lineage.above(stage.relations)):
             warnings.append(f"The overlay decides here, by {', '.join(decided)}.")
         return Validation(passed=not errors, errors=errors, warnings=warnings)
 
 
-def unknown_verdicts(warehouse: Warehouse) -> list[str]:
-    """Return a sentence about the verdicts that are not words of policy.verdict; none where all are."""
-    return [sentence for (sentence,) in warehouse.execute(read_sql(__file__, "unknown_verdict"))]
+def doubts(warehouse: Warehouse) -> list[str]:
+    """Return sentences about verdicts that are not words of policy.verdict, and about grades that meet several attempts or none."""
+    statements = [read_sql(__file__, name) for name in ("unknown_verdict", "unclear_grade")]
+    return [sentence for statement in statements for (sentence,) in warehouse.execute(statement)]
 
 
 def _lines(rows: pa.RecordBatch) -> pa.Buffer:

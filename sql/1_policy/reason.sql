@@ -10,9 +10,9 @@ from (
     values
     (1, 'missing_provenance', 'file, item number, record number or item hash is missing'),
     (2, 'missing_source_run_id', 'the agent run that made it is not named'),
-    (3, 'empty_content', 'the response is blank'),
+    (3, 'empty_content', 'the answer has no visible text and no call; in rag, the response is blank'),
     (4, 'empty_prompt', 'the prompt is blank'),
-    (5, 'schema_violation', 'another column that the dataset requires is null'),
+    (5, 'schema_violation', 'a column that the dataset requires is null, or a call of the answer has arguments that are no JSON object'),
     (6, 'unsafe_sft_category', 'rejected or needs_human_review may never enter sft'),
     (7, 'unsafe_rag_category', 'rejected may never enter rag'),
     (8, 'contradicted', 'its attempt, or its content for its task, is rejected; of a pair: another prefers the reverse'),

@@ -15,13 +15,17 @@ from (
     values
     (1, null, null, 'missing_provenance', 'missing_provenance'),
     (2, null, null, 'missing_run_id', 'missing_source_run_id'),
-    (3, null, null, 'empty_response', 'empty_content'),
-    (4, 'sft', null, 'empty_prompt', 'empty_prompt'),
-    (5, null, null, 'missing_column', 'schema_violation'),
-    (6, null, 'chosen', 'rejected_attempt', 'contradicted'),
-    (7, null, 'chosen', 'rejected_content', 'contradicted'),
-    (8, null, null, 'absent_path', 'hallucinated_file_path'),
-    (9, null, null, 'repeated_evidence', 'duplicate_id'),
-    (10, null, null, 'repeated_response', 'repeated_response')
+    (3, 'sft', null, 'empty_answer', 'empty_content'),
+    (3, 'preference', null, 'empty_answer', 'empty_content'),
+    (4, 'rag', null, 'empty_response', 'empty_content'),
+    (5, 'sft', null, 'empty_prompt', 'empty_prompt'),
+    (6, null, null, 'missing_column', 'schema_violation'),
+    (7, 'sft', null, 'unparsed_call', 'schema_violation'),
+    (7, 'preference', 'chosen', 'unparsed_call', 'schema_violation'),
+    (8, null, 'chosen', 'rejected_attempt', 'contradicted'),
+    (9, null, 'chosen', 'rejected_content', 'contradicted'),
+    (10, null, null, 'absent_path', 'hallucinated_file_path'),
+    (11, null, null, 'repeated_evidence', 'duplicate_id'),
+    (12, null, null, 'repeated_response', 'repeated_response')
 ) as rule (position, dataset, side, defect, reason)
 inner join policy.dataset as dataset on rule.dataset is null or rule.dataset = dataset.dataset

@@ -1,28 +1,16 @@
 -- One row per trajectory of tau-bench: one trial of one task. Its file is named <model>-<domain>, which gives the model and the
--- domain. The response is the assistant's last text. Trajectories carry no time.
+-- domain. The conversation is the trajectory; the instruction is the script of the simulated user, which the agent never saw, and is
+-- no part of it. Trajectories carry no time.
 -- items: /*
 -- fields:
 --   task_id json required = /task_id
 --   trial json required = /trial
 --   traj json required = /traj
 --   reward number = /reward
---   instruction text required = /info/task/instruction
-with part as (
+with trajectory as (
     select
-        source_path,
-        item_number,
+        *,
         regexp_extract(source_path, '([^/!]*?)[.](?:jsonl|ndjson|json)(?:[.][0-9]+)?(?:[.](?:gz|zst|bz2|xz))?$', 1, 'i') as stem,
-        task_id,
-        trial,
-        traj,
-        reward,
-        instruction,
-        list_filter(
-            json_transform(traj, '[{"role": "JSON", "content": "JSON"}]'),
-            lambda message: message.role::varchar = '"assistant"'
-            and sources.is_text(message.content)
-            and not policy.is_blank(sources.as_text(message.content))
-        ) as spoken,
     from raw.item
 )
 
@@ -33,8 +21,6 @@ select
     concat_ws('/', stem, sources.as_text(task_id), sources.as_text(trial)) as run_id,
     regexp_extract(stem, '[^-]*$') || '/' || sources.as_text(task_id) as task_id,
     nullif(regexp_extract(stem, '^(.*)-[^-]*$', 1), '') as model,
-    instruction as prompt,
-    sources.as_text(spoken[-1].content) as response,
     traj as messages,
     reward as score,
     case
@@ -42,4 +28,4 @@ select
         when not sources.is_text(trial) and not sources.is_integer(trial) then 'bad_trial'
         when not sources.is_array(traj) then 'bad_traj'
     end as problem,
-from part
+from trajectory

@@ -3,29 +3,39 @@
 --   evidence_id: sha256 hex of source, run_id, task_id, item_sha256 and record_number where above 1, joined by 0x1F; equal for
 --       identical items. With parts, a sha256 over the hash of the item and those of its other parts stands for item_sha256
 --   source: the source, which is the name of its mapping
---   source_class: verdict, telemetry, experiment or extraction; another class is the problem bad_source_class
+--   source_class: verdict, telemetry, experiment, extraction or grade; another class is the problem bad_source_class
 --   source_path: the file of the item, relative to the evidence folder
 --   item_number: the number of the item in its file, from 1
 --   record_number: the number of the record among those of its item, from 1
 --   item_sha256: sha256 hex of the item's bytes, of a line without the line feed
 --   parts: the items that belong to the record, each once, in the order of the evidence; null: none but its own
 --   run_id: the agent's run at the task; null: the item names none
---   task_id: the task that the agent worked on; blank is the problem missing_task_id
+--   task_id: the task that the agent worked on; blank is the problem missing_task_id, but for a grade that names a run
 --   created_at: the time that the item gives, UTC (without an offset it counts as UTC); null: none, or problem bad_created_at
 --   model: the model, as the source spells it; null: not named
 --   file: the file of the repository that the record is about; null: none
---   prompt: the task as given to the agent; null: not recorded
---   response: the agent's final answer, or what was extracted from it; null: not recorded
---   prompt_sha256: sha256 of the prompt as it stands; null: not recorded
+--   prompt: the task as given to the agent; null in the mapping: the last user message of the conversation's prompt, or null
+--   response: the agent's final answer, or what was extracted from it; null in the mapping: the last assistant message of the
+--       answer that has a visible text, or null
+--   prompt_sha256: sha256 of the prompt as it stands, of a conversation over all messages of its prompt; null: not recorded
 --   prompt_hash: sha256 of the prompt as prompts are compared, see policy.normalised
 --   prompt_length: how many characters the prompt has when normalised; 0: it is blank
---   response_hash: sha256 of the response as responses are compared, see policy.normalised
 --   response_length: how many characters the response has when normalised; 0: it is blank
---   turn_hash: sha256 over both: equal where prompt and response are, as they are compared
---   messages: the conversation as JSON text, as the source has it; null: not recorded
+--   answer_hash: sha256 of the answer as answers are compared: the response, or what follows the prompt of the conversation
+--   answer_length: how many characters the texts of the answer have when normalised
+--   is_answer_empty: whether no assistant message of the answer has a visible text or calls a tool
+--   has_unparsed_call: whether a call of the answer has arguments that are no JSON object
+--   turn_hash: sha256 over prompt and response: equal where both are, as they are compared
+--   content_hash: sha256 over the conversation, else over prompt and response: equal where they are, as they are compared
+--   tools_sha256: sha256 of tools; null: none
+--   messages: the conversation as JSON text in normal form; null: not recorded, or no assistant speaks in it
+--   prompt_end: how many characters of messages there are up to the end of the prompt; null: no messages
+--   answer_end: how many characters of messages there are up to the end of the last assistant message; null: no messages
+--   tools: the definitions of the tools as JSON text in normal form; null: none
 --   verdict: the source's own word for the result; null: none
 --   score: a grade from 0 to 1, higher is better; null: none; infinity and NaN are the problem bad_score
 --   grounded_fraction: the share of the response's statements that were found in the repository, 0 to 1; null: not measured
+--   comparison: the scale or contest within which scores and verdicts compare; null: they compare within the task
 --   success_markers: signs that the attempt went well; null or empty: none
 --   failure_markers: signs that the attempt went badly; null or empty: none
 --   infrastructure_error: what broke on the machine's side, not the agent's; null: nothing is known
@@ -84,11 +94,40 @@ timed as (
             and mapped.record_number is not distinct from of_parts.record_number
 ),
 
+conversed as (
+    select
+        *,
+        policy.prompt_messages(messages, prompt_end) as prompt_messages,
+        policy.messages(policy.prompt_messages(messages, prompt_end)) as prompt_said,
+        policy.messages(policy.answer_messages(messages, prompt_end, answer_end)) as answer_said,
+    from timed
+),
+
+turned as (
+    select
+        * replace (
+            coalesce(
+                prompt, list_filter(prompt_said, lambda message: message.role = 'user')[-1].content
+            ) as prompt,
+            coalesce(
+                response,
+                list_filter(
+                    answer_said, lambda message: message.role = 'assistant' and not policy.is_blank(message.content)
+                )[-1].content
+            ) as response,
+            case when answer_end is not null then messages end as messages,
+            -- a grade may name only a run, or only a task
+            case when source_class is distinct from 'grade' or not policy.is_blank(task_id) then task_id end as task_id,
+            case when source_class is distinct from 'grade' or not policy.is_blank(run_id) then run_id end as run_id
+        ),
+    from conversed
+),
+
 -- DuckDB drops an offset when it casts text to timestamp, and assumes the session's zone where the text has none. So the text
 -- is completed first (midnight if it has no time, UTC if it has no offset), then cast with its offset, and converted to UTC.
 clocked as (
     select
-        timed.*,
+        turned.*,
         make_timestamp(epoch_us(try_cast(
             concat(
                 clock.day,
@@ -101,7 +140,8 @@ clocked as (
         ))) as created_at_utc,
         policy.normalised(prompt) as normal_prompt,
         policy.normalised(response) as normal_response,
-    from timed
+        policy.texts_of_conversation(prompt_messages, prompt_said, answer_said) as texts,
+    from turned
 )
 
 select
@@ -123,11 +163,15 @@ select
     file,
     prompt,
     response,
-    unnest(policy.content(prompt, normal_prompt, normal_response)),
+    unnest(policy.content(prompt, normal_prompt, normal_response, tools, texts)),
     messages,
+    prompt_end,
+    answer_end,
+    tools,
     verdict,
     score,
     grounded_fraction,
+    comparison,
     success_markers,
     failure_markers,
     infrastructure_error,
@@ -139,9 +183,9 @@ select
     completion_tokens,
     case
         when problem is not null then problem
-        when policy.is_blank(task_id) then 'missing_task_id'
+        when policy.is_blank(task_id) and (source_class is distinct from 'grade' or run_id is null) then 'missing_task_id'
         when source_class is null then 'missing_source_class'
-        when source_class not in ('verdict', 'telemetry', 'experiment', 'extraction') then 'bad_source_class'
+        when source_class not in ('verdict', 'telemetry', 'experiment', 'extraction', 'grade') then 'bad_source_class'
         when
             human_override not in ('accepted', 'partially_accepted', 'rejected', 'needs_human_review')
             then 'bad_human_override'
@@ -151,6 +195,15 @@ select
                 created_at_utc not between timestamp '0001-01-01' and timestamp '9999-12-31 23:59:59.999999', true
             )
             then 'bad_created_at'
+        when
+            source_class = 'grade'
+            and score is null
+            and grounded_fraction is null
+            and human_override is null
+            and policy.is_blank(verdict)
+            and policy.is_blank(infrastructure_error)
+            and len(list_concat(success_markers, failure_markers)) = 0
+            then 'missing_verdict'
         when not isfinite(score) then 'bad_score'
         when not isfinite(grounded_fraction) then 'bad_grounded_fraction'
         when not isfinite(latency_ms) then 'bad_latency_ms'

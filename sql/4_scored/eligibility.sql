@@ -2,8 +2,8 @@
 -- policy.requirement says which datasets refuse which defect, and for which reason.
 -- key: task_id; scored.shared_content and scored.constant_response whole.
 --   record_key: the record within this warehouse, for joins; see evidence.record
---   defect: missing_provenance, missing_run_id, empty_response, empty_prompt, missing_column, rejected_attempt and
---       rejected_content (see scored.rejection), absent_path (a cited path is not in the manifest of known paths),
+--   defect: missing_provenance, missing_run_id, empty_answer (no assistant message of the answer has a visible text or a call),
+--       empty_response, empty_prompt, missing_column, unparsed_call, rejected_attempt and rejected_content (see scored.rejection), absent_path (a cited path is not in the manifest of known paths),
 --       repeated_evidence (an identical item comes earlier) or repeated_response (see scored.constant_response)
 --   detail: the columns at fault, the positions in cited_paths, the place of the record that is rejected or came first, or the
 --       number of prompts
@@ -23,6 +23,12 @@ with incomplete as (
                 when policy.is_blank(record.run_id) then struct_pack(defect := 'missing_run_id', detail := 'run_id')
             end,
             case
+                when record.is_answer_empty then struct_pack(defect := 'empty_answer', detail := 'response')
+            end,
+            case
+                when record.has_unparsed_call then struct_pack(defect := 'unparsed_call', detail := 'arguments of a call')
+            end,
+            case
                 when record.response_length = 0 then struct_pack(defect := 'empty_response', detail := 'response')
             end,
             case
@@ -36,7 +42,9 @@ with incomplete as (
     from evidence.record as record
     -- few records are incomplete, so the list is made for them alone
     where
-        policy.is_blank(record.source_path)
+        record.is_answer_empty
+        or record.has_unparsed_call
+        or policy.is_blank(record.source_path)
         or record.item_number is null
         or record.record_number is null
         or policy.is_blank(record.item_sha256)
@@ -115,6 +123,6 @@ union all
 select
     record.record_key,
     'repeated_response' as defect,
-    'response answers ' || constant.prompts || ' prompts' as detail,
+    'its answer answers ' || constant.prompts || ' prompts' as detail,
 from evidence.record as record
-inner join scored.constant_response as constant on record.response_hash = constant.response_hash
+inner join scored.constant_response as constant on record.answer_hash = constant.answer_hash

@@ -1,5 +1,6 @@
--- One row per record: its category, and the rule that decided it, which is the first that has a signal. A record without any
--- signal needs human review; a missing grade never counts as a bad one.
+-- One row per record that is not a grade: its category, and the rule that decided it, which is the first that has a signal. A record
+-- without any signal needs human review; a missing grade never counts as a bad one.
+-- key: task_id.
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the item, relative to the evidence folder
 --   item_number: the number of the item in its file, from 1
@@ -12,50 +13,54 @@
 --   task_id: the task that the agent worked on
 --   created_at: the time that the item gives, UTC; null: it gives none
 --   model: the model, as the source spells it; null: not named
---   content_hash: the content of the record: equal where prompt and response are, as texts are compared
+--   content_hash: the content of the record: equal where conversations are, or prompt and response, as texts are compared
+--   turn_hash: its turn: equal where prompt and response are, as texts are compared
+--   has_conversation: whether it has a conversation
+--   is_response_blank: whether its response is blank
 --   category: accepted, partially_accepted, rejected or needs_human_review
---   rule: human_override (in any record of the attempt), infrastructure_error, verdict, score, grounded_fraction, parent (of an
---       extraction: the verdicts on its task), markers or no_signal; tried in this order, but an extraction has no rule after
+--   rule: human_override (in any record or grade of the attempt), infrastructure_error, verdict, score, grounded_fraction, parent (of
+--       an extraction: the verdicts on its task), markers or no_signal; tried in this order, but an extraction has no rule after
 --       parent
+--   comparison: the scale or contest of its score and verdict, its own or that of the grades that decided; null: none, or several
+--   has_several_comparisons: whether grades of several comparisons decided, so that it has no side in a pair
+--   decided_in: the comparison in which all signals that decided stand; null: they do not stand in one, or a person decided
+--   score: the lowest score of its own and of the grades that meet it; null: none
 --   reasons: all signals seen, also of rules that did not decide, such as "verdict: approve"
 select
-    signal.record_key,
-    signal.source_path,
-    signal.item_number,
-    signal.record_number,
-    signal.item_sha256,
-    signal.evidence_id,
-    signal.source,
-    signal.source_class,
-    signal.run_id,
-    signal.task_id,
-    signal.created_at,
-    signal.model,
-    signal.content_hash,
+    decided.record_key,
+    decided.source_path,
+    decided.item_number,
+    decided.record_number,
+    decided.item_sha256,
+    decided.evidence_id,
+    decided.source,
+    decided.source_class,
+    decided.run_id,
+    decided.task_id,
+    decided.created_at,
+    decided.model,
+    decided.content_hash,
+    decided.turn_hash,
+    decided.has_conversation,
+    decided.is_response_blank,
     case
-        when signal.by_override is not null then signal.by_override
-        when signal.by_infrastructure_error is not null then signal.by_infrastructure_error
-        when signal.by_verdict is not null then signal.by_verdict
-        when signal.by_score is not null then signal.by_score
-        when signal.by_grounded_fraction is not null then signal.by_grounded_fraction
-        when signal.source_class = 'extraction' then coalesce(task_verdict.category, 'needs_human_review')
-        when signal.by_markers is not null then signal.by_markers
+        when decided.category is not null then decided.category
+        when decided.source_class = 'extraction' then coalesce(task_verdict.category, 'needs_human_review')
         else 'needs_human_review'
     end as category,
     case
-        when signal.by_override is not null then 'human_override'
-        when signal.by_infrastructure_error is not null then 'infrastructure_error'
-        when signal.by_verdict is not null then 'verdict'
-        when signal.by_score is not null then 'score'
-        when signal.by_grounded_fraction is not null then 'grounded_fraction'
-        when signal.source_class = 'extraction' then 'parent'
-        when signal.by_markers is not null then 'markers'
+        when decided.rule is not null then decided.rule
+        when decided.source_class = 'extraction' then 'parent'
         else 'no_signal'
     end as rule,
+    decided.comparison,
+    decided.has_several_comparisons,
+    case when decided.rule is not null then decided.decided_in end as decided_in,
+    decided.score,
     case
-        when signal.source_class <> 'extraction' then signal.reasons
-        when task_verdict.verdicts is null then list_append(signal.reasons, 'parent: none')
-        else list_append(signal.reasons, 'parent: ' || coalesce(task_verdict.category, 'disagree'))
+        when decided.source_class <> 'extraction' then decided.reasons
+        when task_verdict.verdicts is null then list_append(decided.reasons, 'parent: none')
+        else list_append(decided.reasons, 'parent: ' || coalesce(task_verdict.category, 'disagree'))
     end as reasons,
-from scored.signal as signal
-left join scored.task_verdict as task_verdict on signal.task_id = task_verdict.task_id
+from scored.decided as decided
+left join scored.task_verdict as task_verdict on decided.task_id = task_verdict.task_id

@@ -1,5 +1,6 @@
--- One row per record: the category that each scoring rule alone would give it. The rule parent is not here, because it depends
--- on all records of the task, see scored.task_verdict. The columns that identify the record are here so that scored.run needs no join.
+-- One row per record, also of the class grade: the category that each scoring rule alone would give it by its own signals. The rules
+-- human_override and parent are not here, because they depend on other records, see scored.attempt_override and
+-- scored.task_verdict. The columns that identify the record are here so that the views above need no join.
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the item, relative to the evidence folder
 --   item_number: the number of the item in its file, from 1
@@ -7,17 +8,24 @@
 --   item_sha256: sha256 hex of the item's bytes, of a line without the line feed
 --   evidence_id: the record across warehouses; equal for identical items
 --   source: the source, which is the name of its mapping
---   source_class: verdict, telemetry, experiment or extraction
+--   source_class: verdict, telemetry, experiment, extraction or grade
 --   run_id: the agent's run at the task; null: the item names none
---   task_id: the task that the agent worked on
+--   task_id: the task that the agent worked on; null: a grade names none
 --   created_at: the time that the item gives, UTC; null: it gives none
 --   model: the model, as the source spells it; null: not named
---   content_hash: the content of the record: equal where prompt and response are, as texts are compared
---   by_override: the category that a person gave to its attempt, see scored.attempt_override; null: none
+--   content_hash: the content of the record: equal where conversations are, or prompt and response, as texts are compared
+--   turn_hash: its turn: equal where prompt and response are, as texts are compared
+--   has_conversation: whether it has a conversation
+--   is_response_blank: whether its response is blank
+--   comparison: the scale or contest of its scores and verdicts; null: they compare within the task
+--   score: its score; null: none
 --   by_infrastructure_error: needs_human_review where something broke on the machine's side; null: nothing did
 --   by_verdict: the category of its verdict in policy.verdict, or needs_human_review if it is not listed; null: no verdict
+--   is_verdict_known: whether its verdict is listed; null: no verdict
 --   by_score: the category of its score by accept_at and partial_at, or needs_human_review outside 0 to 1; null: no score
 --   by_grounded_fraction: the same by grounded_accept_at and grounded_partial_at; null: no grounded fraction
+--   has_success: whether it has markers of success
+--   has_failure: whether it has markers of failure
 --   by_markers: accepted (success alone), rejected (failure alone) or partially_accepted (both); null: no marker
 --   reasons: each signal as text, such as "score: 0.95", in the order of the rules; empty: it has none
 with normalised as (
@@ -34,8 +42,11 @@ with normalised as (
         record.task_id,
         record.created_at,
         record.model,
-        record.turn_hash as content_hash,
-        record.human_override,
+        record.content_hash,
+        record.turn_hash,
+        record.answer_end is not null as has_conversation,
+        record.response_length = 0 as is_response_blank,
+        record.comparison,
         record.infrastructure_error,
         policy.verdict_word(record.verdict) as verdict,
         record.score,
@@ -59,9 +70,14 @@ select
     normalised.created_at,
     normalised.model,
     normalised.content_hash,
-    coalesce(attempt.category, normalised.human_override) as by_override,
+    normalised.turn_hash,
+    normalised.has_conversation,
+    normalised.is_response_blank,
+    normalised.comparison,
+    normalised.score,
     case when not policy.is_blank(normalised.infrastructure_error) then 'needs_human_review' end as by_infrastructure_error,
     case when normalised.verdict is not null then coalesce(word.category, 'needs_human_review') end as by_verdict,
+    case when normalised.verdict is not null then word.category is not null end as is_verdict_known,
     case
         when normalised.score is null then null
         when normalised.score not between 0 and 1 then 'needs_human_review'
@@ -76,17 +92,14 @@ select
         when normalised.grounded_fraction >= setting.grounded_partial_at then 'partially_accepted'
         else 'rejected'
     end as by_grounded_fraction,
+    len(normalised.success_markers) > 0 as has_success,
+    len(normalised.failure_markers) > 0 as has_failure,
     case
-        when len(normalised.success_markers) > 0 and len(normalised.failure_markers) > 0 then 'partially_accepted'
-        when len(normalised.success_markers) > 0 then 'accepted'
-        when len(normalised.failure_markers) > 0 then 'rejected'
+        when has_success and has_failure then 'partially_accepted'
+        when has_success then 'accepted'
+        when has_failure then 'rejected'
     end as by_markers,
     list_concat(
-        case
-            when attempt.reasons is not null then attempt.reasons
-            when normalised.human_override is not null then ['human_override: ' || normalised.human_override]
-            else []
-        end,
         list_filter(
             [
                 case
@@ -105,5 +118,3 @@ select
 from normalised
 cross join policy.setting as setting
 left join policy.verdict as word on normalised.verdict = word.verdict
-left join scored.attempt_override as attempt
-    on normalised.task_id = attempt.task_id and normalised.run_id = attempt.run_id

@@ -1,21 +1,15 @@
--- One row per task that has records of the class verdict. What was extracted from a task takes its category from here.
+-- One row per task that has records of the class verdict, or others that a grade decided. What was extracted from a task takes its
+-- category from here.
+-- key: task_id.
 --   task_id: the task
 --   category: the category that all these records have; null: they disagree
 --   verdicts: how many such records the task has
 with judged as (
     select
         task_id,
-        coalesce(
-            by_override,
-            by_infrastructure_error,
-            by_verdict,
-            by_score,
-            by_grounded_fraction,
-            by_markers,
-            'needs_human_review'
-        ) as category,
-    from scored.signal
-    where source_class = 'verdict'
+        coalesce(category, 'needs_human_review') as category,
+    from scored.decided
+    where source_class = 'verdict' or is_by_grade
 )
 
 select

@@ -1,4 +1,4 @@
--- One row per candidate pair. In each group (a task and a prompt), each of the max_pairs_per_task best chosen records is paired
+-- One row per candidate pair. In each group (see pairs.ranked), each of the max_pairs_per_task best chosen records is paired
 -- with each of the max_pairs_per_task best rejected ones. Of the clean pairs of a task those are exported first whose ranks are
 -- good on both sides.
 -- key: task_id.
@@ -24,12 +24,27 @@
 --   quarantine_reason: the first reason why the pair is quarantined; null: it is clean
 --   quarantine_reasons: all reasons, in the order of policy.reason; empty: it is clean
 --   detail: what is wrong, in words; null: it is clean
-with ranked as ( -- each relation is named once, so that a plain shell computes it once
+with ranked as ( -- named once, so that a plain shell computes it once
     from pairs.ranked
 ),
 
-shared as (
-    from scored.shared_content
+-- What a content is called among others (as), and what those with the same content are called (like): its own hash; and, where a
+-- conversation and a text can have the same turn, the turn of the other kind.
+name as (
+    select
+        ranked.record_key,
+        ranked.content_hash as called,
+        ranked.content_hash as alike,
+    from ranked
+    inner join scored.shared_content as shared on ranked.content_hash = shared.content_hash
+    union all
+    select
+        ranked.record_key,
+        case when ranked.has_conversation then 'c'::blob else 't'::blob end || ranked.turn_hash as called,
+        case when ranked.has_conversation then 't'::blob else 'c'::blob end || ranked.turn_hash as alike,
+    from ranked
+    inner join scored.shared_turn as shared on ranked.turn_hash = shared.turn_hash
+    where not ranked.is_response_blank
 ),
 
 pair as (
@@ -43,7 +58,6 @@ pair as (
         chosen.run_id as chosen_run_id,
         chosen.category as chosen_category,
         chosen.rank as chosen_rank,
-        chosen.content_hash as chosen_content,
         rejected.record_key as rejected_key,
         rejected.source_path as rejected_source_path,
         rejected.item_number as rejected_item_number,
@@ -52,10 +66,15 @@ pair as (
         rejected.run_id as rejected_run_id,
         rejected.category as rejected_category,
         rejected.rank as rejected_rank,
-        rejected.content_hash as rejected_content,
         chosen.is_prompt_blank,
         chosen.run_id = rejected.run_id as is_one_run,
-        chosen.response_hash = rejected.response_hash as is_one_text,
+        chosen.answer_hash = rejected.answer_hash as is_one_answer,
+        chosen.content_hash = rejected.content_hash
+        or (
+            chosen.turn_hash = rejected.turn_hash
+            and chosen.has_conversation <> rejected.has_conversation
+            and not chosen.is_response_blank
+        ) as is_one_content,
         row_number() over (
             partition by chosen.task_id
             order by
@@ -68,7 +87,11 @@ pair as (
         ) as place,
     from ranked as chosen
     inner join ranked as rejected
-        on chosen.task_id = rejected.task_id and chosen.prompt_sha256 is not distinct from rejected.prompt_sha256
+        on
+            chosen.task_id = rejected.task_id
+            and chosen.prompt_sha256 is not distinct from rejected.prompt_sha256
+            and chosen.tools_sha256 is not distinct from rejected.tools_sha256
+            and chosen.comparison is not distinct from rejected.comparison
     cross join policy.setting as setting
     where
         chosen.side = 'chosen'
@@ -83,33 +106,55 @@ comparable as (
         pair.task_id,
         pair.chosen_key,
         pair.rejected_key,
-        pair.chosen_content,
-        pair.rejected_content,
-        row_number() over (
-            partition by pair.task_id, pair.chosen_content, pair.rejected_content
-            order by pair.place
-        ) as occurrence,
+        pair.place,
+        chosen.called as chosen_called,
+        chosen.alike as chosen_alike,
+        rejected.called as rejected_called,
+        rejected.alike as rejected_alike,
     from pair
-    inner join shared as chosen on pair.chosen_content = chosen.content_hash
-    inner join shared as rejected on pair.rejected_content = rejected.content_hash
+    inner join name as chosen on pair.chosen_key = chosen.record_key
+    inner join name as rejected on pair.rejected_key = rejected.record_key
+),
+
+first_such as (
+    select
+        task_id,
+        chosen_called,
+        rejected_called,
+        min(place) as place,
+    from comparable
+    group by task_id, chosen_called, rejected_called
+),
+
+like_others as (
+    select
+        comparable.chosen_key,
+        comparable.rejected_key,
+        coalesce(bool_or(same.place < comparable.place), false) as is_repeated,
+        count(reverse.place) > 0 as is_reversed,
+    from comparable
+    left join first_such as same
+        on
+            comparable.task_id = same.task_id
+            and comparable.chosen_alike = same.chosen_called
+            and comparable.rejected_alike = same.rejected_called
+    left join first_such as reverse
+        on
+            comparable.task_id = reverse.task_id
+            and comparable.chosen_alike = reverse.rejected_called
+            and comparable.rejected_alike = reverse.chosen_called
+    group by comparable.chosen_key, comparable.rejected_key
 ),
 
 compared as (
     select
         pair.*,
         gap.reason as gap,
-        reverse.task_id is not null as is_reversed,
-        coalesce(comparable.occurrence > 1, false) as is_repeated,
+        coalesce(like_others.is_reversed, false) and not pair.is_one_content as is_reversed,
+        coalesce(like_others.is_repeated, false) as is_repeated,
     from pair
-    left join comparable
-        on pair.chosen_key = comparable.chosen_key and pair.rejected_key = comparable.rejected_key
-    left join comparable as reverse
-        on
-            comparable.task_id = reverse.task_id
-            and comparable.chosen_content = reverse.rejected_content
-            and comparable.rejected_content = reverse.chosen_content
-            and comparable.chosen_content <> comparable.rejected_content
-            and reverse.occurrence = 1
+    left join like_others
+        on pair.chosen_key = like_others.chosen_key and pair.rejected_key = like_others.rejected_key
     left join policy.pairing as gap
         on pair.chosen_category = gap.chosen_category and pair.rejected_category = gap.rejected_category
 ),
@@ -131,7 +176,7 @@ refused as (
                     or compared.is_reversed
                     or compared.is_repeated
                     or compared.is_one_run
-                    or compared.is_one_text
+                    or compared.is_one_answer
                 )
                 then []
             else list_sort(list_filter(
@@ -158,11 +203,11 @@ refused as (
                     ),
                     struct_pack(
                         precedence := in_order.precedence['self_pairing'],
-                        reason := case when compared.is_one_run or compared.is_one_text then 'self_pairing' end,
+                        reason := case when compared.is_one_run or compared.is_one_answer then 'self_pairing' end,
                         detail := concat_ws(
                             ', ',
                             case when compared.is_one_run then 'both sides are of one run' end,
-                            case when compared.is_one_text then 'both sides have one text' end
+                            case when compared.is_one_answer then 'both sides have one answer' end
                         )
                     )
                 ],

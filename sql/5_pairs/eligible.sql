@@ -1,5 +1,5 @@
--- One row per record that no defect keeps out of pairs; of equal contents in one group (a task and a prompt, as it stands) and
--- category only the first by place.
+-- One row per record that no defect keeps out of pairs; of equal contents in one group (a task, the messages of the
+-- prompt and the tools as they stand, and a comparison) and category only the first by place.
 -- key: task_id; scored.shared_content whole.
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the item, relative to the evidence folder
@@ -9,12 +9,15 @@
 --   run_id: the agent's run at the task
 --   task_id: the task
 --   created_at: the time that the item gives, UTC; null: it gives none
---   prompt_sha256: sha256 of the prompt as it stands; null: not recorded
+--   prompt_sha256: sha256 of the messages of the prompt as they stand; null: not recorded
+--   tools_sha256: sha256 of the definitions of the tools; null: none
+--   comparison: the scale or contest within which its score and verdict compare; null: they compare within the task
 --   is_prompt_blank: whether the prompt is blank
---   response_hash: equal where the responses are, as texts are compared
---   content_hash: equal where prompt and response are, as texts are compared
+--   answer_hash: equal where the answers are, as texts are compared
+--   content_hash, turn_hash, has_conversation, is_response_blank: its content, see scored.run
 --   category: its category, see scored.run
---   score: its score; null: none
+--   has_several_comparisons: whether grades of several comparisons decided, so that it has no side
+--   score: the lowest score of its own and of the grades that meet it; null: none
 with refused as (
     select distinct
         eligibility.record_key,
@@ -36,11 +39,17 @@ clean as not materialized (
         run.task_id,
         run.created_at,
         record.prompt_sha256,
+        record.tools_sha256,
+        run.comparison,
         record.prompt_length = 0 as is_prompt_blank,
-        record.response_hash,
+        record.answer_hash,
         run.content_hash,
+        run.turn_hash,
+        run.has_conversation,
+        run.is_response_blank,
         run.category,
-        record.score,
+        run.has_several_comparisons,
+        run.score,
     from scored.run as run
     inner join evidence.record as record on run.record_key = record.record_key
     where not exists (
@@ -57,7 +66,8 @@ repeated as (
     select
         clean.record_key,
         row_number() over (
-            partition by clean.task_id, clean.prompt_sha256, clean.category, clean.content_hash
+            partition by
+                clean.task_id, clean.prompt_sha256, clean.tools_sha256, clean.comparison, clean.category, clean.content_hash
             order by clean.source_path, clean.item_number, clean.record_number
         ) as occurrence,
     from clean
@@ -74,10 +84,16 @@ select
     clean.task_id,
     clean.created_at,
     clean.prompt_sha256,
+    clean.tools_sha256,
+    clean.comparison,
     clean.is_prompt_blank,
-    clean.response_hash,
+    clean.answer_hash,
     clean.content_hash,
+    clean.turn_hash,
+    clean.has_conversation,
+    clean.is_response_blank,
     clean.category,
+    clean.has_several_comparisons,
     clean.score,
 from clean
 anti join repeated on clean.record_key = repeated.record_key and repeated.occurrence > 1

@@ -5,6 +5,10 @@
 --   prompt: the task as given to the agent, equal on both sides
 --   chosen: the better response
 --   rejected: the worse response
+--   prompt_messages: the messages of the prompt, equal on both sides, as JSON text; null: neither side has a conversation
+--   chosen_messages: the better answer, all messages after the prompt; null: neither side has a conversation
+--   rejected_messages: the worse answer likewise
+--   tools: the definitions of the tools, equal on both sides, as JSON text; null: there are none, or no conversation
 --   chosen_run_id: the agent's run that gave the chosen answer
 --   rejected_run_id: the agent's run that gave the rejected answer
 --   chosen_category: the category of the chosen record
@@ -25,6 +29,21 @@ select
     chosen.prompt,
     chosen.response as chosen,
     rejected.response as rejected,
+    case
+        when chosen.answer_end is not null then policy.prompt_messages(chosen.messages, chosen.prompt_end)
+        when rejected.answer_end is not null then policy.prompt_messages(rejected.messages, rejected.prompt_end)
+    end as prompt_messages,
+    case
+        when chosen.answer_end is not null
+            then policy.answer_messages(chosen.messages, chosen.prompt_end, chosen.answer_end)
+        when rejected.answer_end is not null then policy.message('assistant', chosen.response)
+    end as chosen_messages,
+    case
+        when rejected.answer_end is not null
+            then policy.answer_messages(rejected.messages, rejected.prompt_end, rejected.answer_end)
+        when chosen.answer_end is not null then policy.message('assistant', rejected.response)
+    end as rejected_messages,
+    case when coalesce(chosen.answer_end, rejected.answer_end) is not null then chosen.tools end as tools,
     decision.chosen_run_id,
     decision.rejected_run_id,
     decision.chosen_category,

@@ -6,7 +6,9 @@
 --   source: the source, which is the name of its mapping
 --   quality_score: the category of the record
 --   instruction: the prompt
---   response: the agent's final answer
+--   response: the agent's final answer; null: the conversation ends in calls, and no message has a text
+--   messages: the conversation up to its last assistant message, as JSON text in normal form; null: there is none
+--   tools: the definitions of its tools, as JSON text; null: there are none, or no conversation
 --   model: the model, as the source spells it; null: not named
 --   created_at: the time that the item gives, UTC; null: it gives none
 --   provenance: file, item, record number and item hash of the record
@@ -25,6 +27,8 @@ select
     decision.category as quality_score,
     record.prompt as instruction,
     record.response,
+    policy.conversation(record.messages, record.answer_end) as messages,
+    case when record.answer_end is not null then record.tools end as tools,
     record.model,
     record.created_at,
     struct_pack(

@@ -9,6 +9,7 @@ select
     null::varchar as reason,
     count(*) as records,
 from evidence.record
+where source_class <> 'grade'
 union all
 select
     'score' as stage,

@@ -14,6 +14,7 @@
 --   blank: how many blank lines were read; they are not part of records_in
 --   mapped: how many items have records of their own; null but for collect
 --   part: how many items are part of other records; null but for collect, of which mapped and part are those accepted
+--   grades: how many grades of attempts score found; null but for score, whose records_in leaves them out
 --   inputs_hash: sha256 hex over the paths and hashes of all that it read
 --   outputs_hash: sha256 hex over the paths and hashes of all that it wrote
 --   passed: whether it passed its validation
@@ -34,6 +35,7 @@ with document as (
                 "outputs": {"record_count": "BIGINT", "hash": "VARCHAR"},
                 "stats": {"accepted": "BIGINT", "rejected": "BIGINT", "quarantined": "BIGINT", "skipped": "BIGINT"},
                 "blank": "BIGINT", "items": {"mapped": "BIGINT", "part": "BIGINT", "skipped": "BIGINT", "blank": "BIGINT"},
+                "grades": {"met": "BIGINT", "ambiguous_grade": "BIGINT", "unmatched_grade": "BIGINT"},
                 "validation": {"passed": "BOOLEAN"}, "duration_ms": "BIGINT", "code_hash": "VARCHAR",
                 "settings_hash": "VARCHAR", "engine": {"etl": "VARCHAR", "duckdb": "VARCHAR", "python": "VARCHAR"},
                 "made_by": "VARCHAR"
@@ -59,6 +61,7 @@ select
     document.receipt.blank,
     document.receipt.items.mapped,
     document.receipt.items.part,
+    document.receipt.grades.met + document.receipt.grades.ambiguous_grade + document.receipt.grades.unmatched_grade as grades,
     document.receipt.inputs.hash as inputs_hash,
     document.receipt.outputs.hash as outputs_hash,
     document.receipt.validation.passed,

@@ -76,11 +76,13 @@ union all
 select
     after.run_id,
     after.stage,
-    format('{}: {} records in, but {} passed on {}.', after.stage, after.records_in, before.stage, before.records_out)
-        as problem,
+    format(
+        '{}: {} records in and {} grades, but {} passed on {}.',
+        after.stage, after.records_in, coalesce(after.grades, 0), before.stage, before.records_out
+    ) as problem,
 from passed_on as after
 inner join done as before on after.run_id = before.run_id and after.from_stage = before.stage
-where after.records_in <> before.records_out
+where after.records_in + coalesce(after.grades, 0) <> before.records_out
 union all
 select
     stat.run_id,

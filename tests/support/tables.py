@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 from conftest import insert_records, insert_runs
 
+from etl.base.settings import Settings
 from etl.context import source_of
 from etl.ingest.directives import directives_of
 from etl.ingest.mapping import Items, Mapper, mapping_room
@@ -49,7 +50,7 @@ def maps(warehouse: Warehouse, path: str, lines: str, table: str) -> None:
     mapping = Sql.packaged().source(source_of(path))
     contents = [line.encode() for line in _split(lines)]
     items = Items(path, None, [*range(1, len(contents) + 1)], contents)
-    mapper = Mapper(warehouse, mapping, directives_of(mapping))
+    mapper = Mapper(warehouse, mapping, directives_of(mapping), Settings())
     with mapping_room(warehouse):
         mapper.prepare()
         mapped = mapper.map(mapper.parse([items]))

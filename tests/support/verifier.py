@@ -41,6 +41,7 @@ RECEIPT = {
     "?schema_version": ONE, "run_id": str, "stage": str, "status": STATUS, "timestamp": TIME, "git_commit": (str, NULL),
     "inputs": SIDE, "outputs": SIDE, "stats": STATS, "counts_by_reason": REASONS, "?blank": COUNT,
     "?records": ({"in": COUNT, "by_outcome": {"*": COUNT}}, COUNT, NULL),
+    "?grades": ({"met": COUNT, "ambiguous_grade": COUNT, "unmatched_grade": COUNT}, NULL),
     "?items": ({"mapped": COUNT, "part": COUNT, "skipped": COUNT, "blank": COUNT}, NULL),
     "?files": ({"read": COUNT, "?ignored": {"*": COUNT}, "?ignored_members": {"*": COUNT}}, NULL), "duration_ms": COUNT,
     "validation": {"passed": bool, "?errors": [str], "?warnings": [str]}, "code_hash": DIGEST, "settings_hash": DIGEST,

@@ -357,10 +357,10 @@ def test_grade_says_what_each_rule_would_say(warehouse: Warehouse) -> None:
         {"verdict": "", "grounded_fraction": 3.0},
         {},
     )
-    rules = "by_override, by_verdict, by_score, by_grounded_fraction, by_markers"
+    rules = "by_verdict, is_verdict_known, by_score, by_grounded_fraction, by_markers"
     assert warehouse.execute(f"select {rules} from scored.signal order by item_number") == [
-        (REJECTED, ACCEPTED, ACCEPTED, REJECTED, PARTIAL),
-        (None, REVIEW, PARTIAL, None, REJECTED),
+        (ACCEPTED, True, ACCEPTED, REJECTED, PARTIAL),
+        (REVIEW, False, PARTIAL, None, REJECTED),
         (None, None, None, REVIEW, None),
         (None, None, None, None, None),
     ]
@@ -411,7 +411,7 @@ def defects(warehouse: Warehouse) -> list[dict[str, str]]:
     ("column", "defect"),
     [
         ("run_id", {"missing_run_id": "run_id"}),
-        ("response", {"empty_response": "response"}),
+        ("response", {"empty_answer": "response", "empty_response": "response"}),
         ("prompt", {"empty_prompt": "prompt"}),
     ],
 )
@@ -440,7 +440,13 @@ def test_defects_are_told_one_by_one(warehouse: Warehouse) -> None:
     """A record can have several defects, and each is listed."""
     insert_records(warehouse, {"run_id": None, "response": None, "prompt": None, "item_sha256": ""})
     assert defects(warehouse) == [
-        {**NO_PROVENANCE, "missing_run_id": "run_id", "empty_response": "response", "empty_prompt": "prompt"}
+        {
+            **NO_PROVENANCE,
+            "missing_run_id": "run_id",
+            "empty_answer": "response",
+            "empty_response": "response",
+            "empty_prompt": "prompt",
+        }
     ]
 
 

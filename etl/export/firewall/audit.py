@@ -27,20 +27,25 @@ PARSED_BYTES = 1 << 20
 
 #: What a row can carry of its records, in the order of main.written.
 CARRIED = (
-    *("source", "task_id", "run_id", "model", "title", "prompt", "response", "category", "created_at"),
+    *("source", "task_id", "run_id", "model", "title", "prompt", "response"),
+    *("messages", "tools", "prompt_messages", "answer_messages", "pair_tools", "category", "created_at"),
     *("pair_created_at", "reason"),
 )
+
+#: What a pair carries of its chosen record, or of both.
+OF_CHOSEN = {"prompt": "prompt", "tools": "pair_tools", "created_at": "pair_created_at", "reason": "reason"}
 
 #: For each record of a pair: the columns of the pair that carry it, and what of the record is in them. What is of both is noted
 #: with the chosen one.
 PAIR = {
     side: {
         "task_id": "task_id",
-        "prompt": "prompt",
+        "prompt_messages": "prompt_messages",
         side: "response",
+        f"{side}_messages": "answer_messages",
         f"{side}_run_id": "run_id",
         f"{side}_category": "category",
-        **({"created_at": "pair_created_at", "reason": "reason"} if side == "chosen" else {}),
+        **(OF_CHOSEN if side == "chosen" else {}),
     }
     for side in ("chosen", "rejected")
 }

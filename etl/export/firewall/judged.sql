@@ -4,43 +4,40 @@
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   category: accepted, partially_accepted, rejected or needs_human_review
 --   rejected: attempt or content where that is rejected in another record; null: in none, or a person accepted this one and no
---       person rejected the other
+--       person rejected the other, or that is a rejection within another comparison
 create table main.judged as
 with judged as materialized (
     select
         run.record_key,
         run.category,
         run.rule = 'human_override' as is_by_person,
+        run.comparison,
+        run.decided_in,
         -- without a run the record is an attempt by itself
-        case when run.run_id is not null then hash(run.task_id, run.run_id) end as attempt,
-        hash(run.task_id, run.content_hash) as content,
+        case when run.run_id is not null then hash('attempt', run.task_id, run.run_id) end as attempt,
+        hash('content', run.task_id, run.content_hash) as content,
+        -- a conversation and a text can have the same content too, by their turn
+        case when not run.is_response_blank then hash('turn', run.task_id, run.turn_hash, run.has_conversation) end as turn,
+        case when not run.is_response_blank then hash('turn', run.task_id, run.turn_hash, not run.has_conversation) end
+            as other_turn,
     from scored.run as run
 ),
 
+-- What is rejected, everywhere or within one comparison.
 rejected as (
     select
-        attempt,
-        content,
-        is_by_person,
-    from judged
-    where category = 'rejected'
-),
-
-rejected_attempt as (
-    select
-        attempt,
+        hash(what, decided_in) as what,
         bool_or(is_by_person) as is_by_person,
-    from rejected
-    where attempt is not null
-    group by attempt
-),
-
-rejected_content as (
-    select
-        content,
-        bool_or(is_by_person) as is_by_person,
-    from rejected
-    group by content
+    from (
+        select
+            unnest([attempt, content, turn]) as what,
+            decided_in,
+            is_by_person,
+        from judged
+        where category = 'rejected'
+    )
+    where what is not null
+    group by hash(what, decided_in)
 )
 
 select
@@ -49,12 +46,25 @@ select
     case
         when judged.category = 'rejected' then null
         when attempt.is_by_person then 'attempt'
-        when content.is_by_person then 'content'
+        when content.is_by_person or turn.is_by_person then 'content'
         -- a person's acceptance of the record itself outweighs what no person rejected
         when judged.category = 'accepted' and judged.is_by_person then null
-        when attempt.attempt is not null then 'attempt'
-        when content.content is not null then 'content'
+        when attempt.what is not null or attempt_there.what is not null then 'attempt'
+        when coalesce(content.what, content_there.what, turn.what, turn_there.what) is not null then 'content'
     end as rejected,
 from judged
-left join rejected_attempt as attempt on judged.attempt = attempt.attempt
-left join rejected_content as content on judged.content = content.content
+left join rejected as attempt on hash(judged.attempt, null::varchar) = attempt.what and judged.attempt is not null
+left join rejected as content on hash(judged.content, null::varchar) = content.what
+left join rejected as turn on hash(judged.other_turn, null::varchar) = turn.what and judged.other_turn is not null
+left join rejected as attempt_there
+    on
+        hash(judged.attempt, judged.comparison) = attempt_there.what
+        and judged.attempt is not null
+        and judged.comparison is not null
+left join rejected as content_there
+    on hash(judged.content, judged.comparison) = content_there.what and judged.comparison is not null
+left join rejected as turn_there
+    on
+        hash(judged.other_turn, judged.comparison) = turn_there.what
+        and judged.other_turn is not null
+        and judged.comparison is not null

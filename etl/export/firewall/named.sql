@@ -5,10 +5,13 @@
 --   side: chosen, rejected or record
 --   is_named: whether a record has the place and the item hash that the row names
 --   differing: the first column of the record that the row carries otherwise; null: it carries the record's own
---   evidence_id, task_id, run_id, created_at, response_hash: those of the record
+--   evidence_id, task_id, run_id, created_at, comparison, answer_hash: those of the record
+--   prompt_messages_hash, tools_hash: hashes of the messages of its prompt and of its tools; of a record without a conversation, of
+--       its prompt as one message
+--   has_conversation: whether it has one
 --   category: that of the record, see main.judged; null: it has none
 --   rejected: see main.judged
---   pair_created_at, reason: see main.written
+--   has_messages, pair_created_at, reason: see main.written
 create or replace view main.named as
 with carried as (
     select bool_or(title is not null) as has_title from main.written
@@ -28,11 +31,28 @@ record as ( -- of those that rows name; text streams past the few columns of mai
         hash(case when not policy.is_blank(whole_title) then whole_title end) as title_hash,
         hash(record.prompt) as prompt_text_hash,
         hash(record.response) as response_text_hash,
+        record.answer_end is not null as has_conversation,
+        hash(policy.conversation(record.messages, record.answer_end)) as messages_hash,
+        hash(case when has_conversation then record.tools end) as tools_of_messages_hash,
+        hash(record.tools) as tools_hash,
+        hash(
+            case
+                when has_conversation then policy.prompt_messages(record.messages, record.prompt_end)
+                else policy.message('user', record.prompt)
+            end
+        ) as prompt_messages_hash,
+        hash(
+            case
+                when has_conversation then policy.answer_messages(record.messages, record.prompt_end, record.answer_end)
+                else policy.message('assistant', record.response)
+            end
+        ) as answer_messages_hash,
+        record.comparison,
         record.evidence_id,
         record.task_id,
         record.run_id,
         record.created_at,
-        record.response_hash,
+        record.answer_hash,
     from evidence.record as record
     cross join carried
     semi join main.written as written
@@ -51,6 +71,11 @@ select
         when written.title <> record.title_hash then 'title'
         when written.prompt <> record.prompt_text_hash then 'prompt'
         when written.response <> record.response_text_hash then 'response'
+        when written.messages <> record.messages_hash then 'messages'
+        when written.prompt_messages <> record.prompt_messages_hash then 'prompt_messages'
+        when written.answer_messages <> record.answer_messages_hash then 'messages'
+        when written.tools <> record.tools_of_messages_hash then 'tools'
+        when written.pair_tools <> record.tools_hash then 'tools'
         when written.category <> hash(judged.category) then 'category'
         when written.created_at <> hash(epoch_us(record.created_at)) then 'created_at'
     end as differing,
@@ -58,7 +83,12 @@ select
     record.task_id,
     record.run_id,
     record.created_at,
-    record.response_hash,
+    record.comparison,
+    record.answer_hash,
+    record.prompt_messages_hash,
+    record.tools_hash,
+    record.has_conversation,
+    written.has_messages,
     judged.category,
     judged.rejected,
     written.pair_created_at,

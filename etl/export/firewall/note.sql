@@ -14,8 +14,20 @@ select
     case when list_contains($carried, 'title') then hash(title) end,
     case when list_contains($carried, 'prompt') then hash(prompt) end,
     case when list_contains($carried, 'response') then hash(response) end,
+    case when list_contains($carried, 'messages') then hash(messages) end,
+    case when list_contains($carried, 'tools') then hash(tools) end,
+    case when answer_messages is not null then hash(prompt_messages) end,
+    case when answer_messages is not null then hash(answer_messages) end,
+    case when answer_messages is not null and list_contains($carried, 'pair_tools') then hash(pair_tools) end,
     case when list_contains($carried, 'category') then hash(category) end,
     case when list_contains($carried, 'created_at') then hash(epoch_us(created_at)) end,
+    case
+        when list_contains($carried, 'answer_messages')
+            then answer_messages is not null
+            -- where one is null, so are the others
+            and (answer_messages is not null) = (prompt_messages is not null)
+            and (answer_messages is not null or pair_tools is null)
+    end,
     case when list_contains($carried, 'pair_created_at') then hash(epoch_us(pair_created_at)) end,
     case when list_contains($carried, 'reason') then hash(reason) end,
 from written_rows

@@ -13,7 +13,12 @@ pair as (
         sha256(concat($dataset, chr(31), chosen.evidence_id, chr(31), rejected.evidence_id)) as id_of_both,
         coalesce(chosen.task_id = rejected.task_id, false) as is_one_task,
         coalesce(chosen.run_id = rejected.run_id, true) as is_one_run,
-        chosen.response_hash = rejected.response_hash as is_one_answer,
+        chosen.answer_hash = rejected.answer_hash as is_one_answer,
+        chosen.prompt_messages_hash = rejected.prompt_messages_hash
+        and chosen.tools_hash = rejected.tools_hash
+        and chosen.comparison is not distinct from rejected.comparison as is_one_group,
+        chosen.has_messages is not distinct from rejected.has_messages
+        and chosen.has_messages is not distinct from (chosen.has_conversation or rejected.has_conversation) as has_right_messages,
         concat(chosen.category, ' over ', rejected.category) as categories,
         chosen.rejected as chosen_rejected,
         case
@@ -34,8 +39,10 @@ select
         when not list_contains($preferences, categories) then concat('sets ', categories, ', which is not a preference')
         when chosen_rejected is not null
             then concat('prefers a record whose ', chosen_rejected, ' is rejected in another record')
+        when not is_one_group then 'compares answers to two prompts, with other tools or in two comparisons'
         when is_one_run then 'compares a run with itself'
         when is_one_answer then 'compares an answer with itself'
+        when not has_right_messages then 'does not carry the messages of its two records'
         when differing is not null then concat('does not carry the ', differing, ' of the records it names')
         when differing_of_both is not null then concat('does not carry the ', differing_of_both, ' of its two records')
     end as problem,

@@ -10,7 +10,10 @@ from etl.warehouse.sql_files import Sql
 from etl.warehouse.statements import read_sql
 
 #: The views that decide the category of a record, each after those that it reads; all are the package's own.
-BEFORE_CATEGORY = ("policy.category", "policy.verdict", "scored.attempt_override", "scored.signal", "scored.task_verdict")
+BEFORE_CATEGORY = (
+    *("policy.category", "policy.verdict", "scored.graded_attempt", "scored.attempt_override"),
+    *("scored.signal", "scored.graded", "scored.decided", "scored.task_verdict"),
+)
 CATEGORY = "scored.run"
 
 #: The rows of that view, as the run computed them.
@@ -37,7 +40,7 @@ def rules_of(run: Run) -> Warehouse:
     for view in BEFORE_CATEGORY:
         _create_packaged(own, view)
     if {*BEFORE_CATEGORY, CATEGORY} & run.sql.replaced.keys():
-        own.execute(f"create view scored.decided as from {MATERIALISED}")
+        own.execute(f"create view main.given_run as from {MATERIALISED}")
         own.execute(read_sql(__file__, "decided"))
     else:
         _create_packaged(own, CATEGORY)

@@ -5,7 +5,9 @@
 --   side: chosen or rejected; record where the row is made from one record
 --   place: a hash of the place of the record, as the row says it: file, item number and record number
 --   item_sha256: the hash of the record's item, as the row says it
---   source to created_at: a hash of each of these of the record that the row carries; null where the dataset does not carry it
+--   source to created_at: a hash of each of these (messages and tools of a row made from one record; prompt_messages,
+--       answer_messages and pair_tools of a pair that has messages) of the record that the row carries; null where the dataset does not carry it
+--   has_messages: whether a pair has messages; null where the dataset does not carry them
 --   pair_created_at, reason: a hash of the time and the reason of a pair; null where the dataset does not carry it
 create or replace table main.written (
     id varchar,
@@ -19,8 +21,14 @@ create or replace table main.written (
     title ubigint,
     prompt ubigint,
     response ubigint,
+    messages ubigint,
+    tools ubigint,
+    prompt_messages ubigint,
+    answer_messages ubigint,
+    pair_tools ubigint,
     category ubigint,
     created_at ubigint,
+    has_messages boolean,
     pair_created_at ubigint,
     reason ubigint
 )

@@ -1,0 +1,380 @@
+"""Conversations: brings messages and tools, as producers write them, into one normal form.
+
+It reads what OpenAI's chat format, Anthropic's blocks and Inspect's messages have in common and where they differ. No text, call
+or result is lost. What is normal already stays as it is.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import count, takewhile
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import pyarrow as pa
+from msgspec import Raw
+from msgspec.json import Decoder, encode, format
+
+from etl.ingest.formats.strict_json import Refusal, judge_value
+
+#: The roles of the normal form, and the names that producers have for them.
+ROLES = {role: role for role in ("system", "user", "assistant", "tool")} | {
+    "developer": "system",
+    "human": "user",
+    "ai": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+    "function": "tool",
+}
+
+#: What stands between the messages of a JSON array, and before the first one.
+_BETWEEN = 1
+
+_ABSENT = Raw(b"")
+_NULL = b"null"
+_NO_ARGUMENTS = Raw(b"{}")
+
+#: A string with an escape: all other bytes of a compact JSON text are in normal form.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+
+
+class NotNormal(Exception):
+    """Messages or tools cannot be brought into normal form; the text says why, without a text of the evidence."""
+
+
+class Conversation(NamedTuple):
+    """Messages in normal form, as JSON text.
+
+    ``prompt_end`` is how many characters of it there are up to the end of the last message of the prompt, ``answer_end`` up to
+    the end of the last assistant message; None where there is no assistant message, since then all is prompt. 1 is the bracket.
+    """
+
+    messages: str | None
+    prompt_end: int | None
+    answer_end: int | None
+
+
+class Function(msgspec.Struct, gc=False):
+    """What a call calls, in normal form; ``arguments`` is the JSON text of an object."""
+
+    name: str
+    arguments: Raw
+
+
+class Call(msgspec.Struct, gc=False):
+    """A call of a tool, in normal form."""
+
+    id: str
+    type: Literal["function"]
+    function: Function
+
+
+class Message(msgspec.Struct, omit_defaults=True, gc=False):
+    """A message in normal form, with its keys in order."""
+
+    role: str
+    content: str
+    tool_calls: list[Call] | None = None
+    tool_call_id: str | None = None
+    name: str | None = None
+    reasoning: str | None = None
+
+
+class _Call(msgspec.Struct, gc=False):
+    """A call as OpenAI has it (``function`` is an object) or Inspect (it is the name)."""
+
+    id: Raw = _ABSENT
+    function: Raw = _ABSENT
+    arguments: Raw = _ABSENT
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str
+    arguments: Raw = _ABSENT
+
+
+class _Message(msgspec.Struct, gc=False):
+    """A message as any producer has it; ``function`` is the name of Inspect's tool, ``function_call`` OpenAI's call of old."""
+
+    role: str
+    content: str | list[Raw] | None = None
+    tool_calls: list[_Call] | None = None
+    function_call: _Function | None = None
+    tool_call_id: Raw = _ABSENT
+    name: Raw = _ABSENT
+    function: Raw = _ABSENT
+    reasoning: Raw = _ABSENT
+    reasoning_content: Raw = _ABSENT
+
+
+class _Part(msgspec.Struct, gc=False):
+    """A part of a message's content: a text, a thought, a call, a result, or something else, named by its type."""
+
+    type: str = "part"
+    text: str | None = None
+    refusal: str | None = None
+    thinking: str | None = None
+    reasoning: str | None = None
+    id: Raw = _ABSENT
+    name: str | None = None
+    input: Raw = _ABSENT
+    arguments: Raw = _ABSENT
+    result: Raw = _ABSENT
+    tool_use_id: Raw = _ABSENT
+    content: str | list[Raw] | None = None
+
+
+class _Tool(msgspec.Struct, gc=False):
+    """A tool as OpenAI (all in ``function``), Anthropic (``input_schema``) or Inspect (``parameters``) define it."""
+
+    name: str | None = None
+    type: str = ""
+    description: str | None = None
+    parameters: Raw = _ABSENT
+    input_schema: Raw = _ABSENT
+    function: "_Tool | None" = None
+
+
+#: What is known of the conversation and the tools of each row, see raw.mapped.
+_COLUMNS = {
+    "messages": pa.string(),
+    "prompt_end": pa.int64(),
+    "answer_end": pa.int64(),
+    "tools": pa.string(),
+    "problem": pa.string(),
+    "detail": pa.string(),
+}
+
+_MESSAGES, _PART, _FUNCTION, _TOOLS = Decoder(list[_Message]), Decoder(_Part), Decoder(_Function), Decoder(list[_Tool])
+_TEXT = Decoder(str)
+
+
+def normalise(text: bytes, max_depth: int, max_values: int) -> Conversation:
+    """Return messages in normal form. Raises NotNormal where they are not JSON, no conversation, or of an unknown role.
+
+    ``max_depth`` and ``max_values`` bound each JSON text, also those within texts: see ``judge_value``.
+    """
+    calls = count(1)
+    given = _decode(_MESSAGES, text, max_depth, max_values)
+    messages = [
+        message
+        for place, one in enumerate(given, start=1)
+        for message in _Reader(place, calls, max_depth, max_values).messages(one)
+    ]
+    texts = [_text_of(message) for message in messages]
+    roles = [message.role for message in messages]
+    whole = f"[{','.join(texts)}]"
+    if "assistant" not in roles:
+        return Conversation(whole, None, None)
+    last = len(roles) - roles[::-1].index("assistant")
+    return Conversation(whole, _end_of(texts[: _prompt_length(roles)]), _end_of(texts[:last]))
+
+
+def normalise_tools(text: bytes, max_depth: int, max_values: int) -> str | None:
+    """Return tool definitions in normal form, None where there are none. Raises NotNormal."""
+    tools = [_tool(tool) for tool in _decode(_TOOLS, text, max_depth, max_values)]
+    return encode(tools).decode() if tools else None
+
+
+def normalise_rows(given: pa.Table, max_depth: int, max_values: int) -> pa.Table:
+    """Return messages and tools of rows in normal form, and how far prompt and answer go; no rows where no row has either.
+
+    Where they cannot be normalised, ``problem`` is ``bad_messages`` or ``bad_tools``, and ``detail`` says why.
+    """
+    schema = pa.schema(_COLUMNS)
+    if given["messages"].null_count == given["tools"].null_count == given.num_rows:
+        return schema.empty_table()
+    texts = (column.cast(pa.large_binary()).to_pylist() for column in (given["messages"], given["tools"]))
+    rows = [_normal_row(messages, tools, max_depth, max_values) for messages, tools in zip(*texts, strict=True)]
+    return pa.table([*map(list, zip(*rows, strict=True))], schema=schema)
+
+
+def _normal_row(messages: bytes | None, tools: bytes | None, *limits: int) -> tuple[str | int | None, ...]:
+    if messages is None and tools is None:
+        return (None,) * len(_COLUMNS)
+    conversation, definitions = Conversation(None, None, None), None
+    column = "messages"
+    try:
+        if messages is not None:
+            conversation = normalise(messages, *limits)
+        column = "tools"
+        if tools is not None:
+            definitions = normalise_tools(tools, *limits)
+    except NotNormal as error:
+        text = messages if column == "messages" else tools
+        return (None, None, None, None, f"bad_{column}", f"a text of {len(text or b'')} bytes: {error}")
+    return (*conversation, definitions, None, None)
+
+
+def _decode(decoder: Decoder[Any], text: bytes, max_depth: int, max_values: int) -> Any:
+    """Return JSON text as a decoder reads it, once it is judged as strictly as an item."""
+    refusal: Refusal | None = judge_value(text, max_depth, max_values)
+    if refusal:
+        raise NotNormal(f"{refusal.reason}: {refusal.detail}")
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError as error:
+        raise NotNormal(str(error)) from None
+
+
+def _prompt_length(roles: Sequence[str]) -> int:
+    """Return how many messages the prompt has: all before the first assistant message after a user message, if there is one."""
+    before_user = len([*takewhile(lambda role: role != "user", roles)])
+    if "assistant" in roles[before_user:]:
+        return roles.index("assistant", before_user)
+    return roles.index("assistant")
+
+
+def _end_of(texts: Sequence[str]) -> int:
+    return _BETWEEN * max(len(texts), 1) + sum(map(len, texts))
+
+
+def _text_of(message: Message) -> str:
+    return encode(message).decode()
+
+
+class _Reader:
+    """Reads the message at a place of a conversation, from 1; ``calls`` counts the calls of the conversation."""
+
+    def __init__(self, place: int, calls: Iterator[int], max_depth: int, max_values: int) -> None:
+        self._place = place
+        self._calls = calls
+        self._limits = (max_depth, max_values)
+
+    def messages(self, given: _Message) -> Iterator[Message]:
+        """Yield the messages that a message is: several where it holds results of tools."""
+        role = ROLES.get(given.role)
+        if not role:
+            raise NotNormal(f"the role of message {self._place} is none of {', '.join(ROLES)}")
+        calls = [self._call(call) for call in given.tool_calls or ()]
+        if given.function_call:
+            calls.append(self._new_call(_ABSENT, given.function_call.name, given.function_call.arguments))
+        thoughts = [_string(given.reasoning) or _string(given.reasoning_content) or ""]
+        named = _string(given.name) or (_string(given.function) if role == "tool" else None)
+        answered = _id(given.tool_call_id)
+        if not isinstance(given.content, list):
+            yield _message(role, [given.content or ""], calls, thoughts, answered, named)
+            return
+        texts: list[str] = []
+        has_result = False
+        for part in map(self._part, given.content):
+            if part.type == "tool_result":
+                if texts or calls or any(thoughts):
+                    yield _message(role, texts, calls, thoughts, answered, named)
+                    texts, calls, thoughts = [], [], []
+                yield _message("tool", [self._content(part.content)], [], [], _id(part.tool_use_id), None)
+                has_result = True
+            elif part.type == "tool_use":
+                if part.name is None:
+                    raise NotNormal(f"a call in message {self._place} has no name")
+                calls.append(self._new_call(part.id, part.name, part.input or part.arguments))
+                if result := _string(part.result):  # of a tool that the provider ran
+                    yield _message(role, texts, calls, thoughts, answered, named)
+                    yield _message("tool", [result], [], [], calls[-1].id, None)
+                    texts, calls, thoughts, has_result = [], [], [], True
+            elif (thought := _thought(part)) is not None:
+                thoughts.append(thought)
+            else:
+                texts.append(_visible(part))
+        if texts or calls or any(thoughts) or not has_result:
+            yield _message(role, texts, calls, thoughts, answered, named)
+
+    def _call(self, call: _Call) -> Call:
+        if call.function and bytes(call.function)[:1] == b'"':
+            return self._new_call(call.id, _TEXT.decode(call.function), call.arguments)
+        try:
+            function = _FUNCTION.decode(call.function)
+        except msgspec.MsgspecError:
+            raise NotNormal(f"a call in message {self._place} has no name") from None
+        return self._new_call(call.id, function.name, function.arguments)
+
+    def _new_call(self, given_id: Raw, name: str, arguments: Raw) -> Call:
+        number = next(self._calls)
+        return Call(_id(given_id) or f"call_{number}", "function", Function(name, self._arguments(arguments)))
+
+    def _arguments(self, given: Raw) -> Raw:
+        """Return arguments as an object; those given as text are parsed, and what is no object is kept as ``unparsed``."""
+        text = bytes(given)
+        if text in (b"", _NULL):
+            return _NO_ARGUMENTS
+        if text.startswith(b"{"):
+            return Raw(_compact(text))
+        inner = _TEXT.decode(text) if text.startswith(b'"') else text.decode()
+        raw = inner.encode()
+        if raw.lstrip(b" \t\r\n").startswith(b"{") and not judge_value(raw, *self._limits):
+            return Raw(_compact(raw))
+        return Raw(encode({"unparsed": inner}))
+
+    def _content(self, content: str | list[Raw] | None) -> str:
+        """Return the content of a result as one text."""
+        if not isinstance(content, list):
+            return content or ""
+        return "\n".join(map(_visible, map(self._part, content)))
+
+    def _part(self, given: Raw) -> _Part:
+        text = bytes(given)
+        if text.startswith(b'"'):
+            return _Part("text", _TEXT.decode(text))
+        try:
+            return _PART.decode(text)
+        except msgspec.ValidationError as error:
+            raise NotNormal(f"a part of message {self._place}: {error}") from None
+
+
+def _message(
+    role: str, texts: list[str], calls: list[Call], thoughts: list[str], answered: str | None, named: str | None
+) -> Message:
+    return Message(role, "\n".join(texts), calls or None, answered, named or None, "\n".join(filter(None, thoughts)) or None)
+
+
+def _visible(part: _Part) -> str:
+    """Return what a part shows: its text, or its kind in brackets."""
+    if part.text is not None:
+        return part.text
+    if part.refusal is not None:
+        return part.refusal
+    if part.type in ("text", "input_text", "output_text"):
+        return ""
+    return f"[{part.type.removeprefix('input_').removesuffix('_url')}]"
+
+
+def _thought(part: _Part) -> str | None:
+    """Return the reasoning that a part is; None where it is none."""
+    if part.type == "thinking":
+        return part.thinking or ""
+    if part.type == "reasoning":
+        return part.reasoning or part.text or ""
+    return "[redacted_thinking]" if part.type == "redacted_thinking" else None
+
+
+def _string(value: Raw) -> str | None:
+    """Return a JSON value as text, if it is one."""
+    text = bytes(value)
+    return _TEXT.decode(text) if text.startswith(b'"') else None
+
+
+def _id(value: Raw) -> str | None:
+    """Return an id as text; one that is a number has its digits."""
+    text = bytes(value)
+    return _string(value) or (text.decode() if text[:1].isdigit() else None)
+
+
+def _compact(text: bytes) -> bytes:
+    """Return JSON text without white space, in which nothing is escaped that need not be; numbers keep their digits."""
+    compact = format(text, indent=-1)
+    return _STRING.sub(_unescape, compact) if b"\\" in compact else compact
+
+
+def _unescape(string: re.Match[bytes]) -> bytes:
+    return encode(_TEXT.decode(string[0])) if b"\\" in string[0] else string[0]
+
+
+def _tool(tool: _Tool) -> dict[str, Any]:
+    """Return a tool in normal form; one that its provider runs has the name of its type."""
+    function = tool.function or tool
+    name = function.name or (tool.type if tool.type != "function" else None)
+    if not name:
+        raise NotNormal("a tool has no name")
+    parameters = next((bytes(given) for given in (function.parameters, function.input_schema) if given), b"{}")
+    described = {} if function.description is None else {"description": function.description}
+    schema = Raw(_compact(parameters if parameters.startswith(b"{") else b"{}"))
+    return {"type": "function", "function": {"name": name, **described, "parameters": schema}}
