@@ -74,21 +74,23 @@ case when prompt_end is null then messages else left(messages, prompt_end) || ']
 create or replace macro policy.answer_messages(messages, prompt_end, answer_end) as
 '[' || ltrim(substring(messages, prompt_end + 1, answer_end - prompt_end), ',') || ']';
 
--- A text as JSON, as the normal form of conversations spells it: hexadecimal digits of escapes are in lower case. An escaped
--- backslash is none of an escape, so the text between such is looked at.
+-- JSON text in which the digits of escapes are in lower case, but for text with an escaped backslash.
+create or replace macro policy.with_small_digits(content) as
+replace(replace(replace(
+    replace(replace(replace(
+        replace(replace(replace(
+            content, '\u000B', '\u000b'
+        ), '\u000E', '\u000e'), '\u000F', '\u000f'), '\u001A', '\u001a'
+    ), '\u001B', '\u001b'), '\u001C', '\u001c'), '\u001D', '\u001d'
+), '\u001E', '\u001e'), '\u001F', '\u001f');
+
+-- A text as JSON, as the normal form of conversations spells it. An escaped backslash begins no escape, so the text between such is
+-- looked at.
 create or replace macro policy.json_text(content) as
 case
     when not regexp_matches(content, '[\x0B\x0E\x0F\x1A-\x1F]') then to_json(content)::varchar
     else array_to_string(
-        list_transform(
-            string_split(to_json(content)::varchar, '\\'),
-            lambda part: list_reduce(
-                ['0b', '0e', '0f', '1a', '1b', '1c', '1d', '1e', '1f'],
-                lambda done, digits: replace(done, '\u00' || upper(digits), '\u00' || digits),
-                part
-            )
-        ),
-        '\\'
+        list_transform(string_split(to_json(content)::varchar, '\\'), lambda part: policy.with_small_digits(part)), '\\'
     )
 end;
 

@@ -136,21 +136,34 @@ with said as (
         policy.prompt_messages(messages, prompt_end) as prompt_messages,
         policy.messages(policy.prompt_messages(messages, prompt_end)) as prompt_said,
         policy.messages(policy.answer_messages(messages, prompt_end, answer_end)) as answer_said,
-        policy.normalised(prompt::varchar) as normal_prompt,
-        policy.normalised(response::varchar) as normal_response,
     from given
+),
+
+turned as (
+    select
+        * replace (
+            coalesce(
+                prompt::varchar, list_filter(prompt_said, lambda message: message.role = 'user')[-1].content
+            ) as prompt,
+            coalesce(response::varchar, list_filter(
+                answer_said, lambda message: message.role = 'assistant' and not policy.is_blank(message.content)
+            )[-1].content) as response
+        ),
+    from said
 ),
 
 texts as (
     select
         *,
+        policy.normalised(prompt) as normal_prompt,
+        policy.normalised(response) as normal_response,
         policy.texts_of_conversation(prompt_messages, prompt_said, answer_said) as texts,
-    from said
+    from turned
 )
 
 select
     * exclude (prompt_messages, prompt_said, answer_said, normal_prompt, normal_response, texts),
-    unnest(policy.content(prompt::varchar, normal_prompt, normal_response, tools, texts)),
+    unnest(policy.content(prompt, normal_prompt, normal_response, tools, texts)),
 from texts
 """
 

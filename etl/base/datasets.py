@@ -78,7 +78,14 @@ DATASETS = (
     Dataset(
         "sft",
         "sft/instruction_response",
-        carries=OF_RECORD | {"quality_score": "category", "instruction": "prompt", "response": "response", "messages": "messages", "tools": "tools"},
+        carries=OF_RECORD
+        | {
+            "quality_score": "category",
+            "instruction": "prompt",
+            "response": "response",
+            "messages": "messages",
+            "tools": "tools",
+        },
     ),
     Dataset("preference", "preference/chosen_rejected", grain="pair"),
 )

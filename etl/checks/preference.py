@@ -66,7 +66,9 @@ class Preference(Contract):
         """Require two visible texts that differ, or two conversations that do, in which answers may be calls alone."""
         texts = is_visible("chosen") & is_visible("rejected") & (pl.col("chosen") != pl.col("rejected"))
         messages = pl.col("chosen_messages") != pl.col("rejected_messages")
-        return data.lazyframe.select(pl.when(pl.col("chosen_messages").is_null()).then(texts).otherwise(messages).fill_null(False))
+        return data.lazyframe.select(
+            pl.when(pl.col("chosen_messages").is_null()).then(texts).otherwise(messages).fill_null(False)
+        )
 
     @pa.dataframe_check
     @classmethod

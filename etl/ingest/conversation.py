@@ -1,18 +1,20 @@
 """Conversations: brings messages and tools, as producers write them, into one normal form.
 
-It reads what OpenAI's chat format, Anthropic's blocks and Inspect's messages have in common and where they differ. No text, call
-or result is lost. What is normal already stays as it is.
+It reads OpenAI's chat format, Anthropic's blocks and Inspect's messages. No text, call or result is lost. What is normal
+already stays as it is.
 """
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import count, takewhile
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 import pyarrow as pa
 from msgspec import Raw
-from msgspec.json import Decoder, encode, format
+from msgspec.json import Decoder, encode
+from msgspec.json import format as reformat
 
 from etl.ingest.formats.strict_json import Refusal, judge_value
 
@@ -37,7 +39,7 @@ _NO_ARGUMENTS = Raw(b"{}")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
-class NotNormal(Exception):
+class NotNormalError(Exception):
     """Messages or tools cannot be brought into normal form; the text says why, without a text of the evidence."""
 
 
@@ -149,7 +151,7 @@ _TEXT = Decoder(str)
 
 
 def normalise(text: bytes, max_depth: int, max_values: int) -> Conversation:
-    """Return messages in normal form. Raises NotNormal where they are not JSON, no conversation, or of an unknown role.
+    """Return messages in normal form. Raises NotNormalError where they are not JSON, no conversation, or of an unknown role.
 
     ``max_depth`` and ``max_values`` bound each JSON text, also those within texts: see ``judge_value``.
     """
@@ -170,7 +172,7 @@ def normalise(text: bytes, max_depth: int, max_values: int) -> Conversation:
 
 
 def normalise_tools(text: bytes, max_depth: int, max_values: int) -> str | None:
-    """Return tool definitions in normal form, None where there are none. Raises NotNormal."""
+    """Return tool definitions in normal form, None where there are none. Raises NotNormalError."""
     tools = [_tool(tool) for tool in _decode(_TOOLS, text, max_depth, max_values)]
     return encode(tools).decode() if tools else None
 
@@ -199,7 +201,7 @@ def _normal_row(messages: bytes | None, tools: bytes | None, *limits: int) -> tu
         column = "tools"
         if tools is not None:
             definitions = normalise_tools(tools, *limits)
-    except NotNormal as error:
+    except NotNormalError as error:
         text = messages if column == "messages" else tools
         return (None, None, None, None, f"bad_{column}", f"a text of {len(text or b'')} bytes: {error}")
     return (*conversation, definitions, None, None)
@@ -209,11 +211,11 @@ def _decode(decoder: Decoder[Any], text: bytes, max_depth: int, max_values: int)
     """Return JSON text as a decoder reads it, once it is judged as strictly as an item."""
     refusal: Refusal | None = judge_value(text, max_depth, max_values)
     if refusal:
-        raise NotNormal(f"{refusal.reason}: {refusal.detail}")
+        raise NotNormalError(f"{refusal.reason}: {refusal.detail}")
     try:
         return decoder.decode(text)
     except msgspec.ValidationError as error:
-        raise NotNormal(str(error)) from None
+        raise NotNormalError(str(error)) from None
 
 
 def _prompt_length(roles: Sequence[str]) -> int:
@@ -232,6 +234,18 @@ def _text_of(message: Message) -> str:
     return encode(message).decode()
 
 
+@dataclass
+class _Said:
+    """What has been read of a message since the last one was made of it."""
+
+    texts: list[str] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.texts or self.calls or any(self.thoughts))
+
+
 class _Reader:
     """Reads the message at a place of a conversation, from 1; ``calls`` counts the calls of the conversation."""
 
@@ -244,39 +258,49 @@ class _Reader:
         """Yield the messages that a message is: several where it holds results of tools."""
         role = ROLES.get(given.role)
         if not role:
-            raise NotNormal(f"the role of message {self._place} is none of {', '.join(ROLES)}")
-        calls = [self._call(call) for call in given.tool_calls or ()]
-        if given.function_call:
-            calls.append(self._new_call(_ABSENT, given.function_call.name, given.function_call.arguments))
-        thoughts = [_string(given.reasoning) or _string(given.reasoning_content) or ""]
+            raise NotNormalError(f"the role of message {self._place} is none of {', '.join(ROLES)}")
         named = _string(given.name) or (_string(given.function) if role == "tool" else None)
         answered = _id(given.tool_call_id)
+
+        def made(said: _Said) -> Message:
+            thoughts = "\n".join(filter(None, said.thoughts))
+            return Message(role, "\n".join(said.texts), said.calls or None, answered, named or None, thoughts or None)
+
+        said = _Said(calls=[self._call(call) for call in given.tool_calls or ()])
+        if given.function_call:
+            said.calls.append(self._new_call(_ABSENT, given.function_call.name, given.function_call.arguments))
+        said.thoughts.append(_string(given.reasoning) or _string(given.reasoning_content) or "")
         if not isinstance(given.content, list):
-            yield _message(role, [given.content or ""], calls, thoughts, answered, named)
+            said.texts.append(given.content or "")
+            yield made(said)
             return
-        texts: list[str] = []
         has_result = False
         for part in map(self._part, given.content):
-            if part.type == "tool_result":
-                if texts or calls or any(thoughts):
-                    yield _message(role, texts, calls, thoughts, answered, named)
-                    texts, calls, thoughts = [], [], []
-                yield _message("tool", [self._content(part.content)], [], [], _id(part.tool_use_id), None)
-                has_result = True
-            elif part.type == "tool_use":
-                if part.name is None:
-                    raise NotNormal(f"a call in message {self._place} has no name")
-                calls.append(self._new_call(part.id, part.name, part.input or part.arguments))
-                if result := _string(part.result):  # of a tool that the provider ran
-                    yield _message(role, texts, calls, thoughts, answered, named)
-                    yield _message("tool", [result], [], [], calls[-1].id, None)
-                    texts, calls, thoughts, has_result = [], [], [], True
-            elif (thought := _thought(part)) is not None:
-                thoughts.append(thought)
-            else:
-                texts.append(_visible(part))
-        if texts or calls or any(thoughts) or not has_result:
-            yield _message(role, texts, calls, thoughts, answered, named)
+            result = self._add(part, said)
+            if result:
+                if said:
+                    yield made(said)
+                yield result
+                said, has_result = _Said(), True
+        if said or not has_result:
+            yield made(said)
+
+    def _add(self, part: _Part, said: _Said) -> Message | None:
+        """Add a part to what is said; return the message of a tool that it is, or that comes with it."""
+        if part.type == "tool_result":
+            return Message("tool", self._content(part.content), None, _id(part.tool_use_id))
+        if part.type == "tool_use":
+            if part.name is None:
+                raise NotNormalError(f"a call in message {self._place} has no name")
+            said.calls.append(self._new_call(part.id, part.name, part.input or part.arguments))
+            result = _string(part.result)  # of a tool that the provider ran
+            return Message("tool", result, None, said.calls[-1].id) if result else None
+        thought = _thought(part)
+        if thought is None:
+            said.texts.append(_visible(part))
+        else:
+            said.thoughts.append(thought)
+        return None
 
     def _call(self, call: _Call) -> Call:
         if call.function and bytes(call.function)[:1] == b'"':
@@ -284,7 +308,7 @@ class _Reader:
         try:
             function = _FUNCTION.decode(call.function)
         except msgspec.MsgspecError:
-            raise NotNormal(f"a call in message {self._place} has no name") from None
+            raise NotNormalError(f"a call in message {self._place} has no name") from None
         return self._new_call(call.id, function.name, function.arguments)
 
     def _new_call(self, given_id: Raw, name: str, arguments: Raw) -> Call:
@@ -317,13 +341,7 @@ class _Reader:
         try:
             return _PART.decode(text)
         except msgspec.ValidationError as error:
-            raise NotNormal(f"a part of message {self._place}: {error}") from None
-
-
-def _message(
-    role: str, texts: list[str], calls: list[Call], thoughts: list[str], answered: str | None, named: str | None
-) -> Message:
-    return Message(role, "\n".join(texts), calls or None, answered, named or None, "\n".join(filter(None, thoughts)) or None)
+            raise NotNormalError(f"a part of message {self._place}: {error}") from None
 
 
 def _visible(part: _Part) -> str:
@@ -360,7 +378,7 @@ def _id(value: Raw) -> str | None:
 
 def _compact(text: bytes) -> bytes:
     """Return JSON text without white space, in which nothing is escaped that need not be; numbers keep their digits."""
-    compact = format(text, indent=-1)
+    compact = reformat(text, indent=-1)
     return _STRING.sub(_unescape, compact) if b"\\" in compact else compact
 
 
@@ -373,7 +391,7 @@ def _tool(tool: _Tool) -> dict[str, Any]:
     function = tool.function or tool
     name = function.name or (tool.type if tool.type != "function" else None)
     if not name:
-        raise NotNormal("a tool has no name")
+        raise NotNormalError("a tool has no name")
     parameters = next((bytes(given) for given in (function.parameters, function.input_schema) if given), b"{}")
     described = {} if function.description is None else {"description": function.description}
     schema = Raw(_compact(parameters if parameters.startswith(b"{") else b"{}"))

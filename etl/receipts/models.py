@@ -107,7 +107,7 @@ class Records(Document):
 
 
 class Grades(Document):
-    """The second count of score: grades of attempts that are told of elsewhere, by the attempts that they meet, see scored.grade."""
+    """The second count of score: grades of attempts that others tell of, by how many they meet, see scored.grade."""
 
     met: Count = 0
     ambiguous_grade: Count = 0

@@ -240,7 +240,7 @@ class StageMeter:
 
 
 def doubts(warehouse: Warehouse) -> list[str]:
-    """Return sentences about verdicts that are not words of policy.verdict, and about grades that meet several attempts or none."""
+    """Return sentences about verdicts that policy.verdict does not list, and grades that meet several attempts or none."""
     statements = [read_sql(__file__, name) for name in ("unknown_verdict", "unclear_grade")]
     return [sentence for statement in statements for (sentence,) in warehouse.execute(statement)]
 

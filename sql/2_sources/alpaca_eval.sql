@@ -35,13 +35,12 @@ select
     item_number,
     output.record_number,
     'verdict' as source_class,
-    concat_ws('/', output.generator, annotator) as run_id,
+    output.generator || '/' || annotator as run_id,
     sha256(instruction) as task_id,
     output.generator as model,
     instruction as prompt,
     output.text as response,
     output.score,
     item_sha256 as comparison,
-    case when output.record_number = 1 and output.generator is null then 'missing_generator_1' end as problem,
 from output
 where output.record_number = 2 or output_1 is not null

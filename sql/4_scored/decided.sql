@@ -13,7 +13,10 @@
 --   task_id: the task that the agent worked on
 --   created_at: the time that the item gives, UTC; null: it gives none
 --   model: the model, as the source spells it; null: not named
---   content_hash, turn_hash, has_conversation, is_response_blank: see scored.signal
+--   content_hash: its content: equal where conversations are, or prompt and response, as texts are compared
+--   turn_hash: its turn: equal where prompt and response are, as texts are compared
+--   has_conversation: whether it has a conversation
+--   is_response_blank: whether its response is blank
 --   category: its category; null: no rule but parent can decide
 --   rule: the rule that decided; null: none did
 --   is_by_grade: whether a grade has a signal of that rule
@@ -28,10 +31,16 @@ with joined as (
         signal.comparison as own_comparison,
         attempt.category as by_override,
         graded.record_key is not null as is_graded,
-        case when graded.record_key is not null then graded.category
-        else coalesce(
-            signal.by_infrastructure_error, signal.by_verdict, signal.by_score, signal.by_grounded_fraction, signal.by_markers
-        ) end as by_signals,
+        case
+            when graded.record_key is not null then graded.category
+            else coalesce(
+                signal.by_infrastructure_error,
+                signal.by_verdict,
+                signal.by_score,
+                signal.by_grounded_fraction,
+                signal.by_markers
+            )
+        end as by_signals,
         case
             when graded.record_key is not null then graded.rule
             when signal.by_infrastructure_error is not null then 'infrastructure_error'

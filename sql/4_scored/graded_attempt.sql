@@ -26,8 +26,8 @@ attempt as ( -- of the tasks and runs that grades name
     where
         record.source_class <> 'grade'
         and (
-            record.task_id in (select grade.task_id from grade where grade.task_id is not null)
-            or record.run_id in (select grade.run_id from grade where grade.task_id is null)
+            record.task_id in (select grade.task_id from grade)
+            or record.run_id in (select grade.run_id from grade)
         )
 ),
 

@@ -26,6 +26,24 @@
 --   decided_in: the comparison in which all signals that decided stand; null: they do not stand in one, or a person decided
 --   score: the lowest score of its own and of the grades that meet it; null: none
 --   reasons: all signals seen, also of rules that did not decide, such as "verdict: approve"
+with decided as ( -- named once, so that a plain shell computes it once
+    from scored.decided
+),
+
+-- What was extracted from a task takes the category that all its records of the class verdict have, and others that a grade decided;
+-- null: they disagree.
+parent as (
+    select
+        task_id,
+        case
+            when count(distinct coalesce(category, 'needs_human_review')) = 1
+                then min(coalesce(category, 'needs_human_review'))
+        end as category,
+    from decided
+    where source_class = 'verdict' or is_by_grade
+    group by task_id
+)
+
 select
     decided.record_key,
     decided.source_path,
@@ -45,7 +63,7 @@ select
     decided.is_response_blank,
     case
         when decided.category is not null then decided.category
-        when decided.source_class = 'extraction' then coalesce(task_verdict.category, 'needs_human_review')
+        when decided.source_class = 'extraction' then coalesce(parent.category, 'needs_human_review')
         else 'needs_human_review'
     end as category,
     case
@@ -59,8 +77,8 @@ select
     decided.score,
     case
         when decided.source_class <> 'extraction' then decided.reasons
-        when task_verdict.verdicts is null then list_append(decided.reasons, 'parent: none')
-        else list_append(decided.reasons, 'parent: ' || coalesce(task_verdict.category, 'disagree'))
+        when parent.task_id is null then list_append(decided.reasons, 'parent: none')
+        else list_append(decided.reasons, 'parent: ' || coalesce(parent.category, 'disagree'))
     end as reasons,
-from scored.decided as decided
-left join scored.task_verdict as task_verdict on decided.task_id = task_verdict.task_id
+from decided
+left join parent on decided.task_id = parent.task_id

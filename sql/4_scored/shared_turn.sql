@@ -3,16 +3,21 @@
 -- key: turn_hash.
 --   turn_hash: the turn, see scored.run
 --   records: how many records have it
-with conversed as ( -- named once, so that where no record has a conversation nothing else is read
-    select distinct turn_hash
+with run as ( -- named once, so that a plain shell computes it once
     from scored.run
-    where has_conversation and not is_response_blank
+    where not is_response_blank
+),
+
+conversed as ( -- few, or none, and then nothing else is read
+    select distinct turn_hash
+    from run
+    where has_conversation
 )
 
 select
     run.turn_hash,
     count(*) as records,
-from scored.run as run
+from run
 inner join conversed on run.turn_hash = conversed.turn_hash
 group by run.turn_hash
 having not bool_and(run.has_conversation)

@@ -1,6 +1,6 @@
 -- One row per record, also of the class grade: the category that each scoring rule alone would give it by its own signals. The rules
 -- human_override and parent are not here, because they depend on other records, see scored.attempt_override and
--- scored.task_verdict. The columns that identify the record are here so that the views above need no join.
+-- scored.run. The columns that identify the record are here so that the views above need no join.
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the item, relative to the evidence folder
 --   item_number: the number of the item in its file, from 1

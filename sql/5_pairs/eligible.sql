@@ -14,7 +14,10 @@
 --   comparison: the scale or contest within which its score and verdict compare; null: they compare within the task
 --   is_prompt_blank: whether the prompt is blank
 --   answer_hash: equal where the answers are, as texts are compared
---   content_hash, turn_hash, has_conversation, is_response_blank: its content, see scored.run
+--   content_hash: its content: equal where conversations are, or prompt and response, as texts are compared
+--   turn_hash: its turn: equal where prompt and response are, as texts are compared
+--   has_conversation: whether it has a conversation
+--   is_response_blank: whether its response is blank
 --   category: its category, see scored.run
 --   has_several_comparisons: whether grades of several comparisons decided, so that it has no side
 --   score: the lowest score of its own and of the grades that meet it; null: none

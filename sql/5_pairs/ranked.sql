@@ -15,7 +15,10 @@
 --   comparison: the scale or contest within which its score and verdict compare; null: they compare within the task
 --   is_prompt_blank: whether the prompt is blank
 --   answer_hash: equal where the answers are, as texts are compared
---   content_hash, turn_hash, has_conversation, is_response_blank: its content, see scored.run
+--   content_hash: its content: equal where conversations are, or prompt and response, as texts are compared
+--   turn_hash: its turn: equal where prompt and response are, as texts are compared
+--   has_conversation: whether it has a conversation
+--   is_response_blank: whether its response is blank
 --   category: accepted, partially_accepted or rejected
 --   side: chosen (accepted) or rejected (rejected, or partially accepted)
 --   score: its score; null: none

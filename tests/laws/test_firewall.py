@@ -293,7 +293,7 @@ def test_reread_refuses_a_partial_row_that_is_labelled_accepted(tmp_path: Path, 
 
 def test_reread_compares_answers_as_texts_are_compared(tmp_path: Path, sql: Sql) -> None:
     """A pair whose sides differ in white space alone passes the schema, but not the re-read."""
-    open_pairs = {"5_pairs/candidate": ("chosen.response_hash = rejected.response_hash as", "false as")}
+    open_pairs = {"5_pairs/candidate": ("chosen.answer_hash = rejected.answer_hash as", "false as")}
     lines = [
         evidence_line("twin", verdict="accept", run_id="a", response="One answer."),
         evidence_line("twin", verdict="partial", run_id="b", response="One\tanswer. "),
@@ -334,8 +334,8 @@ def test_an_overlay_decides_what_a_word_means(tmp_path: Path, sql: Sql) -> None:
 def test_no_overlay_outweighs_a_person(tmp_path: Path, sql: Sql, name: str, lines: list[Line], problem: str) -> None:
     """An overlay by which everything is accepted does not bring back what a person rejected, nor its attempt or content."""
     all_accepted = sql.files["sql/4_scored/run.sql"].replace(
-        "    case\n        when signal.by_override is not null then signal.by_override\n",
-        "    case\n        when true then 'accepted'\n        when signal.by_override is not null then signal.by_override\n",
+        "    case\n        when decided.category is not null then decided.category\n",
+        "    case\n        when true then 'accepted'\n        when decided.category is not null then decided.category\n",
     )
     assert all_accepted != sql.files["sql/4_scored/run.sql"]
     with pytest.raises(FirewallError, match=problem):
@@ -454,6 +454,140 @@ def test_reread_refuses_borrowed_text(tmp_path: Path, sql: Sql, name: str, path:
         export_planted(tmp_path, Sql(files), name)
 
 
+def talk(run_id: str, verdict: str, answer: str, **more: Any) -> Line:
+    """Return a line with a conversation that ends with this answer."""
+    messages = [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "Cancel it."},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "function": {"name": "find", "arguments": "{}"}}]},
+        {"role": "tool", "content": "found", "tool_call_id": "c"},
+        {"role": "assistant", "content": answer},
+    ]
+    told = evidence_line("talk", verdict=verdict, run_id=run_id, prompt=None, response=None, messages=messages)
+    return told | {"tools": [{"name": "find"}]} | more
+
+
+TALKS = [talk("a", "accept", "Cancelled."), talk("b", "accept", "It is cancelled."), talk("c", "reject", "I will not.")]
+
+#: The conversation of another record than the row's.
+OTHERS = "(select messages from evidence.record where item_number = 3)"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "column"),
+    [
+        ("sft", "record.messages,", f"{OTHERS},", "messages"),
+        ("sft", "record.answer_end) as messages", "record.prompt_end) as messages", "messages"),
+        ("sft", "then record.tools", "then replace(record.tools, 'find', 'lose')", "tools"),
+        ("preference", "policy.answer_messages(chosen.messages", f"policy.answer_messages({OTHERS}", "messages"),
+        ("preference", "policy.answer_messages(rejected.messages", "policy.answer_messages(chosen.messages", "messages"),
+        (
+            "preference",
+            "policy.prompt_messages(chosen.messages",
+            "replace(policy.prompt_messages(chosen.messages",
+            "prompt_messages",
+        ),
+        ("preference", "then chosen.tools", "then replace(chosen.tools, 'find', 'lose')", "tools"),
+    ],
+)
+def test_reread_compares_conversations(
+    tmp_path: Path, sql: Sql, no_schema: None, name: str, old: str, new: str, column: str
+) -> None:
+    """A rejected answer inside of messages, or in those of the chosen side, is not that of the record, and nothing ships."""
+    view = sql.files[f"sql/6_datasets/{name}.sql"]
+    assert old in view
+    forged = view.replace(old, new)
+    if new.startswith("replace(policy"):
+        forged = forged.replace("chosen.prompt_end)", "chosen.prompt_end), 'kind', 'rude')")
+    with pytest.raises(FirewallError, match=rf"does not carry the {column} of"):
+        export_planted(tmp_path, Sql(sql.files | {f"sql/6_datasets/{name}.sql": forged}), f"export-{name}", TALKS)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("messages", "policy.conversation(record.messages, record.prompt_end)"),
+        ("messages", '\'[{"content":"x","role":"assistant"}]\''),
+        ("messages", '\'[{"role":"assistant","content":null}]\''),
+        ("messages", '\'[{"role":"assistant","content":"x","audio":1}]\''),
+        ("messages", '\'[{"role":"assistant", "content":"x"}]\''),
+        ("messages", "'[]'"),
+        ("tools", "'[]'"),
+        ("tools", '\'[{"name":"find"}]\''),
+    ],
+)
+def test_the_schema_alone_refuses_what_is_no_conversation(
+    tmp_path: Path, sql: Sql, no_reread: None, column: str, value: str
+) -> None:
+    """Messages and tools are in normal form, in their bytes too, and messages end with the assistant's."""
+    old = {"messages": "policy.conversation(record.messages, record.answer_end)", "tools": "record.tools"}[column]
+    forged = replaced(sql, {"6_datasets/sft": (old, value)})
+    with pytest.raises(ContractError, match=rf"the schema Sft refuses {column} in row"):
+        export_planted(tmp_path, forged, "export-sft", TALKS)
+
+
+def test_conversations_ship_as_they_are(tmp_path: Path, sql: Sql) -> None:
+    """With nothing forged they ship, and a pair has the messages of both answers after one prompt."""
+    for name in ("export-sft", "export-preference"):
+        export_planted(tmp_path, sql, name, TALKS)
+    pair = json.loads((tmp_path / "exports/preference/chosen_rejected.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert [message["role"] for message in json.loads(pair["prompt_messages"])] == ["system", "user"]
+    assert json.loads(pair["rejected_messages"])[-1]["content"] == "I will not."
+
+
+@pytest.mark.parametrize("name", EXPORTS[:2])
+def test_what_one_contest_rejects_ships_from_another(tmp_path: Path, sql: Sql, name: str) -> None:
+    """A loss in one comparison is no verdict on the text; the re-read, too, lets its win in another ship."""
+    lines = [
+        evidence_line("one", verdict="reject", comparison="a", response="Same."),
+        evidence_line("one", verdict="accept", comparison="b", response="Same."),
+    ]
+    export_planted(tmp_path, sql, name, lines)
+    assert shipped_tasks(tmp_path, name) == ["one"]
+    within = [line | {"comparison": "a"} for line in lines]
+    export_planted(tmp_path / "within", sql, name, within)
+    assert shipped_tasks(tmp_path / "within", name) == []
+    blind = Sql(sql.files | {"sql/4_scored/rejection.sql": NO_REJECTION})
+    with pytest.raises(FirewallError, match="its attempt is rejected in another record"):
+        export_planted(tmp_path / "blind", blind, name, within)
+
+
+@pytest.mark.parametrize("name", EXPORTS[:2])
+def test_reread_knows_that_a_text_can_have_the_content_of_a_conversation(tmp_path: Path, sql: Sql, name: str) -> None:
+    """What is rejected as a conversation does not ship as its last turn, whatever the views say."""
+    lines = [
+        talk("a", "reject", "Cancelled."),
+        evidence_line("talk", verdict="accept", run_id="b", prompt="Cancel it.", response="Cancelled."),
+    ]
+    export_planted(tmp_path, sql, name, lines)
+    assert shipped_tasks(tmp_path, name) == []
+    blind = Sql(sql.files | {"sql/4_scored/rejection.sql": NO_REJECTION})
+    with pytest.raises(FirewallError, match="its content is rejected in another record"):
+        export_planted(tmp_path / "blind", blind, name, lines)
+
+
+@pytest.mark.parametrize(
+    "grade", [{"human_override": "rejected", "run_id": None}, {"verdict": "reject", "run_id": "a", "task_id": None}]
+)
+def test_reread_hears_grades(tmp_path: Path, sql: Sql, grade: Line) -> None:
+    """What a grade rejects does not ship, although the record says nothing of it, and the view of the category is wrong."""
+    lines = [evidence_line("one", verdict=None, score=None, run_id="a") | {"success_markers": ["done"]}]
+    lines.append(evidence_line("one", verdict=None) | {"source_class": "grade"} | grade)
+    export_planted(tmp_path, sql, "export-sft", lines)
+    assert shipped_tasks(tmp_path, "export-sft") == []
+    deaf = replaced(
+        sql,
+        {
+            "6_datasets/decision": (
+                "cross join scored.run as run",
+                "cross join (select * replace ('accepted' as category) from scored.run) as run",
+            )
+        },
+    )
+    with pytest.raises(FirewallError, match="is rejected, which may never enter sft"):
+        export_planted(tmp_path / "deaf", deaf, "export-sft", lines)
+
+
 NOBODY = r"is not a record of scored\.run"
 NO_TWO = r"is not made from two records of one task in scored\.run"
 
@@ -471,7 +605,7 @@ def rows_twice(relation: str) -> tuple[str, str]:
         (
             "sft",
             {
-                "4_scored/run": ("then signal.by_verdict", "then nullif(signal.by_verdict, 'rejected')"),
+                "4_scored/run": ("then decided.category", "then nullif(decided.category, 'rejected')"),
                 "6_datasets/decision": ("when not coalesce(admission.is_admitted, false)", "when false"),
             },
             NOBODY,
@@ -480,7 +614,7 @@ def rows_twice(relation: str) -> tuple[str, str]:
         ("preference", {"5_pairs/candidate": ("chosen.run_id = rejected.run_id as", "false as")}, "compares a run with itself"),
         (
             "preference",
-            {"5_pairs/candidate": ("chosen.response_hash = rejected.response_hash as", "false as")},
+            {"5_pairs/candidate": ("chosen.answer_hash = rejected.answer_hash as", "false as")},
             "compares an answer with itself",
         ),
         (
@@ -502,8 +636,8 @@ def rows_twice(relation: str) -> tuple[str, str]:
             "preference",
             {
                 "5_pairs/candidate": (
-                    "chosen.task_id = rejected.task_id and chosen.prompt_sha256 is not distinct from rejected.prompt_sha256",
-                    "true",
+                    "            chosen.task_id = rejected.task_id\n            and chosen.prompt_sha256",
+                    "            chosen.prompt_sha256",
                 )
             },
             NO_TWO,

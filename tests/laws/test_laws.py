@@ -22,7 +22,7 @@ import pytest
 from conftest import insert_with_content, set_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import ACCEPTED, PARTIAL, REJECTED, REVIEW, Candidate, Key, Oracle, content, key
+from oracle import ACCEPTED, PARTIAL, REJECTED, REVIEW, Candidate, Key, Oracle, is_same_content, key
 
 from etl.base.settings import Settings
 from etl.warehouse.connection import Warehouse
@@ -46,6 +46,9 @@ RECORD = pa.schema(
         "created_at": pa.timestamp("us"),
         "prompt": pa.string(),
         "response": pa.string(),
+        "messages": pa.string(),
+        "tools": pa.string(),
+        "comparison": pa.string(),
         "verdict": pa.string(),
         "score": pa.float64(),
         "grounded_fraction": pa.float64(),
@@ -80,6 +83,11 @@ class World:
     settings: Settings
     known_paths: frozenset[str] | None
     skipped: Sequence[str]
+
+    @property
+    def scored(self) -> list[Row]:
+        """The records that are no grades."""
+        return [record for record in self.records if record["source_class"] != "grade"]
 
     @property
     def oracle(self) -> Oracle:
@@ -195,6 +203,95 @@ def retold(draw: st.DrawFn) -> list[Row]:
     return draw(st.lists(told, max_size=8))
 
 
+def call(arguments: Any) -> Row:
+    """Return a message that only calls a tool."""
+    made = {"id": "c", "type": "function", "function": {"name": "look", "arguments": arguments}}
+    return {"role": "assistant", "content": "", "tool_calls": [made]}
+
+
+def said(role: str, content: str, **more: str) -> Row:
+    """Return a message with a text."""
+    return {"role": role, "content": content, **more}
+
+
+#: What the assistant and the tools may do between the question and the last answer.
+STEPS = (
+    *([], [], [call({"at": "a"}), said("tool", "r", tool_call_id="c")], [call({"at": "a "}), said("tool", "r")]),
+    *([call({"at": 1}), said("tool", "r")], [call({"unparsed": "a"})], [said("assistant", "Wait."), said("user", "q")]),
+)
+
+BEFORE = ([], [], [said("system", "s")], [said("assistant", "Hello.")], [said("user", "p", name="mia")])
+
+ENDS = ([], [], [said("user", "bye")], [said("assistant", " ", reasoning="r")], [call({})])
+
+
+@st.composite
+def conversed(draw: st.DrawFn) -> list[Row]:
+    """Draw records with conversations that share prompts, turns and contents, and texts with the same turns."""
+    rows = []
+    for _ in range(draw(st.integers(0, 8))):
+        asked, told = draw(st.sampled_from(["p", "p ", "q"])), draw(st.sampled_from(["one", "one ", "two", CONSTANT, " "]))
+        first = [*draw(st.sampled_from(BEFORE)), said("user", asked)]
+        messages = [*first, *draw(st.sampled_from(STEPS)), said("assistant", told), *draw(st.sampled_from(ENDS))]
+        is_text = draw(st.sampled_from([True, False, False]))
+        texts = [one["content"] for one in messages[len(first) :] if one["role"] == "assistant" and one["content"].strip()]
+        rows.append(
+            {
+                "source_class": draw(st.sampled_from(CLASSES)),
+                "source_path": draw(st.sampled_from(FILES)),
+                "run_id": draw(st.sampled_from(["own", "own", "run 1"])),
+                "task_id": draw(often("t", rare=TASKS[:2])),
+                "prompt": asked,
+                "response": told if is_text else texts[-1] if texts else None,
+                "messages": None if is_text else json.dumps(messages),
+                "tools": draw(st.sampled_from([None, None, None, '[{"name":"look"}]'])),
+                "comparison": draw(contests),
+                "verdict": draw(often("accept", "reject", rare=("partial", None))),
+                "score": draw(st.sampled_from([None, 0.0, 0.9, 1.0])),
+            }
+        )
+    return rows
+
+
+contests = often(None, None, rare=("a", "b"))
+
+
+@st.composite
+def graded(draw: st.DrawFn) -> list[Row]:
+    """Draw attempts, and grades of them: some name a run alone, or a task alone, and meet one, several or none."""
+    told = st.fixed_dictionaries(
+        {
+            "source_class": st.sampled_from(CLASSES),
+            "source_path": st.sampled_from(FILES),
+            "run_id": st.sampled_from(["run 1", "run 2", None]),
+            "task_id": st.sampled_from(TASKS[:2]),
+            "prompt": st.just("p"),
+            "response": st.sampled_from(["own", "one"]),
+            "comparison": contests,
+            "verdict": often(None, rare=("accept", "reject", "no word")),
+            "failure_markers": st.sampled_from([None, None, ["slow"]]),
+            "created_at": clocks,
+        }
+    )
+    grades = st.fixed_dictionaries(
+        {
+            "source_class": st.just("grade"),
+            "source_path": st.sampled_from(FILES),
+            "run_id": st.sampled_from(["run 1", "run 2", "run 3", None]),
+            "task_id": st.sampled_from([*TASKS[:2], None]),
+            "created_at": clocks,
+            "comparison": contests,
+            "infrastructure_error": often(None, rare=("out of disk",)),
+            "verdict": st.sampled_from([None, "accept", "reject", "no word", "partial"]),
+            "score": st.sampled_from([None, None, 0.0, 0.9, 7.0]),
+            "success_markers": markers,
+            "human_override": often(None, rare=(ACCEPTED, REJECTED)),
+        }
+    )
+    kept = grades.filter(lambda row: row["run_id"] is not None or row["task_id"] is not None)
+    return draw(st.lists(told, max_size=6)) + draw(st.lists(kept, max_size=5))
+
+
 @st.composite
 def families(draw: st.DrawFn) -> list[Row]:
     """Draw records of one task: verdicts that agree unless one dissents, and extractions from the task."""
@@ -234,7 +331,7 @@ def worlds(draw: st.DrawFn) -> World:
     """Draw a world: distinct lines, copies of some of them, in any physical order."""
     least = draw(st.sampled_from([0, 4, 8]))
     drawn = draw(st.lists(wild, max_size=8)) + draw(st.lists(crowd, min_size=least, max_size=least + 4))
-    drawn += draw(st.just([]) | families() | retold())
+    drawn += draw(st.just([]) | families() | retold() | conversed() | graded())
     lines = [line(told, number) for number, told in enumerate(drawn)]
     if lines:
         copies = st.tuples(st.sampled_from(lines), st.sampled_from(FILES))
@@ -259,7 +356,7 @@ def line(told: Row, number: int) -> Row:
     spaces = row.pop("spaces")
     fields = {name: value for name, value in row.items() if name != "source_path"}
     row["item_sha256"] = "" if spaces is None else sha256(json.dumps(fields, default=str) + " " * spaces)
-    row["evidence_id"] = sha256("\x1f".join((row["source"], row["run_id"] or "", row["task_id"], row["item_sha256"])))
+    row["evidence_id"] = sha256("\x1f".join((row["source"], row["run_id"] or "", row["task_id"] or "", row["item_sha256"])))
     return row
 
 
@@ -394,8 +491,15 @@ def the_views_are_the_specification(ground: Warehouse, world: World) -> None:
 def scores_are_the_specifications(ground: Warehouse, world: World) -> None:
     """Every record is scored once, with the category and rule of section 4."""
     oracle = world.oracle
-    assert by_record(ground, "scored.run", "category", "rule") == {
-        key(record): oracle.score(record) for record in world.records
+    assert by_record(ground, "scored.run", "category", "rule") == {key(record): oracle.score(record) for record in world.scored}
+    columns = ("comparison", "has_several_comparisons", "decided_in", "score")
+    expected = {}
+    for record in world.scored:
+        told = oracle.decision(record)
+        expected[key(record)] = (*(getattr(told, name) for name in columns[:3]), oracle.lowest_score(record))
+    assert by_record(ground, "scored.run", *columns) == expected
+    assert by_record(ground, "scored.grade", "outcome") == {
+        key(record): (oracle.grade_outcome(record),) for record in world.records if record["source_class"] == "grade"
     }
 
 
@@ -413,7 +517,7 @@ def pairs_are_the_specifications(ground: Warehouse, world: World) -> None:
     assert found == Counter(oracle.candidates)
     assert all(first == (reasons[0] if reasons else None) for *_, reasons, first in rows)
     assert by_record(ground, "pairs.record", "outcome") == {
-        key(record): (oracle.pairing_outcome(record),) for record in world.records
+        key(record): (oracle.pairing_outcome(record),) for record in world.scored
     }
 
 
@@ -421,7 +525,7 @@ def decisions_are_the_specifications(ground: Warehouse, world: World) -> None:
     """Datasets refuse a record or pair for all the reasons of section 6, in their order; the first one decides."""
     oracle = world.oracle
     for dataset, reasons_of in (("rag", oracle.rag_reasons), ("sft", oracle.sft_reasons)):
-        expected = {key(record): reasons_of(record) for record in world.records}
+        expected = {key(record): reasons_of(record) for record in world.scored}
         decisions = f"datasets.decision where dataset = '{dataset}'"
         assert by_record(ground, decisions, "quarantine_reasons", "quarantine_reason") == {
             record: (list(reasons), reasons[0] if reasons else None) for record, reasons in expected.items()
@@ -445,7 +549,7 @@ def decisions_are_the_specifications(ground: Warehouse, world: World) -> None:
 def books_are_the_specifications(ground: Warehouse, world: World) -> None:
     """Assert that the counts add up, and count the categories, reasons and outcomes of the specification."""
     books_balance(ground, world)
-    oracle, records = world.oracle, world.records
+    oracle, records = world.oracle, world.scored
     reasons = {
         ("collect", "skipped"): world.skipped,
         ("score", "rejected"): [category for category in map(oracle.category, records) if category == REJECTED],
@@ -475,8 +579,8 @@ def never_is_never(ground: Warehouse, world: World) -> None:
     Neither ships what is rejected in its attempt or content, nor does a pair prefer it.
     """
     oracle = world.oracle
-    category = {key(record): oracle.category(record) for record in world.records}
-    spoiled = {key(record) for record in world.records if is_spoiled(world.records, record, oracle)}
+    category = {key(record): oracle.category(record) for record in world.scored}
+    spoiled = {key(record) for record in world.scored if is_spoiled(world.scored, record, oracle)}
     chosen = {pair.chosen for pair in oracle.candidates if pair.outcome == "exported"}
     assert not spoiled & chosen
     for view, never in (("datasets.sft", {REJECTED, REVIEW}), ("datasets.rag", {REJECTED})):
@@ -490,9 +594,10 @@ def is_spoiled(records: Sequence[Row], record: Row, oracle: Oracle) -> bool:
     by_person = [one for one in records if oracle.score(one) == (REJECTED, "human_override")]
     rejected = by_person
     if oracle.score(record) != (ACCEPTED, "human_override"):
-        rejected = [one for one in records if oracle.category(one) == REJECTED]
+        contests = {None, oracle.decision(record).comparison}
+        rejected += [one for one in records if oracle.category(one) == REJECTED and oracle.decision(one).decided_in in contests]
     of_attempt = any(one in oracle.attempt(record) for one in rejected)
-    return of_attempt or any(one["task_id"] == record["task_id"] and content(one) == content(record) for one in rejected)
+    return of_attempt or any(one["task_id"] == record["task_id"] and is_same_content(one, record) for one in rejected)
 
 
 def firsts(reasons: Iterable[tuple[str, ...]]) -> list[str]:
@@ -509,7 +614,7 @@ def books_balance(ground: Warehouse, world: World) -> None:
     assert list(book) == ["collect", "score", "export-rag", "export-sft", "export-preference"]
     for stage, stats in book.items():
         assert stats["records_in"] == sum(stats[stat] for stat in STATS), stage
-    records = len(world.records)
+    records = len(world.scored)
     items = len({(row["source_path"], row["item_number"]) for row in world.records})
     assert book["collect"]["records_in"] == items + len(world.skipped)
     assert book["collect"]["accepted"] == items
@@ -560,7 +665,16 @@ def assert_order_does_not_matter(ground: Warehouse, world: World, data: st.DataO
 
 
 #: Views that compare texts across tasks: their header names a hash as their key. Views of tasks are given them whole.
-BY_CONTENT = frozenset({"scored.shared_content", "scored.constant_response", "datasets.duplicate"})
+BY_CONTENT = {
+    "scored.shared_content": "content_hash",
+    "scored.shared_turn": "turn_hash",
+    "scored.constant_response": "answer_hash",
+    "datasets.equal_content": "content_hash",
+    "datasets.duplicate": "turn_hash",
+}
+
+#: Views that look at all grades, whatever their task; views of tasks are given them whole.
+WHOLE = frozenset({"scored.graded_attempt", "scored.grade"})
 
 PARTS = st.lists(st.integers(0, 3), min_size=len(TASKS), max_size=len(TASKS))
 
@@ -585,10 +699,12 @@ def assert_partitions_add_up(ground: Warehouse, world: World, parts: list[int]) 
     settle(ground, world)
     whole = contents(ground)
     part_of = dict(zip(TASKS, parts, strict=True))
-    names = [view.qualified for view in views() if view.qualified not in BY_CONTENT]
+    names = [view.qualified for view in views() if view.qualified not in {*BY_CONTENT, *WHOLE}]
     together: dict[str, list[str]] = {name: [] for name in names}
     for part in range(4):
-        put(ground, replace(world, records=[row for row in world.records if part_of[row["task_id"]] == part]))
+        # a grade without a task belongs to none: what it says of attempts is asked in each part
+        records = [row for row in world.records if row["task_id"] is None or part_of[row["task_id"]] == part]
+        put(ground, replace(world, records=records))
         for view in views():
             if view.qualified in together:
                 hold(ground, view)
@@ -602,22 +718,31 @@ def test_partitions_by_content_add_up(ground: Warehouse, world: World) -> None:
     """Views that compare texts across tasks can be computed in parts by the hash that is their key."""
     settle(ground, world)
     whole = contents(ground)
-    together: dict[str, list[str]] = {name: [] for name in BY_CONTENT}
-    records, scored = (pa.table(ground.arrow(f"from {name}")) for name in ("evidence.record", "scored.run"))
-    for part in range(4):
-        ground.execute("delete from evidence.record")
-        for relation, rows, column in (("evidence.record", records, "response_hash"), ("scored.run", scored, "content_hash")):
-            with ground.lent("given", rows):
-                taken = f"from given where hash({column}) % 4 = {part}"
-                if relation == "evidence.record":
-                    ground.execute(f"insert into evidence.record by name {taken}")
-                else:
-                    ground.execute(f'create or replace table held."scored.run" as {taken}')
-        for view in views():
-            if view.qualified in BY_CONTENT:
-                hold(ground, view)
-                together[view.qualified] += rows_of(ground, view.qualified)
-    assert {name: sorted(rows) for name, rows in together.items()} == {name: whole[name] for name in BY_CONTENT}
+    records, scored, equal = (
+        pa.table(ground.arrow(f"from {name}")) for name in ("evidence.record", "scored.run", "datasets.equal_content")
+    )
+    for name, column in BY_CONTENT.items():
+        (view,) = (view for view in views() if view.qualified == name)
+        together: list[str] = []
+        for part in range(4):
+            take(ground, "evidence.record", records, column if column == "answer_hash" else None, part)
+            take(ground, 'held."scored.run"', scored, column if column != "answer_hash" else None, part)
+            if name == "datasets.duplicate":
+                take(ground, 'held."datasets.equal_content"', equal, column, part)
+            hold(ground, view)
+            together += rows_of(ground, name)
+        assert sorted(together) == whole[name], name
+        put(ground, world)
+        for each in views():
+            hold(ground, each)
+
+
+def take(ground: Warehouse, relation: str, rows: pa.Table, column: str | None, part: int) -> None:
+    """Let a table hold one of four parts of rows by the hash of a column; all of them where no column is named."""
+    with ground.lent("given", rows):
+        ground.execute(f"delete from {relation}")
+        where = "true" if column is None else f"hash({column}) % 4 = {part}"
+        ground.execute(f"insert into {relation} by name from given where {where}")
 
 
 # Law 5: a run may materialise.

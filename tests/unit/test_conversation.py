@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.ingest.conversation import ROLES, NotNormal, normalise, normalise_tools
+from etl.ingest.conversation import ROLES, NotNormalError, normalise, normalise_tools
 
 LIMITS = (64, 1_000_000)
 
@@ -143,9 +143,8 @@ def test_arguments_are_an_object(written: str, expected: str) -> None:
     """Arguments given as text are parsed, numbers keep their digits, nothing stays escaped that need not be."""
     text = '[{"role":"assistant","tool_calls":[{"id":"x","function":{"name":"f",' + written + "}}]}]"
     messages = normalise(text.encode(), *LIMITS).messages
-    assert messages == '[{"role":"assistant","content":"","tool_calls":[{"id":"x","type":"function","function":{"name":"f",' + (
-        f'"arguments":{expected}}}}}]}}]'
-    )
+    called = f'{{"id":"x","type":"function","function":{{"name":"f","arguments":{expected}}}}}'
+    assert messages == f'[{{"role":"assistant","content":"","tool_calls":[{called}]}}]'
 
 
 def test_calls_without_id_are_numbered() -> None:
@@ -216,7 +215,7 @@ REFUSED = [
 @pytest.mark.parametrize(("text", "why"), REFUSED)
 def test_what_is_no_conversation_is_refused(text: bytes, why: str) -> None:
     """The reason says what is wrong and where, and never a text of the evidence."""
-    with pytest.raises(NotNormal) as refused:
+    with pytest.raises(NotNormalError) as refused:
         normalise(text, *LIMITS)
     assert why in str(refused.value)
     assert "secret" not in str(refused.value)
@@ -254,7 +253,12 @@ def test_where_no_assistant_speaks_all_is_prompt(messages: object) -> None:
 
 
 TOOLS = [
-    ([{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"a": 1}, "strict": True}}], "f", "d", {"a": 1}),
+    (
+        [{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"a": 1}, "strict": True}}],
+        "f",
+        "d",
+        {"a": 1},
+    ),
     ([{"name": "f", "description": "d", "input_schema": {"a": 1}}], "f", "d", {"a": 1}),
     ([{"name": "f", "description": "d", "parameters": {"a": 1}, "options": None}], "f", "d", {"a": 1}),
     ([{"type": "web_search_20250305", "name": "web"}], "web", None, {}),
@@ -275,7 +279,7 @@ def test_no_tools() -> None:
     """An empty list is as none; what is no list, or has no name, is refused."""
     assert normalise_tools(b" [] ", *LIMITS) is None
     for text in (b"{}", b"[{}]", b'[{"type":"function"}]', b"[1]"):
-        with pytest.raises(NotNormal):
+        with pytest.raises(NotNormalError):
             normalise_tools(text, *LIMITS)
 
 
@@ -296,7 +300,9 @@ parts = st.one_of(
     st.fixed_dictionaries({"type": st.sampled_from(["image", "image_url"])}),
 )
 calls = st.one_of(
-    st.fixed_dictionaries({"function": st.fixed_dictionaries({"name": names, "arguments": objects | objects.map(json.dumps) | texts})}),
+    st.fixed_dictionaries(
+        {"function": st.fixed_dictionaries({"name": names, "arguments": objects | objects.map(json.dumps) | texts})}
+    ),
     st.fixed_dictionaries({"function": names, "arguments": objects}, optional={"id": names | st.integers(0)}),
 )
 any_message = st.fixed_dictionaries(
@@ -328,7 +334,9 @@ def told(messages: list[dict[str, Any]]) -> tuple[list[str], list[tuple[str, Any
         said += [message[key] for key in ("reasoning", "reasoning_content") if message.get(key)]
         for one in message.get("tool_calls") or []:
             function = one["function"]
-            name, arguments = (function, one["arguments"]) if isinstance(function, str) else (function["name"], function["arguments"])
+            name, arguments = (
+                (function, one["arguments"]) if isinstance(function, str) else (function["name"], function["arguments"])
+            )
             made.append((name, arguments))
     return said, made
 

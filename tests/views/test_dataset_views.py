@@ -26,7 +26,7 @@ def test_decision(warehouse: Warehouse) -> None:
 
 
 def test_duplicate(warehouse: Warehouse) -> None:
-    """Of equal contents the best category ships, then the first, whatever the task; what is refused anyway does not count."""
+    """Of equal contents the best category ships, then the first, whatever the task. The others are duplicates of it."""
     set_settings(warehouse, include_partial=True)
     given(warehouse, "evidence.record", """
         record_key | item_number | task_id | run_id | prompt   | response | verdict
@@ -40,8 +40,59 @@ def test_duplicate(warehouse: Warehouse) -> None:
         dataset | record_key | detail
         rag     | 1          | same content as evidence.jsonl:2
         rag     | 3          | same content as evidence.jsonl:2
+        rag     | 4          | same content as evidence.jsonl:2
         sft     | 1          | same content as evidence.jsonl:2
         sft     | 3          | same content as evidence.jsonl:2
+        sft     | 4          | same content as evidence.jsonl:2
+    """)
+
+
+def test_equal_content(warehouse: Warehouse) -> None:
+    """Of each content that several records have, or of which a text and a conversation share the turn, one ships, if any can."""
+    set_settings(warehouse, include_partial=True)
+    given(warehouse, "evidence.record", """
+        record_key | item_number | prompt  | response | verdict | messages
+        1          | 1           | Fix it. | Fixed.   | partial |
+        2          | 2           | Fix it. | Fixed.   | accept  |
+        3          | 3           | Fix it. | No.      | reject  |
+        4          | 4           | Fix it. | No.      | reject  |
+        5          | 5           | Test it | Tested.  | accept  |
+        6          | 6           |         |          | accept  | [{"role": "user", "content": "Fix it."}, {"role": "assistant", "content": "Fixed."}]
+    """)
+    gives(warehouse, "datasets.equal_content", """
+        dataset | record_key | has_conversation | best_key
+        rag     | 1          | false            | 6
+        rag     | 2          | false            | 6
+        rag     | 3          | false            |
+        rag     | 4          | false            |
+        rag     | 6          | true             | 6
+        sft     | 1          | false            | 6
+        sft     | 2          | false            | 6
+        sft     | 3          | false            |
+        sft     | 4          | false            |
+        sft     | 6          | true             | 6
+    """)
+
+
+def test_duplicate_turn(warehouse: Warehouse) -> None:
+    """A text gives way to a conversation with the same turn, even one of a lower category; two conversations are two contents."""
+    set_settings(warehouse, include_partial=True)
+    given(warehouse, "evidence.record", """
+        record_key | item_number | prompt | response | verdict | messages
+        1          | 1           | Hi     | Hello.   | accept  |
+        2          | 2           |        |          | partial | [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+        3          | 3           |        |          | accept  | [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+        4          | 4           |        |          | accept  | [{"role": "system", "content": "Be  kind."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+        5          | 5           | Hi     | Hello.   | accept  |
+    """)
+    gives(warehouse, "datasets.duplicate", """
+        dataset | record_key | detail
+        rag     | 1          | same content as evidence.jsonl:2
+        rag     | 4          | same content as evidence.jsonl:3
+        rag     | 5          | same content as evidence.jsonl:2
+        sft     | 1          | same content as evidence.jsonl:2
+        sft     | 4          | same content as evidence.jsonl:3
+        sft     | 5          | same content as evidence.jsonl:2
     """)
 
 
@@ -73,7 +124,7 @@ def test_pair_decision(warehouse: Warehouse) -> None:
         preference | run-1         | run-3           |                   |             |
         preference | run-1         | run-4           |                   |             |
         preference | run-2         | run-3           |                   | over_cap    |
-        preference | run-2         | run-4           | self_pairing      |             | both sides have one text
+        preference | run-2         | run-4           | self_pairing      |             | both sides have one answer
     """)
 
 

@@ -70,6 +70,42 @@ def test_ranked(warehouse: Warehouse) -> None:
     """)
 
 
+def test_pairs_of_conversations(warehouse: Warehouse) -> None:
+    """Pairs share the messages of the prompt and the tools exactly, and the comparison."""
+    given(warehouse, "evidence.record", """
+        item_number | messages                           | tools           | comparison | verdict
+        1           | [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [{"function": {"name": "look", "arguments": "{}"}}]}, {"role": "assistant", "content": "One"}] |                 | a          | accept
+        2           | [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [{"function": {"name": "look", "arguments": "{}"}}]}, {"role": "assistant", "content": "Two"}] |                 | a          | reject
+        3           | [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [{"function": {"name": "look", "arguments": "{}"}}]}, {"role": "assistant", "content": "No"}] |                 | a          | reject
+        4           | [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [{"function": {"name": "look", "arguments": "{}"}}]}, {"role": "assistant", "content": "Not"}] | [{"name":"f"}] | a          | reject
+        5           | [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [{"function": {"name": "look", "arguments": "{}"}}]}, {"role": "assistant", "content": "Nor"}] |                 | b          | reject
+    """)
+    gives(warehouse, "pairs.record", """
+        item_number | outcome
+        1           | paired
+        2           | paired
+        3           | prompt_differs
+        4           | prompt_differs
+        5           | not_comparable
+    """)
+
+
+def test_unparsed_calls_are_never_chosen(warehouse: Warehouse) -> None:
+    """A call whose arguments are no JSON object may be the worse answer, not the better one."""
+    given(warehouse, "evidence.record", """
+        item_number | messages                             | verdict
+        1           | [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [{"function": {"name": "look", "arguments": "oops"}}]}, {"role": "assistant", "content": "One"}] | accept
+        2           | [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [{"function": {"name": "look", "arguments": "{}"}}]}, {"role": "assistant", "content": "Two"}]   | accept
+        3           | [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [{"function": {"name": "look", "arguments": "oops"}}]}, {"role": "assistant", "content": "No"}]  | reject
+    """)
+    gives(warehouse, "pairs.record", """
+        item_number | outcome
+        1           | ineligible
+        2           | paired
+        3           | paired
+    """)
+
+
 def test_record(warehouse: Warehouse) -> None:
     """Each record is in an exported pair, or its outcome says what kept it out."""
     given(warehouse, "evidence.record", """

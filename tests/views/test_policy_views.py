@@ -75,16 +75,16 @@ def test_reason(warehouse: Warehouse) -> None:
 
 
 def test_requirement(warehouse: Warehouse) -> None:
-    """A blank prompt keeps a record out of sft alone; a rejected attempt or content keeps it from being chosen in pairs."""
+    """A blank prompt keeps a record out of sft alone, an answer of calls out of rag alone; a rejected attempt or content keeps it from being chosen in pairs."""
     gives(warehouse, "policy.requirement", """
         defect             | dataset    | side   | reason
         absent_path        | preference |        | hallucinated_file_path
         absent_path        | rag        |        | hallucinated_file_path
         absent_path        | sft        |        | hallucinated_file_path
+        empty_answer       | preference |        | empty_content
+        empty_answer       | sft        |        | empty_content
         empty_prompt       | sft        |        | empty_prompt
-        empty_response     | preference |        | empty_content
         empty_response     | rag        |        | empty_content
-        empty_response     | sft        |        | empty_content
         missing_column     | preference |        | schema_violation
         missing_column     | rag        |        | schema_violation
         missing_column     | sft        |        | schema_violation
@@ -106,6 +106,8 @@ def test_requirement(warehouse: Warehouse) -> None:
         repeated_response  | preference |        | repeated_response
         repeated_response  | rag        |        | repeated_response
         repeated_response  | sft        |        | repeated_response
+        unparsed_call      | preference | chosen | schema_violation
+        unparsed_call      | sft        |        | schema_violation
     """)
 
 

@@ -405,5 +405,5 @@ def test_unbalanced(warehouse: Warehouse) -> None:
     gives(warehouse, "receipts.unbalanced", """
         run_id  | stage   | problem
         tuesday | collect | collect: 1 skipped, but the reasons sum to 0.
-        tuesday | score   | score: 7 records in, but collect passed on 8.
+        tuesday | score   | score: 7 records in and 0 grades, but collect passed on 8.
     """)

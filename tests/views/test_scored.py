@@ -329,22 +329,25 @@ def test_only_extractions_have_parents(warehouse: Warehouse, source_class: str) 
     assert scored(warehouse, "category, rule, reasons")[0] == (REVIEW, "no_signal", [])
 
 
-def test_parent_has_one_row_per_task_with_verdicts(warehouse: Warehouse) -> None:
-    """scored.task_verdict has the category that a task's verdicts share (null if they disagree), and how many there are."""
-    insert_records(
-        warehouse,
-        {"task_id": "a", "verdict": "accept"},
-        {"task_id": "a", "score": 1.0},
-        {"task_id": "b", "verdict": "accept"},
-        {"task_id": "b", "verdict": "reject"},
-        {"task_id": "c"},
-        {"task_id": "d", "source_class": "telemetry", "verdict": "accept"},
-        {"task_id": "e", "source_class": "extraction"},
-    )
-    assert warehouse.execute("select task_id, category, verdicts from scored.task_verdict order by task_id") == [
-        ("a", ACCEPTED, 2),
-        ("b", None, 2),
-        ("c", REVIEW, 1),
+def test_parents_are_verdicts_and_what_a_grade_decided(warehouse: Warehouse) -> None:
+    """An extraction has the category that a task's verdicts share; a record that a grade decided is one of them."""
+    tasks = {
+        "a": [{"verdict": "accept"}, {"score": 1.0}],
+        "b": [{"verdict": "accept"}, {"verdict": "reject"}],
+        "c": [{}],
+        "d": [{"source_class": "telemetry", "verdict": "accept"}],
+        "e": [{"source_class": "telemetry"}, {"source_class": "grade", "run_id": None, "verdict": "reject"}],
+    }
+    for task_id, records in tasks.items():
+        insert_records(warehouse, *({"task_id": task_id} | record for record in records))
+        insert_records(warehouse, {"task_id": task_id, "source_class": "extraction", "run_id": "own"})
+    extracted = "select category, reasons from scored.run where source_class = 'extraction' order by task_id"
+    assert warehouse.execute(extracted) == [
+        (ACCEPTED, ["parent: accepted"]),
+        (REVIEW, ["parent: disagree"]),
+        (REVIEW, ["parent: needs_human_review"]),
+        (REVIEW, ["parent: none"]),
+        (REVIEW, ["parent: none"]),
     ]
 
 

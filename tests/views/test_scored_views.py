@@ -7,22 +7,127 @@ from etl.warehouse.connection import Warehouse
 
 
 def test_attempt_override(warehouse: Warehouse) -> None:
-    """The newest time replaces older ones; of it and of those without a time the lowest category holds."""
+    """The newest time replaces older ones; of it and of those without a time the lowest category holds. Grades count too."""
     given(warehouse, "evidence.record", """
-        run_id | created_at | human_override
-        run-1  | 2026-01-01 | rejected
-        run-1  | 2026-01-02 | accepted
-        run-2  | 2026-01-02 | accepted
-        run-2  |            | needs_human_review
-        run-3  | 2026-01-02 | accepted
-        run-3  | 2026-01-02 | partially_accepted
-        run-4  | 2026-01-02 |
+        source_class | run_id | created_at | human_override     | record_key
+        verdict      | run-1  | 2026-01-01 | rejected           | 1
+        verdict      | run-1  | 2026-01-02 | accepted           | 2
+        verdict      | run-2  | 2026-01-02 | accepted           | 3
+        verdict      | run-2  |            | needs_human_review | 4
+        verdict      | run-3  | 2026-01-02 | accepted           | 5
+        verdict      | run-3  | 2026-01-02 | partially_accepted | 6
+        verdict      | run-4  | 2026-01-02 |                    | 7
+        verdict      |        |            | accepted           | 8
+        grade        | run-1  | 2026-01-03 | rejected           | 9
+        grade        | run-4  |            | accepted           | 10
     """)
     gives(warehouse, "scored.attempt_override", """
-        run_id | category           | reasons
-        run-1  | accepted           | ["human_override: accepted", "human_override: rejected"]
-        run-2  | needs_human_review | ["human_override: accepted", "human_override: needs_human_review"]
-        run-3  | partially_accepted | ["human_override: accepted", "human_override: partially_accepted"]
+        run_id | lone_key | category           | is_by_grade | reasons
+        run-1  |          | rejected           | true        | ["human_override: accepted", "human_override: rejected"]
+        run-2  |          | needs_human_review | false       | ["human_override: accepted", "human_override: needs_human_review"]
+        run-3  |          | partially_accepted | false       | ["human_override: accepted", "human_override: partially_accepted"]
+        run-4  |          | accepted           | true        | ["human_override: accepted"]
+               | 8        | accepted           | false       | ["human_override: accepted"]
+    """)
+
+
+def test_graded_attempt(warehouse: Warehouse) -> None:
+    """A grade with both ids, a run of one task or a task of one attempt counts; of several only a person's rejection does."""
+    given(warehouse, "evidence.record", """
+        record_key | item_number | source_path    | source_class | task_id | run_id | verdict | score | human_override | comparison
+        1          | 1           | evidence.jsonl | telemetry    | task-1  | run-1  |         |       |                |
+        2          | 2           | evidence.jsonl | verdict      | task-1  | run-2  | accept  | 0.9   |                |
+        3          | 3           | evidence.jsonl | telemetry    | task-2  |        |         |       |                |
+        4          | 4           | evidence.jsonl | telemetry    | task-3  | run-1  |         |       |                |
+        11         | 1           | verdicts.jsonl | grade        | task-1  | run-1  | pass    |       |                |
+        12         | 2           | verdicts.jsonl | grade        |         | run-2  | reject  | 0.2   |                | judge-1
+        13         | 3           | verdicts.jsonl | grade        | task-2  |        | accept  |       |                |
+        14         | 4           | verdicts.jsonl | grade        |         | run-1  | pass    |       |                |
+        15         | 5           | verdicts.jsonl | grade        | task-1  |        |         |       | rejected       |
+        16         | 6           | verdicts.jsonl | grade        | task-9  | run-1  | pass    |       |                |
+    """)
+    gives(warehouse, "scored.graded_attempt", """
+        grade_key | task_id | run_id | lone_key | attempts | counts
+        11        | task-1  | run-1  |          | 1        | true
+        12        | task-1  | run-2  |          | 1        | true
+        13        | task-2  |        | 3        | 1        | true
+        14        | task-1  | run-1  |          | 2        | false
+        14        | task-3  | run-1  |          | 2        | false
+        15        | task-1  | run-1  |          | 2        | true
+        15        | task-1  | run-2  |          | 2        | true
+    """)
+
+
+def test_grade(warehouse: Warehouse) -> None:
+    """A grade that meets several attempts is ambiguous, one that meets none is unmatched."""
+    given(warehouse, "evidence.record", """
+        record_key | item_number | source_path    | source_class | task_id | run_id | verdict | score | human_override | comparison
+        1          | 1           | evidence.jsonl | telemetry    | task-1  | run-1  |         |       |                |
+        2          | 2           | evidence.jsonl | verdict      | task-1  | run-2  | accept  | 0.9   |                |
+        3          | 3           | evidence.jsonl | telemetry    | task-2  |        |         |       |                |
+        4          | 4           | evidence.jsonl | telemetry    | task-3  | run-1  |         |       |                |
+        11         | 1           | verdicts.jsonl | grade        | task-1  | run-1  | pass    |       |                |
+        12         | 2           | verdicts.jsonl | grade        |         | run-2  | reject  | 0.2   |                | judge-1
+        13         | 3           | verdicts.jsonl | grade        | task-2  |        | accept  |       |                |
+        14         | 4           | verdicts.jsonl | grade        |         | run-1  | pass    |       |                |
+        15         | 5           | verdicts.jsonl | grade        | task-1  |        |         |       | rejected       |
+        16         | 6           | verdicts.jsonl | grade        | task-9  | run-1  | pass    |       |                |
+    """)
+    gives(warehouse, "scored.grade", """
+        source_path    | item_number | attempts | outcome
+        verdicts.jsonl | 1           | 1        | met
+        verdicts.jsonl | 2           | 1        | met
+        verdicts.jsonl | 3           | 1        | met
+        verdicts.jsonl | 4           | 2        | ambiguous_grade
+        verdicts.jsonl | 5           | 2        | ambiguous_grade
+        verdicts.jsonl | 6           | 0        | unmatched_grade
+    """)
+
+
+def test_graded(warehouse: Warehouse) -> None:
+    """Signals of one rule that lead to different categories need human review; the lowest score counts."""
+    given(warehouse, "evidence.record", """
+        record_key | item_number | source_path    | source_class | task_id | run_id | verdict | score | human_override | comparison
+        1          | 1           | evidence.jsonl | telemetry    | task-1  | run-1  |         |       |                |
+        2          | 2           | evidence.jsonl | verdict      | task-1  | run-2  | accept  | 0.9   |                |
+        3          | 3           | evidence.jsonl | telemetry    | task-2  |        |         |       |                |
+        4          | 4           | evidence.jsonl | telemetry    | task-3  | run-1  |         |       |                |
+        11         | 1           | verdicts.jsonl | grade        | task-1  | run-1  | pass    |       |                |
+        12         | 2           | verdicts.jsonl | grade        |         | run-2  | reject  | 0.2   |                | judge-1
+        13         | 3           | verdicts.jsonl | grade        | task-2  |        | accept  |       |                |
+        14         | 4           | verdicts.jsonl | grade        |         | run-1  | pass    |       |                |
+        15         | 5           | verdicts.jsonl | grade        | task-1  |        |         |       | rejected       |
+        16         | 6           | verdicts.jsonl | grade        | task-9  | run-1  | pass    |       |                |
+    """)
+    gives(warehouse, "scored.graded", """
+        record_key | category           | rule    | is_by_grade | comparisons | decided_in | score | reasons
+        1          | accepted           | verdict | true        | []          |            |       | ["verdict: pass at verdicts.jsonl:1"]
+        2          | needs_human_review | verdict | true        | ["judge-1"] |            | 0.2   | ["verdict: reject at verdicts.jsonl:2", "score: 0.2 at verdicts.jsonl:2", "grades_disagree"]
+        3          | accepted           | verdict | true        | []          |            |       | ["verdict: accept at verdicts.jsonl:3"]
+    """)
+
+
+def test_decided(warehouse: Warehouse) -> None:
+    """What a person said in a grade holds for the attempt; a comparison comes from the grades that decided."""
+    given(warehouse, "evidence.record", """
+        record_key | item_number | source_path    | source_class | task_id | run_id | verdict | score | human_override | comparison
+        1          | 1           | evidence.jsonl | telemetry    | task-1  | run-1  |         |       |                |
+        2          | 2           | evidence.jsonl | verdict      | task-1  | run-2  | accept  | 0.9   |                |
+        3          | 3           | evidence.jsonl | telemetry    | task-2  |        |         |       |                |
+        4          | 4           | evidence.jsonl | telemetry    | task-3  | run-1  |         |       |                |
+        11         | 1           | verdicts.jsonl | grade        | task-1  | run-1  | pass    |       |                |
+        12         | 2           | verdicts.jsonl | grade        |         | run-2  | reject  | 0.2   |                | judge-1
+        13         | 3           | verdicts.jsonl | grade        | task-2  |        | accept  |       |                |
+        14         | 4           | verdicts.jsonl | grade        |         | run-1  | pass    |       |                |
+        15         | 5           | verdicts.jsonl | grade        | task-1  |        |         |       |                |
+        16         | 6           | verdicts.jsonl | grade        | task-9  | run-1  | pass    |       |                |
+    """)
+    gives(warehouse, "scored.decided", """
+        item_number | category           | rule    | is_by_grade | comparison | decided_in | score
+        1           | accepted           | verdict | true        |            |            |
+        2           | needs_human_review | verdict | true        | judge-1    |            | 0.2
+        3           | accepted           | verdict | true        |            |            |
+        4           |                    |         | false       |            |            |
     """)
 
 
@@ -44,6 +149,46 @@ def test_constant_response(warehouse: Warehouse) -> None:
     gives(warehouse, "scored.constant_response", """
         prompts
         3
+    """)
+
+
+def test_shared_turn(warehouse: Warehouse) -> None:
+    """A conversation and a text can have one turn, and then the same content; two conversations cannot, nor two texts."""
+    given(warehouse, "evidence.record", """
+        prompt | response | messages
+               |          | [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+        Hi     | Hello.   |
+               |          | [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Bye."}]
+               |          | [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Bye."}]
+        Hi     | Good day |
+        Hi     | Good day |
+    """)
+    gives(warehouse, "scored.shared_turn", """
+        records
+        2
+    """)
+
+
+def test_rejection_of_one_contest(warehouse: Warehouse) -> None:
+    """What lost one comparison may ship from elsewhere; what a person rejected, or is rejected outside of one, may not."""
+    given(warehouse, "evidence.record", """
+        record_key | item_number | task_id | run_id | response | verdict | human_override | comparison
+        1          | 1           | task-1  | run-1  | Fixed.   | reject  |                | a
+        2          | 2           | task-1  | run-1  | Fixed.   | accept  |                | b
+        3          | 3           | task-1  | run-1  | Fixed.   | accept  |                | a
+        4          | 4           | task-1  | run-1  | Fixed.   | accept  |                |
+        5          | 5           | task-2  | run-2  | Fixed.   |         | rejected       | a
+        6          | 6           | task-2  | run-3  | Fixed.   | accept  |                | b
+        7          | 7           | task-3  | run-4  | Fixed.   | reject  |                |
+        8          | 8           | task-3  | run-4  | Fixed.   | accept  |                | a
+    """)
+    gives(warehouse, "scored.rejection", """
+        record_key | defect
+        3          | rejected_attempt
+        3          | rejected_content
+        6          | rejected_content
+        8          | rejected_attempt
+        8          | rejected_content
     """)
 
 
@@ -98,6 +243,7 @@ def test_eligibility(warehouse: Warehouse) -> None:
     gives(warehouse, "scored.eligibility", """
         record_key | defect            | detail
         2          | absent_path       | cited_paths[2], cited_paths[3]
+        2          | empty_answer      | response
         2          | empty_response    | response
         2          | missing_run_id    | run_id
         3          | repeated_evidence | first at evidence.jsonl:1
@@ -160,22 +306,4 @@ def test_unknown_verdict(warehouse: Warehouse) -> None:
         source  | verdict | records
         audits  | shrug   | 1
         reviews | shrug   | 2
-    """)
-
-
-def test_task_verdict(warehouse: Warehouse) -> None:
-    """A task has a category where the records of class verdict agree; records of other classes do not count."""
-    given(warehouse, "evidence.record", """
-        source_class | task_id  | verdict | score
-        verdict      | agreed   | approve |
-        verdict      | agreed   |         | 0.95
-        verdict      | disputed | approve |
-        verdict      | disputed | reject  |
-        telemetry    | agreed   | reject  |
-        telemetry    | unjudged | approve |
-    """)
-    gives(warehouse, "scored.task_verdict", """
-        task_id  | category | verdicts
-        agreed   | accepted | 2
-        disputed |          | 2
     """)

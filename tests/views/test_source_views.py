@@ -6,14 +6,16 @@ from etl.warehouse.connection import Warehouse
 
 
 def test_alpaca_eval(warehouse: Warehouse) -> None:
-    """A preference from 1 to 2 is a score from 0 to 1; any other preference leaves the record without a score."""
+    """A preference from 1 to 2 gives both outputs a score; any other preference is no grade. Without output_1 there is one row."""
     maps(warehouse, "alpaca_eval.jsonl", """
-        {"generator_2": "model-a", "annotator": "judge", "instruction": "Name a prime.", "output_2": "7", "preference": 1.75}
+        {"generator_1": "model-a", "generator_2": "model-b", "annotator": "judge", "instruction": "Name a prime.",
+         "output_1": "7", "output_2": "11", "preference": 1.75}
         {"generator_2": "model-b", "annotator": "judge", "instruction": "Name a prime.", "output_2": "9", "preference": 0}
     """, """
-        item_number | source_class | run_id        | model   | prompt        | response | score | problem
-        1           | verdict      | model-a/judge | model-a | Name a prime. | 7        | 0.75  |
-        2           | verdict      | model-b/judge | model-b | Name a prime. | 9        |       |
+        item_number | record_number | source_class | run_id        | model   | prompt        | response | score
+        1           | 1             | verdict      | model-a/judge | model-a | Name a prime. | 7        | 0.25
+        1           | 2             | verdict      | model-b/judge | model-b | Name a prime. | 11       | 0.75
+        2           | 2             | verdict      | model-b/judge | model-b | Name a prime. | 9        |
     """)
 
 
@@ -68,16 +70,19 @@ def test_distilled_procedures(warehouse: Warehouse) -> None:
 def test_evidence(warehouse: Warehouse) -> None:
     """Fields have the names of columns; messages may be an array or its text, but a score must not be text."""
     maps(warehouse, "evidence.jsonl", """
-        {"source_class": "verdict", "task_id": "task-1", "verdict": "accept", "messages": [{"role": "user"}]}
+        {"source_class": "verdict", "task_id": "task-1", "verdict": "accept",
+         "messages": [{"role": "human", "content": "Hi"}, {"role": "ai", "content": ["Hello."]}]}
         {"source_class": "experiment", "task_id": "task-1", "score": 0.75, "messages": "[{}]"}
         {"source_class": "experiment", "task_id": "task-1", "score": "0.75"}
         {"task_id": "task-1"}
+        {"source_class": "grade", "run_id": "run-1", "verdict": "reject"}
     """, """
-        item_number | source_class | verdict | score | messages          | problem
-        1           | verdict      | accept  |       | [{"role": "user"}] |
-        2           | experiment   |         | 0.75  | [{}]              |
-        3           |              |         |       |                   | bad_score
-        4           |              |         |       |                   | missing_source_class
+        item_number | source_class | verdict | prompt | response | messages                                                                        | problem
+        1           | verdict      | accept  | Hi     | Hello.   | [{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello."}] |
+        2           |              |         |        |          |                                                                                 | bad_messages
+        3           |              |         |        |          |                                                                                 | bad_score
+        4           |              |         |        |          |                                                                                 | missing_source_class
+        5           | grade        | reject  |        |          |                                                                                 |
     """)
 
 
@@ -148,14 +153,32 @@ def test_scrum_reviews(warehouse: Warehouse) -> None:
 
 
 def test_tau_bench(warehouse: Warehouse) -> None:
-    """The file's name gives model and domain; the response is the last text of the assistant, null where there is none."""
+    """The file's name gives model and domain. The prompt is what the user said first; the user's script is not asked for."""
     maps(warehouse, "tau_bench/model-a-airline.jsonl", """
-        {"task_id": 7, "trial": 0, "reward": 1.0, "info": {"task": {"instruction": "Cancel my flight."}},
-         "traj": [{"role": "assistant", "content": "It is done."}, {"role": "user", "content": "Thanks."}]}
-        {"task_id": 7, "trial": 1, "reward": 0.0, "info": {"task": {"instruction": "Cancel my flight."}},
-         "traj": [{"role": "assistant", "content": null}, {"role": "user", "content": "Hello?"}]}
+        {"task_id": 7, "trial": 0, "reward": 1.0, "info": {"task": {"instruction": "You are Mia. Cancel your flight."}},
+         "traj": [{"role": "user", "content": "Cancel it."}, {"role": "assistant", "content": "It is done."},
+                  {"role": "user", "content": "Thanks."}]}
+        {"task_id": 7, "trial": 1, "reward": 0.0, "traj": [{"role": "user", "content": "Hello?"}]}
     """, """
-        item_number | run_id              | task_id   | model   | prompt            | response    | score
-        1           | model-a-airline/7/0 | airline/7 | model-a | Cancel my flight. | It is done. | 1.0
-        2           | model-a-airline/7/1 | airline/7 | model-a | Cancel my flight. |             | 0.0
+        item_number | run_id              | task_id   | model   | prompt     | response    | score
+        1           | model-a-airline/7/0 | airline/7 | model-a | Cancel it. | It is done. | 1.0
+        2           | model-a-airline/7/1 | airline/7 | model-a | Hello?     |             | 0.0
+    """)
+
+
+def test_verdicts(warehouse: Warehouse) -> None:
+    """A grade names a run, a task or both, and says something of it; who gave it and a note stay in the item."""
+    maps(warehouse, "verdicts.jsonl", """
+        {"run_id": "run-1", "task_id": "task-1", "verdict": "reject", "by": "mia", "note": "It deletes the tests."}
+        {"run_id": "run-2", "score": 0.75}
+        {"task_id": "task-3", "human_override": "rejected"}
+        {"task_id": "task-3", "note": "I could not tell."}
+        {"verdict": "pass"}
+    """, """
+        item_number | source_class | run_id | task_id | created_at | verdict | score | human_override | problem
+        1           | grade        | run-1  | task-1  |            | reject  |       |                |
+        2           | grade        | run-2  |         |            |         | 0.75  |                |
+        3           | grade        |        | task-3  |            |         |       | rejected       |
+        4           |              |        |         |            |         |       |                | missing_verdict
+        5           |              |        |         |            |         |       |                | missing_task_id
     """)

@@ -76,7 +76,9 @@ SOURCES = {
             "file": "src/a.py",
             "prompt": "Say \u20ac.\n",
             "response": "\u20ac \U0001f600 \u0000",
-            "messages": [{"role": "user", "content": "Say \u20ac."}, {"n": [1, 2.5, None, True]}],
+            "messages": [{"role": "user", "content": "Say \u20ac."}, {"role": "assistant", "content": "\u20ac"}],
+            "tools": [{"type": "function", "function": {"name": "say", "parameters": {}}}],
+            "comparison": "judge-1",
             "verdict": "Accept",
             "score": 0.75,
             "grounded_fraction": 1,
@@ -96,7 +98,9 @@ SOURCES = {
             "file": "src/a.py",
             "prompt": "Say \u20ac.\n",
             "response": "\u20ac \U0001f600 \u0000",
-            "messages": [{"role": "user", "content": "Say \u20ac."}, {"n": [1, 2.5, None, True]}],
+            "messages": [{"role": "user", "content": "Say \u20ac."}, {"role": "assistant", "content": "\u20ac"}],
+            "tools": [{"type": "function", "function": {"name": "say", "parameters": {}}}],
+            "comparison": "judge-1",
             "verdict": "Accept",
             "score": 0.75,
             "grounded_fraction": 1.0,
@@ -117,7 +121,9 @@ SOURCES = {
             "file": NO_TEXT,
             "prompt": NO_TEXT,
             "response": NO_TEXT,
-            "messages": [5, True, {}, {"role": "user"}, "hello"],
+            "messages": [5, True, {}, {"role": "user"}, "hello", "null", "[nan]", [5], [{"role": "robot"}]],
+            "tools": [5, {}, "hello", [{}]],
+            "comparison": NO_TEXT,
             "verdict": NO_TEXT,
             "score": NO_NUMBER,
             "grounded_fraction": NO_NUMBER,
@@ -293,7 +299,7 @@ SOURCES = {
             "score": 0.75,
         },
         required=("instruction", "output_2", "generator_2", "annotator"),
-        wrong={"instruction": NO_TEXT, "output_2": NO_TEXT, "generator_2": NO_TEXT, "annotator": NO_TEXT},
+        wrong=dict.fromkeys(("instruction", "output_1", "generator_1", "output_2", "generator_2", "annotator"), NO_TEXT),
         may_be_empty=("output_2",),
     ),
     "tau_bench": Source(
@@ -313,7 +319,7 @@ SOURCES = {
             "run_id": "gpt-4o-airline/7/0",
             "task_id": "airline/7",
             "model": "gpt-4o",
-            "prompt": "Cancel my flight.",
+            "prompt": "Hi",
             "response": "Cancelled.",
             "messages": [
                 {"role": "system", "content": "Be kind."},
@@ -322,15 +328,47 @@ SOURCES = {
             ],
             "score": 1.0,
         },
-        required=("task_id", "trial", "traj", "info.task.instruction"),
+        required=("task_id", "trial", "traj"),
         wrong={
             "task_id": [1.5, True, [], [7], {}],
             "trial": [1.5, True, [], [0], {}],
             "traj": [5, True, "a", {}, {"role": "assistant", "content": "a"}],
             "reward": NO_NUMBER,
-            "info.task.instruction": NO_TEXT,
         },
         file="gpt-4o-airline.jsonl",
+    ),
+    "verdicts": Source(
+        line={
+            "run_id": "run-1",
+            "task_id": "task-1",
+            "verdict": "reject",
+            "score": 0.25,
+            "human_override": "rejected",
+            "comparison": "judge-1",
+            "created_at": "2026-01-31T12:00:00Z",
+            "note": "It deletes the tests.",
+            "by": "mia",
+        },
+        record={
+            "source_class": "grade",
+            "run_id": "run-1",
+            "task_id": "task-1",
+            "verdict": "reject",
+            "score": 0.25,
+            "human_override": "rejected",
+            "comparison": "judge-1",
+            "created_at": datetime(2026, 1, 31, 12),  # noqa: DTZ001
+        },
+        required=(),
+        wrong={
+            "run_id": NO_TEXT,
+            "task_id": NO_TEXT,
+            "verdict": NO_TEXT,
+            "score": NO_NUMBER,
+            "human_override": [*NO_TEXT, "reject"],
+            "comparison": NO_TEXT,
+            "created_at": NO_CLOCK,
+        },
     ),
 }
 
@@ -411,13 +449,15 @@ def only_required(source: Source, absent: Any) -> dict[str, Any]:
     return changed(source.line, **others)
 
 
-def of_required(name: str, source: Source) -> dict[str, Any]:
-    """Return the record of such a line."""
+def of_required(name: str, source: Source) -> dict[str, Any] | str:
+    """Return the record of such a line, or why it is skipped."""
     kept = {"source_class", "task_id", *({"created_at"} if "created_at" in source.required else ())}
     if name == "tau_bench":
         return without(source.record, "score")
     if name == "alpaca_eval":
         return source.record
+    if name == "verdicts":
+        return "missing_task_id"
     return {column: value for column, value in source.record.items() if column in kept}
 
 
@@ -438,7 +478,9 @@ TAU = SOURCES["tau_bench"]
 
 #: A missing field is reported before a bad one.
 FIRST = [
-    Example("a field missing, another bad", "evidence", changed(HOUSE.line, run_id=5, task_id=None), "missing_task_id"),
+    Example(
+        "a field missing, another bad", "evidence", changed(HOUSE.line, run_id=5, source_class=None), "missing_source_class"
+    ),
     Example("created_at missing", "outcomes", changed(OUTCOME.line, task_id=5, created_at=None), "missing_created_at"),
     Example("the last one missing", "alpaca_eval", changed(ALPACA.line, instruction=5, annotator=None), "missing_annotator"),
 ]
@@ -450,7 +492,7 @@ NOT_KEPT = [
         for name, field in [
             ("scrum_reviews", "attempts"),
             ("observer_reviews", "confidence"),
-            ("alpaca_eval", "output_1"),
+            ("alpaca_eval", "dataset"),
             ("tau_bench", "anything"),
             ("outcomes", "verdict"),
             ("evidence", "evidence_id"),
@@ -491,13 +533,41 @@ AS_IT_IS = [
             ("response", "null", "null"),
             ("response", '{"a": 1}', '{"a": 1}'),
             ("response", '"', '"'),
-            ("messages", [{"n": raw("1e999")}], [{"n": float("inf")}]),
-            *(("source_class", word, word) for word in ("verdict", "telemetry", "experiment", "extraction")),
+            ("comparison", " ", " "),
+            *(("source_class", word, word) for word in ("verdict", "telemetry", "experiment", "extraction", "grade")),
             *(("human_override", word, word) for word in ("accepted", "partially_accepted", "rejected", "needs_human_review")),
         ]
     ),
     Example("no cited paths", "evidence", changed(HOUSE.line, cited_paths=[]), without(HOUSE.record, "cited_paths")),
-    Example("no messages", "evidence", changed(HOUSE.line, messages=[]), HOUSE.record | {"messages": []}),
+    Example("no messages", "evidence", changed(HOUSE.line, messages=[]), without(HOUSE.record, "messages")),
+    Example("messages as text", "evidence", changed(HOUSE.line, messages=json.dumps(HOUSE.line["messages"])), HOUSE.record),
+    Example("no tools", "evidence", changed(HOUSE.line, tools=" []"), without(HOUSE.record, "tools")),
+    Example(
+        "texts of the conversation",
+        "evidence",
+        changed(HOUSE.line, prompt=None, response=None),
+        HOUSE.record | {"prompt": "Say \u20ac.", "response": "\u20ac"},
+    ),
+    Example(
+        "a grade of a run",
+        "evidence",
+        {"source_class": "grade", "run_id": "run-1", "task_id": " ", "verdict": "pass"},
+        {"source_class": "grade", "run_id": "run-1", "verdict": "pass"},
+    ),
+]
+
+GRADES = [
+    Example(f"a grade is {json.dumps(fields)}", "verdicts", fields, fate)
+    for fields, fate in [
+        ({"run_id": "r", "verdict": "pass"}, {"source_class": "grade", "run_id": "r", "verdict": "pass"}),
+        ({"task_id": "t", "score": 0}, {"source_class": "grade", "task_id": "t", "score": 0.0}),
+        ({"run_id": "", "task_id": "t", "score": 1}, {"source_class": "grade", "task_id": "t", "score": 1.0}),
+        ({"run_id": " ", "task_id": "", "score": 1}, "missing_task_id"),
+        ({"verdict": "pass"}, "missing_task_id"),
+        ({"run_id": "r"}, "missing_verdict"),
+        ({"run_id": "r", "verdict": " ", "note": "fine"}, "missing_verdict"),
+        ({"run_id": "r", "human_override": "fine"}, "bad_human_override"),
+    ]
 ]
 
 CLOCK = [
@@ -651,18 +721,21 @@ def trajectory(*traj: Any) -> dict[str, Any]:
 
 
 SAID = {"role": "assistant", "content": "Said."}
+HI = {"role": "user", "content": "Hi"}
+EMPTY = {"role": "assistant", "content": ""}
+#: Trajectories, and what they are as prompt, response and messages.
 TALKS = [
-    ("the last message is the user's", [SAID, {"role": "user", "content": "Thanks"}], "Said."),
-    ("the last call has no content", [SAID, {"role": "assistant", "content": None, "tool_calls": [{}]}], "Said."),
-    ("the last call lacks content", [SAID, {"role": "assistant"}], "Said."),
-    ("the last content is empty", [SAID, {"role": "assistant", "content": ""}], "Said."),
-    ("a tool spoke last", [SAID, {"role": "tool", "content": "42"}], "Said."),
-    ("the assistant spoke twice", [SAID, {"role": "assistant", "content": "Said again."}], "Said again."),
-    ("no assistant", [{"role": "user", "content": "Hi"}, {"content": "Who?"}], None),
-    ("no content", [{"role": "assistant", "content": None}], None),
-    ("nothing was said", [], None),
-    ("content in lines", [{"role": "assistant", "content": ' "a"\n\u20ac '}], ' "a"\n\u20ac '),
-    ("something else than messages", [SAID, "hello", 5, None, [], {}], "Said."),
+    ("the last message is the user's", [HI, SAID, {"role": "user", "content": "Thanks"}], "Hi", "Said.", ...),
+    ("the last message lacks content", [HI, SAID, {"role": "assistant"}], "Hi", "Said.", [HI, SAID, EMPTY]),
+    ("the last content is empty", [HI, SAID, EMPTY], "Hi", "Said.", ...),
+    ("a tool spoke last", [HI, SAID, {"role": "tool", "content": "42"}], "Hi", "Said.", ...),
+    ("the assistant spoke twice", [HI, SAID, {"role": "assistant", "content": "Again."}], "Hi", "Again.", ...),
+    ("the assistant spoke first", [SAID, HI, {"role": "assistant", "content": "Again."}], "Hi", "Again.", ...),
+    ("no user", [SAID], None, "Said.", ...),
+    ("no assistant", [HI, {"role": "user", "content": "Who?"}], "Who?", None, None),
+    ("no content", [HI, {"role": "assistant", "content": None}], "Hi", None, [HI, EMPTY]),
+    ("nothing was said", [], None, None, None),
+    ("content in lines", [HI, {"role": "assistant", "content": ' "a"\n\u20ac '}], "Hi", ' "a"\n\u20ac ', ...),
 ]
 
 TRAJECTORIES = [
@@ -671,9 +744,18 @@ TRAJECTORIES = [
             name,
             "tau_bench",
             trajectory(*traj),
-            without(TAU.record, "response") | {"messages": traj} | ({"response": said} if said else {}),
+            without(TAU.record, "prompt", "response", "messages")
+            | {
+                column: value
+                for column, value in (("prompt", prompt), ("response", said), ("messages", traj if normal is ... else normal))
+                if value
+            },
         )
-        for name, traj, said in TALKS
+        for name, traj, prompt, said, normal in TALKS
+    ),
+    *(
+        Example(f"the trajectory is {says(traj)}", "tau_bench", trajectory(*traj), "bad_messages")
+        for traj in ([5], ["hello"], [None], [{"content": "Who?"}], [SAID, {"role": "robot"}])
     ),
     *(
         Example(
@@ -687,10 +769,6 @@ TRAJECTORIES = [
     *(
         Example(f"the reward is {says(reward)}", "tau_bench", changed(TAU.line, reward=reward), TAU.record | {"score": score})
         for reward, score in [(0, 0.0), (0.25, 0.25), (1.5, 1.5)]
-    ),
-    *(
-        Example(f"info is {says(info)}", "tau_bench", changed(TAU.line, info=info), "missing_instruction")
-        for info in [None, {}, {"task": None}, {"task": {}}, {"instruction": "a"}]
     ),
     *(
         Example(
@@ -720,6 +798,7 @@ EXAMPLES = [
     *MARKERS,
     *NESTED,
     *PREFERENCES,
+    *GRADES,
     *TRAJECTORIES,
 ]
 
@@ -756,7 +835,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 def fates(warehouse: Warehouse) -> dict[str, dict[str, Any] | str]:
     """Return the outcome of each example: its record, or the reason why it was skipped."""
     rows: dict[tuple[str, int], dict[str, Any] | str] = {
-        (row["source_path"], row["item_number"]): _said(row) for row in warehouse.dicts("from evidence.record")
+        (row["source_path"], row["item_number"]): _said(row)
+        for row in warehouse.dicts("from evidence.record order by record_number")
     }
     for path, line, reason in warehouse.execute("select source_path, item_number, reason from evidence.skipped"):
         assert (path, line) not in rows
@@ -770,14 +850,17 @@ def fates(warehouse: Warehouse) -> dict[str, dict[str, Any] | str]:
 
 
 PROVENANCE = ("evidence_id", "source", "source_path", "item_number", "record_number", "item_sha256", "record_key")
-CONTENT = ("prompt_sha256", "prompt_hash", "prompt_length", "response_hash", "response_length", "turn_hash")
+CONTENT = (
+    *("prompt_sha256", "prompt_hash", "prompt_length", "response_length", "answer_hash", "answer_length", "turn_hash"),
+    *("is_answer_empty", "has_unparsed_call", "content_hash", "tools_sha256", "prompt_end", "answer_end"),
+)
 
 
 def _said(row: dict[str, Any]) -> dict[str, Any]:
     said = {name: value for name, value in row.items() if value not in (None, [], "") and name not in PROVENANCE + CONTENT}
-    if "messages" in said:
-        said["messages"] = json.loads(said["messages"])
-    return said
+    if row["source"] == "alpaca_eval":
+        assert said.pop("comparison") == row["item_sha256"]
+    return said | {name: json.loads(said[name]) for name in ("messages", "tools") if name in said}
 
 
 def identity(example: Example) -> str:
@@ -789,6 +872,22 @@ def identity(example: Example) -> str:
 def test_a_line_has_its_fate(fates: dict[str, dict[str, Any] | str], example: Example) -> None:
     """A line becomes the record expected, every column of it, or is skipped with the reason expected."""
     assert fates[identity(example)] == example.fate
+
+
+def test_both_outputs_of_an_annotation_are_records(tmp_path: Path) -> None:
+    """The outputs of one comparison are two attempts whose scores add up to one; without output_1 there is one record."""
+    lines = [ALPACA.line, changed(ALPACA.line, output_1=None), changed(ALPACA.line, preference=3)]
+    file = tmp_path / "alpaca_eval.jsonl"
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    columns = "item_number, record_number, run_id, response, score"
+    found = collect_into_memory(tmp_path).execute(f"select {columns} from evidence.record order by all")
+    assert found == [
+        (1, 1, "baseline/judge", "No.", 0.25),
+        (1, 2, "model-b/judge", "Flore", 0.75),
+        (2, 2, "model-b/judge", "Flore", 0.75),
+        (3, 1, "baseline/judge", "No.", None),
+        (3, 2, "model-b/judge", "Flore", None),
+    ]
 
 
 def test_no_example_hides_another() -> None:
@@ -810,7 +909,7 @@ def test_provenance_is_the_line_s_own(warehouse: Warehouse) -> None:
         digest = sha256(example.text.encode()).hexdigest()
         expected[example.path, numbers[example.path]] = (example.source, digest)
     query = "select source_path, item_number, source, item_sha256 from evidence."
-    rows = [*warehouse.execute(f"{query}record"), *warehouse.execute(f"{query}skipped")]
+    rows = [*warehouse.execute(f"{query}record"), *warehouse.execute(f"{query}skipped")]  # some are of one item
     assert {(path, number): facts for path, number, *facts in rows} == {key: [*facts] for key, facts in expected.items()}
 
 
@@ -821,7 +920,7 @@ def test_real_evidence_loads_without_loss() -> None:
     assert warehouse.execute("select reason, count(*) from evidence.skipped group by reason") == []
     counts = "count(*), count(distinct task_id), count(distinct run_id)"
     assert warehouse.execute(f"select source, {counts} from evidence.record group by source order by source") == [
-        ("alpaca_eval", 9657, 805, 12),
+        ("alpaca_eval", 19314, 805, 15),
         ("tau_bench", 200, 50, 200),
     ]
     warehouse.close()

@@ -35,7 +35,7 @@ rejected as (
             is_by_person,
         from judged
         where category = 'rejected'
-    )
+    ) as named
     where what is not null
     group by hash(what, decided_in)
 )

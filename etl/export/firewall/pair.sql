@@ -16,9 +16,9 @@ pair as (
         chosen.answer_hash = rejected.answer_hash as is_one_answer,
         chosen.prompt_messages_hash = rejected.prompt_messages_hash
         and chosen.tools_hash = rejected.tools_hash
-        and chosen.comparison is not distinct from rejected.comparison as is_one_group,
-        chosen.has_messages is not distinct from rejected.has_messages
-        and chosen.has_messages is not distinct from (chosen.has_conversation or rejected.has_conversation) as has_right_messages,
+        and (chosen.comparison is not distinct from rejected.comparison) as is_one_group,
+        coalesce(chosen.has_messages = rejected.has_messages, true)
+        and coalesce(chosen.has_messages = (chosen.has_conversation or rejected.has_conversation), true) as has_right_messages,
         concat(chosen.category, ' over ', rejected.category) as categories,
         chosen.rejected as chosen_rejected,
         case

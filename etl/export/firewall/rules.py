@@ -12,7 +12,7 @@ from etl.warehouse.statements import read_sql
 #: The views that decide the category of a record, each after those that it reads; all are the package's own.
 BEFORE_CATEGORY = (
     *("policy.category", "policy.verdict", "scored.graded_attempt", "scored.attempt_override"),
-    *("scored.signal", "scored.graded", "scored.decided", "scored.task_verdict"),
+    *("scored.signal", "scored.graded", "scored.decided"),
 )
 CATEGORY = "scored.run"
 

@@ -25,7 +25,19 @@ PACKAGE = "pkg:pypi/evidence-etl"
 #: Facts for which the standards have no place, in the order in which they are stated; ``etl_`` goes before each name.
 _EXTENSIONS = (
     *("run_id", "stage", "status", "seq", "previous", "published", "made_by", "duration_ms"),
-    *("records_in", "records_out", "stats", "counts_by_reason", "blank", "items", "records", "grades", "files", "validation", "unread"),
+    *(
+        "records_in",
+        "records_out",
+        "stats",
+        "counts_by_reason",
+        "blank",
+        "items",
+        "records",
+        "grades",
+        "files",
+        "validation",
+        "unread",
+    ),
     *("inputs_hash", "outputs_hash", "run_hash"),
 )
 
