@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from etl.base.errors import StageError
 from etl.base.memory import KEPT_PART, engine_limit, trim_memory
-from etl.base.settings import Settings
+from etl.base.settings import Settings, SourceSetting
 from etl.warehouse.errors import naming_errors, sentence_of
 from etl.warehouse.sql_files import Sql
 from etl.warehouse.template import CLOSED, define, from_template
@@ -74,6 +74,9 @@ class Warehouse:
         self.execute("set enable_external_access = false")
         self.execute("set lock_configuration = true")
         self.replace("policy.setting", pa.Table.from_pylist([settings.row()]))
+        own = pa.schema([(name, pa.string()) for name in SourceSetting._fields])
+        rows = [row._asdict() for row in settings.source_settings]
+        self.replace("policy.source_setting", pa.Table.from_pylist(rows, own))
 
     def cursor(self) -> "Warehouse":
         """Return the same warehouse for another thread."""
@@ -169,13 +172,12 @@ class Warehouse:
         return [str(row[0]) for row in self.execute(f"describe {relation}")]
 
     def steps(self, relation: str) -> set[str]:
-        """Return the names of the operators in the plan that computes a relation."""
-        plan = json.loads(self.execute(f"explain (format json) from {relation}")[0][1])
-        found: set[str] = set()
-        while plan:
-            found |= {step["name"].strip() for step in plan}
-            plan = [child for step in plan for child in step["children"]]
-        return found
+        """Return the names of the operators in the plan that computes a relation from rows that were lent.
+
+        An operator that adds to each row what depends on none, such as a setting, does not count, nor does what it adds.
+        """
+        (plan,) = json.loads(self.execute(f"explain (format json) from {relation}")[0][1])
+        return _steps(plan)
 
     def insert(self, table: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Append rows to a table, column by column name."""
@@ -226,6 +228,29 @@ def _copied(settings: Settings, file: Path | None, template: Path) -> duckdb.Duc
     connection.execute("copy from database template to memory")
     connection.execute("detach template")
     return connection
+
+
+#: The operator of the engine that scans rows that were lent; the kinds of joins in which each row of the left side is judged by
+#: itself, and those in which it does not matter which side it is on.
+_LENT = "PYTHON_ARROW_SCAN"
+_ROW_BY_ROW = {"LEFT", "SEMI", "ANTI", "MARK", "SINGLE"}
+_ON_EITHER_SIDE = {"INNER", None}
+
+
+def _steps(step: dict[str, Any]) -> set[str]:
+    """Return the names of an operator and of those below it, but for what does not depend on rows that were lent."""
+    name, kind = step["name"].strip(), step.get("extra_info", {}).get("Join Type")
+    below = [_reads_lent(child) for child in step["children"]]
+    if not any(below):
+        return {name}.union(*map(_steps, step["children"]))
+    adds = sum(below) == 1 and len(below) == 2 and (name == "CROSS_PRODUCT" or name.endswith("_JOIN"))
+    is_row_by_row = adds and (kind in _ON_EITHER_SIDE or (kind in _ROW_BY_ROW and below[0]))
+    found = set[str]().union(*(_steps(child) for child, reads in zip(step["children"], below, strict=True) if reads))
+    return found if is_row_by_row else found | {name}
+
+
+def _reads_lent(step: dict[str, Any]) -> bool:
+    return step["name"].strip() == _LENT or any(map(_reads_lent, step["children"]))
 
 
 def return_freed_memory() -> None:
