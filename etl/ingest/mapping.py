@@ -13,14 +13,14 @@ import pyarrow.compute as pc
 from etl.base.errors import MachineError, SqlPlace, StageError
 from etl.ingest.directives import Directives
 from etl.ingest.fields import FieldParser
-from etl.warehouse.connection import Warehouse
+from etl.warehouse.connection import ADDING, Warehouse
 from etl.warehouse.errors import fault_of
 from etl.warehouse.sql_files import View
 from etl.warehouse.statements import read_sql
 
 #: The operators of a plan that gives one row for each item, in their order; and those of one that looks at one item at a time.
 _ONE_FOR_ONE = {"PROJECTION", "PYTHON_ARROW_SCAN"}
-_ITEM_BY_ITEM = _ONE_FOR_ONE | {"FILTER", "UNNEST"}
+_ITEM_BY_ITEM = _ONE_FOR_ONE | {"FILTER", "UNNEST", ADDING}
 
 #: The types of the engine that fit into a column of each type as they are.
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")

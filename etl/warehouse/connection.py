@@ -174,7 +174,7 @@ class Warehouse:
     def steps(self, relation: str) -> set[str]:
         """Return the names of the operators in the plan that computes a relation from rows that were lent.
 
-        An operator that adds to each row what depends on none, such as a setting, does not count, nor does what it adds.
+        One that joins to each row what depends on none, such as a setting, is ``ADDING``; what computes that does not count.
         """
         (plan,) = json.loads(self.execute(f"explain (format json) from {relation}")[0][1])
         return _steps(plan)
@@ -230,11 +230,15 @@ def _copied(settings: Settings, file: Path | None, template: Path) -> duckdb.Duc
     return connection
 
 
-#: The operator of the engine that scans rows that were lent; the kinds of joins in which each row of the left side is judged by
-#: itself, and those in which it does not matter which side it is on.
+#: What a join is called that looks at one row at a time, and may give any number of rows for it.
+ADDING = "ADDING"
+
+#: The operator of the engine that scans rows that were lent; and the kinds of joins that judge each row of one side by itself:
+#: of either, of the left, of the right.
 _LENT = "PYTHON_ARROW_SCAN"
-_ROW_BY_ROW = {"LEFT", "SEMI", "ANTI", "MARK", "SINGLE"}
-_ON_EITHER_SIDE = {"INNER", None}
+_OF_EITHER = {"INNER", None}
+_OF_LEFT = _OF_EITHER | {"LEFT", "SEMI", "ANTI", "MARK", "SINGLE"}
+_OF_RIGHT = _OF_EITHER | {"RIGHT", "RIGHT_SEMI", "RIGHT_ANTI"}
 
 
 def _steps(step: dict[str, Any]) -> set[str]:
@@ -243,10 +247,10 @@ def _steps(step: dict[str, Any]) -> set[str]:
     below = [_reads_lent(child) for child in step["children"]]
     if not any(below):
         return {name}.union(*map(_steps, step["children"]))
-    adds = sum(below) == 1 and len(below) == 2 and (name == "CROSS_PRODUCT" or name.endswith("_JOIN"))
-    is_row_by_row = adds and (kind in _ON_EITHER_SIDE or (kind in _ROW_BY_ROW and below[0]))
+    is_join = name == "CROSS_PRODUCT" or name.endswith("_JOIN")
+    is_row_by_row = is_join and sum(below) == 1 and len(below) == 2 and kind in (_OF_LEFT if below[0] else _OF_RIGHT)
     found = set[str]().union(*(_steps(child) for child, reads in zip(step["children"], below, strict=True) if reads))
-    return found if is_row_by_row else found | {name}
+    return found | {ADDING if is_row_by_row else name}
 
 
 def _reads_lent(step: dict[str, Any]) -> bool:

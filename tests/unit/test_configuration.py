@@ -34,7 +34,9 @@ def toml(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value).lower()
 
 
-def configured(file: Path, text: str = "", environment: Mapping[str, str] | None = None, *sets: str, **flags: Any) -> Configuration:
+def configured(
+    file: Path, text: str = "", environment: Mapping[str, str] | None = None, *sets: str, **flags: Any
+) -> Configuration:
     """Return what these give, the text as that of etl.toml."""
     file.write_text(text, encoding="utf-8")
     return configure(file, environment or {}, sets, flags)
@@ -129,11 +131,17 @@ def test_settings_of_sources_are_texts(file: Path) -> None:
     assert str(found.origin('sources.sessions."a.b c"')) == "etl.toml:10"
     assert found.sources == {"sessions": f"{file}:3", "a.b": f"{file}:12"}
     found.require_sources(["sessions", "a.b"])
-    with pytest.raises(UsageError, match=r':12: \[sources."a.b"\] names no source that has a mapping; .* one are b, sessions\.$'):
+    with pytest.raises(
+        UsageError, match=r':12: \[sources."a.b"\] names no source that has a mapping; .* one are b, sessions\.$'
+    ):
         found.require_sources(["sessions", "b"])
 
 
-@given(st.lists(st.tuples(*[st.text(st.characters(exclude_categories=["Cs"]), min_size=1)] * 2, st.text()), unique_by=lambda r: r[:2]))
+@given(
+    st.lists(
+        st.tuples(*[st.text(st.characters(exclude_categories=["Cs"]), min_size=1)] * 2, st.text()), unique_by=lambda r: r[:2]
+    )
+)
 def test_receipts_hold_all_settings(rows: list[tuple[str, str, str]]) -> None:
     """What receipts record gives the same settings again, whatever sources and keys are called."""
     settings = Settings(accept_at=0.8, source_settings=tuple(SourceSetting(*row) for row in rows))
@@ -190,8 +198,10 @@ def test_what_is_wrong_in_the_file_is_one_sentence(file: Path, text: str, senten
     assert said.count("\n") == 0
     assert said.endswith(".")
     if said.startswith("Setting "):
-        with pytest.raises(UsageError, match="etl.toml:"):
-            configured(file, text, {}, "accept_at=0.9", "include_partial=true", "threads=1", "memory_limit=4GB", "known_paths=a")
+        with pytest.raises(UsageError, match=r"etl\.toml:"):
+            configured(
+                file, text, {}, "accept_at=0.9", "include_partial=true", "threads=1", "memory_limit=4GB", "known_paths=a"
+            )
 
 
 def test_what_is_wrong_elsewhere_is_one_sentence(file: Path) -> None:
@@ -199,17 +209,23 @@ def test_what_is_wrong_elsewhere_is_one_sentence(file: Path) -> None:
     variable = r"^Setting accept_at cannot be '2' \(from the environment variable ETL_ACCEPT_AT\): input should be less than"
     with pytest.raises(UsageError, match=variable):
         configured(file, "", {"ETL_ACCEPT_AT": "2"}, "accept_at=0.9")
-    with pytest.raises(UsageError, match=r"^Setting threads cannot be 'x' \(from --set\): input should be a valid integer, unable"):
+    with pytest.raises(
+        UsageError, match=r"^Setting threads cannot be 'x' \(from --set\): input should be a valid integer, unable"
+    ):
         configured(file, "", {}, "threads=x")
     with pytest.raises(UsageError, match=r"^Setting drift_threshold cannot be -1.0 \(from --threshold\): "):
         configured(file, drift_threshold=-1.0)
-    with pytest.raises(UsageError, match=r"partial_at is from --set and accept_at is from the environment variable ETL_ACCEPT_AT\.$"):
+    with pytest.raises(
+        UsageError, match=r"partial_at is from --set and accept_at is from the environment variable ETL_ACCEPT_AT\.$"
+    ):
         configured(file, "partial_at = 0.1", {"ETL_ACCEPT_AT": "0.6"}, "partial_at=0.7")
 
 
 def test_values_that_contradict_each_other_in_one_place_may_agree_in_all(file: Path) -> None:
     """What etl.toml alone would not allow is fine where another value outweighs one of its own."""
-    assert configured(file, "partial_at = 0.95", {"ETL_ACCEPT_AT": "0.99"}).settings == Settings(partial_at=0.95, accept_at=0.99)
+    assert configured(file, "partial_at = 0.95", {"ETL_ACCEPT_AT": "0.99"}).settings == Settings(
+        partial_at=0.95, accept_at=0.99
+    )
 
 
 def test_a_file_that_is_no_text(file: Path) -> None:

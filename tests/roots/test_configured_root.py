@@ -1,7 +1,6 @@
-"""A root that is configured: all commands read etl.toml the same way, health shows it, and the settings of sources are inputs."""
+"""A root that is configured: all commands read etl.toml the same way, health shows it, settings of sources are inputs."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +118,8 @@ def test_a_mapping_reads_the_settings_of_its_source(root: Path) -> None:
     ("before", "after", "why"),
     [
         ('"m1"', '"m2"', "sources.notes.model is m2, and was m1"),
-        ('graded = true\n', "", "sources.notes.graded is None, and was true"),
-        ("[sources.others]", 'new = 1\n[sources.others]', "sources.notes.new is 1, and was None"),
+        ("graded = true\n", "", "sources.notes.graded is None, and was true"),
+        ("[sources.others]", "new = 1\n[sources.others]", "sources.notes.new is 1, and was None"),
     ],
 )  # fmt: skip
 def test_a_source_whose_settings_change_is_collected_again(
@@ -181,32 +180,29 @@ def test_a_view_that_reads_settings_of_sources(root: Path) -> None:
         mapping.write_text("select source_path, item_number, 'verdict' as source_class, 't' as task_id from raw.item\n")
     folder = root / "sql/1_policy"
     folder.mkdir()
-    words = "select source as word, 'accepted' as category from policy.source_setting group by all\n"
+    words = "select source as verdict, 'accepted' as category from policy.source_setting group by all\n"
     (folder / "verdict.sql").write_text(f"-- One row per word.\n{words}", encoding="utf-8")
     run(root)
-    assert rows(root, "select word from policy.verdict order by all") == [("notes",), ("others",)]
+    assert rows(root, "select verdict from policy.verdict order by all") == [("notes",), ("others",)]
     change(root, "[sources.others]", "[sources.evidence]")
     actions = {step["stage"]: step["action"] for step in etl("plan", "--root", root, "--json").json["steps"]}
     assert (actions.pop("collect"), {*actions.values()}) == ("reuse", {"run"})
     run(root)
-    assert rows(root, "select word from policy.verdict order by all") == [("evidence",), ("notes",)]
+    assert rows(root, "select verdict from policy.verdict order by all") == [("evidence",), ("notes",)]
 
 
 def test_such_a_mapping_goes_row_by_row(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It maps a source in several portions, with the same result, and a file that grew is read on."""
+    """It maps a source in several portions, with the same result; only what is new of a file that grew is mapped."""
     before = exports(root)
     sizes = []
     parse = Mapper.parse
     monkeypatch.setattr(portion, "PORTION_BYTES", 1)
     monkeypatch.setattr(Mapper, "parse", lambda self, items: (sizes.append(len(items)), parse(self, items))[1])
     with (root / "evidence/others/one.jsonl").open("ab") as lines:
-        lines.write(b"\n" * 5000)
+        lines.write(b"\n")
     run(root, "--force")
     assert exports(root) == before
-    whole = []
-    monkeypatch.setattr(Mapper, "needs_whole_source", property(lambda _: False, lambda _, value: whole.append(value)))
-    run(root, "--force")
-    assert not any(whole)
+    assert max(sizes) == 1
 
 
 CROSSING = {
@@ -395,7 +391,9 @@ def test_health_shows_where_values_come_from(root: Path, monkeypatch: pytest.Mon
     change(root, "include_partial", 'known_paths = "etl.toml"\nmemory_limit = "3GB"\ninclude_partial')
     shown = etl("health", "--root", root, "--evidence", "evidence").stdout
     assert all(len(line) <= 80 for line in shown.splitlines() if "/" not in line)
-    table = [line.split() for line in shown.partition("settings\n")[2].splitlines()]
+    settings, _, note = shown.partition("settings\n")[2].rpartition("\n\n")
+    assert note == "All other settings are at their defaults; --json names all.\n"
+    table = [line.split() for line in settings.splitlines()]
     assert table[2:] == [
         ["accept_at", "0.75", "environment", "ETL_ACCEPT_AT"],
         ["include_partial", "true", "etl.toml:3"],
@@ -407,8 +405,6 @@ def test_health_shows_where_values_come_from(root: Path, monkeypatch: pytest.Mon
         ["sources.notes.model", "m1", "etl.toml:6"],
         ["sources.notes.prompt", "Say", "it.", "etl.toml:5"],
         ["sources.others.model", "n1", "etl.toml:10"],
-        [],
-        [*"All other settings are at their defaults; --json names all.".split()],
     ]
     found = {each["setting"]: each for each in etl("health", "--root", root, "--json").json if "setting" in each}
     assert len(found) == 27 + 5
