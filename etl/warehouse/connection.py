@@ -233,9 +233,10 @@ def _copied(settings: Settings, file: Path | None, template: Path) -> duckdb.Duc
 #: What a join is called that looks at one row at a time, and may give any number of rows for it.
 ADDING = "ADDING"
 
-#: The operator of the engine that scans rows that were lent; and the kinds of joins that judge each row of one side by itself:
-#: of either, of the left, of the right.
+#: The operator of the engine that scans rows that were lent; its joins of two sides; and the kinds of these that judge each row
+#: of one side by itself: of either, of the left, of the right.
 _LENT = "PYTHON_ARROW_SCAN"
+_JOINS = {"CROSS_PRODUCT", "HASH_JOIN", "NESTED_LOOP_JOIN", "BLOCKWISE_NL_JOIN", "PIECEWISE_MERGE_JOIN", "IE_JOIN"}
 _OF_EITHER = {"INNER", None}
 _OF_LEFT = _OF_EITHER | {"LEFT", "SEMI", "ANTI", "MARK", "SINGLE"}
 _OF_RIGHT = _OF_EITHER | {"RIGHT", "RIGHT_SEMI", "RIGHT_ANTI"}
@@ -247,8 +248,7 @@ def _steps(step: dict[str, Any]) -> set[str]:
     below = [_reads_lent(child) for child in step["children"]]
     if not any(below):
         return {name}.union(*map(_steps, step["children"]))
-    is_join = name == "CROSS_PRODUCT" or name.endswith("_JOIN")
-    is_row_by_row = is_join and sum(below) == 1 and len(below) == 2 and kind in (_OF_LEFT if below[0] else _OF_RIGHT)
+    is_row_by_row = name in _JOINS and sum(below) == 1 and kind in (_OF_LEFT if below[0] else _OF_RIGHT)
     found = set[str]().union(*(_steps(child) for child, reads in zip(step["children"], below, strict=True) if reads))
     return found | {ADDING if is_row_by_row else name}
 

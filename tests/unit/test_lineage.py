@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY
 
+from etl.base.errors import SqlError
 from etl.base.settings import NOT_READ_BY_STAGES, OF_SOURCES, Settings, SourceSetting
 from etl.context import Stage
 from etl.pipeline.stages import STAGES
@@ -180,3 +181,11 @@ def test_the_hash_is_over_all_settings_of_sources() -> None:
     hashes = [settings_hash(Settings(source_settings=each), {OF_SOURCES}) for each in (rows, *others)]
     assert len({*hashes}) == 5
     assert settings_hash(Settings(source_settings=rows[::-1]), {OF_SOURCES}) == hashes[0]
+
+
+@pytest.mark.parametrize("made", ["evidence.record", "evidence.skipped", "evidence.file", "scored.run"])
+def test_a_mapping_reads_nothing_that_collecting_makes(sql: Sql, made: str) -> None:
+    """What it finds there would depend on what was collected before."""
+    mapping = {"sql/2_sources/notes.sql": f"select item.* from raw.item as item where exists (from {made})"}
+    with pytest.raises(SqlError, match=rf"^sql/2_sources/notes\.sql: a mapping cannot read {made}; it reads raw\.item\.$"):
+        Warehouse.create(Sql(sql.files | mapping), Settings())
