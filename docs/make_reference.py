@@ -11,10 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from etl.base.configuration import NAMES
 from etl.base.settings import Settings
 from etl.context import source_of
 from etl.ingest.directives import directives_of
 from etl.inspect.diff import Diff
+from etl.inspect.health import SettingInForce
 from etl.pipeline.plan import Plan, StageCount
 from etl.pipeline.replay import Replay
 from etl.pipeline.selftest import Acceptance
@@ -41,6 +43,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "plan": Plan,
     "replay": Replay,
     "run-summary": RunSummary,
+    "setting-in-force": SettingInForce,
     "stage-count": StageCount,
     "stage-receipt": StageReceipt,
 }
@@ -150,32 +153,48 @@ def _meanings_of_fields(kind: type) -> dict[str, str]:
     }
 
 
+#: The flags of settings, and the meaning of what is configured beside them.
+_FLAGS = {
+    "include_partial": "`--include-partial`",
+    "include_review": "`--include-review`",
+    "follow_links": "`--follow-links`",
+    "drift_threshold": "`--threshold`",
+    "evidence": "`--evidence DIR`",
+    "known_paths": "`--known-paths FILE`",
+}
+_PLACES = {
+    "evidence": ("ROOT/evidence", "The evidence folder."),
+    "known_paths": ("null", "The repository's paths, as git ls-files prints them; null: cited paths are not checked."),
+}
+
+
 def settings_page() -> str:
     """Return the page that lists every setting with its default and meaning."""
     page = [
         "# Settings",
         "",
-        "Set with `--set NAME=VALUE`, or with the flag or environment variable that is named. The views read them as the one",
-        "row of `policy.setting`. Made from the code (`make docs`); a test holds them equal.",
+        "Set in `etl.toml`, over it with the environment variable `ETL_` and the name in capitals, over both with",
+        "`--set NAME=VALUE` or the flag that is named: [how to configure a root](how-to/configure.md). Made from the code",
+        "(`make docs`); a test holds them equal.",
         "",
-        "| setting | default | meaning | other ways to set it |",
+        "| setting | default | meaning | flag |",
         "|---|---|---|---|",
     ]
-    others = {
-        "include_partial": "`--include-partial`",
-        "include_review": "`--include-review`",
-        "follow_links": "`--follow-links`",
-        "drift_threshold": "`--threshold`, `ETL_DRIFT_THRESHOLD`",
-        "known_paths_sha256": "`--known-paths FILE` (the only way)",
-    }
     meanings = _meanings_of_fields(Settings)
-    for name, field in Settings.model_fields.items():
-        default = "null" if field.default is None else str(field.default).lower()
-        page.append(f"| `{name}` | {default} | {meanings[name]} | {others.get(name, '')} |")
+    for name in NAMES:
+        if name in _PLACES:
+            default, meaning = _PLACES[name]
+        else:
+            value = Settings.model_fields[name].default
+            default, meaning = "null" if value is None else str(value).lower(), meanings[name]
+        page.append(f"| `{name}` | {default} | {meaning} | {_FLAGS.get(name, '')} |")
     page += [
         "",
-        "The settings hash that receipts and Parquet files carry is over the settings that can change what the stage makes:",
-        "those that a view names which the stage reads (`policy.dependency`), and those that reading evidence depends on.",
+        "The views read them as the one row of `policy.setting`; `known_paths` stands there as the hash of the paths. The",
+        "settings of sources are rows of `policy.source_setting`. The settings hash that receipts and Parquet files carry is",
+        "over the settings that can change what the stage makes: those that a view names which the stage reads",
+        "(`policy.dependency`), those of sources where a mapping or a view reads them, and those that reading evidence",
+        "depends on.",
         "[How drift decides](drift.md) says what its settings do.",
         "",
     ]

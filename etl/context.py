@@ -134,8 +134,9 @@ class Run:
     """The inputs of a run, and the warehouse and the exports folder that it builds.
 
     ``evidence`` are the files of the evidence folder, where they are known already. The files in ``untouched`` have not
-    changed since the published warehouse, of which this one is a copy, collected them. ``lineage`` is that of the warehouse's
-    views, where it is known.
+    changed since the published warehouse, of which this one is a copy, collected them. ``anew`` are the sources that are
+    collected again as a whole, although the warehouse may have them. ``lineage`` is that of the warehouse's views, where it is
+    known.
     """
 
     project: Project
@@ -146,6 +147,7 @@ class Run:
     progress: Progress = show_nothing
     evidence: tuple[EvidenceFile, ...] | None = None
     untouched: frozenset[str] = frozenset()
+    anew: frozenset[str] = frozenset()
     lineage: Lineage | None = None
 
     def beside(self) -> "Run":

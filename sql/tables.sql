@@ -66,6 +66,18 @@ comment on column policy.setting.drift_vanished_count is 'drift alerts when a cl
 comment on column policy.setting.known_paths_sha256 is
 'the hash of the manifest given with --known-paths; null: none was given, cited paths are not checked';
 
+create table if not exists policy.source_setting (
+    source varchar not null,
+    name varchar not null,
+    value varchar not null
+);
+comment on table policy.source_setting is
+'One row per setting that etl.toml gives to a source, below [sources.NAME]. While a source is collected, its mapping sees the rows of that source alone.';
+comment on column policy.source_setting.source is 'the source whose mapping reads it';
+comment on column policy.source_setting.name is 'the key in etl.toml';
+comment on column policy.source_setting.value is
+'the value as text: a boolean is true or false, a number stands in its shortest form';
+
 create table if not exists policy.baseline (
     run_id varchar not null
 );

@@ -85,6 +85,13 @@ def own_cache_of_templates(tmp_path_factory: pytest.TempPathFactory, worker_id: 
     return folder / "evidence-etl"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_settings_of_this_machine() -> None:
+    """Take variables of the environment away that are settings, or would be named as being none."""
+    for variable in [name for name in os.environ if name.startswith("ETL_")]:
+        del os.environ[variable]
+
+
 @pytest.fixture
 def sql() -> Sql:
     """Give the package's SQL, without an overlay."""

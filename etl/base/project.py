@@ -30,6 +30,11 @@ class Project:
         return cls(root=root, evidence=evidence.absolute() if evidence else root / "evidence")
 
     @property
+    def configuration(self) -> Path:
+        """Optional file of what one would give each time: the settings, and those of sources."""
+        return self.root / "etl.toml"
+
+    @property
     def overlay(self) -> Path:
         """Optional folder of SQL files that add to, or replace, those of the package."""
         return self.root / "sql"

@@ -1,18 +1,21 @@
 """The settings: names, types, bounds and defaults, each defined here and nowhere else."""
 
-import os
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
-
-from etl.base.errors import UsageError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Change = Annotated[float, Field(ge=0, le=1000)]
 Few = Annotated[int, Field(ge=0, le=1_000_000_000)]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=(1 << 63) - 1)]
+
+#: The name that all settings of sources have together, where settings are named.
+OF_SOURCES = "source_settings"
 
 #: Settings that no stage reads in Python: one of them concerns a stage only where a view that the stage reads names it.
 #: Any other setting concerns every stage.
@@ -22,15 +25,54 @@ NOT_READ_BY_STAGES = frozenset(
         *("max_pairs_per_task", "max_prompts_per_response", "include_partial", "include_review", "known_paths_sha256"),
         *("drift_threshold", "drift_min_count", "drift_significance"),
         *("drift_alert_change", "drift_alert_p", "drift_vanished_count"),
-        *("history_runs", "threads", "memory_limit"),
+        *("history_runs", "threads", "memory_limit", OF_SOURCES),
     }
 )
 
-DRIFT_THRESHOLD_VARIABLE = "ETL_DRIFT_THRESHOLD"
+
+class SourceSetting(NamedTuple):
+    """A row of ``policy.source_setting``: a setting that a source has for itself, as text."""
+
+    source: str
+    name: str
+    value: str
+
+
+def _sorted(rows: tuple[SourceSetting, ...]) -> tuple[SourceSetting, ...]:
+    return tuple(sorted(rows))
+
+
+def is_of_source(name: str) -> bool:
+    """Return whether a name under which receipts record a setting is that of a source's own."""
+    return name.startswith("sources.")
+
+
+def spelled_key(*parts: str) -> str:
+    """Return a key of TOML: its parts joined by dots, in quotes where that is needed."""
+    return ".".join(part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else _quoted(part) for part in parts)
+
+
+def _quoted(part: str) -> str:
+    return json.dumps(part, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _source_setting(key: str, value: object) -> SourceSetting:
+    """Return the row that a spelled key, ``sources.NAME.KEY``, and its value stand for."""
+    try:
+        ((source, own),) = tomllib.loads(f"{key} = 0")["sources"].items()
+        ((name, _),) = own.items()
+    except (ValueError, KeyError, AttributeError):
+        raise PydanticCustomError("key", "{key} is not the key of a source's setting", {"key": key}) from None
+    return SourceSetting(source, name, str(value))
+
+
+def _rows(given: object) -> object:
+    """Return rows, also where values are given by spelled keys."""
+    return tuple(_source_setting(*item) for item in given.items()) if isinstance(given, dict) else given
 
 
 class Settings(BaseModel):
-    """Everything that can be set with ``--set NAME=VALUE``; what views may read of it is ``policy.setting``."""
+    """What decides what a run makes; what views may read of it is ``policy.setting`` and ``policy.source_setting``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -85,7 +127,9 @@ class Settings(BaseModel):
     memory_limit: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")] | None = None
     """Memory of the whole process, give or take a third, such as 4GB; null: half of the machine's. Give 2GB or more."""
     known_paths_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """The hash of the manifest of known paths; only --known-paths sets it."""
+    """The hash of the manifest of known paths, which follows from it."""
+    source_settings: Annotated[tuple[SourceSetting, ...], BeforeValidator(_rows), AfterValidator(_sorted)] = ()
+    """What stands below [sources.NAME] in etl.toml, for the mappings of these sources."""
 
     @model_validator(mode="after")
     def _thresholds_in_order(self) -> "Settings":
@@ -94,46 +138,23 @@ class Settings(BaseModel):
             low, high = getattr(self, lower), getattr(self, upper)
             if low > high:
                 # not a ValueError: pydantic would keep it, and with it each frame that it came through
-                raise PydanticCustomError("order", f"{lower} ({low}) must not exceed {upper} ({high})")
+                facts = {"lower": lower, "low": low, "upper": upper, "high": high}
+                raise PydanticCustomError("order", "{lower} ({low}) must not exceed {upper} ({high})", facts)
         return self
 
     def row(self) -> dict[str, Any]:
         """Return the row of ``policy.setting``: what the views read."""
-        return self.model_dump(exclude={"history_runs", "threads", "memory_limit", "max_window_bytes", "max_members"})
+        unread = {"history_runs", "threads", "memory_limit", "max_window_bytes", "max_members", OF_SOURCES}
+        return self.model_dump(exclude=unread)
 
+    def recorded(self) -> dict[str, bool | int | float | str | None]:
+        """Return the settings as receipts record them, by name; a source's by ``sources.NAME.KEY``, as TOML spells it."""
+        own = {spelled_key("sources", row.source, row.name): row.value for row in self.source_settings}
+        return self.model_dump(exclude={OF_SOURCES}) | own
 
-def parse_settings(assignments: Iterable[str], **flags: Any) -> Settings:
-    """Return the settings: defaults, then the environment, then ``NAME=VALUE`` assignments, then flags that are not None.
-
-    Raises UsageError for an unknown name or a value that does not fit, naming where it came from.
-    """
-    threshold = os.environ.get(DRIFT_THRESHOLD_VARIABLE)
-    values: dict[str, Any] = {"drift_threshold": threshold} if threshold else {}
-    values |= map(_parse_assignment, assignments)
-    values |= {name: value for name, value in flags.items() if value is not None}
-    try:
-        return Settings(**values)
-    except ValidationError as error:
-        raise UsageError(_explain(error, values)) from None
-
-
-def _parse_assignment(assignment: str) -> tuple[str, str | None]:
-    """Return the name and the value in ``NAME=VALUE``; the value null is None. Raises UsageError."""
-    name, equals, value = (part.strip() for part in assignment.partition("="))
-    if not equals:
-        raise UsageError(f"--set {assignment}: write it as NAME=VALUE.")
-    known = [field for field in Settings.model_fields if field != "known_paths_sha256"]
-    if name not in known:
-        raise UsageError(f"--set {assignment}: there is no setting {name!r}; the settings are {', '.join(known)}.")
-    return name, None if value.lower() in {"", "null"} else value
-
-
-def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
-    """Say in one sentence which setting cannot have its value, and where the value came from."""
-    first = error.errors()[0]
-    name, problem = ".".join(map(str, first["loc"])), first["msg"]
-    if not name:
-        return f"Settings contradict each other: {problem}."
-    is_environment = name == "drift_threshold" and values[name] == os.environ.get(DRIFT_THRESHOLD_VARIABLE)
-    origin = f" (from the environment variable {DRIFT_THRESHOLD_VARIABLE})" if is_environment else ""
-    return f"Setting {name} cannot be {first['input']!r}{origin}: {problem[0].lower()}{problem[1:]}."
+    @classmethod
+    def from_recorded(cls, values: Mapping[str, bool | int | float | str | None]) -> "Settings":
+        """Return the settings that receipts record. Raises pydantic.ValidationError where this version does not take one."""
+        own = {name: value for name, value in values.items() if is_of_source(name)}
+        others = {name: value for name, value in values.items() if not is_of_source(name)}
+        return cls.model_validate(others | {OF_SOURCES: own})

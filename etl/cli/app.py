@@ -57,6 +57,8 @@ def _as_command(command: Callable[..., Answer]) -> Callable[..., None]:
                 _print_json(answer.document)
             else:
                 answer.show()
+        except BrokenPipeError:
+            raise  # whoever read the output has enough; typer ends without a word
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, a person gets one sentence
             if as_json:
                 # a path may hold bytes that are not UTF-8

@@ -9,8 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from typer import Argument, Context, Option, echo
 
 from etl.base.errors import NotFoundError, UsageError
-from etl.cli.options import Evidence, Inputs, Root, RunId, Running, Sets, Threshold, look_at, open_history, project_at
-from etl.console.parts import say, show_table, warn
+from etl.cli.options import (
+    Evidence,
+    Inputs,
+    Root,
+    RunId,
+    Running,
+    Sets,
+    Threshold,
+    configure,
+    look_at,
+    open_history,
+    project_at,
+    with_evidence,
+)
+from etl.console.parts import print_exactly, say, show_table, warn
 from etl.console.peek import show_peek
 from etl.console.show import (
     progress_bars,
@@ -18,6 +31,7 @@ from etl.console.show import (
     show_diff,
     show_drift,
     show_explanation,
+    show_health,
     show_history,
     show_outcome,
     show_receipts,
@@ -73,7 +87,7 @@ def plan(
     """Show which stages a run would run, which it would reuse, and why."""
     from etl.pipeline.plan import plan as plan_of
 
-    found = plan_of(inputs.request(look_at(inputs.root, inputs.evidence)))
+    found = plan_of(inputs.request(look_at(inputs.root)))
     rows = [(step.stage, step.action, step.reason) for step in found.steps]
     exit_code = 1 if check and found.stale else 0
     return Answer(found, partial(show_table, "plan", ("stage", "action", "why"), rows), exit_code)
@@ -254,11 +268,10 @@ def diff(
     sets: Sets = None,
 ) -> Answer:
     """Show which rows of each dataset entered, left or changed between two runs, and why."""
-    from etl.base.settings import parse_settings
     from etl.inspect.diff import diff as diff_of
 
-    kept_runs = parse_settings(sets or []).history_runs
-    found = diff_of(look_at(root), from_run, to_run, sample, kept_runs)
+    project = look_at(root)
+    found = diff_of(project, from_run, to_run, sample, configure(project, sets).settings.history_runs)
     return Answer(found, partial(show_diff, found))
 
 
@@ -280,10 +293,12 @@ def peek(
     sets: Sets = None,
 ) -> Answer:
     """Show what a run would make of a source's first items, without a run. The exit code is 1 if its mapping does not work."""
-    from etl.base.settings import parse_settings
     from etl.inspect.peek import peek as peek_of
 
-    found = peek_of(look_at(root, evidence), parse_settings(sets or []), source, items, at, warn)
+    project = look_at(root)
+    configuration = configure(project, sets, evidence=evidence)
+    configuration.require_evidence()
+    found = peek_of(with_evidence(project, configuration), configuration.settings, source, items, at, warn)
     return Answer(found, partial(show_peek, found), 1 if found.failure else 0)
 
 
@@ -298,11 +313,22 @@ def explain(
     return Answer(found, partial(show_explanation, found))
 
 
-def sql(query: Annotated[str, Argument(metavar="QUERY", help="SQL that only reads.")], root: Root = Path()) -> Answer:
+def sql(
+    context: Context,
+    query: Annotated[str, Argument(metavar="QUERY", help="SQL that only reads.")],
+    root: Root = Path(),
+    form: Annotated[str, Option("--format", help="table; csv or jsonl: row by row, for other programs.")] = "table",
+) -> Answer:
     """Query the published warehouse. A query can only read, and only the warehouse."""
-    from etl.inspect.sql import as_json_holds
+    from etl.inspect.sql import FORMATS, as_json_holds, stream
     from etl.inspect.sql import query as rows_of
 
+    if form not in {"table", *FORMATS}:
+        raise UsageError(f"--format {form}: give table, {' or '.join(FORMATS)}.")
+    if form != "table":
+        if context.params["as_json"]:
+            raise UsageError(f"--json prints one document, --format {form} row by row; give one of them.")
+        return Answer(None, partial(stream, look_at(root), query, form, print_exactly))
     names, rows = rows_of(look_at(root), query)
     document = [dict(zip(names, map(as_json_holds, row), strict=True)) for row in rows]
     cells = [["" if value is None else str(value) for value in row] for row in rows]
@@ -310,11 +336,17 @@ def sql(query: Annotated[str, Argument(metavar="QUERY", help="SQL that only read
 
 
 def health(root: Root = Path(), evidence: Evidence = None) -> Answer:
-    """Check whether this root is fit for a run, and say what to do if it is not."""
-    from etl.base.settings import parse_settings
-    from etl.inspect.health import examine
+    """Check whether this root is fit for a run, and say what to do if it is not; show which settings are not the defaults."""
+    from etl.inspect.health import examine, settings_in_force
 
-    return checked("health", examine(look_at(root, evidence), parse_settings([])))
+    project = look_at(root)
+    configuration = configure(project, evidence=evidence)
+    for sentence in configuration.warnings():
+        warn(sentence)
+    project = with_evidence(project, configuration)
+    answer = checked("health", examine(project, configuration.settings))
+    settings = settings_in_force(project, configuration)
+    return answer._replace(document=[*answer.document, *settings], show=partial(show_health, answer.show, settings))
 
 
 #: In the order in which the help lists them.

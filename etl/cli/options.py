@@ -1,5 +1,6 @@
-"""The options, each spelled once, and what commands make of them: a project, the history of its runs, a request."""
+"""The options, each spelled once, and what commands make of them: a project, its configuration, its history, a request."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from etl.base.project import Project
 from etl.console.parts import warn
 
 if TYPE_CHECKING:
+    from etl.base.configuration import Configuration
     from etl.context import Progress
     from etl.pipeline.request import Request
     from etl.warehouse.connection import Warehouse
@@ -40,15 +42,21 @@ class Inputs:
 
     def request(self, project: Project, threshold: float | None = None) -> "Request":
         """Return the request to run all stages. Raises UsageError."""
-        from etl.base.settings import parse_settings
         from etl.ingest.known_paths import read_known_paths
         from etl.pipeline.request import Request
 
-        paths = read_known_paths(self.known_paths) if self.known_paths else None
         flags = {name: getattr(self, name) or None for name in ("include_partial", "include_review", "follow_links")}
-        digest = paths.sha256() if paths else None
-        settings = parse_settings(self.sets or [], drift_threshold=threshold, known_paths_sha256=digest, **flags)
-        return Request(project, settings, paths, rehash=self.rehash)
+        places = {"evidence": self.evidence, "known_paths": self.known_paths}
+        configuration = configure(project, self.sets, drift_threshold=threshold, **flags, **places)
+        configuration.require_evidence()
+        for sentence in configuration.warnings():
+            warn(sentence)
+        paths, file = None, configuration.known_paths
+        if file is not None:
+            place = configuration.given["known_paths"].place
+            paths = read_known_paths(file, place if place == "--known-paths" else f"{place} names")
+        settings = configuration.settings.model_copy(update={"known_paths_sha256": paths.sha256() if paths else None})
+        return Request(with_evidence(project, configuration), settings, paths, rehash=self.rehash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ class Running(Inputs):
         from etl.context import Clock
         from etl.pipeline.stages import stages_named
 
-        asked = self.request(project_at(self.root, self.evidence, may_be_new=True), self.threshold)
+        asked = self.request(project_at(self.root, may_be_new=True), self.threshold)
         clock = Clock(_time(self.recorded_at) if self.recorded_at else None)
         chosen = stages_named(stages)
         return replace(asked, stages=chosen, clock=clock, progress=progress, fail_fast=self.fail_fast, force=self.force)
@@ -81,34 +89,49 @@ def _time(text: str) -> datetime:
         raise UsageError(f"--recorded-at {text} is not an ISO 8601 time, such as 2026-01-31T12:00:00Z.") from None
 
 
-def project_at(root: Path, evidence: Path | None = None, may_be_new: bool = False) -> Project:
+def project_at(root: Path, may_be_new: bool = False) -> Project:
     """Return the project of a root that is there or, if it may be new, can be made. Raises UsageError."""
     can_be_made = may_be_new and not root.exists() and root.absolute().parent.is_dir()
     if not root.is_dir() and not can_be_made:
         problem = "there is no such folder, and none to make it in" if may_be_new else "there is no such folder"
         raise UsageError(f"{root}: {problem}; name the root with --root DIR.")
-    return Project.at(root, evidence)
+    return Project.at(root)
 
 
-def look_at(root: Path, evidence: Path | None = None) -> Project:
+def look_at(root: Path) -> Project:
     """Return the project of a root; say on stderr if a run was cut there. Raises UsageError."""
     from etl.pipeline.staging import Staging
 
-    staging = Staging(project_at(root, evidence))
+    staging = Staging(project_at(root))
     cut = staging.cut_run() if staging.journal.exists() else None
     if cut:
         warn(cut)
     return staging.project
 
 
+def configure(project: Project, sets: Sets = None, **flags: object) -> "Configuration":
+    """Return what is configured for a project: by these flags, the environment and its etl.toml. Raises UsageError."""
+    from etl.base.configuration import configure as configured
+    from etl.warehouse.sql_files import Sql
+
+    configuration = configured(project.configuration, os.environ, sets or [], flags)
+    if configuration.sources:
+        configuration.require_sources(Sql.of(project.overlay).sources)
+    return configuration
+
+
+def with_evidence(project: Project, configuration: "Configuration") -> Project:
+    """Return the project with the folder of evidence that is configured. Raises UsageError."""
+    return Project.at(project.root, configuration.evidence)
+
+
 @contextmanager
 def open_history(root: Path, sets: Sets = None, threshold: Threshold = None) -> "Iterator[tuple[Project, Warehouse]]":
     """Give the project of a root, and what is known of all its runs, in memory. Raises UsageError."""
-    from etl.base.settings import parse_settings
     from etl.receipts.store import load_history
     from etl.warehouse.sql_files import Sql
 
-    settings = parse_settings(sets or [], drift_threshold=threshold)
     project = look_at(root)
+    settings = configure(project, sets, drift_threshold=threshold).settings
     with closing(load_history(project, Sql.of(project.overlay), settings)) as history:
         yield project, history

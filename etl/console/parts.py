@@ -1,5 +1,6 @@
 """The parts of what people see: tables, lines, and text that no terminal obeys."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -82,6 +83,13 @@ def show_fields(title: str, fields: Iterable[tuple[str, object]]) -> None:
 def say(text: str, style: str = "") -> None:
     """Print a line."""
     open_console().print(safe(text, style), soft_wrap=True)
+
+
+def print_exactly(text: str) -> None:
+    """Print text as it stands, for another program; on a terminal its lines without characters that a terminal obeys."""
+    if sys.stdout.isatty():
+        text = "\n".join(map(harmless, text.replace("\r\n", "\n").split("\n")))
+    sys.stdout.write(text)
 
 
 def warn(sentence: str) -> None:

@@ -1,6 +1,6 @@
 """What people see of each answer: tables on stdout, and bars on stderr if that is a terminal."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -16,6 +16,7 @@ from etl.console.parts import STYLES, list_parts, open_console, place_of, say, s
 if TYPE_CHECKING:
     from etl.context import Progress as Report
     from etl.inspect.diff import Diff
+    from etl.inspect.health import SettingInForce
     from etl.pipeline.plan import StageCount
     from etl.pipeline.request import Outcome
     from etl.receipts.models import DriftReport, RunSummary, StageReceipt
@@ -80,6 +81,17 @@ def show_outcome(outcome: "Outcome", project: Project) -> None:
     _show_errors(report.receipts)
     for flag in report.drift.flags:
         say(f"drift: {flag}", STYLES[report.drift.severity])
+
+
+def show_health(show_checks: Callable[[], None], settings: "Sequence[SettingInForce]") -> None:
+    """Show what was checked, and below it the settings that are not at their defaults."""
+    show_checks()
+    rows = [(each.setting, each.shown, each.origin) for each in settings if each.origin != "default"]
+    note = "All other settings are at their defaults; --json names all."
+    if rows:
+        show_table("settings", ("setting", "value", "from"), rows, note)
+    else:
+        say("All settings are at their defaults; --json names them.")
 
 
 def show_counts(counts: "Sequence[StageCount]", project: Project) -> None:

@@ -103,7 +103,8 @@ def _changes(run: Run, evidence: Iterable[EvidenceFile], before: _Before, gone: 
         found.setdefault(source_of(path), _Changes()).units.add(before.units[path] or "")
     for file in evidence:
         unit = before.units.get(file.source_path)
-        is_same = file.source_path in run.untouched and (are_rules_same or file.format != "archive")
+        is_known = file.source_path in run.untouched and file.source not in run.anew
+        is_same = is_known and (are_rules_same or file.format != "archive")
         if not is_same or unit != file.unit:
             changes = found.setdefault(file.source, _Changes())
             changes.paths.add(file.source_path)
@@ -139,7 +140,7 @@ class _Sources:
             mapper = Mapper(self.cursor, self.run.sql.source(source), self.rules.directives[source], self.run.settings)
             try:
                 mapper.prepare()
-                needs_all = mapper.needs_whole_source or source in self.before.failed
+                needs_all = mapper.needs_whole_source or source in self.before.failed | self.run.anew
                 return self._read(
                     self._portion(source, mapper), files if needs_all else self._touched(files, changes), needs_all
                 )

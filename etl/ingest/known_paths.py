@@ -27,39 +27,41 @@ class Manifest:
         return hashlib.sha256("\n".join(self.paths).encode()).hexdigest()
 
 
-def read_known_paths(file: Path) -> Manifest:
+def read_known_paths(file: Path, asked_by: str = "--known-paths") -> Manifest:
     """Read a manifest: paths as ``git ls-files`` prints them, one a line, quoted or not; or each ended by NUL, as with ``-z``.
 
-    A byte order mark is read over. Raises UsageError where the file cannot be read, or is not such a list.
+    A byte order mark is read over. Raises UsageError where the file cannot be read, or is not such a list; the sentence begins
+    with ``asked_by``.
     """
+    named = f"{asked_by} {file}"
     try:
         content = file.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
-        raise UsageError(f"--known-paths {file}: it cannot be read: {error.strerror}.") from None
+        raise UsageError(f"{named}: it cannot be read: {error.strerror}.") from None
     if b"\0" not in content:
-        paths = {_line(file, number, line) for number, line in enumerate(content.split(b"\n"), start=1)}
+        paths = {_line(named, number, line) for number, line in enumerate(content.split(b"\n"), start=1)}
     elif content.endswith(b"\0"):
-        paths = {_decoded(file, f"path {number}", path) for number, path in enumerate(content.split(b"\0"), start=1)}
+        paths = {_decoded(named, f"path {number}", path) for number, path in enumerate(content.split(b"\0"), start=1)}
     else:
-        raise UsageError(f"--known-paths {file}: it holds NUL, but does not end with one; write it with git ls-files -z.")
+        raise UsageError(f"{named}: it holds NUL, but does not end with one; write it with git ls-files -z.")
     return Manifest(file, tuple(sorted(paths - {""})))
 
 
-def _line(file: Path, number: int, line: bytes) -> str:
+def _line(named: str, number: int, line: bytes) -> str:
     entry = line.removesuffix(b"\r")
     if _CONTROL.search(entry):
         raise UsageError(
-            f"--known-paths {file}, line {number}: it holds a control character, which git would quote; "
+            f"{named}, line {number}: it holds a control character, which git would quote; "
             "write one path a line, or write the file with git ls-files."
         )
-    return _decoded(file, f"line {number}", _unquote(entry))
+    return _decoded(named, f"line {number}", _unquote(entry))
 
 
-def _decoded(file: Path, place: str, path: bytes) -> str:
+def _decoded(named: str, place: str, path: bytes) -> str:
     try:
         return path.decode()
     except UnicodeDecodeError:
-        raise UsageError(f"--known-paths {file}, {place}: the path is not UTF-8.") from None
+        raise UsageError(f"{named}, {place}: the path is not UTF-8.") from None
 
 
 def _unquote(entry: bytes) -> bytes:

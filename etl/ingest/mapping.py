@@ -15,14 +15,14 @@ from etl.base.settings import Settings
 from etl.ingest.conversation import normalise_rows
 from etl.ingest.directives import Directives
 from etl.ingest.fields import FieldParser
-from etl.warehouse.connection import Warehouse
+from etl.warehouse.connection import ADDING, Warehouse
 from etl.warehouse.errors import fault_of
 from etl.warehouse.sql_files import View
 from etl.warehouse.statements import read_sql
 
 #: The operators of a plan that gives one row for each item, in their order; and those of one that looks at one item at a time.
 _ONE_FOR_ONE = {"PROJECTION", "PYTHON_ARROW_SCAN"}
-_ITEM_BY_ITEM = _ONE_FOR_ONE | {"FILTER", "UNNEST"}
+_ITEM_BY_ITEM = _ONE_FOR_ONE | {"FILTER", "UNNEST", ADDING}
 
 #: The types of the engine that fit into a column of each type as they are.
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
@@ -103,13 +103,22 @@ def mapping_room(warehouse: Warehouse) -> Iterator[None]:
     names = ("item", "mapped")
     for name in names:
         warehouse.execute(f"alter table raw.main.{name} rename to {name}_shape")
+    warehouse.execute("create table raw.main.source_setting as from policy.source_setting")
     yield
+    _show_settings(warehouse, "true")
+    warehouse.execute("drop table raw.main.source_setting")
     for (mapping,) in warehouse.execute("select view_name from duckdb_views() where schema_name = 'sources'"):
         warehouse.execute(f'drop view sources."{mapping}"')
     for name in ("given", *names):
         warehouse.execute(f"drop view if exists raw.main.{name}")
     for name in names:
         warehouse.execute(f"alter table raw.main.{name}_shape rename to {name}")
+
+
+def _show_settings(warehouse: Warehouse, where: str, values: Sequence[str] = ()) -> None:
+    """Let policy.source_setting hold these of its rows."""
+    warehouse.execute("delete from policy.source_setting")
+    warehouse.execute(f"insert into policy.source_setting from raw.main.source_setting where {where}", values)
 
 
 class Mapper:
@@ -131,6 +140,8 @@ class Mapper:
 
     def prepare(self) -> None:
         """Bind the mapping. Raises MappingError where it does not work for any item."""
+        # it sees no setting of another source, so that it need not run again where one of those changes
+        _show_settings(self._warehouse, "source = ?", [self._mapping.name])
         with self._shown(self.parse([])):
             self._run(f"create or replace view {self._mapping.qualified} as\n{self._mapping.body}")
             given = dict(self._run(f"select column_name, column_type from (describe {self._mapping.qualified})"))

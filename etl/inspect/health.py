@@ -5,11 +5,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from etl import __version__
+from etl.base.configuration import NAMES, Configuration
 from etl.base.errors import EtlError
 from etl.base.project import Project
-from etl.base.settings import Settings
+from etl.base.settings import Settings, is_of_source
 from etl.ingest.files import find_evidence
 from etl.pipeline.obstacles import obstacles
 from etl.pipeline.staging import Staging
@@ -25,13 +27,46 @@ from etl.warehouse.sql_files import Sql
 ROOM_PER_EVIDENCE = 4
 
 
+class SettingInForce(Check):
+    """A setting, its value (null: none), and where that comes from.
+
+    ``origin`` is ``default``, ``etl.toml:LINE``, ``environment VARIABLE`` or ``flag FLAG``.
+    """
+
+    setting: str
+    value: bool | int | float | str | None
+    origin: str
+
+    def __init__(self, setting: str, value: bool | float | str | None, origin: str) -> None:
+        facts: dict[str, Any] = {"setting": setting, "value": value, "origin": origin}
+        super().__init__(f"setting {setting}", "ok", f"{_shown(value)} ({origin})", **facts)
+
+    @property
+    def shown(self) -> str:
+        """The value as it is set: true, false, null, or what it is."""
+        return _shown(self.value)
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def settings_in_force(project: Project, configuration: Configuration) -> list[SettingInForce]:
+    """Return every setting with its value and where that comes from; those of sources come last."""
+    values: dict[str, Any] = configuration.settings.recorded()
+    values |= {"evidence": project.relative(project.evidence)}
+    values |= {"known_paths": configuration.known_paths and project.relative(configuration.known_paths)}
+    names = (*NAMES, *(name for name in values if is_of_source(name)))
+    return [SettingInForce(name, values[name], str(configuration.origin(name))) for name in names]
+
+
 def examine(project: Project, settings: Settings) -> list[Check]:
     """Return the findings in the order in which a run would meet them; what raises an error has failed."""
     findings = [Check("versions", "ok", f"etl {__version__}, duckdb {duckdb_version()}")]
     examinations = {
         "sql": _examine_sql(project, settings),
         "folders": _examine_folders(project),
-        "evidence": _examine_evidence(project),
+        "evidence": _examine_evidence(project, settings),
         "lock": _examine_lock(project),
         "published": _examine_warehouse(project),
         "last run": _examine_last_run(project, settings),
@@ -63,8 +98,9 @@ def _examine_folders(project: Project) -> Iterator[Check]:
     yield from found or [Check("publishing", "ok", "nothing is in the way")]
 
 
-def _examine_evidence(project: Project) -> Iterator[Check]:
-    files = [file for file in find_evidence(project.evidence, Sql.of(project.overlay)) if not file.ignored_by]
+def _examine_evidence(project: Project, settings: Settings) -> Iterator[Check]:
+    found = find_evidence(project.evidence, Sql.of(project.overlay), settings.follow_links)
+    files = [file for file in found if not file.ignored_by]
     size = sum(file.size for file in files)
     yield Check("evidence", "ok" if files else "warn", f"{len(files)} files, {size:,} bytes in {project.evidence}")
     free, needed = shutil.disk_usage(_nearest(project.root)).free, ROOM_PER_EVIDENCE * size

@@ -16,8 +16,9 @@ from etl.base.errors import NotFoundError
 from etl.base.file_stat import FileStat, read_run, read_stats, stat_of
 from etl.base.files import sha256_of
 from etl.base.project import Project
+from etl.base.settings import OF_SOURCES, Settings, is_of_source
 from etl.base.signals import interrupting, run_stoppable
-from etl.context import EvidenceFile, Run, Stage
+from etl.context import EvidenceFile, Run, Stage, source_of
 from etl.ingest.files import IGNORE_FILE, find_evidence
 from etl.pipeline.request import Request
 from etl.pipeline.stages import STAGES, run_stages
@@ -25,7 +26,7 @@ from etl.receipts.header import RunHeader, new_header
 from etl.receipts.models import Count, Document, FileEntry, RunSummary, StageReceipt
 from etl.receipts.store import is_as_published, is_known, load_history, newest, read_documents, written_hashes
 from etl.warehouse.connection import Warehouse
-from etl.warehouse.lineage import Lineage
+from etl.warehouse.lineage import Lineage, settings_hash
 
 COLLECT = STAGES[0]
 
@@ -70,7 +71,8 @@ class Published:
 
     ``untouched`` are the paths of evidence files whose bytes have not changed; ``carried`` those paths, of evidence and of
     exports (``exports/…``), for which only the file system says so. Where ``is_base``, the evidence in the published
-    warehouse is what this run would collect of the untouched files.
+    warehouse is what this run would collect of the untouched files, but for the sources in ``anew``, whose own settings
+    have changed.
     """
 
     summary: RunSummary
@@ -78,6 +80,7 @@ class Published:
     untouched: frozenset[str]
     carried: frozenset[str]
     is_base: bool
+    anew: frozenset[str]
 
 
 def plan(request: Request) -> Plan:
@@ -127,7 +130,7 @@ def make_plan(
         return (
             _changed_settings(stage, receipts[stage.name], header, summary, lineage)
             or _unprovable(stage, lineage)
-            or ("--force was given" if request.force and stage in request.stages else None)
+            or ("--force was given" if _is_forced(request, stage) else None)
         )
 
     collected = receipts[COLLECT.name]
@@ -139,9 +142,16 @@ def make_plan(
         receipt = receipts[stage.name]
         spoiled = files.ignored_otherwise() if stage is COLLECT else files.spoiled(receipt)
         steps.append(_step(stage, changed or own_reason(stage) or spoiled, receipt))
-    is_base = not code and not own_reason(COLLECT)
-    published = Published(summary, receipts, frozenset(files.untouched), frozenset(files.carried), is_base)
+    anew = None if code or _is_forced(request, COLLECT) else _changed_sources(request.settings, summary, collected, lineage)
+    of_anew = {path for path in files.carried if source_of(path) in (anew or ())}
+    published = Published(
+        summary, receipts, frozenset(files.untouched), frozenset(files.carried - of_anew), anew is not None, anew or frozenset()
+    )
     return Plan(published_run_id=summary.run_id, steps=steps), published
+
+
+def _is_forced(request: Request, stage: Stage) -> bool:
+    return request.force and stage in request.stages
 
 
 def _step(stage: Stage, why: str | None, receipt: StageReceipt | None = None) -> Step:
@@ -196,9 +206,24 @@ def _changed_settings(
         return None
     before, now = summary.request.settings, header.request.settings
     mine = stage.settings(lineage)
-    changed = [name for name in now if name in mine and before.get(name) != now[name]]
-    changes = ", ".join(f"{name} is {now[name]}, and was {before.get(name)}" for name in changed)
+    names = [name for name in {**now, **before} if (OF_SOURCES if is_of_source(name) else name) in mine]
+    changed = [name for name in names if before.get(name) != now.get(name)]
+    changes = ", ".join(f"{name} is {now.get(name)}, and was {before.get(name)}" for name in changed)
     return f"settings changed: {changes or 'another version made the published run'}"
+
+
+def _changed_sources(
+    settings: Settings, summary: RunSummary, collected: StageReceipt, lineage: Lineage
+) -> frozenset[str] | None:
+    """Return the sources whose own settings are not those of the published run; None where collect has more to do again."""
+    if _unprovable(COLLECT, lineage):
+        return None
+    mine, before = COLLECT.settings(lineage), Settings.from_recorded(summary.request.settings)
+    others_as_now = settings.model_copy(update={OF_SOURCES: before.source_settings})
+    if settings_hash(others_as_now, mine) != collected.settings_hash:
+        return None
+    changed = {*before.source_settings} ^ {*settings.source_settings} if OF_SOURCES in mine else set()
+    return frozenset(row.source for row in changed)
 
 
 def _unprovable(stage: Stage, lineage: Lineage) -> str | None:

@@ -121,7 +121,7 @@ def _request(project: Project, scratch: Project, summary: RunSummary, progress: 
     """Return the request to repeat a run. Raises UsageError where a setting or the manifest of known paths prevents it."""
     asked, known_paths = summary.request, None
     try:
-        settings = Settings.model_validate(asked.settings)
+        settings = Settings.from_recorded(asked.settings)
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(

@@ -41,7 +41,7 @@ class Request:
             stages=[stage.name for stage in self.stages],
             evidence=self.project.relative(self.project.evidence),
             known_paths=self.project.relative(self.known_paths.file) if self.known_paths else None,
-            settings=self.settings.model_dump(),
+            settings=self.settings.recorded(),
             fail_fast=self.fail_fast,
             force=self.force,
             rehash=self.rehash,

@@ -158,6 +158,7 @@ def _build(run: _Prepared) -> Iterator[Warehouse | None]:
             request.progress,
             run.evidence,
             base.untouched if base else frozenset(),
+            base.anew if base else frozenset(),
             run.recorder.lineage,
         )
         run_stages(context, run.stages, run.recorder.observer(context), at_last=partial(_keep_rows, run, warehouse))

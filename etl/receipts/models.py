@@ -207,7 +207,7 @@ class RunRequest(Document):
     """What the user asked a run for: enough to ask for the same again.
 
     ``evidence`` and ``known_paths`` are relative to the root where they lie under it. ``settings`` are all of them, as
-    they were in force.
+    they were in force; those of a source are named ``sources.NAME.KEY``, and their values are texts.
     """
 
     stages: list[str]
@@ -309,9 +309,9 @@ class Check(Document):
     status: Literal["ok", "warn", "failed", "unchecked"]
     detail: str
 
-    def __init__(self, what: str, status: str, detail: str) -> None:
+    def __init__(self, what: str, status: str, detail: str, **more: object) -> None:
         fields: dict[str, Any] = {"what": what, "status": status, "detail": detail}
-        super().__init__(**fields)
+        super().__init__(**fields, **more)
 
 
 def aggregate_hash(entries: Iterable[FileEntry]) -> str:

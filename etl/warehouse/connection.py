@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from etl.base.errors import StageError
 from etl.base.memory import KEPT_PART, engine_limit, trim_memory
-from etl.base.settings import Settings
+from etl.base.settings import Settings, SourceSetting
 from etl.warehouse.errors import naming_errors, sentence_of
 from etl.warehouse.sql_files import Sql
 from etl.warehouse.template import CLOSED, define, from_template
@@ -74,6 +74,9 @@ class Warehouse:
         self.execute("set enable_external_access = false")
         self.execute("set lock_configuration = true")
         self.replace("policy.setting", pa.Table.from_pylist([settings.row()]))
+        own = pa.schema([(name, pa.string()) for name in SourceSetting._fields])
+        rows = [row._asdict() for row in settings.source_settings]
+        self.replace("policy.source_setting", pa.Table.from_pylist(rows, own))
 
     def cursor(self) -> "Warehouse":
         """Return the same warehouse for another thread."""
@@ -169,13 +172,12 @@ class Warehouse:
         return [str(row[0]) for row in self.execute(f"describe {relation}")]
 
     def steps(self, relation: str) -> set[str]:
-        """Return the names of the operators in the plan that computes a relation."""
-        plan = json.loads(self.execute(f"explain (format json) from {relation}")[0][1])
-        found: set[str] = set()
-        while plan:
-            found |= {step["name"].strip() for step in plan}
-            plan = [child for step in plan for child in step["children"]]
-        return found
+        """Return the names of the operators in the plan that computes a relation from rows that were lent.
+
+        One that joins to each row what depends on none, such as a setting, is ``ADDING``; what computes that does not count.
+        """
+        (plan,) = json.loads(self.execute(f"explain (format json) from {relation}")[0][1])
+        return _steps(plan)
 
     def insert(self, table: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Append rows to a table, column by column name."""
@@ -226,6 +228,33 @@ def _copied(settings: Settings, file: Path | None, template: Path) -> duckdb.Duc
     connection.execute("copy from database template to memory")
     connection.execute("detach template")
     return connection
+
+
+#: What a join is called that looks at one row at a time, and may give any number of rows for it.
+ADDING = "ADDING"
+
+#: The operator of the engine that scans rows that were lent; its joins of two sides; and the kinds of these that judge each row
+#: of one side by itself: of either, of the left, of the right.
+_LENT = "PYTHON_ARROW_SCAN"
+_JOINS = {"CROSS_PRODUCT", "HASH_JOIN", "NESTED_LOOP_JOIN", "BLOCKWISE_NL_JOIN", "PIECEWISE_MERGE_JOIN", "IE_JOIN"}
+_OF_EITHER = {"INNER", None}
+_OF_LEFT = _OF_EITHER | {"LEFT", "SEMI", "ANTI", "MARK", "SINGLE"}
+_OF_RIGHT = _OF_EITHER | {"RIGHT", "RIGHT_SEMI", "RIGHT_ANTI"}
+
+
+def _steps(step: dict[str, Any]) -> set[str]:
+    """Return the names of an operator and of those below it, but for what does not depend on rows that were lent."""
+    name, kind = step["name"].strip(), step.get("extra_info", {}).get("Join Type")
+    below = [_reads_lent(child) for child in step["children"]]
+    if not any(below):
+        return {name}.union(*map(_steps, step["children"]))
+    is_row_by_row = name in _JOINS and sum(below) == 1 and kind in (_OF_LEFT if below[0] else _OF_RIGHT)
+    found = set[str]().union(*(_steps(child) for child, reads in zip(step["children"], below, strict=True) if reads))
+    return found | {ADDING if is_row_by_row else name}
+
+
+def _reads_lent(step: dict[str, Any]) -> bool:
+    return step["name"].strip() == _LENT or any(map(_reads_lent, step["children"]))
 
 
 def return_freed_memory() -> None:

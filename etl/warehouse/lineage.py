@@ -9,11 +9,14 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from etl.base.settings import NOT_READ_BY_STAGES, Settings
+from etl.base.settings import NOT_READ_BY_STAGES, OF_SOURCES, Settings
 from etl.warehouse.connection import Warehouse
 
 #: The view whose rows name settings for each dataset.
 ADMISSION = "policy.admission"
+
+#: The table of the settings of sources. Who reads it is concerned by all of them.
+SOURCE_SETTING = "policy.source_setting"
 
 #: Stands for a relation of which nothing is known: no view defines it, or its rows may differ each time.
 UNKNOWN = "unknown"
@@ -22,7 +25,7 @@ UNKNOWN = "unknown"
 PROVABLE = frozenset(
     {
         *("evidence.record", "evidence.skipped", "evidence.file", "raw.item", "raw.mapped"),
-        *("policy.setting", "policy.known_path", "policy.dependency", "policy.warehouse_format"),
+        *("policy.setting", SOURCE_SETTING, "policy.known_path", "policy.dependency", "policy.warehouse_format"),
     }
 )
 
@@ -65,8 +68,10 @@ class Lineage:
         relations = tuple(relations)
         named = set(Settings.model_fields) - NOT_READ_BY_STAGES
         if self.unprovable(relations):
-            named |= Settings().row().keys()  # who knows what is read there
-        for relation in self.above(relations):
+            named |= {*Settings().row(), OF_SOURCES}  # who knows what is read there
+        above = self.above(relations)
+        named |= {OF_SOURCES} if SOURCE_SETTING in above else set()
+        for relation in above:
             mine = self.settings.get(relation, frozenset())
             named |= mine - self._of_others(dataset) if relation == ADMISSION else mine
         return frozenset(named)

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.torture
 
 #: How many of the possible injections are tried; ETL_INJECTIONS=all tries each of them.
 INJECTIONS = 36
+TRIES_ALL = os.environ.get("ETL_INJECTIONS") == "all"
 #: The number of tests over which the injections are spread; they run side by side.
 SHARES = 4
 
@@ -233,7 +234,7 @@ def injections(calls: Sequence[Call]) -> list[Injection]:
     must = [Injection(call, "EIO") for call in changing if call.is_essential]
     may = [Injection(call, "EIO") for call in changing if not call.is_essential]
     may += [Injection(call, "ENOSPC") for call in changing if call.name.startswith(FILLING)]
-    room = len(may) if os.environ.get("ETL_INJECTIONS") == "all" else min(len(may), max(0, INJECTIONS - len(must)))
+    room = len(may) if TRIES_ALL else min(len(may), max(0, INJECTIONS - len(must)))
     return must + [may[at * len(may) // room] for at in range(room)]
 
 

@@ -1,12 +1,14 @@
 """Which settings concern a stage, and what is never known to be unchanged: the SQL says so, not a list."""
 
 import ast
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
 
-from etl.base.settings import NOT_READ_BY_STAGES, Settings
+from etl.base.errors import SqlError
+from etl.base.settings import NOT_READ_BY_STAGES, OF_SOURCES, Settings, SourceSetting
 from etl.context import Stage
 from etl.pipeline.stages import STAGES
 from etl.warehouse.connection import Warehouse
@@ -28,6 +30,8 @@ NAMING = {
     "with step as (select accept_at from policy.setting) select * from step": {"accept_at"},
     "select verdict.* from policy.verdict as verdict, policy.setting as s where s.partial_at > 0": {"partial_at"},
     "from policy.known_path": {"known_paths_sha256"},
+    "select max(value) as model from policy.source_setting where source = 'notes'": {OF_SOURCES},
+    "select mine.model_now() as model": {OF_SOURCES},
     "select category from scored.run": SCORES,
     "from policy.verdict where exists (select 1 from policy.setting where include_review)": {"include_review"},
     "select mine.limit_now() as now": {"accept_at"},
@@ -65,6 +69,7 @@ OF_ANY = [
 UNPROVABLE = {
     "select category from scored.run": [],
     "select path from policy.known_path": [],
+    "from policy.source_setting": [],
     "select run_id from receipts.run": ["receipts.run"],
     "from receipts.row_history": ["receipts.row_history"],
     "select run_id from policy.baseline": ["policy.baseline"],
@@ -78,6 +83,7 @@ UNPROVABLE = {
 MACRO = """
 create schema if not exists mine;
 create macro mine.limit_now() as (select accept_at from policy.setting);
+create macro mine.model_now() as (select max(value) from policy.source_setting);
 create macro limit_of_main() as (select partial_at from policy.setting), (x) as x;
 """
 
@@ -156,3 +162,30 @@ def test_no_stage_reads_a_setting_that_views_alone_read() -> None:
         tree = ast.parse(module.read_text(encoding="utf-8"))
         attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         assert not attributes & (NOT_READ_BY_STAGES - read_elsewhere), module
+
+
+def test_settings_of_sources_concern_every_stage_where_a_mapping_reads_them(sql: Sql) -> None:
+    """Without such a mapping they concern no stage; who may read anything is concerned by them too."""
+    mapping = {"sql/2_sources/notes.sql": "select item.*, value as model from raw.item as item, policy.source_setting"}
+    for files, concerned in (({}, set()), (mapping, {OF_SOURCES})):
+        with closing(Warehouse.create(Sql(sql.files | files), Settings())) as warehouse:
+            lineage = Lineage.of(warehouse)
+        assert [{OF_SOURCES} & settings_of(lineage, stage) for stage in STAGES] == [concerned] * len(STAGES)
+        assert OF_SOURCES in lineage.settings_of(["receipts.run"], None)
+
+
+def test_the_hash_is_over_all_settings_of_sources() -> None:
+    """A source, a key or a value that differs gives another hash; their order does not matter."""
+    rows = (SourceSetting("a", "b", "c"), SourceSetting("a", "d", "e"))
+    others = ((), rows[:1], (rows[0], SourceSetting("a", "d", "f")), (rows[0], SourceSetting("b", "d", "e")))
+    hashes = [settings_hash(Settings(source_settings=each), {OF_SOURCES}) for each in (rows, *others)]
+    assert len({*hashes}) == 5
+    assert settings_hash(Settings(source_settings=rows[::-1]), {OF_SOURCES}) == hashes[0]
+
+
+@pytest.mark.parametrize("made", ["evidence.record", "evidence.skipped", "evidence.file", "scored.run"])
+def test_a_mapping_reads_nothing_that_collecting_makes(sql: Sql, made: str) -> None:
+    """What it finds there would depend on what was collected before."""
+    mapping = {"sql/2_sources/notes.sql": f"select item.* from raw.item as item where exists (from {made})"}
+    with pytest.raises(SqlError, match=rf"^sql/2_sources/notes\.sql: a mapping cannot read {made}; it reads raw\.item\.$"):
+        Warehouse.create(Sql(sql.files | mapping), Settings())

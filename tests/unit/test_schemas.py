@@ -76,6 +76,10 @@ def test_every_report_fits_its_schema(root: Path, tmp_path: Path) -> None:
         validator = Draft202012Validator(schema(name))
         for document in printed if isinstance(printed, list) else [printed]:
             assert [error.message for error in validator.iter_errors(document)] == [], name
+    findings = etl("health", "--root", root, "--json").json
+    kinds = [("check", "setting-in-force")["setting" in found] for found in findings]
+    assert all(Draft202012Validator(schema(name)).is_valid(found) for name, found in zip(kinds, findings, strict=True))
+    assert {*kinds} == {"check", "setting-in-force"}
     assert etl("drift", "--pin", ids[-1], "--root", root).exit_code == 0
     pin = json.loads((root / "reports/distillation/pin.json").read_bytes())
     assert Draft202012Validator(schema("pin")).is_valid(pin)
