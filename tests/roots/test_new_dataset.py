@@ -61,8 +61,9 @@ class Toy:
         return json.loads(stdout)
 
     def rows(self, stem: str) -> list[dict[str, Any]]:
-        """Return the rows of an exported file, ordered by line number, without the id, which names their dataset."""
-        rows = [{name: value for name, value in row.items() if name != "id"} for row in jsonl(self.file(stem))]
+        """Return the rows of an exported file, ordered by line number, without the id, which names their dataset, and conversations."""
+        left_out = ("id", "messages", "tools")
+        rows = [{name: value for name, value in row.items() if name not in left_out} for row in jsonl(self.file(stem))]
         return sorted(rows, key=lambda row: row["provenance"]["item_number"])
 
     def file(self, stem: str) -> Path:
