@@ -1,5 +1,6 @@
 """What people see of each answer: tables on stdout, and bars on stderr if that is a terminal."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -37,6 +38,16 @@ _OUTCOMES_OF_PLACES = {
     "member": "{source_path} is a member of an archive, whose items were read.",
     "file": "{source_path} is a file of {bytes:,} bytes with {record_count:,} items, and {blank_count:,} blank ones.",
 }
+
+#: Why a grade counts for no record, by its outcome.
+_UNCOUNTED = {
+    "ambiguous_grade": "nothing: it meets several attempts",
+    "unmatched_grade": "nothing: it meets no attempt",
+    "met": "nothing",
+}
+
+#: How many grades are shown.
+_SHOWN_GRADES = 10
 
 #: Characters of a place that are shown on any terminal.
 _LEAST_PLACE = 12
@@ -155,7 +166,7 @@ def show_diff(diff: "Diff") -> None:
 
 def show_explanation(found: dict[str, Any]) -> None:
     """Show what a text names: one record or skipped item with its text, several a line each."""
-    records, skipped = found["records"], found["skipped"]
+    records, skipped, grades = found["records"], found["skipped"], found["grades"]
     if len(found["kinds"]) > 1:
         say(f"{found['id']} is several things: {', '.join(found['kinds'])}. What each of them names is shown.", "yellow")
     for pair in found["pairs"]:
@@ -167,11 +178,27 @@ def show_explanation(found: dict[str, Any]) -> None:
     else:
         _show_records(records)
         _show_skipped(skipped)
+    for grade in grades[:_SHOWN_GRADES]:
+        _show_grade(grade)
+    if len(grades) > _SHOWN_GRADES:
+        say(f"There are {len(grades) - _SHOWN_GRADES:,} more grades (--json names all).")
     for place in found["places"]:
         if place["part_of"]:
             say(f"{place['source_path']}:{place['item_number']} is a part of {', '.join(map(place_of, place['part_of']))}.")
         if place["outcome"] in _OUTCOMES_OF_PLACES:
             say(_OUTCOMES_OF_PLACES[place["outcome"]].format(**place))
+
+
+def _show_grade(grade: dict[str, Any]) -> None:
+    """Show a grade: what it says, of what, who says so, and whether it counts."""
+    item = json.loads(grade["item"]) if grade["item"] else {}
+    signals = ("verdict", "score", "grounded_fraction", "infrastructure_error", "human_override")
+    said = [
+        (name, grade[name]) for name in (*signals, "comparison", "run_id", "task_id", "created_at") if grade[name] is not None
+    ]
+    told = [(name, item[name]) for name in ("by", "note") if item.get(name)]
+    counts = ", ".join(map(place_of, grade["records"])) or _UNCOUNTED[grade["outcome"]]
+    show_fields(f"grade {grade['source_path']}:{grade['item_number']}", [*said, *told, ("counts for", counts)])
 
 
 def _show_one(records: Iterable[dict[str, Any]], skipped: Iterable[dict[str, Any]]) -> None:

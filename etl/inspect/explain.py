@@ -6,6 +6,7 @@ from typing import Any
 
 from etl.base.errors import NotFoundError
 from etl.base.project import Project
+from etl.inspect.item_text import item_text
 from etl.inspect.places import as_evidence_spells, parse_place, paths_of
 from etl.inspect.sql import as_json_holds
 from etl.warehouse.connection import Warehouse
@@ -26,16 +27,22 @@ def explain(project: Project, wanted: str) -> Row:
     unique beginning of an id (eight digits or more).
 
     ``kinds`` says what the text is; it can be several of these, and then the answer has what each of them names. ``records``
-    are those that it names, ordered by attempt, with their ``datasets`` and ``pairs``. ``pairs`` are those that have this id.
-    ``skipped`` are entries that became no record. ``places`` are the items at that path, with their ``outcome``: record,
-    part, skipped, blank, ignored (``ignored_by`` a rule), file (the whole of a file that was read, with its counts) or member
-    (the whole of a member of an archive). ``part_of`` are the places of the records that have the item as a part.
+    are those that it names, ordered by attempt, with their ``datasets`` and ``pairs``. ``grades`` are those that it names, and
+    those that count for the records, each with its ``item`` as it stands in the evidence (null where that has changed).
+    ``pairs`` are those that have this id. ``skipped`` are entries that became no record. ``places`` are the items at that path,
+    with their ``outcome``: record, part, skipped, blank, ignored (``ignored_by`` a rule), file (the whole of a file that was
+    read, with its counts) or member (the whole of a member of an archive). ``part_of`` are the places of the records that have
+    the item as a part.
 
     Raises NotFoundError where the text names nothing, or where several ids begin with it.
     """
     text = as_evidence_spells(wanted)
     with PublishedWarehouse.open(project.warehouse) as warehouse:
-        return _explain_exactly(warehouse, text) or _explain_beginning(warehouse, text)
+        found = _explain_exactly(warehouse, text) or _explain_beginning(warehouse, text)
+    for grade in found["grades"]:
+        place = (grade["source_path"], grade["item_number"])
+        grade["item"] = item_text(project, place, grade["item_sha256"])
+    return found
 
 
 def _explain_exactly(warehouse: Warehouse, text: str) -> Row | None:
@@ -53,8 +60,9 @@ def _explain_exactly(warehouse: Warehouse, text: str) -> Row | None:
     if places and not kinds:
         raise NotFoundError(_beyond_the_end(places[0]))
     sides = [key for pair in pairs for key in (pair.pop("chosen_key"), pair.pop("rejected_key"))]
-    records = _records(warehouse, [key for row in named for key in row["keys"]] + sides)
-    found = {"records": records, "pairs": pairs, "skipped": skipped, "places": reached}
+    keys = [key for row in named for key in row["keys"]] + sides
+    grades = _read(warehouse, "grade", keys=keys) if keys else []
+    found = {"records": _records(warehouse, keys), "grades": grades, "pairs": pairs, "skipped": skipped, "places": reached}
     return {"id": text, "kinds": list(dict.fromkeys(kinds))} | found if kinds else None
 
 

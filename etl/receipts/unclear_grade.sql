@@ -1,4 +1,4 @@
--- One sentence for each outcome of grades that do not count as a rule: how many have it, and the places of the first ten.
+-- One sentence for each kind of grades that do not count: how many there are, and the places of the first ten. No row where all count.
 --   sentence: the sentence
 with ranked as (
     select
@@ -11,14 +11,18 @@ with ranked as (
 
 select
     concat(
-        format('{:,} grades are an {}, because they meet ', count(*), outcome),
         case outcome
-            when 'ambiguous_grade' then 'several attempts, so only a person''s rejection counts: '
-            else 'no attempt: '
+            when 'ambiguous_grade'
+                then 'grades meet several attempts, so that only a person''s rejection counts (ambiguous_grade): '
+            else 'grades meet no attempt (unmatched_grade): '
         end,
+        format('{:,}, at ', count(*)),
         string_agg(place, ', ' order by nth) filter (where nth <= 10),
-        case when count(*) > 10 then format(' and {:,} others', count(*) - 10) else '' end,
-        '; the view scored.grade has them all, name both run_id and task_id in a grade.'
+        case when count(*) > 10 then format(' and {:,} other places', count(*) - 10) else '' end,
+        case outcome
+            when 'ambiguous_grade' then '; name both run_id and task_id in each.'
+            else '; scored.grade lists all grades.'
+        end
     ) as sentence,
 from ranked
 group by outcome

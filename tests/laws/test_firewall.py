@@ -636,8 +636,9 @@ def rows_twice(relation: str) -> tuple[str, str]:
             "preference",
             {
                 "5_pairs/candidate": (
-                    "            chosen.task_id = rejected.task_id\n"
-                    "            and chosen.prompt_sha256 is not distinct from rejected.prompt_sha256\n",
+                    """            chosen.task_id = rejected.task_id
+            and chosen.prompt_sha256 is not distinct from rejected.prompt_sha256
+""",
                     "            true\n",
                 )
             },

@@ -325,3 +325,46 @@ class TestUnits:
         assert [(record["record_number"], record["run_id"]) for record in found["records"]] == [(1, "r1"), (2, "r2")]
         assert "twice.jsonl:1 record 2" in shown(units, "twice.jsonl:1")
         assert "twice.jsonl:1 record 2 (twice)" in shown(units, "r2")
+
+
+GRADED: dict[str, list[Any]] = {
+    "evidence.jsonl": [
+        evidence_line("a", source_class="telemetry", run_id="1"),
+        evidence_line("a", source_class="telemetry", run_id="2"),
+    ],
+    "verdicts.jsonl": [
+        {"run_id": "1", "verdict": "accept", "by": "mia", "note": "Tests | pass.\x1b[31m"},
+        {"task_id": "a", "score": 1},
+        {"run_id": "9", "verdict": "pass"},
+        {"task_id": "a", "human_override": "rejected", "by": "kim"},
+    ],
+}
+
+
+def test_grades(tmp_path: Path) -> None:
+    """A record has the grades that count for it, and who gave them; a grade says for which records it counts, or why for none."""
+    write_evidence(tmp_path / "evidence", GRADED)
+    run = etl("run-all", "--root", tmp_path)
+    assert "(ambiguous_grade): 2, at verdicts.jsonl:2, verdicts.jsonl:4; name both run_id and task_id" in run.stdout
+    assert "(unmatched_grade): 1, at verdicts.jsonl:3;" in run.stdout
+    health = etl("health", "--root", tmp_path).stdout
+    assert "verdicts.jsonl:2, verdicts.jsonl:4" in health
+
+    found = etl("explain", "evidence.jsonl:1", "--root", tmp_path, "--json").json
+    assert [grade["item_number"] for grade in found["grades"]] == [1, 4]
+    assert '"by": "mia"' in found["grades"][0]["item"]
+    assert found["records"][0]["reasons"][0] == "human_override: rejected"
+    shown = etl("explain", "evidence.jsonl:1", "--root", tmp_path).stdout
+    assert "note         Tests | pass." in shown
+    assert "\x1b" not in shown
+
+    ambiguous = etl("explain", "verdicts.jsonl:2", "--root", tmp_path)
+    assert "counts for   nothing: it meets several attempts" in ambiguous.stdout
+    unmatched = etl("explain", "verdicts.jsonl:3", "--root", tmp_path)
+    assert "counts for   nothing: it meets no attempt" in unmatched.stdout
+    by_person = etl("explain", "verdicts.jsonl:4", "--root", tmp_path)
+    assert "counts for   evidence.jsonl:1, evidence.jsonl:2" in by_person.stdout
+
+    write_evidence(tmp_path / "evidence", {"verdicts.jsonl": GRADED["verdicts.jsonl"][1:]})
+    changed = etl("explain", "verdicts.jsonl:1", "--root", tmp_path, "--json").json
+    assert [grade["item"] for grade in changed["grades"]] == [None]
