@@ -197,6 +197,7 @@ def verify(
     envelopes: Annotated[Path | None, Option(metavar="FILE", help="Check these signed lines; - is stdin.")] = None,
 ) -> Answer:
     """Check every file that a run's receipts name, or all runs, or signed receipts. The exit code is 1 if one is wrong."""
+    from etl.pipeline.stages import STAGES
     from etl.receipts import verify as proof
     from etl.warehouse.sql_files import Sql
 
@@ -204,12 +205,12 @@ def verify(
     if of_all and (run_id or key or envelopes):
         raise UsageError("verify: --all and --head check every run; leave out the run, --key and --envelopes.")
     if of_all:
-        checks = proof.verify_all(look_at(root), head, evidence)
+        checks = proof.verify_all(look_at(root), STAGES, head, evidence)
     elif key is not None or envelopes is not None:
         return _check_envelopes(run_id, root, key, envelopes)
     else:
         with open_history(root) as (project, history):
-            checks = proof.verify(project, Sql.of(project.overlay), history, run_id, evidence)
+            checks = proof.verify(project, Sql.of(project.overlay), STAGES, history, run_id, evidence)
     return checked("verify", checks)
 
 

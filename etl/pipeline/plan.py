@@ -17,8 +17,8 @@ from etl.base.file_stat import FileStat, read_run, read_stats, stat_of
 from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.base.signals import interrupting, run_stoppable
-from etl.context import EvidenceFile, Run, Stage
-from etl.ingest.files import IGNORE_FILE, find_evidence
+from etl.context import IGNORE_FILE, EvidenceFile, Run, Stage
+from etl.ingest.files import find_evidence
 from etl.pipeline.request import Request
 from etl.pipeline.stages import STAGES, run_stages
 from etl.receipts.header import RunHeader, new_header

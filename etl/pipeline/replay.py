@@ -22,9 +22,9 @@ from etl.ingest.formats.packing import CHUNK
 from etl.ingest.known_paths import read_known_paths
 from etl.pipeline.request import Request
 from etl.pipeline.run import execute
+from etl.receipts.check import evidence_of
 from etl.receipts.models import Document, FileEntry, RunSummary, StageReceipt
 from etl.receipts.store import require_documents
-from etl.receipts.verify import evidence_of
 from etl.warehouse.sql_files import Sql
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.base.datasets import DATASETS
 from etl.base.files import write_text
 from etl.base.terminal import harmless
 from etl.receipts.drift import drift_of
@@ -15,6 +14,9 @@ from etl.receipts.store import SUMMARY, as_texts, forget, take_in
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql
 from etl.warehouse.statements import read_sql
+
+#: The page beside the folders of the runs.
+LATEST = "latest.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +58,31 @@ def write_report(report: RunReport, reports: Path, history: Warehouse) -> None:
     folder.mkdir(parents=True)
     for name, text in report.texts.items():
         write_text(folder / name, text)
-    write_text(reports / "latest.md", _latest_page(history))
+    write_text(reports / LATEST, latest_page(history))
     write_text(reports / "head", report.head.to_json())
 
 
 def _summarise(header: RunHeader, receipts: Sequence[StageReceipt], published: bool) -> RunSummary:
     """Return the summary of a run from its receipts; it binds no document yet."""
-    stages = [StageSummary.of(receipt) for receipt in receipts]
-    shipped = {stage.name: stage.stats.accepted for stage in stages}
     facts = header.model_dump(include={"run_id", "seq", "previous", "started_at", "request", "materials", "overlay"})
-    facts |= {f"total_{stat}": sum(getattr(stage.stats, stat) for stage in stages) for stat in Stats.model_fields}
-    facts |= {
-        "published": published,
+    return RunSummary.model_validate(facts | totals(receipts, published) | {"published": published, "documents": []})
+
+
+def totals(receipts: Sequence[StageReceipt], published: bool) -> dict[str, object]:
+    """Return all fields of a summary that follow from the receipts of its run."""
+    stages = [StageSummary.of(receipt) for receipt in receipts]
+    exports = {stage.name.removeprefix("export-"): stage for stage in stages if stage.name.startswith("export-")}
+    facts: dict[str, object] = {
+        f"total_{stat}": sum(getattr(stage.stats, stat) for stage in stages) for stat in Stats.model_fields
+    }
+    return facts | {
         "stages": stages,
-        "datasets": {dataset.name: shipped[dataset.stage] for dataset in DATASETS},
+        "datasets": {name: stage.stats.accepted for name, stage in exports.items()},
         "total_records_in": sum(stage.records_in for stage in stages),
         "total_records_out": sum(stage.records_out for stage in stages),
         "overall_passed": published and all(stage.passed for stage in stages),
         "run_hash": run_hash(receipts),
-        "documents": [],
     }
-    return RunSummary.model_validate(facts)
 
 
 def summary_page(summary: RunSummary, receipts: Sequence[StageReceipt], drift: DriftReport) -> str:
@@ -120,8 +126,8 @@ def _message_blocks(receipts: Sequence[StageReceipt]) -> Iterator[str]:
             yield "\n".join(f"- {stage}: {_cell(message)}" for stage, message in messages)
 
 
-def _latest_page(history: Warehouse) -> str:
-    """Return latest.md: each stage's most recent run."""
+def latest_page(history: Warehouse) -> str:
+    """Return latest.md: each stage's most recent run, for people."""
     head = ("stage", "run", "status", "at (UTC)", "in", *Stats.model_fields, "passed")
     return f"# Each stage's most recent run\n\n{_table(head, history.execute(read_sql(__file__, 'latest')))}\n"
 
