@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from typer import Argument, Context, Option, echo
 
 from etl.base.errors import NotFoundError, UsageError
+from etl.base.terminal import short
 from etl.cli.options import Evidence, Inputs, Root, RunId, Running, Sets, Threshold, look_at, open_history, project_at
 from etl.console.parts import say, show_table, warn
 from etl.console.peek import show_peek
@@ -38,7 +39,7 @@ class Answer(NamedTuple):
 
 def checked(title: str, checks: "Sequence[Check]") -> Answer:
     """Return the answer of a command that checks things: exit code 1 if a check failed."""
-    rows = [(check.what, check.status, check.detail) for check in checks]
+    rows = [(short(check.what), check.status, check.detail) for check in checks]
     show = partial(show_table, title, ("what", "status", "detail"), rows)
     return Answer(checks, show, int(any(check.status == "failed" for check in checks)))
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from etl.base.terminal import short
 from etl.context import IGNORE_FILE
 from etl.receipts.models import (
     UNBALANCED,
@@ -57,7 +58,8 @@ class Claim(NamedTuple):
     source: str
 
     def __str__(self) -> str:
-        return f"{self.field} is {self.stands}, but {self.follows} follows from {self.source}"
+        stands, follows = short(str(self.stands)), short(str(self.follows))
+        return f"{short(self.field)} is {stands}, but {follows} follows from {self.source}"
 
 
 @dataclass(frozen=True, slots=True)

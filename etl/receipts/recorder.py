@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.base.errors import StageError
+from etl.base.terminal import short, short_place
 from etl.base.threads import run_together
 from etl.context import Clock, Observer, Run, Stage
 from etl.receipts.header import PartialRun, RunHeader, deciding, timestamp_of
@@ -213,7 +214,8 @@ class StageMeter:
         if stage.name == "collect":
             summary = "select source, reason, lines, first_at from evidence.skipped_summary order by source, reason"
             for source, reason, lines, first_at in self.run.warehouse.execute(summary):
-                errors.append(f"{source}: {lines} skipped as {reason}, the first is {first_at}.")
+                path, _, item = first_at.rpartition(":")
+                errors.append(f"{short(source)}: {lines} skipped as {reason}, the first is {short_place(path, item)}.")
         if stage.name == "score":
             warnings = unknown_verdicts(self.run.warehouse)
         if decided := deciding(self.run.sql, self.lineage.above(stage.relations)):

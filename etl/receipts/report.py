@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl.base.files import write_text
-from etl.base.terminal import harmless
 from etl.receipts.drift import drift_of
 from etl.receipts.header import RunHeader
+from etl.receipts.markdown import inert, table
 from etl.receipts.models import DriftReport, Head, Named, RunSummary, StageReceipt, StageSummary, Stats, run_hash
 from etl.receipts.store import SUMMARY, as_texts, forget, take_in
 from etl.warehouse.connection import Warehouse
@@ -94,10 +94,10 @@ def summary_page(summary: RunSummary, receipts: Sequence[StageReceipt], drift: D
     blocks = [
         f"# Run {summary.run_id}",
         f"Run {summary.seq}, started at {summary.started_at}: {passed}, {published}.",
-        _table(("stage", "status", "in", *Stats.model_fields, "ms", "passed"), stages),
-        *("## Reasons", _table(("stage", "stat", "reason", "records"), _reason_rows(receipts))),
-        *("## Outcomes of records at the pairing", _table(("outcome", "records"), outcomes)),
-        *(f"## Drift: {drift.severity}", "\n".join(f"- {_cell(flag)}" for flag in drift.flags or ["nothing to say"])),
+        table(("stage", "status", "in", *Stats.model_fields, "ms", "passed"), stages),
+        *("## Reasons", table(("stage", "stat", "reason", "records"), _reason_rows(receipts))),
+        *("## Outcomes of records at the pairing", table(("outcome", "records"), outcomes)),
+        *(f"## Drift: {drift.severity}", "\n".join(f"- {inert(flag)}" for flag in drift.flags or ["nothing to say"])),
         *_message_blocks(receipts),
     ]
     return "\n\n".join(blocks) + "\n"
@@ -123,27 +123,13 @@ def _message_blocks(receipts: Sequence[StageReceipt]) -> Iterator[str]:
         messages = [(receipt.stage, message) for receipt in receipts for message in getattr(receipt.validation, level)]
         if messages:
             yield heading
-            yield "\n".join(f"- {stage}: {_cell(message)}" for stage, message in messages)
+            yield "\n".join(f"- {inert(stage)}: {inert(message)}" for stage, message in messages)
 
 
 def latest_page(history: Warehouse) -> str:
     """Return latest.md: each stage's most recent run, for people."""
     head = ("stage", "run", "status", "at (UTC)", "in", *Stats.model_fields, "passed")
-    return f"# Each stage's most recent run\n\n{_table(head, history.execute(read_sql(__file__, 'latest')))}\n"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table in Markdown; its numbers are aligned to the right."""
-    if not rows:
-        return "None."
-    rule = ["---:" if isinstance(cell, int) else "---" for cell in rows[0]]
-    lines = [head, *([_cell(str(cell)) for cell in row] for row in rows)]
-    first, *others = [f"| {' | '.join(line)} |" for line in lines]
-    return "\n".join([first, f"|{'|'.join(rule)}|", *others])
-
-
-def _cell(text: str) -> str:
-    return harmless(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
+    return f"# Each stage's most recent run\n\n{table(head, history.execute(read_sql(__file__, 'latest')))}\n"
 
 
 def _sha256(text: str) -> str:

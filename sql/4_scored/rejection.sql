@@ -57,7 +57,7 @@ of_content as (
 select
     run.record_key,
     'rejected_attempt' as defect,
-    'its attempt is rejected at ' || attempt.place.source_path || ':' || attempt.place.item_number as detail,
+    'its attempt is rejected at ' || policy.short_place(attempt.place.source_path, attempt.place.item_number) as detail,
 from run
 inner join attempt on run.task_id = attempt.task_id and run.run_id = attempt.run_id
 where run.category <> 'rejected'
@@ -65,6 +65,6 @@ union all
 select
     record_key,
     'rejected_content' as defect,
-    'its content is rejected at ' || place.source_path || ':' || place.item_number as detail,
+    'its content is rejected at ' || policy.short_place(place.source_path, place.item_number) as detail,
 from of_content
 where place is not null

@@ -34,7 +34,7 @@ numbered as (
         dataset,
         record_key,
         row_number() over same_content as place,
-        first_value(source_path || ':' || item_number) over same_content as shipped_at,
+        first_value(policy.short_place(source_path, item_number)) over same_content as shipped_at,
     from clean
     window same_content as (
         partition by dataset, content_hash
