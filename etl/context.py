@@ -29,6 +29,9 @@ def show_nothing(_what: str, _done: int, _total: int) -> None:
     """Show no progress."""
 
 
+#: The file of the evidence folder that says which others are ignored. It decides what is read, so it is an input too.
+IGNORE_FILE = ".etlignore"
+
 #: How a file holds its items, as its name says: one a line, elements of a JSON document, rows of Parquet, members, or itself.
 Format = Literal["lines", "document", "parquet", "archive", "text"]
 

@@ -222,6 +222,14 @@ case
         )
 end;
 
+-- A text as messages and details repeat it: of a longer one so many characters, the last an ellipsis.
+create or replace macro policy.short(content, longest) as
+case when length(content) > longest then left(content, longest - 1) || '…' else content end;
+
+-- The place of an item as messages and details name it, of a long path the beginning.
+create or replace macro policy.short_place(source_path, item_number) as
+policy.short(source_path, 160) || ':' || item_number;
+
 -- A title: the first line of a text, up to 120 characters; a longer one ends before a white space, if it has one there.
 create or replace macro policy.title(content) as
 case

@@ -16,6 +16,8 @@
 
 from typing import NamedTuple
 
+from etl.base.terminal import short
+
 
 class SqlPlace(NamedTuple):
     """A place in a file of the sql folder: its line and column, from 1, as far as they are known."""
@@ -85,6 +87,6 @@ def sentence_of(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "The command was interrupted; the published version is unchanged."
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'the system'}: {error.strerror}."
-    what = " ".join(f"{type(error).__name__}: {error}".split())
+        return f"{short(str(error.filename or 'the system'))}: {error.strerror}."
+    what = short(" ".join(f"{type(error).__name__}: {error}".split()))
     return f"An unexpected error ({what}); run the command again with --debug and report the traceback."

@@ -1,6 +1,12 @@
-"""Text that no terminal obeys."""
+"""Text that no terminal obeys, and that is no longer than people read."""
 
 import re
+
+#: So many characters of a text of the evidence are shown where the text itself is not what was asked for.
+LONGEST = 200
+
+#: And so many of a path, so that what is said of it fits in too.
+LONGEST_PATH = 160
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -8,3 +14,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066
 def harmless(text: str) -> str:
     """Return text in which no character can move a cursor, colour a terminal or turn the direction of reading."""
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def short(text: str, longest: int = LONGEST) -> str:
+    """Return text on one line, in which no character is obeyed; of a longer one so many characters, the last an ellipsis."""
+    line = harmless(text[: longest + 1])
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def short_place(path: str, item: int | str) -> str:
+    """Return the place of an item, ``path:item``, of a long path the beginning."""
+    return f"{short(path, LONGEST_PATH)}:{item}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from typer import Argument, Context, Option, echo
 
 from etl.base.errors import NotFoundError, UsageError
+from etl.base.terminal import short
 from etl.cli.options import (
     Evidence,
     Inputs,
@@ -52,7 +53,7 @@ class Answer(NamedTuple):
 
 def checked(title: str, checks: "Sequence[Check]") -> Answer:
     """Return the answer of a command that checks things: exit code 1 if a check failed."""
-    rows = [(check.what, check.status, check.detail) for check in checks]
+    rows = [(short(check.what), check.status, check.detail) for check in checks]
     show = partial(show_table, title, ("what", "status", "detail"), rows)
     return Answer(checks, show, int(any(check.status == "failed" for check in checks)))
 
@@ -211,6 +212,7 @@ def verify(
     envelopes: Annotated[Path | None, Option(metavar="FILE", help="Check these signed lines; - is stdin.")] = None,
 ) -> Answer:
     """Check every file that a run's receipts name, or all runs, or signed receipts. The exit code is 1 if one is wrong."""
+    from etl.pipeline.stages import STAGES
     from etl.receipts import verify as proof
     from etl.warehouse.sql_files import Sql
 
@@ -218,12 +220,12 @@ def verify(
     if of_all and (run_id or key or envelopes):
         raise UsageError("verify: --all and --head check every run; leave out the run, --key and --envelopes.")
     if of_all:
-        checks = proof.verify_all(look_at(root), head, evidence)
+        checks = proof.verify_all(look_at(root), STAGES, head, evidence)
     elif key is not None or envelopes is not None:
         return _check_envelopes(run_id, root, key, envelopes)
     else:
         with open_history(root) as (project, history):
-            checks = proof.verify(project, Sql.of(project.overlay), history, run_id, evidence)
+            checks = proof.verify(project, Sql.of(project.overlay), STAGES, history, run_id, evidence)
     return checked("verify", checks)
 
 

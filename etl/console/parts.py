@@ -10,7 +10,7 @@ from rich.measure import Measurement, measure_renderables
 from rich.table import Table
 from rich.text import Text
 
-from etl.base.terminal import harmless
+from etl.base.terminal import harmless, short, short_place
 
 #: Columns of a table that goes to a pipe or a file.
 PIPE_WIDTH = 240
@@ -92,6 +92,11 @@ def print_exactly(text: str) -> None:
     sys.stdout.write(text)
 
 
+def say_line(text: str, style: str = "") -> None:
+    """Print a text on one line, even if it holds line feeds."""
+    say(harmless(text), style)
+
+
 def warn(sentence: str) -> None:
     """Print a sentence on stderr."""
     Console(stderr=True).print(Text(harmless(f"etl: {sentence}")), soft_wrap=True)
@@ -100,19 +105,19 @@ def warn(sentence: str) -> None:
 def place_of(record: Mapping[str, Any]) -> str:
     """Return the place of a record, with its number among those of its item where that is above 1."""
     number = record["record_number"]
-    return f"{record['source_path']}:{record['item_number']}" + (f" record {number}" if number > 1 else "")
+    return short_place(record["source_path"], record["item_number"]) + (f" record {number}" if number > 1 else "")
 
 
 def list_parts(parts: Sequence[Mapping[str, Any]]) -> str:
     """Return how many items belong to a record, and the places of the first of them."""
-    places = [f"{part['source_path']}:{part['item_number']}" for part in parts]
+    places = [short_place(part["source_path"], part["item_number"]) for part in parts]
     return f"{len(parts):,}: {list_some(places)}"
 
 
 def list_some(names: Sequence[str]) -> str:
     """Return the first names, and how many there are beside them."""
     more = f" and {len(names) - _NAMED:,} more (--json names all)" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"
+    return f"{', '.join(map(short, names[:_NAMED]))}{more}"
 
 
 def short_count(count: int) -> str:

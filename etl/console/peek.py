@@ -6,15 +6,12 @@ from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from etl.base.terminal import harmless
+from etl.base.terminal import LONGEST, harmless, short, short_place
 from etl.console.parts import list_parts, list_some, place_of, say, show_fields
 
 if TYPE_CHECKING:
     from etl.inspect.peek import Failure, FieldValue, Peek, PeekedItem
     from etl.inspect.suggestion import Suggestion
-
-#: Longer texts are cut after so many characters.
-_SHOWN = 200
 
 #: What is said of a record apart from the columns that the mapping gives.
 _APART = {"source", "source_path", "item_number", "record_number", "item_sha256", "evidence_id", "parts"}
@@ -61,7 +58,7 @@ def _show_item(item: "PeekedItem", is_textual: bool) -> None:
     facts += [("part of", ", ".join(place_of(record) for record in item.part_of))]
     text = [("text", _cut(item.text))] if is_textual and item.text is not None else []
     shown = [(name, value) for name, value in facts if value]
-    show_fields(f"{item.source_path}:{item.item_number} ({item.outcome})", [*shown, *text])
+    show_fields(f"{short_place(item.source_path, item.item_number)} ({item.outcome})", [*shown, *text])
     if item.fields:
         show_fields("  fields", _fields(item.fields))
     for record in own or item.records:
@@ -101,7 +98,7 @@ def _columns(record: dict[str, Any]) -> Iterator[tuple[str, object]]:
         yield "  problem", _problem(record["problem"], record["detail"])
     if record.get("category"):
         yield "  category", f"{record['category']} by the rule {record['rule']}"
-        yield "  signals", "; ".join(record["reasons"]) or "none"
+        yield "  signals", "; ".join(map(short, record["reasons"])) or "none"
 
 
 def _cut(value: object) -> str:
@@ -111,7 +108,7 @@ def _cut(value: object) -> str:
     else:
         text = value.isoformat() if isinstance(value, datetime) else "" if value is None else str(value)
     text = text.replace("\r", "\\r").replace("\n", "\\n")
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
 
 
 def _show_suggestion(suggestion: "Suggestion", write: str) -> None:

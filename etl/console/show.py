@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from etl.base.project import Project
-from etl.base.terminal import harmless
-from etl.console.parts import STYLES, list_parts, open_console, place_of, say, short_count, show_fields, show_table
+from etl.base.terminal import LONGEST_PATH, harmless, short, short_place
+from etl.console.parts import STYLES, list_parts, open_console, place_of, say, say_line, short_count, show_fields, show_table
 
 if TYPE_CHECKING:
     from etl.context import Progress as Report
@@ -91,7 +91,7 @@ def show_outcome(outcome: "Outcome", project: Project) -> None:
     say(f"receipts  {project.reports / summary.run_id}")
     _show_errors(report.receipts)
     for flag in report.drift.flags:
-        say(f"drift: {flag}", STYLES[report.drift.severity])
+        say_line(f"drift: {flag}", STYLES[report.drift.severity])
 
 
 def show_health(show_checks: Callable[[], None], settings: "Sequence[SettingInForce]") -> None:
@@ -138,9 +138,9 @@ def _show_errors(receipts: "Iterable[StageReceipt]") -> None:
     """Show what is wrong in each stage, and what looks wrong."""
     for receipt in receipts:
         for error in receipt.validation.errors:
-            say(f"{receipt.stage}: {error}", "red")
+            say_line(f"{receipt.stage}: {error}", "red")
         for warning in receipt.validation.warnings:
-            say(f"{receipt.stage}: {warning}", "yellow")
+            say_line(f"{receipt.stage}: {warning}", "yellow")
 
 
 def show_diff(diff: "Diff") -> None:
@@ -156,7 +156,7 @@ def show_diff(diff: "Diff") -> None:
         return
     examples = []
     for row in diff.sample:
-        place = f"{row.source_path}:{row.item_number}" if row.source_path else ""
+        place = short_place(row.source_path, row.item_number or 0) if row.source_path else ""
         states = ((row.category_before, row.reason_before), (row.category_now, row.reason_now))
         change = " -> ".join(f"{category}, {reason or 'ships'}" if category else "absent" for category, reason in states)
         examples.append((row.dataset, row.change, f"{row.id[:_SHOWN_DIGITS]} {place}", change))
@@ -168,9 +168,10 @@ def show_explanation(found: dict[str, Any]) -> None:
     """Show what a text names: one record or skipped item with its text, several a line each."""
     records, skipped, grades = found["records"], found["skipped"], found["grades"]
     if len(found["kinds"]) > 1:
-        say(f"{found['id']} is several things: {', '.join(found['kinds'])}. What each of them names is shown.", "yellow")
+        say(f"{short(found['id'])} is several things: {', '.join(found['kinds'])}. What each of them names is shown.", "yellow")
     for pair in found["pairs"]:
         fields = pair | {"decision": _decision(pair, f"ships in {pair['dataset']}")}
+        fields |= {"task_id": short(pair["task_id"])}
         names = ("task_id", "reason", "decision", "prompt", "chosen", "rejected")
         show_fields(f"pair {pair['id']}", [(name, fields[name]) for name in names])
     if len(records) + len(skipped) == 1:
@@ -184,9 +185,11 @@ def show_explanation(found: dict[str, Any]) -> None:
         say(f"There are {len(grades) - _SHOWN_GRADES:,} more grades (--json names all).")
     for place in found["places"]:
         if place["part_of"]:
-            say(f"{place['source_path']}:{place['item_number']} is a part of {', '.join(map(place_of, place['part_of']))}.")
+            at = short_place(place["source_path"], place["item_number"])
+            say(f"{at} is a part of {', '.join(map(place_of, place['part_of']))}.")
         if place["outcome"] in _OUTCOMES_OF_PLACES:
-            say(_OUTCOMES_OF_PLACES[place["outcome"]].format(**place))
+            path = short(place["source_path"], LONGEST_PATH)
+            say(_OUTCOMES_OF_PLACES[place["outcome"]].format(**place | {"source_path": path}))
 
 
 def _show_grade(grade: dict[str, Any]) -> None:
@@ -206,7 +209,7 @@ def _show_one(records: Iterable[dict[str, Any]], skipped: Iterable[dict[str, Any
     for record in records:
         show_fields(f"record {record['evidence_id']}", _fields_of(record))
     for item in skipped:
-        title = f"skipped item {item['source_path']}:{item['item_number']}"
+        title = f"skipped item {short_place(item['source_path'], item['item_number'])}"
         show_fields(title, [(name, item[name]) for name in ("reason", "detail", "item_sha256", "raw")])
 
 
@@ -227,7 +230,7 @@ def _show_records(records: Sequence[dict[str, Any]]) -> None:
         pairs = _why_not([] if outcome == "paired" else [outcome], reasons)
         rows.append([str(number), place_of(record), record["category"], record["rule"], *decisions, pairs])
     named = "\n".join(
-        harmless(f"  {number}: task {task_id}, " + ("no run named" if run_id is None else f"run {run_id}"))
+        f"  {number}: task {short(str(task_id))}, " + ("no run named" if run_id is None else f"run {short(str(run_id))}")
         for (task_id, run_id, _), number in attempts.items()
     )
     say(f"records: {len(records):,}, attempts: {len(attempts):,}\n{named}\n")
@@ -255,19 +258,20 @@ def _within_width(names: Sequence[str], rows: Sequence[list[str]], at: int) -> l
 def _show_skipped(skipped: Sequence[dict[str, Any]]) -> None:
     """Show a line for each skipped item."""
     if skipped:
-        rows = [[f"{item['source_path']}:{item['item_number']}", item["reason"], item["detail"]] for item in skipped]
+        places = [short_place(item["source_path"], item["item_number"]) for item in skipped]
+        rows = [[place, item["reason"], item["detail"]] for place, item in zip(places, skipped, strict=True)]
         show_table("skipped", ("item", "reason", "detail"), rows)
 
 
 def _fields_of(record: dict[str, Any]) -> list[tuple[str, object]]:
     """Return what is shown of a record, from its place to its text."""
     return [
-        ("from", f"{place_of(record)} ({record['source']})"),
+        ("from", f"{place_of(record)} ({short(record['source'])})"),
         *([("parts", list_parts(record["parts"]))] if record["parts"] else []),
         ("item_sha256", record["item_sha256"]),
-        ("run, task", f"{record['run_id']}, {record['task_id']}"),
+        ("run, task", f"{short(str(record['run_id']))}, {short(record['task_id'])}"),
         ("category", f"{record['category']} by the rule {record['rule']}"),
-        ("signals", "; ".join(record["reasons"]) or "none"),
+        ("signals", "; ".join(map(short, record["reasons"])) or "none"),
         *((decision["dataset"], f"{_decision(decision)}, id {decision['id']}") for decision in record["datasets"]),
         ("pairing", record["pairing_outcome"]),
         *(("pair", f"{pair['id']} {pair['outcome']} {', '.join(pair['quarantine_reasons'])}") for pair in record["pairs"]),
@@ -286,7 +290,7 @@ def show_drift(report: "DriftReport", comparisons: Iterable[dict[str, Any]] = ()
     """Show a drift report: severity, flags, and how each stage changed; then the comparisons, a table for each stage."""
     say(f"run {report.run_id} against {report.prior_run_id or 'nothing'}: {report.severity}", STYLES[report.severity])
     for flag in report.flags:
-        say(f"  {flag}")
+        say_line(f"  {flag}")
     rows = []
     for stage in report.stages:
         deltas = (stage.delta_records_in, stage.delta_records_out, stage.delta_accepted, stage.delta_quarantined)
@@ -303,7 +307,7 @@ def _comparison(row: dict[str, Any]) -> Sequence[str]:
     figures = ((row["prior_records"], row["prior_exposure"]), (row["records"], row["exposure"]))
     is_count = row["kind"] in _COUNTED_KINDS
     cells = (f"{records:,}" if is_count else f"{records:,} of {exposure:,}" for records, exposure in figures)
-    what = f"records of {row['counter']}" if row["kind"] == "source" else row["counter"]
+    what = f"records of {short(row['counter'])}" if row["kind"] == "source" else short(row["counter"])
     return (what, *cells, row["severity"], row["why"])
 
 
@@ -313,7 +317,7 @@ def show_history(rows: Sequence[dict[str, Any]]) -> None:
     Each is drawn from its lowest to its highest value. A run that did not do the stage is a dot.
     """
     runs = sorted({row["seq"] for row in rows})
-    longest = max((len(row["stage"]) + len(row["counter"]) for row in rows), default=0)
+    longest = max((len(row["stage"]) + len(short(row["counter"])) for row in rows), default=0)
     shown = runs[-max(open_console().width - longest - _HISTORY_MARGIN, _LEAST_RUNS) :]
     done = {(row["stage"], row["seq"]) for row in rows}
     lines = []
@@ -322,7 +326,7 @@ def show_history(rows: Sequence[dict[str, Any]]) -> None:
         # a counter that a run does not name was 0 there, if the run did the stage
         values = [figures.get(seq, 0) if (stage, seq) in done else None for seq in shown]
         if set(values) != {None}:
-            lines.append((stage, counter, sparkline(values), *_bounds(values, kind)))
+            lines.append((stage, short(counter), sparkline(values), *_bounds(values, kind)))
     names = ("stage", "what", "history", "lowest", "highest", "newest")
     show_table(f"the last {len(shown)} of {len(runs)} runs", names, lines)
 

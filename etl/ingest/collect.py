@@ -11,9 +11,9 @@ from itertools import groupby
 from typing import Any
 
 from etl.base.threads import Background
-from etl.context import EvidenceFile, Run, source_of
+from etl.context import IGNORE_FILE, EvidenceFile, Run, source_of
 from etl.ingest.directives import Directives
-from etl.ingest.files import IGNORE_FILE, Rules, find_evidence
+from etl.ingest.files import Rules, find_evidence
 from etl.ingest.formats.lines import Known
 from etl.ingest.items import ItemReader, Tally, skim
 from etl.ingest.loader import Loader

@@ -11,12 +11,12 @@ from pathspec import GitIgnoreSpec
 
 from etl.base.errors import NotFoundError, UsageError
 from etl.base.file_stat import settled_stat_of
-from etl.context import EvidenceFile, as_folders, source_of, spelled, unpacked_name
+from etl.context import IGNORE_FILE, EvidenceFile, as_folders, source_of, spelled, unpacked_name
 from etl.ingest.directives import Directives, directives_of
 from etl.warehouse.sql_files import Sql
 
 #: The rules by which a file is none of the evidence, as receipts call them.
-HIDDEN, IGNORE_FILE, READS = "hidden", ".etlignore", "reads:"
+HIDDEN, READS = "hidden", "reads:"
 IGNORED_NAMES = ("README*", "LICENSE*", "*.md")
 
 

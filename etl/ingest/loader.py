@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.base.terminal import short
 from etl.warehouse.connection import Warehouse, return_freed_memory
 
 #: Records are inserted by row groups of the engine, so that each is compressed once,
@@ -78,7 +79,8 @@ def skipped_rows(rows: Collection[tuple[Any, ...]]) -> pa.Table:
     if not rows:
         return pa.table({})
     columns: dict[str, Any] = dict(zip(_SKIPPED, zip(*rows, strict=True), strict=True))
-    return pa.table(columns | {"raw": _as_binary(columns["raw"])})
+    details = [None if detail is None else short(detail) for detail in columns["detail"]]
+    return pa.table(columns | {"detail": pa.array(details, pa.string()), "raw": _as_binary(columns["raw"])})
 
 
 def _as_binary(values: Iterable[bytes | None]) -> pa.ChunkedArray:

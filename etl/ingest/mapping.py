@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from etl.base.errors import MachineError, SqlPlace, StageError
 from etl.base.settings import Settings
+from etl.base.terminal import short_place
 from etl.ingest.conversation import normalise_rows
 from etl.ingest.directives import Directives
 from etl.ingest.fields import FieldParser
@@ -271,7 +272,8 @@ class Mapper:
 
     def _require_parts(self) -> None:
         for path, number in self._warehouse.execute(read_sql(__file__, "stray_part"), [self._directives.grain]):
-            raise self._error(f"the parts of {path}:{number} name what is no item of the same {self._directives.grain}")
+            place, grain = short_place(path, number), self._directives.grain
+            raise self._error(f"the parts of {place} name what is no item of the same {grain}")
 
     def _name_item(self, items: pa.Table) -> None:
         """Raise MappingError that names the first unit, or item, for which the mapping fails alone, found by halving."""
@@ -369,4 +371,4 @@ def _in_order(rows: pa.Table) -> pa.Table:
 
 
 def _place(rows: pa.Table) -> str:
-    return f"{rows['source_path'][0]}:{rows['item_number'][0]}"
+    return short_place(str(rows["source_path"][0]), str(rows["item_number"][0]))

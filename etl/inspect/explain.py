@@ -6,6 +6,7 @@ from typing import Any
 
 from etl.base.errors import NotFoundError
 from etl.base.project import Project
+from etl.base.terminal import LONGEST_PATH, short
 from etl.inspect.item_text import item_text
 from etl.inspect.places import as_evidence_spells, parse_place, paths_of
 from etl.inspect.sql import as_json_holds
@@ -70,7 +71,7 @@ def _explain_beginning(warehouse: Warehouse, text: str) -> Row:
     """Return what the only id that begins with ``text`` names. Raises NotFoundError where there is none, or several."""
     ids = [str(row["id"]) for row in _read(warehouse, "id_beginning", prefix=text)]
     if len(ids) > 1:
-        raise NotFoundError(f"{len(ids)} ids begin with {text!r}; give more digits.")
+        raise NotFoundError(f"{len(ids)} ids begin with {short(text)!r}; give more digits.")
     found = _explain_exactly(warehouse, ids[0]) if ids else None
     if found is None:
         raise NotFoundError(_nothing(warehouse, text))
@@ -85,7 +86,7 @@ def _places(warehouse: Warehouse, text: str) -> list[Row]:
 
 def _beyond_the_end(place: Row) -> str:
     """Return what is said about a number that no item of a file has."""
-    path, items = place["source_path"], place["record_count"] + place["blank_count"]
+    path, items = short(place["source_path"], LONGEST_PATH), place["record_count"] + place["blank_count"]
     if place["is_member"]:
         wanted = f"{path}:{place['item_number']}"
         return (
@@ -99,15 +100,16 @@ def _beyond_the_end(place: Row) -> str:
 def _nothing(warehouse: Warehouse, text: str) -> str:
     """Return what is said about a text that names nothing."""
     if files := _read(warehouse, "place", paths=paths_of(text), item=0):
-        path = files[0]["source_path"]
+        path = short(files[0]["source_path"], LONGEST_PATH)
         return f"{path} is a file; say which of its items, such as {path}:1, or {path}:0 for the file as a whole."
     if place := parse_place(text):
         return (
-            f"The last run found no file {place[0]!r}, and nothing has the id {text!r}; "
+            f"The last run found no file {short(place[0])!r}, and nothing has the id {short(text)!r}; "
             'give the path from the evidence folder, or list all with etl sql "from evidence.file".'
         )
+    shown = short(text)
     return (
-        f"Nothing here has the id {text!r}; give an evidence_id, the id of an exported or quarantined row, an item_sha256, "
+        f"Nothing here has the id {shown!r}; give an evidence_id, the id of an exported or quarantined row, an item_sha256, "
         "a run_id, a task_id, or path:item."
     )
 

@@ -18,8 +18,9 @@ from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.base.settings import OF_SOURCES, Settings, is_of_source
 from etl.base.signals import interrupting, run_stoppable
-from etl.context import EvidenceFile, Run, Stage, source_of
-from etl.ingest.files import IGNORE_FILE, find_evidence
+from etl.base.terminal import short
+from etl.context import IGNORE_FILE, EvidenceFile, Run, Stage, source_of
+from etl.ingest.files import find_evidence
 from etl.pipeline.request import Request
 from etl.pipeline.stages import STAGES, run_stages
 from etl.receipts.header import RunHeader, new_header
@@ -253,16 +254,16 @@ class _Files:
 
     def changes(self) -> Iterator[str]:
         """Yield each file of evidence that is new, gone or changed."""
-        yield from (f"{path} is new evidence" for path in self._found if path not in self._known)
-        yield from (f"{path} is gone from the evidence" for path in self._known if path not in self._found)
+        yield from (f"{short(path)} is new evidence" for path in self._found if path not in self._known)
+        yield from (f"{short(path)} is gone from the evidence" for path in self._known if path not in self._found)
         for path in sorted(self._found.keys() & self._known.keys() - self.untouched):
             file, entry = self._found[path], self._known[path]
             if entry.sha256 is None or file.problem is not None:
-                yield f"{path} could not be read"
+                yield f"{short(path)} could not be read"
             elif file.size != entry.bytes:
-                yield f"{path} has {file.size:,} bytes, and had {entry.bytes or 0:,}"
+                yield f"{short(path)} has {file.size:,} bytes, and had {entry.bytes or 0:,}"
             else:
-                yield f"{path} has changed"
+                yield f"{short(path)} has changed"
 
     def ignored_otherwise(self) -> str | None:
         """Return that other files are ignored than the receipt says, by the numbers for each rule."""

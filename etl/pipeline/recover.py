@@ -2,6 +2,8 @@
 
 from contextlib import closing
 
+from pydantic import ValidationError
+
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.context import Clock
@@ -36,12 +38,20 @@ def finish_cut_run(staging: Staging) -> str | None:
             return f"Run {entry.run_id} was cut while it published: the rest is published now."
         case Building() as entry:
             sql = Sql.of(staging.project.overlay)
-            with closing(load_history(staging.project, sql, Settings())) as history:
+            with closing(load_history(staging.project, sql, _settings_of(entry.partial_run))) as history:
                 publish_documents(staging, sql, history, entry.partial_run, CUT, Clock())
             run_id = entry.partial_run.header.run_id
             return f"Run {run_id} was cut while it built: its receipts are written, and the published version is unchanged."
         case None:
             return None
+
+
+def _settings_of(partial_run: PartialRun) -> Settings:
+    """Return the settings that were in force in a run; the defaults, if another version of this program had others."""
+    try:
+        return Settings.model_validate(partial_run.header.request.settings)
+    except ValidationError:
+        return Settings()
 
 
 def publish_documents(

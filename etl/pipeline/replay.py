@@ -15,6 +15,7 @@ from etl.base.errors import UsageError
 from etl.base.files import sha256_of
 from etl.base.project import Project
 from etl.base.settings import Settings
+from etl.base.terminal import LONGEST_PATH, short
 from etl.context import Progress, name_on_disk, show_nothing
 from etl.export.writer import ROWS_PER_GROUP
 from etl.ingest.files import find_evidence
@@ -22,9 +23,9 @@ from etl.ingest.formats.packing import CHUNK
 from etl.ingest.known_paths import read_known_paths
 from etl.pipeline.request import Request
 from etl.pipeline.run import execute
+from etl.receipts.check import evidence_of
 from etl.receipts.models import Document, FileEntry, RunSummary, StageReceipt
 from etl.receipts.store import require_documents
-from etl.receipts.verify import evidence_of
 from etl.warehouse.sql_files import Sql
 
 
@@ -91,11 +92,11 @@ def outputs_of(receipts: Iterable[StageReceipt]) -> dict[str, FileEntry]:
 def _copy_input(evidence: Path, entry: FileEntry, target: Path, run_id: str) -> None:
     """Copy as much of a file of evidence as a run read. Raises UsageError where that is not what the run read."""
     name = name_on_disk(entry.path)
-    file, copy = evidence / name, target / name
+    file, copy, shown = evidence / name, target / name, f"{evidence}/{short(entry.path, LONGEST_PATH)}"
     if entry.sha256 is None or entry.bytes is None:
-        raise UsageError(f"{file}: run {run_id} could not read this file, so the run cannot be repeated.")
+        raise UsageError(f"{shown}: run {run_id} could not read this file, so the run cannot be repeated.")
     if not copy.resolve().is_relative_to(target.resolve()):
-        raise UsageError(f"{file}: it leads out of the evidence folder; check run {run_id} with etl verify --all.")
+        raise UsageError(f"{shown}: it leads out of the evidence folder; check run {run_id} with etl verify --all.")
     copy.parent.mkdir(parents=True, exist_ok=True)
     try:
         with file.open("rb") as source, copy.open("wb") as sink:
@@ -105,7 +106,7 @@ def _copy_input(evidence: Path, entry: FileEntry, target: Path, run_id: str) -> 
     except OSError as error:
         problem = f"it cannot be read now ({error.strerror})"
     if problem:
-        raise UsageError(f"{file}: {problem}; put back what run {run_id} read, or name another folder with --evidence.")
+        raise UsageError(f"{shown}: {problem}; put back what run {run_id} read, or name another folder with --evidence.")
 
 
 def _name_ignored(evidence: Path, sql: Sql, target: Path) -> None:

@@ -18,11 +18,11 @@ from etl.pipeline.replay import outputs_of, replay
 from etl.pipeline.request import Request
 from etl.pipeline.run import execute
 from etl.pipeline.stages import STAGES
+from etl.receipts.chain import check_chain
 from etl.receipts.drift import drift_of
 from etl.receipts.models import Document, DriftReport, Sha256
 from etl.receipts.report import RunReport
 from etl.receipts.store import load_history, require_documents
-from etl.receipts.verify import check_chain
 from etl.warehouse.read_only import PublishedWarehouse
 from etl.warehouse.sql_files import Sql, bundle_hash
 

@@ -15,10 +15,25 @@ _KINDS = ["source", "volume", "pairs", "category", "reason", "accepted"]
 
 
 def drift_of(history: Warehouse, run_id: str) -> DriftReport:
-    """Return the drift report of a run, under the settings that ``history`` was opened with."""
-    of_report = "select run_id, prior_run_id, severity, flags from drift.report where run_id = ?"
-    of_stages = "select * exclude (run_id, position, differs_from) from drift.stage_delta where run_id = ? order by position"
-    (report,), stages = history.dicts(of_report, [run_id]), history.dicts(of_stages, [run_id])
+    """Return the drift report of a run, under the settings that ``history`` has."""
+    return _reports(history, "where run_id = ?", [run_id])[run_id]
+
+
+def drift_reports(history: Warehouse) -> dict[str, DriftReport]:
+    """Return the drift reports of all runs by their ids, under the settings that ``history`` has."""
+    return _reports(history, "", [])
+
+
+def _reports(history: Warehouse, which: str, bound: list[str]) -> dict[str, DriftReport]:
+    of_stages = f"select * exclude (position, differs_from) from drift.stage_delta {which} order by position"
+    of_runs = f"select run_id, prior_run_id, severity, flags from drift.report {which}"
+    stages: dict[str, list[dict[str, Any]]] = {}
+    for stage in history.dicts(of_stages, bound):
+        stages.setdefault(stage.pop("run_id"), []).append(stage)
+    return {report["run_id"]: _report(report, stages.get(report["run_id"], [])) for report in history.dicts(of_runs, bound)}
+
+
+def _report(report: dict[str, Any], stages: list[dict[str, Any]]) -> DriftReport:
     for stage in stages:
         stage["notes"] = [flag["flag"] for flag in report["flags"] if flag["stage"] == stage["stage"]]
     return DriftReport.model_validate(report | {"flags": [flag["flag"] for flag in report["flags"]], "stages": stages})

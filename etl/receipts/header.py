@@ -103,16 +103,26 @@ def new_header(
         previous=previous,
         started_at=timestamp_of(clock),
         git_commit=_git_commit(project.root),
-        code_hash=_code_hash(sql),
-        settings_hashes={stage.name: settings_hash(settings, stage.settings(lineage)) for stage in stages},
-        engine=Engine(etl=__version__, duckdb=duckdb_version(), python=platform.python_version()),
+        code_hash=code_hash(sql),
+        settings_hashes=settings_hashes(settings, stages, lineage),
+        engine=engine(),
         request=request,
         materials=[Named(path="sql", sha256=sql.sha256), *([Named(path=lock.name, sha256=sha256_of(lock))] if lock else [])],
         overlay=deciding(sql, lineage.above(relation for stage in stages for relation in stage.relations)),
     )
 
 
-def _code_hash(sql: Sql) -> str:
+def settings_hashes(settings: Settings, stages: Sequence[Stage], lineage: Lineage) -> dict[str, str]:
+    """Return for each stage the hash of the settings that can change what it makes."""
+    return {stage.name: settings_hash(settings, stage.settings(lineage)) for stage in stages}
+
+
+def engine() -> Engine:
+    """Return the versions of the programs that compute now."""
+    return Engine(etl=__version__, duckdb=duckdb_version(), python=platform.python_version())
+
+
+def code_hash(sql: Sql) -> str:
     """Return the sha256 hex over every SQL file (the overlay's in place) and every file of the package itself."""
     found = [*PACKAGE.rglob("*.py"), *(file for file in PACKAGE.rglob("*.sql") if PACKAGE / "sql" not in file.parents)]
     modules = {f"etl/{file.relative_to(PACKAGE).as_posix()}": file.read_bytes() for file in found}

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
+from jiter import from_json
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
@@ -28,6 +29,9 @@ Count = Annotated[int, Field(ge=0)]
 Status = Literal["ok", "reused", "failed", "not_run"]
 Severity = Literal["ok", "warn", "alert"]
 
+#: How the error of a stage begins whose counts do not add up: its receipt keeps them as they were counted.
+UNBALANCED = "The books do not balance:"
+
 
 class Document(BaseModel):
     """A frozen document with no field beyond those it names."""
@@ -36,6 +40,15 @@ class Document(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, json_schema_serialization_defaults_required=True
     )
+
+    @classmethod
+    def of_json(cls, content: bytes) -> Self:
+        """Return the document that stands in these bytes, read strictly: no other types, no field more, no key twice.
+
+        Raises ValueError (as pydantic's is).
+        """
+        from_json(content, allow_inf_nan=False, catch_duplicate_keys=True)
+        return cls.model_validate_json(content, strict=True)
 
     def to_json(self) -> str:
         """Return the document as it is written: validated once more, indented, ending in a line feed."""
@@ -179,6 +192,17 @@ class StageReceipt(Document):
     def outcomes(self) -> dict[str, int]:
         """How many records have which outcome at the pairing; none where the stage does not export pairs."""
         return self.records.by_outcome if isinstance(self.records, Records) else {}
+
+    def reused(self, run_id: str, timestamp: str, carried: Collection[str]) -> "StageReceipt":
+        """Return the receipt of this stage in a later run that does not do it again; ``carried`` are files not read again."""
+
+        def mark(side: Side) -> Side:
+            files = [entry.model_copy(update={"carried": entry.path in carried}) for entry in side.files]
+            return side.model_copy(update={"files": files})
+
+        now: dict[str, object] = {"run_id": run_id, "timestamp": timestamp, "duration_ms": 0, "status": "reused"}
+        now |= {"made_by": self.made_by or self.run_id, "inputs": mark(self.inputs), "outputs": mark(self.outputs)}
+        return self.model_copy(update=now)
 
 
 class StageSummary(Document):

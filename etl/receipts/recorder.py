@@ -7,20 +7,31 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from etl.base.errors import StageError
-from etl.base.signals import stop_if_told
+from etl.base.terminal import short, short_place
 from etl.base.threads import run_together
 from etl.context import Clock, Observer, Run, Stage
 from etl.receipts.header import PartialRun, RunHeader, deciding, timestamp_of
-from etl.receipts.models import CountsByReason, FileEntry, Files, Grades, Items, Records, Side, StageReceipt, Stats, Validation
+from etl.receipts.measure import measure
+from etl.receipts.models import (
+    UNBALANCED,
+    CountsByReason,
+    FileEntry,
+    Files,
+    Grades,
+    Items,
+    Records,
+    Side,
+    StageReceipt,
+    Stats,
+    Validation,
+)
 from etl.receipts.store import as_texts, take_in
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.lineage import Lineage
@@ -76,7 +87,7 @@ class Recorder:
         for made in published:
             # a failure here is this stage's, not that of the first stage to run, which has not begun yet
             self._begun = [made.stage]
-            self.receipts[made.stage] = self._reused(made)
+            self.receipts[made.stage] = made.reused(self.header.run_id, timestamp_of(self.clock), self.carried)
             self._require_passed(self.receipts[made.stage])
             self._ended.add(made.stage)
         take_in(self.history, self.sql.kept, as_texts(self.receipts.values()))
@@ -101,24 +112,13 @@ class Recorder:
             problems = "select problem from receipts.unbalanced where run_id = ? order by stage, problem"
             broken = self.history.execute(problems, [receipt.run_id])
             if broken:
-                raise StageError("The books do not balance: " + " ".join(problem for (problem,) in broken))
+                raise StageError(f"{UNBALANCED} " + " ".join(problem for (problem,) in broken))
             self._require_passed(receipt)
             with self._noting:
                 self._ended.add(stage.name)
                 self.note(self.partial_run)
 
         return observe
-
-    def _reused(self, made: StageReceipt) -> StageReceipt:
-        """Return the receipt of a stage that this run did not do again."""
-
-        def mark(side: Side) -> Side:
-            files = [entry.model_copy(update={"carried": entry.path in self.carried}) for entry in side.files]
-            return side.model_copy(update={"files": files})
-
-        now: dict[str, object] = {"run_id": self.header.run_id, "timestamp": timestamp_of(self.clock), "duration_ms": 0}
-        now |= {"status": "reused", "made_by": made.made_by or made.run_id}
-        return made.model_copy(update=now | {"inputs": mark(made.inputs), "outputs": mark(made.outputs)})
 
     def _require_passed(self, receipt: StageReceipt) -> None:
         if self.fail_fast and not receipt.validation.passed:
@@ -140,7 +140,8 @@ class StageMeter:
         counts = self._counts(stage)
         total = {stat: sum(reasons.values()) for stat, reasons in counts.items()}
         names = [f"{stem}{suffix}" for stem in stage.exports for suffix in (".jsonl", ".parquet")]
-        outputs = [*map(self._relation, stage.writes), *run_together(self._file, names)]
+        written = run_together(lambda name: measure(self.run.exports / name, f"exports/{name}"), names)
+        outputs = [*map(self._relation, stage.writes), *written]
         shipped = outputs[0].record_count if stage.exports else total.get("accepted", 0)
         inputs = [*map(self._relation, stage.reads)] if stage.reads else self._evidence_files()
         return self.header.receipt(
@@ -194,17 +195,6 @@ class StageMeter:
             self._relations[name] = FileEntry(path=name, sha256=digest.hexdigest(), bytes=None, record_count=records)
         return self._relations[name]
 
-    def _file(self, name: str) -> FileEntry:
-        """Return the entry of a file that was written."""
-        file = self.run.exports / name
-        is_parquet = file.suffix == ".parquet"
-        digest, size, records = _read(file, counts_lines=not is_parquet)
-        columns = None
-        if is_parquet:
-            records = pq.read_metadata(file).num_rows
-            columns = [f"{column.name}: {column.type}" for column in pq.read_schema(file)]
-        return FileEntry(path=f"exports/{name}", sha256=digest, bytes=size, record_count=records, columns=columns)
-
     def _evidence_files(self) -> list[FileEntry]:
         """Return the entries of the files of evidence, and of .etlignore, which decides what is read."""
         files = "select source_path as path, sha256, bytes, record_count from evidence.file"
@@ -231,7 +221,8 @@ class StageMeter:
         if stage.name == "collect":
             summary = "select source, reason, lines, first_at from evidence.skipped_summary order by source, reason"
             for source, reason, lines, first_at in self.run.warehouse.execute(summary):
-                errors.append(f"{source}: {lines} skipped as {reason}, the first is {first_at}.")
+                path, _, item = first_at.rpartition(":")
+                errors.append(f"{short(source)}: {lines} skipped as {reason}, the first is {short_place(path, item)}.")
         if stage.name == "score":
             warnings = doubts(self.run.warehouse)
         if decided := deciding(self.run.sql, self.lineage.above(stage.relations)):
@@ -251,16 +242,3 @@ def _lines(rows: pa.RecordBatch) -> pa.Buffer:
     ended = pc.binary_join_element_wise(cells, "\n", "")
     whole = pa.ListArray.from_arrays(pa.array([0, len(ended)], pa.int32()), ended)
     return pc.binary_join(whole, "")[0].as_buffer()
-
-
-def _read(file: Path, counts_lines: bool) -> tuple[str, int, int]:
-    """Return the sha256 hex of a file's bytes, their number, and the number of line feeds where that is asked for."""
-    digest = hashlib.sha256()
-    size = lines = 0
-    with file.open("rb", buffering=0) as stream:
-        while chunk := stream.read(1 << 20):
-            stop_if_told()
-            digest.update(chunk)
-            size += len(chunk)
-            lines += chunk.count(b"\n") if counts_lines else 0
-    return digest.hexdigest(), size, lines

@@ -5,16 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.base.datasets import DATASETS
 from etl.base.files import write_text
-from etl.base.terminal import harmless
 from etl.receipts.drift import drift_of
 from etl.receipts.header import RunHeader
+from etl.receipts.markdown import inert, table
 from etl.receipts.models import DriftReport, Head, Named, RunSummary, StageReceipt, StageSummary, Stats, run_hash
 from etl.receipts.store import SUMMARY, as_texts, forget, take_in
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql
 from etl.warehouse.statements import read_sql
+
+#: The page beside the folders of the runs.
+LATEST = "latest.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +58,31 @@ def write_report(report: RunReport, reports: Path, history: Warehouse) -> None:
     folder.mkdir(parents=True)
     for name, text in report.texts.items():
         write_text(folder / name, text)
-    write_text(reports / "latest.md", _latest_page(history))
+    write_text(reports / LATEST, latest_page(history))
     write_text(reports / "head", report.head.to_json())
 
 
 def _summarise(header: RunHeader, receipts: Sequence[StageReceipt], published: bool) -> RunSummary:
     """Return the summary of a run from its receipts; it binds no document yet."""
-    stages = [StageSummary.of(receipt) for receipt in receipts]
-    shipped = {stage.name: stage.stats.accepted for stage in stages}
     facts = header.model_dump(include={"run_id", "seq", "previous", "started_at", "request", "materials", "overlay"})
-    facts |= {f"total_{stat}": sum(getattr(stage.stats, stat) for stage in stages) for stat in Stats.model_fields}
-    facts |= {
-        "published": published,
+    return RunSummary.model_validate(facts | totals(receipts, published) | {"published": published, "documents": []})
+
+
+def totals(receipts: Sequence[StageReceipt], published: bool) -> dict[str, object]:
+    """Return all fields of a summary that follow from the receipts of its run."""
+    stages = [StageSummary.of(receipt) for receipt in receipts]
+    exports = {stage.name.removeprefix("export-"): stage for stage in stages if stage.name.startswith("export-")}
+    facts: dict[str, object] = {
+        f"total_{stat}": sum(getattr(stage.stats, stat) for stage in stages) for stat in Stats.model_fields
+    }
+    return facts | {
         "stages": stages,
-        "datasets": {dataset.name: shipped[dataset.stage] for dataset in DATASETS},
+        "datasets": {name: stage.stats.accepted for name, stage in exports.items()},
         "total_records_in": sum(stage.records_in for stage in stages),
         "total_records_out": sum(stage.records_out for stage in stages),
         "overall_passed": published and all(stage.passed for stage in stages),
         "run_hash": run_hash(receipts),
-        "documents": [],
     }
-    return RunSummary.model_validate(facts)
 
 
 def summary_page(summary: RunSummary, receipts: Sequence[StageReceipt], drift: DriftReport) -> str:
@@ -88,10 +94,10 @@ def summary_page(summary: RunSummary, receipts: Sequence[StageReceipt], drift: D
     blocks = [
         f"# Run {summary.run_id}",
         f"Run {summary.seq}, started at {summary.started_at}: {passed}, {published}.",
-        _table(("stage", "status", "in", *Stats.model_fields, "ms", "passed"), stages),
-        *("## Reasons", _table(("stage", "stat", "reason", "records"), _reason_rows(receipts))),
-        *("## Outcomes of records at the pairing", _table(("outcome", "records"), outcomes)),
-        *(f"## Drift: {drift.severity}", "\n".join(f"- {_cell(flag)}" for flag in drift.flags or ["nothing to say"])),
+        table(("stage", "status", "in", *Stats.model_fields, "ms", "passed"), stages),
+        *("## Reasons", table(("stage", "stat", "reason", "records"), _reason_rows(receipts))),
+        *("## Outcomes of records at the pairing", table(("outcome", "records"), outcomes)),
+        *(f"## Drift: {drift.severity}", "\n".join(f"- {inert(flag)}" for flag in drift.flags or ["nothing to say"])),
         *_message_blocks(receipts),
     ]
     return "\n\n".join(blocks) + "\n"
@@ -117,27 +123,13 @@ def _message_blocks(receipts: Sequence[StageReceipt]) -> Iterator[str]:
         messages = [(receipt.stage, message) for receipt in receipts for message in getattr(receipt.validation, level)]
         if messages:
             yield heading
-            yield "\n".join(f"- {stage}: {_cell(message)}" for stage, message in messages)
+            yield "\n".join(f"- {inert(stage)}: {inert(message)}" for stage, message in messages)
 
 
-def _latest_page(history: Warehouse) -> str:
-    """Return latest.md: each stage's most recent run."""
+def latest_page(history: Warehouse) -> str:
+    """Return latest.md: each stage's most recent run, for people."""
     head = ("stage", "run", "status", "at (UTC)", "in", *Stats.model_fields, "passed")
-    return f"# Each stage's most recent run\n\n{_table(head, history.execute(read_sql(__file__, 'latest')))}\n"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table in Markdown; its numbers are aligned to the right."""
-    if not rows:
-        return "None."
-    rule = ["---:" if isinstance(cell, int) else "---" for cell in rows[0]]
-    lines = [head, *([_cell(str(cell)) for cell in row] for row in rows)]
-    first, *others = [f"| {' | '.join(line)} |" for line in lines]
-    return "\n".join([first, f"|{'|'.join(rule)}|", *others])
-
-
-def _cell(text: str) -> str:
-    return harmless(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
+    return f"# Each stage's most recent run\n\n{table(head, history.execute(read_sql(__file__, 'latest')))}\n"
 
 
 def _sha256(text: str) -> str:

@@ -26,10 +26,13 @@ SUMMARY = "summary.json"
 ROW_HISTORY = "receipts.row_history"
 
 
-def load_history(project: Project, sql: Sql, settings: Settings) -> Warehouse:
-    """Return a warehouse in memory with all that is known of earlier runs, under these settings."""
+def load_history(project: Project, sql: Sql, settings: Settings, documents_only: bool = False) -> Warehouse:
+    """Return a warehouse in memory with all that is known of earlier runs, under these settings.
+
+    With ``documents_only`` every document is read now, and nothing else is trusted.
+    """
     history = Warehouse.create(sql, settings)
-    for name, rows in _known_rows(project, sql).items():
+    for name, rows in ({} if documents_only else _known_rows(project, sql)).items():
         history.insert(name, rows)
     known = {row[0] for row in history.execute("select run_id from receipts.run")}
     texts = {}
@@ -133,7 +136,7 @@ def copy_receipts(old: Warehouse, new: Warehouse, sql: Sql) -> None:
 def read_pin(project: Project) -> str | None:
     """Return the pinned run, if one is. Raises UsageError where the file that names it is damaged."""
     try:
-        return Pin.model_validate_json(project.pin.read_bytes()).run_id
+        return Pin.of_json(project.pin.read_bytes()).run_id
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -169,10 +172,10 @@ def set_baseline(history: Warehouse, run_id: str | None) -> None:
 
 def read_documents(folder: Path) -> tuple[RunSummary, list[StageReceipt]]:
     """Return the summary and the receipts in a run's folder. Raises OSError, or ValueError (as pydantic's is)."""
-    summary = RunSummary.model_validate_json((folder / SUMMARY).read_bytes())
+    summary = RunSummary.of_json((folder / SUMMARY).read_bytes())
     if summary.run_id != folder.name:
         raise ValueError(f"{folder}: its summary is that of another run, {summary.run_id!r}")
-    receipts = [StageReceipt.model_validate_json((folder / f"{stage.name}.json").read_bytes()) for stage in summary.stages]
+    receipts = [StageReceipt.of_json((folder / f"{stage.name}.json").read_bytes()) for stage in summary.stages]
     for receipt, stage in zip(receipts, summary.stages, strict=True):
         if (receipt.run_id, receipt.stage) != (summary.run_id, stage.name):
             raise ValueError(f"{folder}: {stage.name}.json is the receipt of {receipt.stage} in run {receipt.run_id!r}")
@@ -217,7 +220,7 @@ def written_hashes(project: Project, history: Warehouse, summary: RunSummary) ->
 def read_head(project: Project) -> Head | None:
     """Return what ``head`` says of the newest run; None where it is not there or is damaged."""
     try:
-        return Head.model_validate_json((project.reports / "head").read_bytes())
+        return Head.of_json((project.reports / "head").read_bytes())
     except (OSError, ValueError):
         return None
 

@@ -3,7 +3,7 @@
 with ranked as (
     select
         outcome,
-        source_path || ':' || item_number as place,
+        policy.short_place(source_path, item_number) as place,
         row_number() over (partition by outcome order by source_path, item_number, record_number) as nth,
     from scored.grade
     where outcome <> 'met'

@@ -3,7 +3,7 @@
 --   sentence: the sentence
 with ranked as (
     select
-        format('''{}'' ({}, {:,})', left(verdict, 60), source, records) as word,
+        format('''{}'' ({}, {:,})', policy.short(verdict, 60), policy.short(source, 60), records) as word,
         records,
         row_number() over (order by records desc, source asc, verdict asc) as place,
     from scored.unknown_verdict

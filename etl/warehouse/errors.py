@@ -8,9 +8,13 @@ from typing import NamedTuple
 import duckdb
 
 from etl.base.errors import MachineError, StageError
+from etl.base.terminal import short
 
 #: Errors of the machine, not of a statement. A commit that fails reports itself as a TransactionException.
 OF_THE_MACHINE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException, duckdb.FatalException)
+
+#: Errors of a statement's text, whatever the data: they repeat names of it, and no value.
+OF_THE_TEXT = (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException)
 
 #: The line of a statement that an error shows, and the caret below it.
 _PLACE = re.compile(r"^(LINE [0-9]+: )(.*)\n( *)\^", re.MULTILINE)
@@ -35,8 +39,9 @@ def failure_of(error: duckdb.Error) -> StageError:
 
 
 def sentence_of(error: duckdb.Error) -> str:
-    """Return the first paragraph of DuckDB's message as one line."""
-    return " ".join(str(error).split("\n\n")[0].split())
+    """Return the first paragraph of DuckDB's message as one line; cut, where it may repeat a value of the data."""
+    sentence = " ".join(str(error).split("\n\n")[0].split())
+    return sentence if isinstance(error, OF_THE_MACHINE + OF_THE_TEXT) else short(sentence)
 
 
 class SqlFault(NamedTuple):
@@ -60,7 +65,7 @@ def fault_of(error: StageError, statement: str) -> SqlFault:
 def fault_in(error: duckdb.Error, statement: str) -> SqlFault:
     """Return what the engine says of a statement that failed, without any value of the data."""
     kind, _, message = sentence_of(error).partition(": ")
-    is_of_the_text = isinstance(error, duckdb.BinderException | duckdb.ParserException | duckdb.CatalogException)
+    is_of_the_text = isinstance(error, OF_THE_TEXT)
     place = _PLACE.search(str(error))
     line = int(place[1][5:-2]) if place else None
     column = _column(place, statement.split("\n")[line - 1 : line]) if place and line else None

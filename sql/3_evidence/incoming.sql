@@ -209,5 +209,5 @@ select
         when not isfinite(latency_ms) then 'bad_latency_ms'
         when not isfinite(cost_usd) then 'bad_cost_usd'
     end as problem,
-    case when problem is not null then detail end as detail,
+    case when problem is not null then policy.short(detail, 200) end as detail,
 from clocked

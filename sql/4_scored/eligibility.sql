@@ -90,7 +90,7 @@ numbered as (
     select
         record.record_key,
         row_number() over same_evidence as occurrence,
-        first_value(record.source_path || ':' || record.item_number) over same_evidence as first_at,
+        first_value(policy.short_place(record.source_path, record.item_number)) over same_evidence as first_at,
     from evidence.record as record
     inner join repeated on record.evidence_id = repeated.evidence_id
     window same_evidence as (

@@ -106,7 +106,7 @@ said as (
         record_key,
         min(score) as score,
         flatten(list(
-            list_transform(reasons, lambda reason: reason || ' at ' || source_path || ':' || item_number)
+            list_transform(reasons, lambda reason: reason || ' at ' || policy.short_place(source_path, item_number))
             order by source_path, item_number, record_number
         ) filter (where is_by_grade)) as reasons,
     from signal

@@ -100,14 +100,14 @@ of_content as (
 select
     record_key,
     'rejected_attempt' as defect,
-    'its attempt is rejected at ' || min(place).source_path || ':' || min(place).item_number as detail,
+    'its attempt is rejected at ' || policy.short_place(min(place).source_path, min(place).item_number) as detail,
 from of_attempt
 group by record_key
 union all
 select
     record_key,
     'rejected_content' as defect,
-    'its content is rejected at ' || min(place).source_path || ':' || min(place).item_number as detail,
+    'its content is rejected at ' || policy.short_place(min(place).source_path, min(place).item_number) as detail,
 from of_content
 where place is not null
 group by record_key

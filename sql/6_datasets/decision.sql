@@ -90,7 +90,7 @@ select
     category,
     refusals[1].reason as quarantine_reason,
     list_transform(refusals, lambda refusal: refusal.reason) as quarantine_reasons,
-    refusals[1].detail as detail,
+    policy.short(refusals[1].detail, 200) as detail,
     record_key,
     source_path,
     item_number,

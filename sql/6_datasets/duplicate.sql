@@ -37,6 +37,6 @@ beaten as (
 select
     dataset,
     record_key,
-    'same content as ' || place.source_path || ':' || place.item_number as detail,
+    'same content as ' || policy.short_place(place.source_path, place.item_number) as detail,
 from beaten
 where place is not null

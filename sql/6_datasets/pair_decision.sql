@@ -36,7 +36,7 @@ select
     candidate.quarantine_reason,
     candidate.quarantine_reasons,
     case when candidate.outcome = 'over_cap' then 'over_cap' end as skip_reason,
-    candidate.detail,
+    policy.short(candidate.detail, 200) as detail,
     candidate.chosen_key,
     candidate.chosen_source_path as source_path,
     candidate.chosen_item_number as item_number,

@@ -9,8 +9,8 @@ with swing as (
     select
         comparison.*,
         case comparison.kind
-            when 'source' then 'records of ' || comparison.counter
-            else comparison.counter
+            when 'source' then 'records of ' || policy.short(comparison.counter, 200)
+            else policy.short(comparison.counter, 200)
         end as what,
         case
             when comparison.kind in ('source', 'volume')

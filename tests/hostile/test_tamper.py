@@ -19,12 +19,16 @@ from typing import Any
 import pytest
 import verifier
 from conftest import SEEDS, etl, evidence_line, write_evidence
+from forgery import Forger
 from tampering import KINDS, REPORTS, Tree, rebind
 
 from etl.base.project import Project
 from etl.pipeline import publish
+from etl.pipeline.stages import STAGES
 from etl.pipeline.staging import Staging
-from etl.receipts.verify import check_chain, verify_all
+from etl.receipts.chain import check_chain
+from etl.receipts.models import FileEntry, StageReceipt, aggregate_hash, run_hash
+from etl.receipts.verify import verify_all
 from etl.warehouse.sql_files import Sql
 
 VERDICTS = ("accept", "reject", "partial", "escalate", None)
@@ -105,7 +109,7 @@ class History:
     def assert_intact(self) -> None:
         """Assert that both verifiers find nothing."""
         self.untouched += 1
-        failed = [check for check in verify_all(Project.at(self.root)) if check.status == "failed"]
+        failed = [check for check in verify_all(Project.at(self.root), STAGES) if check.status == "failed"]
         assert (failed, verifier.check(self.root)) == ([], [])
 
     def reuse_and_part(self) -> None:
@@ -150,7 +154,7 @@ def change_and_find(tree: Tree, rng: random.Random, times: int) -> int:
         kind(rng, tree)
         if tree.read() != tree.content:
             changes, tried[kind.__name__] = changes + 1, tried[kind.__name__] + 1
-            checks = check_chain(project) if changes % ASK_EVERY else verify_all(project)
+            checks = check_chain(project) if changes % ASK_EVERY else verify_all(project, STAGES)
             failed = [check for check in checks if check.status == "failed"]
             assert (bool(failed), bool(verifier.check(tree.root))) == (True, True), (number, kind.__name__, failed)
         tree.restore()
@@ -366,6 +370,7 @@ def test_a_tail_cut_together_with_head_is_seen_by_the_warehouse_or_a_pinned_head
     """The newest run is removed and head set back: the files alone look intact; the warehouse and a pin reveal it."""
     pinned = pair.json(HEAD)["sha256"]
     shutil.rmtree(pair.root / REPORTS / pair.runs[1])
+    (pair.root / REPORTS / "latest.md").unlink()
     older = point_head(pair, pair.runs[0])
     assert (files_failed(pair.root), verifier.check(pair.root)) == (False, [])
     assert failed(pair.root) == ["warehouse"]
@@ -384,6 +389,7 @@ def test_a_failed_run_cut_together_with_head_is_seen_by_a_pinned_head_alone(two_
     pinned = tree.json(HEAD)["sha256"]
     assert (failed(root, "--head", pinned), verifier.check(root, pinned)) == ([], [])
     shutil.rmtree(root / REPORTS / tree.runs[2])
+    (root / REPORTS / "latest.md").unlink()
     point_head(tree, tree.runs[1])
     assert (failed(root), verifier.check(root)) == ([], [])
     assert failed(root, "--head", pinned) == ["pinned head"]
@@ -391,14 +397,22 @@ def test_a_failed_run_cut_together_with_head_is_seen_by_a_pinned_head_alone(two_
 
 
 def test_a_run_forged_through_to_head_is_seen_by_the_warehouse_or_a_pinned_head(pair: Tree) -> None:
-    """An output is edited, and each hash from there to head: the files agree, but not with the warehouse or a pin."""
+    """An output is edited, and every hash in both runs that follows: the files agree, but not with the warehouse or a pin."""
     pinned = pair.json(HEAD)["sha256"]
     before, content = sha256(pair.of(SFT)).hexdigest(), pair.of(SFT).replace(b"answer", b"ANSWER")
     pair.write(SFT, content)
-    receipt = document(1, "export-sft.json")(pair)
-    pair.write(receipt, pair.of(receipt).replace(before.encode(), sha256(content).hexdigest().encode()))
-    rebind(pair, pair.runs[1])
-    point_head(pair, pair.runs[1])
+    forger = Forger(pair)
+    for run in pair.runs:
+        documents = {name: forger.document(f"{REPORTS}/{run}/{name}") for name in ("export-sft.json", "summary.json")}
+        outputs, summary = documents["export-sft.json"]["outputs"], documents["summary.json"]
+        (entry,) = [entry for entry in outputs["files"] if entry["sha256"] == before]
+        entry["sha256"] = sha256(content).hexdigest()
+        outputs["hash"] = aggregate_hash(map(FileEntry.model_validate, outputs["files"]))
+        (stage,) = [stage for stage in summary["stages"] if stage["name"] == "export-sft"]
+        stage["outputs_hash"] = outputs["hash"]
+        receipts = [forger.document(f"{REPORTS}/{run}/{stage['name']}.json") for stage in summary["stages"]]
+        summary["run_hash"] = run_hash(map(StageReceipt.model_validate, receipts))
+    forger.write()
     assert (files_failed(pair.root), verifier.check(pair.root)) == (False, [])
     assert failed(pair.root) == ["warehouse"]
     assert failed(pair.root, "--head", pinned) == ["pinned head", "warehouse"]
@@ -443,7 +457,7 @@ def test_a_forged_summary_counts_on_from_the_one_before_it(pair: Tree) -> None:
     point_head(pair, pair.runs[1])
     head = pair.root / HEAD
     head.write_bytes(head.read_bytes().replace(b'"seq": 2', b'"seq": 3'))
-    assert failed(pair.root) == [f"{pair.runs[1]}/summary.json", "warehouse"]
+    assert failed(pair.root) == [f"{pair.runs[1]}/summary.json", f"{pair.runs[1]}/summary.md", "warehouse"]
     assert verifier.check(pair.root) == [f"{pair.runs[1]}: it does not follow on the run before it."]
 
 
@@ -561,6 +575,21 @@ def test_recover_repairs_head_of_a_failed_run(two_runs: Path, tmp_path: Path) ->
     assert verifier.check(root) == []
     summary = etl("receipts", "--root", root, "--json").json["summary"]
     assert (summary["seq"], summary["stages"][0]["status"]) == (3, "failed")
+
+
+@pytest.mark.slow
+def test_a_run_killed_under_other_settings(two_runs: Path, tmp_path: Path) -> None:
+    """The drift of a killed run is judged by its own settings, and so its documents are as verify makes them again."""
+    root = Path(shutil.copytree(two_runs, tmp_path / "root"))
+    lines = [evidence_line(f"t{number}", verdict="accept") for number in range(200)]
+    write_evidence(root / "evidence", {"evidence/more.jsonl": lines})
+    is_written = "self.name == 'chosen_rejected.jsonl' and more == ('wb',)"
+    killed = kill(root, "--set=drift_threshold=1000", method="open", when=is_written)
+    assert (killed.returncode, etl("recover", "--root", root).exit_code) == (9, 0)
+    drift = json.loads(max((root / REPORTS).glob("*/drift.json")).read_text(encoding="utf-8"))
+    judged_by_default = etl("drift", drift["run_id"], "--root", root, "--json").json
+    assert (drift["severity"], judged_by_default["severity"]) == ("ok", "alert")
+    assert (failed(root), verifier.check(root)) == ([], [])
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from make_reference import schema_of
 
 from etl.pipeline import selftest
-from etl.receipts import recorder
+from etl.receipts import measure
 from etl.warehouse.connection import Warehouse
 
 
@@ -55,13 +55,13 @@ def test_a_shut_gate_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unstable_bytes_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """If two runs give different hashes, the gates of stable hashes and of quiet drift are shut."""
     calls = iter(range(10_000))
-    read = recorder._read
+    read = measure._read
 
     def unstable(file: Path, counts_lines: bool) -> tuple[str, int, int]:
         sha256, *counts = read(file, counts_lines)
         return (f"{next(calls):064x}" if file.name == "rag.jsonl" else sha256, *counts)
 
-    monkeypatch.setattr(recorder, "_read", unstable)
+    monkeypatch.setattr(measure, "_read", unstable)
     found = gates()
     assert found["hashes are stable"] == (False, "a second run gave other bytes: exports/quarantine/rag.jsonl")
     assert found["drift is quiet where nothing changed"][1].startswith("alert: export-rag: deterministic_violation")

@@ -16,7 +16,7 @@ from conftest import etl, evidence_line, jsonl, write_evidence
 from etl.base.files import sha256_of
 from etl.console.parts import short_count, show_table
 from etl.pipeline.stages import STAGES
-from etl.receipts import verify
+from etl.receipts import check as checking
 
 EVIDENCE = [
     evidence_line("a", verdict="accept", run_id="1"),
@@ -458,7 +458,7 @@ class TestVerify:
             return sha256_of(file)
 
         before = self.checks(root, *arguments)[1]
-        monkeypatch.setattr(verify, "sha256_of", refuse)
+        monkeypatch.setattr(checking, "sha256_of", refuse)
         code, checks = self.checks(root, *arguments)
         failed = [what for what, status in checks.items() if status == "failed"]
         assert (code, checks.keys()) == (1, before.keys())
@@ -492,7 +492,7 @@ class TestVerify:
             ("collect.json", '"accepted": 4', '"accepted": 5', "collect.json"),
             ("score.json", '"record_count": 4', '"record_count": 99', "score.json"),
             ("score.json", '"needs_human_review": 1', '"needs_human_review": 7', "score.json"),
-            ("score.json", '"code_hash": "', '"code_hash": "f', "a document is missing or damaged"),
+            ("score.json", '"code_hash": "', '"code_hash": "f', "score.json"),
             ("score.json", '"status": "ok"', '"status": "reused"', "score.json"),
             ("drift.json", '"severity": "ok"', '"severity": "warn"', "summary.md"),
             ("drift.json", "{", "[", "drift.json"),

@@ -342,7 +342,7 @@ GRADED: dict[str, list[Any]] = {
 
 
 def test_grades(tmp_path: Path) -> None:
-    """A record has the grades that count for it, and who gave them; a grade says for which records it counts, or why for none."""
+    """A record has the grades that count for it; a grade says who gave it, and for which records it counts, or why for none."""
     write_evidence(tmp_path / "evidence", GRADED)
     run = etl("run-all", "--root", tmp_path)
     assert "(ambiguous_grade): 2, at verdicts.jsonl:2, verdicts.jsonl:4; name both run_id and task_id" in run.stdout
