@@ -5,9 +5,10 @@ already stays as it is.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import count, takewhile
+from functools import partial
+from itertools import takewhile
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -27,9 +28,6 @@ ROLES = {role: role for role in ("system", "user", "assistant", "tool")} | {
     "model": "assistant",
     "function": "tool",
 }
-
-#: What stands between the messages of a JSON array, and before the first one.
-_BETWEEN = 1
 
 _ABSENT = Raw(b"")
 _NULL = b"null"
@@ -81,16 +79,16 @@ class Message(msgspec.Struct, omit_defaults=True, gc=False):
     reasoning: str | None = None
 
 
-class _Call(msgspec.Struct, gc=False):
-    """A call as OpenAI has it (``function`` is an object) or Inspect (it is the name)."""
-
-    id: Raw = _ABSENT
-    function: Raw = _ABSENT
+class _Function(msgspec.Struct, gc=False):
+    name: str
     arguments: Raw = _ABSENT
 
 
-class _Function(msgspec.Struct, gc=False):
-    name: str
+class _Call(msgspec.Struct, gc=False):
+    """A call as OpenAI has it (``function`` is an object) or Inspect (it is the name)."""
+
+    id: str | int | None = None
+    function: _Function | str | None = None
     arguments: Raw = _ABSENT
 
 
@@ -101,9 +99,9 @@ class _Message(msgspec.Struct, gc=False):
     content: str | list[Raw] | None = None
     tool_calls: list[_Call] | None = None
     function_call: _Function | None = None
-    tool_call_id: Raw = _ABSENT
-    name: Raw = _ABSENT
-    function: Raw = _ABSENT
+    tool_call_id: str | int | None = None
+    name: str | None = None
+    function: str | None = None
     reasoning: Raw = _ABSENT
     reasoning_content: Raw = _ABSENT
 
@@ -116,12 +114,12 @@ class _Part(msgspec.Struct, gc=False):
     refusal: str | None = None
     thinking: str | None = None
     reasoning: str | None = None
-    id: Raw = _ABSENT
+    id: str | int | None = None
     name: str | None = None
     input: Raw = _ABSENT
     arguments: Raw = _ABSENT
     result: Raw = _ABSENT
-    tool_use_id: Raw = _ABSENT
+    tool_use_id: str | int | None = None
     content: str | list[Raw] | None = None
 
 
@@ -146,7 +144,7 @@ _COLUMNS = {
     "detail": pa.string(),
 }
 
-_MESSAGES, _PART, _FUNCTION, _TOOLS = Decoder(list[_Message]), Decoder(_Part), Decoder(_Function), Decoder(list[_Tool])
+_MESSAGES, _PART, _TOOLS = Decoder(list[_Message]), Decoder(_Part), Decoder(list[_Tool])
 _TEXT = Decoder(str)
 
 
@@ -155,20 +153,18 @@ def normalise(text: bytes, max_depth: int, max_values: int) -> Conversation:
 
     ``max_depth`` and ``max_values`` bound each JSON text, also those within texts: see ``judge_value``.
     """
-    calls = count(1)
-    given = _decode(_MESSAGES, text, max_depth, max_values)
-    messages = [
-        message
-        for place, one in enumerate(given, start=1)
-        for message in _Reader(place, calls, max_depth, max_values).messages(one)
-    ]
-    texts = [_text_of(message) for message in messages]
+    reader = _Reader(max_depth, max_values)
+    for given in _decode(_MESSAGES, text, max_depth, max_values):
+        reader.read(given)
+    messages = reader.messages
     roles = [message.role for message in messages]
-    whole = f"[{','.join(texts)}]"
     if "assistant" not in roles:
-        return Conversation(whole, None, None)
-    last = len(roles) - roles[::-1].index("assistant")
-    return Conversation(whole, _end_of(texts[: _prompt_length(roles)]), _end_of(texts[:last]))
+        return Conversation(encode(messages).decode(), None, None)
+    first, last = _prompt_length(roles), len(roles) - roles[::-1].index("assistant")
+    prompt, answer, rest = (encode(part)[1:-1].decode() for part in (messages[:first], messages[first:last], messages[last:]))
+    whole = f"[{','.join(filter(None, (prompt, answer, rest)))}]"
+    prompt_end = len("[") + len(prompt)
+    return Conversation(whole, prompt_end, prompt_end + len("," if prompt else "") + len(answer))
 
 
 def normalise_tools(text: bytes, max_depth: int, max_values: int) -> str | None:
@@ -226,15 +222,7 @@ def _prompt_length(roles: Sequence[str]) -> int:
     return roles.index("assistant")
 
 
-def _end_of(texts: Sequence[str]) -> int:
-    return _BETWEEN * max(len(texts), 1) + sum(map(len, texts))
-
-
-def _text_of(message: Message) -> str:
-    return encode(message).decode()
-
-
-@dataclass
+@dataclass(slots=True)
 class _Said:
     """What has been read of a message since the last one was made of it."""
 
@@ -247,43 +235,39 @@ class _Said:
 
 
 class _Reader:
-    """Reads the message at a place of a conversation, from 1; ``calls`` counts the calls of the conversation."""
+    """Reads the messages of a conversation, one after the other, into ``messages``."""
 
-    def __init__(self, place: int, calls: Iterator[int], max_depth: int, max_values: int) -> None:
-        self._place = place
-        self._calls = calls
+    def __init__(self, max_depth: int, max_values: int) -> None:
+        self.messages: list[Message] = []
         self._limits = (max_depth, max_values)
+        self._calls = 0
+        self._place = 0
 
-    def messages(self, given: _Message) -> Iterator[Message]:
-        """Yield the messages that a message is: several where it holds results of tools."""
+    def read(self, given: _Message) -> None:
+        """Add the messages that a message is: several where it holds results of tools."""
+        self._place += 1
         role = ROLES.get(given.role)
         if not role:
             raise NotNormalError(f"the role of message {self._place} is none of {', '.join(ROLES)}")
-        named = _string(given.name) or (_string(given.function) if role == "tool" else None)
-        answered = _id(given.tool_call_id)
-
-        def made(said: _Said) -> Message:
-            thoughts = "\n".join(filter(None, said.thoughts))
-            return Message(role, "\n".join(said.texts), said.calls or None, answered, named or None, thoughts or None)
-
-        said = _Said(calls=[self._call(call) for call in given.tool_calls or ()])
+        calls = [self._call(call) for call in given.tool_calls or ()]
         if given.function_call:
-            said.calls.append(self._new_call(_ABSENT, given.function_call.name, given.function_call.arguments))
-        said.thoughts.append(_string(given.reasoning) or _string(given.reasoning_content) or "")
+            calls.append(self._new_call(None, given.function_call.name, given.function_call.arguments))
+        thought = _string(given.reasoning) or _string(given.reasoning_content) or None
+        named = given.name or (given.function if role == "tool" else None) or None
+        answered = _id(given.tool_call_id)
         if not isinstance(given.content, list):
-            said.texts.append(given.content or "")
-            yield made(said)
+            self.messages.append(Message(role, given.content or "", calls or None, answered, named, thought))
             return
+        made = partial(_message, role, answered, named)
+        said = _Said(calls=calls, thoughts=[thought or ""])
         has_result = False
         for part in map(self._part, given.content):
             result = self._add(part, said)
             if result:
-                if said:
-                    yield made(said)
-                yield result
+                self.messages += [made(said), result] if said else [result]
                 said, has_result = _Said(), True
         if said or not has_result:
-            yield made(said)
+            self.messages.append(made(said))
 
     def _add(self, part: _Part, said: _Said) -> Message | None:
         """Add a part to what is said; return the message of a tool that it is, or that comes with it."""
@@ -303,17 +287,15 @@ class _Reader:
         return None
 
     def _call(self, call: _Call) -> Call:
-        if call.function and bytes(call.function)[:1] == b'"':
-            return self._new_call(call.id, _TEXT.decode(call.function), call.arguments)
-        try:
-            function = _FUNCTION.decode(call.function)
-        except msgspec.MsgspecError:
-            raise NotNormalError(f"a call in message {self._place} has no name") from None
-        return self._new_call(call.id, function.name, function.arguments)
+        if isinstance(call.function, str):
+            return self._new_call(call.id, call.function, call.arguments)
+        if call.function is None:
+            raise NotNormalError(f"a call in message {self._place} has no name")
+        return self._new_call(call.id, call.function.name, call.function.arguments)
 
-    def _new_call(self, given_id: Raw, name: str, arguments: Raw) -> Call:
-        number = next(self._calls)
-        return Call(_id(given_id) or f"call_{number}", "function", Function(name, self._arguments(arguments)))
+    def _new_call(self, given_id: str | int | None, name: str, arguments: Raw) -> Call:
+        self._calls += 1
+        return Call(_id(given_id) or f"call_{self._calls}", "function", Function(name, self._arguments(arguments)))
 
     def _arguments(self, given: Raw) -> Raw:
         """Return arguments as an object; those given as text are parsed, and what is no object is kept as ``unparsed``."""
@@ -344,6 +326,11 @@ class _Reader:
             raise NotNormalError(f"a part of message {self._place}: {error}") from None
 
 
+def _message(role: str, answered: str | None, named: str | None, said: _Said) -> Message:
+    text = said.texts[0] if len(said.texts) == 1 else "\n".join(said.texts)
+    return Message(role, text, said.calls or None, answered, named, "\n".join(filter(None, said.thoughts)) or None)
+
+
 def _visible(part: _Part) -> str:
     """Return what a part shows: its text, or its kind in brackets."""
     if part.text is not None:
@@ -366,14 +353,15 @@ def _thought(part: _Part) -> str | None:
 
 def _string(value: Raw) -> str | None:
     """Return a JSON value as text, if it is one."""
+    if value is _ABSENT:
+        return None
     text = bytes(value)
     return _TEXT.decode(text) if text.startswith(b'"') else None
 
 
-def _id(value: Raw) -> str | None:
-    """Return an id as text; one that is a number has its digits."""
-    text = bytes(value)
-    return _string(value) or (text.decode() if text[:1].isdigit() else None)
+def _id(given: str | int | None) -> str | None:
+    """Return an id as text."""
+    return given or None if isinstance(given, str | None) else str(given)
 
 
 def _compact(text: bytes) -> bytes:

@@ -6,15 +6,17 @@
 --   is_named: whether a record has the place and the item hash that the row names
 --   differing: the first column of the record that the row carries otherwise; null: it carries the record's own
 --   evidence_id, task_id, run_id, created_at, comparison, answer_hash: those of the record
---   prompt_messages_hash, tools_hash: hashes of the messages of its prompt and of its tools; of a record without a conversation, of
---       its prompt as one message
+--   prompt_sha256, tools_sha256: those of the record, see evidence.record
 --   has_conversation: whether it has one
 --   category: that of the record, see main.judged; null: it has none
 --   rejected: see main.judged
 --   has_messages, pair_created_at, reason: see main.written
 create or replace view main.named as
 with carried as (
-    select bool_or(title is not null) as has_title from main.written
+    select
+        bool_or(title is not null) as has_title,
+        coalesce(bool_or(has_messages), false) as has_messages_of_pairs,
+    from main.written
 ),
 
 record as ( -- of those that rows name; text streams past the few columns of main.written
@@ -35,18 +37,21 @@ record as ( -- of those that rows name; text streams past the few columns of mai
         hash(policy.conversation(record.messages, record.answer_end)) as messages_hash,
         hash(case when has_conversation then record.tools end) as tools_of_messages_hash,
         hash(record.tools) as tools_hash,
-        hash(
+        record.prompt_sha256,
+        record.tools_sha256,
+        -- texts become messages where a row has any
+        case when carried.has_messages_of_pairs then hash(
             case
                 when has_conversation then policy.prompt_messages(record.messages, record.prompt_end)
                 else policy.message('user', record.prompt)
             end
-        ) as prompt_messages_hash,
-        hash(
+        ) end as prompt_messages_hash,
+        case when carried.has_messages_of_pairs then hash(
             case
                 when has_conversation then policy.answer_messages(record.messages, record.prompt_end, record.answer_end)
                 else policy.message('assistant', record.response)
             end
-        ) as answer_messages_hash,
+        ) end as answer_messages_hash,
         record.comparison,
         record.evidence_id,
         record.task_id,
@@ -85,8 +90,8 @@ select
     record.created_at,
     record.comparison,
     record.answer_hash,
-    record.prompt_messages_hash,
-    record.tools_hash,
+    record.prompt_sha256,
+    record.tools_sha256,
     record.has_conversation,
     written.has_messages,
     judged.category,

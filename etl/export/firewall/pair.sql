@@ -14,8 +14,8 @@ pair as (
         coalesce(chosen.task_id = rejected.task_id, false) as is_one_task,
         coalesce(chosen.run_id = rejected.run_id, true) as is_one_run,
         chosen.answer_hash = rejected.answer_hash as is_one_answer,
-        chosen.prompt_messages_hash = rejected.prompt_messages_hash
-        and chosen.tools_hash = rejected.tools_hash
+        (chosen.prompt_sha256 is not distinct from rejected.prompt_sha256)
+        and (chosen.tools_sha256 is not distinct from rejected.tools_sha256)
         and (chosen.comparison is not distinct from rejected.comparison) as is_one_group,
         coalesce(chosen.has_messages = rejected.has_messages, true)
         and coalesce(chosen.has_messages = (chosen.has_conversation or rejected.has_conversation), true) as has_right_messages,
