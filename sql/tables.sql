@@ -285,22 +285,29 @@ create table if not exists receipts.row_history (
     source_path varchar,
     item_number bigint,
     record_number bigint,
+    other_source_path varchar,
+    other_item_number bigint,
+    other_record_number bigint,
     category varchar not null,
     reason varchar,
     first_seq bigint not null,
     last_seq bigint
 );
 comment on table receipts.row_history is
-'One row per state that a row of a dataset was in: its category and whether it ships, from one published run to another. A row that does not change needs no new row here. States that ended before the last history_runs published runs are dropped.';
+'One row per state that a row of a dataset was in: its place, its category and whether it ships, from one published run to another. A row that does not change needs no new row here. States that ended before the last history_runs published runs are dropped.';
 comment on column receipts.row_history.dataset is 'the dataset';
 comment on column receipts.row_history.evidence_id is 'the record that the row is made from; of a pair, the chosen one';
 comment on column receipts.row_history.other_evidence_id is
 'the rejected record of a pair; null: the row is made from one record';
 comment on column receipts.row_history.nth is '1, 2, … for the records of identical items; 1 for a pair';
-comment on column receipts.row_history.source_path is 'the file of the item when the state began; null for a pair';
-comment on column receipts.row_history.item_number is 'the number of the item when the state began; null for a pair';
+comment on column receipts.row_history.source_path is 'the file of the item; of a pair, that of the chosen record';
+comment on column receipts.row_history.item_number is 'the number of the item; of a pair, that of the chosen record';
 comment on column receipts.row_history.record_number is
-'the number of the record among those of its item when the state began; null for a pair';
+'the number of the record among those of its item; of a pair, that of the chosen record';
+comment on column receipts.row_history.other_source_path is 'of a pair, the file of the rejected record; else null';
+comment on column receipts.row_history.other_item_number is 'of a pair, the number of the item of the rejected record; else null';
+comment on column receipts.row_history.other_record_number is
+'of a pair, the number of the rejected record among those of its item; else null';
 comment on column receipts.row_history.category is 'the category of the record; of a pair, that of the rejected one';
 comment on column receipts.row_history.reason is 'the first reason why the dataset refuses or skips the row; null: it ships';
 comment on column receipts.row_history.first_seq is 'the first published run (seq of receipts.run) that saw the state';

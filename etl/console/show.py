@@ -156,7 +156,9 @@ def show_diff(diff: "Diff") -> None:
         return
     examples = []
     for row in diff.sample:
-        place = short_place(row.source_path, row.item_number or 0) if row.source_path else ""
+        place = short_place(row.source_path, row.item_number)
+        if row.change == "moved" and row.source_path_before is not None:
+            place += f" (before: {short_place(row.source_path_before, row.item_number_before or 0)})"
         states = ((row.category_before, row.reason_before), (row.category_now, row.reason_now))
         change = " -> ".join(f"{category}, {reason or 'ships'}" if category else "absent" for category, reason in states)
         examples.append((row.dataset, row.change, f"{row.id[:_SHOWN_DIGITS]} {place}", change))

@@ -9,6 +9,8 @@ select
     source_path,
     item_number,
     record_number,
+    source_path_before,
+    item_number_before,
     category_before,
     category_now,
     reason_before,

@@ -28,12 +28,17 @@ class DiffCount(_Change):
 
 
 class DiffRow(_Change):
-    """One row that two runs treat differently; the place is null for a pair, a category or reason where there is none."""
+    """One row that two runs treat differently, at the place of its record; of a pair, of the chosen one.
+
+    The place before is null where the run before did not have it, and so are a category or reason where there is none.
+    """
 
     id: str
-    source_path: str | None
-    item_number: int | None
-    record_number: int | None
+    source_path: str
+    item_number: int
+    record_number: int
+    source_path_before: str | None
+    item_number_before: int | None
     category_before: str | None
     category_now: str | None
     reason_before: str | None

@@ -8,6 +8,12 @@ where history.last_seq is null and not exists (
         and state.evidence_id = history.evidence_id
         and state.other_evidence_id is not distinct from history.other_evidence_id
         and state.nth = history.nth
+        and state.source_path = history.source_path
+        and state.item_number = history.item_number
+        and state.record_number = history.record_number
+        and state.other_source_path is not distinct from history.other_source_path
+        and state.other_item_number is not distinct from history.other_item_number
+        and state.other_record_number is not distinct from history.other_record_number
         and state.category = history.category
         and state.reason is not distinct from history.reason
 )

@@ -4,13 +4,16 @@
 --   to_run_id: the run now
 --   dataset: the dataset
 --   change: entered (it ships now), left (it no longer ships), changed (its category or reason differs), refused (its
---       line is new and does not ship) or dropped (its line is gone and did not ship)
---   cause: line_new or line_gone; if both runs had the line: setting, code or setting_or_code (what changed), else other_lines
---       (a duplicate, the parent of an extraction or the partner of a pair changed)
+--       line is new and does not ship), dropped (its line is gone and did not ship) or moved (only its place differs, which the
+--       files name as its provenance)
+--   cause: line_new, line_gone or line_moved; if both runs had the line at one place: setting, code or setting_or_code (what
+--       changed), else other_lines (a duplicate, the parent of an extraction or the partner of a pair changed)
 --   id: the id of the row in the dataset
---   source_path: the file of the item; null for a pair
---   item_number: the item in its file; null for a pair
---   record_number: the number of the record among those of its item; null for a pair
+--   source_path: the file of the item, in the run now, or before if this run does not have it; of a pair, that of the chosen record
+--   item_number: the item in its file; of a pair, that of the chosen record
+--   record_number: the number of the record among those of its item; of a pair, that of the chosen record
+--   source_path_before: the file of the item in the run before; null: that run did not have it
+--   item_number_before: the item in its file in the run before; null: that run did not have it
 --   category_before: its category in the run before; null: that run did not have it
 --   category_now: its category in the run now; null: this run does not have it
 --   reason_before: why the run before did not ship it; null: it shipped it, or did not have it
@@ -44,6 +47,14 @@ state as (
         stretch.from_run_id,
         stretch.to_run_id,
         history.*,
+        struct_pack(
+            source_path := history.source_path,
+            item_number := history.item_number,
+            record_number := history.record_number,
+            other_source_path := history.other_source_path,
+            other_item_number := history.other_item_number,
+            other_record_number := history.other_record_number
+        ) as place,
         stretch.from_seq between history.first_seq and coalesce(history.last_seq, stretch.from_seq) as was,
         stretch.to_seq between history.first_seq and coalesce(history.last_seq, stretch.to_seq) as is_now,
     from stretch
@@ -63,9 +74,8 @@ row_change as (
         nth,
         bool_or(was) as was,
         bool_or(is_now) as is_now,
-        max_by(source_path, first_seq) as source_path,
-        max_by(item_number, first_seq) as item_number,
-        max_by(record_number, first_seq) as record_number,
+        any_value(place) filter (where was) as place_before,
+        any_value(place) filter (where is_now) as place_now,
         max(category) filter (where was) as category_before,
         max(category) filter (where is_now) as category_now,
         max(reason) filter (where was) as reason_before,
@@ -98,6 +108,7 @@ named as (
             when not was then 'refused'
             when not is_now then 'dropped'
             when category_before <> category_now or coalesce(reason_before, '') <> coalesce(reason_now, '') then 'changed'
+            when place_before <> place_now then 'moved'
         end as change,
     from row_change
     left join line as own
@@ -120,15 +131,18 @@ select
     case
         when named.is_of_new_line and not named.was then 'line_new'
         when named.is_of_gone_line and not named.is_now then 'line_gone'
+        when named.change = 'moved' then 'line_moved'
         when altered.by_setting and altered.by_code then 'setting_or_code'
         when altered.by_setting then 'setting'
         when altered.by_code then 'code'
         else 'other_lines'
     end as cause,
     sha256(concat_ws(chr(31), named.dataset, named.evidence_id, named.other_evidence_id)) as id,
-    named.source_path,
-    named.item_number,
-    named.record_number,
+    coalesce(named.place_now, named.place_before).source_path as source_path,
+    coalesce(named.place_now, named.place_before).item_number as item_number,
+    coalesce(named.place_now, named.place_before).record_number as record_number,
+    named.place_before.source_path as source_path_before,
+    named.place_before.item_number as item_number_before,
     named.category_before,
     named.category_now,
     named.reason_before,

@@ -3,9 +3,12 @@
 --   evidence_id: the record that the row is made from; of a pair, the chosen one
 --   other_evidence_id: the rejected record of a pair; null: the row is made from one record
 --   nth: 1, 2, … for the records of identical lines, by place; 1 for a pair
---   source_path: the file of the item; null for a pair
---   item_number: the item in its file; null for a pair
---   record_number: the number of the record among those of its item; null for a pair
+--   source_path: the file of the item; of a pair, that of the chosen record
+--   item_number: the item in its file; of a pair, that of the chosen record
+--   record_number: the number of the record among those of its item; of a pair, that of the chosen record
+--   other_source_path: of a pair, the file of the rejected record; else null
+--   other_item_number: of a pair, the item of the rejected record; else null
+--   other_record_number: of a pair, the number of the rejected record among those of its item; else null
 --   category: the category of the record; of a pair, that of the rejected one
 --   reason: the first reason why the dataset refuses or skips it; null: it ships
 with repeated as (
@@ -32,6 +35,9 @@ select
     run.source_path,
     run.item_number,
     run.record_number,
+    null::varchar as other_source_path,
+    null::bigint as other_item_number,
+    null::bigint as other_record_number,
     decision.category,
     decision.quarantine_reason as reason,
 from datasets.decision as decision
@@ -43,9 +49,12 @@ select
     decision.chosen_evidence_id as evidence_id,
     decision.rejected_evidence_id as other_evidence_id,
     1::bigint as nth,
-    null::varchar as source_path,
-    null::bigint as item_number,
-    null::bigint as record_number,
+    decision.source_path,
+    decision.item_number,
+    decision.record_number,
+    decision.rejected_source_path as other_source_path,
+    decision.rejected_item_number as other_item_number,
+    decision.rejected_record_number as other_record_number,
     decision.rejected_category as category,
     coalesce(decision.quarantine_reason, decision.skip_reason) as reason,
 from datasets.pair_decision as decision

@@ -36,6 +36,11 @@ def counts(root: Path, before: str, after: str) -> dict[tuple[str, str, str], in
     return {(row["dataset"], row["change"], row["cause"]): row["rows"] for row in found["counts"]}
 
 
+def sample(root: Path, before: str, after: str) -> list[dict[str, Any]]:
+    """Return all rows that changed."""
+    return list(etl("diff", before, after, "--root", root, "--json", "--sample", "1000").json["sample"])
+
+
 def test_nothing_changed(run: Root, tmp_path: Path) -> None:
     """Two runs over the same evidence differ in no row, whether the second reused the first or not."""
     first, second, third = run(LINES), run(LINES), run(LINES, "--force")
@@ -44,10 +49,11 @@ def test_nothing_changed(run: Root, tmp_path: Path) -> None:
 
 
 def test_new_lines_and_lines_that_went(run: Root, tmp_path: Path) -> None:
-    """A new line enters, a line that is gone leaves, and the pair goes with its side; in the other direction it is reversed."""
+    """A new line enters, a line that is gone leaves with its pair, the others move; in the other direction it is reversed."""
     first = run(LINES)
     second = run([*LINES[1:], evidence_line("d", verdict="accept"), evidence_line("e", verdict="escalate")])
-    assert counts(tmp_path, first, second) == {
+    moved = {("rag", "moved", "line_moved"): 3, ("sft", "moved", "line_moved"): 3}
+    assert counts(tmp_path, first, second) == moved | {
         ("preference", "left", "line_gone"): 1,
         ("rag", "entered", "line_new"): 1,
         ("rag", "left", "line_gone"): 1,
@@ -56,7 +62,7 @@ def test_new_lines_and_lines_that_went(run: Root, tmp_path: Path) -> None:
         ("sft", "left", "line_gone"): 1,
         ("sft", "refused", "line_new"): 1,
     }
-    assert counts(tmp_path, second, first) == {
+    assert counts(tmp_path, second, first) == moved | {
         ("preference", "entered", "line_new"): 1,
         ("rag", "dropped", "line_gone"): 1,
         ("rag", "entered", "line_new"): 1,
@@ -68,9 +74,36 @@ def test_new_lines_and_lines_that_went(run: Root, tmp_path: Path) -> None:
 
 
 def test_a_line_that_only_moved(run: Root, tmp_path: Path) -> None:
-    """Lines are known by their content: a line that only moved is unchanged."""
+    """Lines are known by their content: one that only moved is the same row at another place, which the files name."""
     first, second = run(LINES), run([*LINES[2:], "", *LINES[:2]])
-    assert counts(tmp_path, first, second) == {}
+    moved = {("rag", "moved", "line_moved"): 4, ("sft", "moved", "line_moved"): 4, ("preference", "moved", "line_moved"): 1}
+    assert counts(tmp_path, first, second) == counts(tmp_path, second, first) == moved
+    places = {(row["item_number_before"], row["item_number"]) for row in sample(tmp_path, first, second)}
+    assert places == {(1, 4), (2, 5), (3, 1), (4, 2)}
+
+
+def test_a_file_that_was_renamed(run: Root, tmp_path: Path) -> None:
+    """All rows of a renamed file moved, pairs too, and those that do not ship; renamed back, nothing differs from before."""
+    first = run(LINES)
+    file, folder = tmp_path / "evidence" / "evidence.jsonl", tmp_path / "evidence" / "evidence"
+    folder.mkdir()
+    file.rename(folder / "older.jsonl")
+    second = str(etl("run-all", "--root", tmp_path, "--json").json["run_id"])
+    moved = {("rag", "moved", "line_moved"): 4, ("sft", "moved", "line_moved"): 4, ("preference", "moved", "line_moved"): 1}
+    assert counts(tmp_path, first, second) == moved
+    paths = {(row["source_path_before"], row["source_path"]) for row in sample(tmp_path, first, second)}
+    assert paths == {("evidence.jsonl", "evidence/older.jsonl")}
+    assert "evidence/older.jsonl:1 (before: evidence.jsonl:1)" in etl("diff", first, second, "--root", tmp_path).stdout
+    (folder / "older.jsonl").rename(file)
+    third = str(etl("run-all", "--root", tmp_path, "--json").json["run_id"])
+    assert (counts(tmp_path, second, third), counts(tmp_path, first, third)) == (moved, {})
+
+
+def test_one_side_of_a_pair_moved(run: Root, tmp_path: Path) -> None:
+    """A pair has the places of both records: it moved where the rejected one alone did."""
+    first = run(LINES[:2])
+    second = run([LINES[0], "", LINES[1]])
+    assert counts(tmp_path, first, second) == {(dataset, "moved", "line_moved"): 1 for dataset in ("rag", "sft", "preference")}
 
 
 @pytest.mark.slow
@@ -91,6 +124,8 @@ def test_a_setting(run: Root, tmp_path: Path) -> None:
             "source_path": "evidence.jsonl",
             "item_number": 3,
             "record_number": 1,
+            "source_path_before": "evidence.jsonl",
+            "item_number_before": 3,
             "category_before": "partially_accepted",
             "category_now": "partially_accepted",
             "reason_before": "category_disallowed",
@@ -202,7 +237,7 @@ def test_entered_and_left_are_what_the_files_say(run: Root, tmp_path: Path, line
     before = shipped(tmp_path)
     second = run(lines, *flags)
     after = shipped(tmp_path)
-    rows = etl("diff", first, second, "--root", tmp_path, "--json", "--sample", "1000").json["sample"]
+    rows = sample(tmp_path, first, second)
     for name in before:
         entered = {row["id"] for row in rows if (row["dataset"], row["change"]) == (name, "entered")}
         left = {row["id"] for row in rows if (row["dataset"], row["change"]) == (name, "left")}

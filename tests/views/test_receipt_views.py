@@ -254,16 +254,16 @@ def test_reason_count(warehouse: Warehouse) -> None:
 
 
 def test_row_change(warehouse: Warehouse) -> None:
-    """A changed setting admits a row, one leaves with its line, and a new line is refused; the way back is compared too."""
+    """A setting admits a row, one leaves with its line, a new line is refused, one moved; the way back is compared too."""
     given(warehouse, "receipts.run", """
-        run_id  | seq
-        monday  | 1
-        tuesday | 2
+        run_id | seq
+        mon    | 1
+        tue    | 2
     """)
     given(warehouse, "receipts.stage", """
-        run_id  | stage      | settings_hash
-        monday  | export-sft | plain
-        tuesday | export-sft | include_partial
+        run_id | stage      | settings_hash
+        mon    | export-sft | plain
+        tue    | export-sft | include_partial
     """)
     given(warehouse, "receipts.row_history", """
         dataset | evidence_id | nth | item_number | category           | reason              | first_seq | last_seq
@@ -272,20 +272,24 @@ def test_row_change(warehouse: Warehouse) -> None:
         sft     | bb          | 1   | 2           | partially_accepted |                     | 2         |
         sft     | cc          | 1   | 3           | accepted           |                     | 1         | 1
         sft     | dd          | 1   | 4           | rejected           | unsafe_sft_category | 2         |
+        sft     | ee          | 1   | 5           | accepted           |                     | 1         | 1
+        sft     | ee          | 1   | 4           | accepted           |                     | 2         |
     """)
     gives(warehouse, "receipts.row_change", """
-        from_run_id | to_run_id | item_number | change  | cause     | reason_before       | reason_now
-        monday      | tuesday   | 2           | entered | setting   | category_disallowed |
-        monday      | tuesday   | 3           | left    | line_gone |                     |
-        monday      | tuesday   | 4           | refused | line_new  |                     | unsafe_sft_category
-        tuesday     | monday    | 2           | left    | setting   |                     | category_disallowed
-        tuesday     | monday    | 3           | entered | line_new  |                     |
-        tuesday     | monday    | 4           | dropped | line_gone | unsafe_sft_category |
+        from_run_id | item_number_before | item_number | change  | cause      | reason_before       | reason_now
+        mon         | 2                  | 2           | entered | setting    | category_disallowed |
+        mon         | 3                  | 3           | left    | line_gone  |                     |
+        mon         | 5                  | 4           | moved   | line_moved |                     |
+        mon         |                    | 4           | refused | line_new   |                     | unsafe_sft_category
+        tue         | 2                  | 2           | left    | setting    |                     | category_disallowed
+        tue         | 4                  | 4           | dropped | line_gone  | unsafe_sft_category |
+        tue         | 4                  | 5           | moved   | line_moved |                     |
+        tue         |                    | 3           | entered | line_new   |                     |
     """)
 
 
 def test_row_state(warehouse: Warehouse) -> None:
-    """Identical lines are numbered in nth; a pair names both of its records, and no line."""
+    """Identical lines are numbered in nth; a pair names both of its records, and the lines of both."""
     given(warehouse, "evidence.record", """
         evidence_id | item_number | response | verdict
         aa          | 1           | Fixed.   | accept
@@ -293,14 +297,14 @@ def test_row_state(warehouse: Warehouse) -> None:
         bb          | 3           | No.      | reject
     """)
     gives(warehouse, "receipts.row_state", """
-        dataset    | evidence_id | other_evidence_id | nth | item_number | category | reason
-        preference | aa          | bb                | 1   |             | rejected |
-        rag        | aa          |                   | 1   | 1           | accepted |
-        rag        | aa          |                   | 2   | 2           | accepted | duplicate_id
-        rag        | bb          |                   | 1   | 3           | rejected | unsafe_rag_category
-        sft        | aa          |                   | 1   | 1           | accepted |
-        sft        | aa          |                   | 2   | 2           | accepted | duplicate_id
-        sft        | bb          |                   | 1   | 3           | rejected | unsafe_sft_category
+        dataset    | evidence_id | other_evidence_id | nth | item_number | other_item_number | category | reason
+        preference | aa          | bb                | 1   | 1           | 3                 | rejected |
+        rag        | aa          |                   | 1   | 1           |                   | accepted |
+        rag        | aa          |                   | 2   | 2           |                   | accepted | duplicate_id
+        rag        | bb          |                   | 1   | 3           |                   | rejected | unsafe_rag_category
+        sft        | aa          |                   | 1   | 1           |                   | accepted |
+        sft        | aa          |                   | 2   | 2           |                   | accepted | duplicate_id
+        sft        | bb          |                   | 1   | 3           |                   | rejected | unsafe_sft_category
     """)
 
 
