@@ -46,11 +46,11 @@ class Remaker:
         """Yield each field that is not as it is made again, in the documents of a run that this program wrote."""
         summary = run.summary
         try:
-            settings = Settings.model_validate(summary.request.settings)
+            settings = Settings.from_recorded(summary.request.settings)
         except ValidationError:
             yield Claim(SUMMARY, "request.settings", "not what a run can have", "other settings", "this program")
             return
-        request = summary.request.model_copy(update={"settings": settings.model_dump()})
+        request = summary.request.model_copy(update={"settings": settings.recorded()})
         materials = [Named(path="sql", sha256=self._sql.sha256), *summary.materials[1:]]
         follows = summary.model_copy(update={"request": request, "materials": materials, "overlay": self._overlay})
         yield from unlike(SUMMARY, summary, follows, "this program")

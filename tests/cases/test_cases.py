@@ -3,7 +3,8 @@
 ``expected.txt`` says it in a sentence, and then in checks of one run: ``exit N``, ``sql QUERY => ROWS`` (rows joined by " ; ",
 columns by ", ") and ``sh COMMAND``. The evidence lies in ``evidence/``, or ``make.sh`` writes it; ``args`` has more options
 of run-all, in which ``@`` is the case's folder, and ``overlay/`` is the root's sql/. A case with ``steps.sh`` runs that
-instead. Scripts call what ``helpers.sh`` has. ``pytest -m slow`` runs all; ETL_MOUNTS=1 adds those that mount something, as root.
+instead. Scripts call what ``helpers.sh`` has. ``pytest -m slow`` runs all; ETL_MOUNTS=1 adds those that mount something, as
+root.
 """
 
 import os
@@ -23,23 +24,12 @@ CASES = sorted(file.parent.name for file in HERE.glob("*/expected.txt"))
 QUICK = {
     *("blank-lines", "crlf", "gz-members", "known-paths-quoted", "malformed-among-good", "score-shapes", "surrogates"),
     *("alias-of-one-file", "ts-offset-applied", "row-over-a-block"),
-}
-
-#: What is not built yet.
-NOT_BUILT = {
-    "big-integers-in-messages": "conversations in normal form",
-    "content-parts": "conversations in normal form",
-    "decimals-in-messages": "conversations in normal form",
-    "messages-lower-case-nan": "conversations in normal form",
-    "preference-null": "annotations of alpaca_eval as two records",
-    "sql-infinity": "etl sql --format",
+    *("content-parts", "preference-null"),
 }
 
 
 def _case(name: str) -> object:
     marks = [] if name in QUICK else [pytest.mark.slow]
-    if name in NOT_BUILT:
-        marks.append(pytest.mark.xfail(reason=f"not built yet: {NOT_BUILT[name]}"))
     if (HERE / name / "needs-mount").is_file():
         marks.append(pytest.mark.skipif("ETL_MOUNTS" not in os.environ, reason="ETL_MOUNTS=1 lets it mount something"))
     return pytest.param(name, marks=marks)
