@@ -33,6 +33,7 @@ select
     'verdict' as source_class,
     json ->> 'task' as task_id,
     (json ->> 'n')::bigint::double as score,
+    json -> 'messages' as messages,
     json ->> 'problem' as problem,
 from raw.item
 """
@@ -47,6 +48,9 @@ select
     unit as task_id,
     string_agg(json, chr(10) order by source_path, item_number) as response,
     sum((json ->> 'n')::bigint)::double as score,
+    to_json(list(
+        {{'role': 'model', 'content': [json ->> 'task']}} order by source_path, item_number
+    ) filter (where json ->> 'task' is not null)) as messages,
     list({{'source_path': source_path, 'item_number': item_number}} order by source_path, item_number)
         filter (where json ->> 'alone' is null) as parts,
     arg_min(json ->> 'problem', (source_path, item_number)) as problem,
@@ -69,12 +73,14 @@ FIELDS = """-- One row per item.
 -- fields:
 --   task text required = /task
 --   n integer = /n
+--   messages json = /messages
 select
     source_path,
     item_number,
     'verdict' as source_class,
     task as task_id,
     n as score,
+    messages,
 from raw.item
 """
 
@@ -98,6 +104,8 @@ VALUES = [
     {"task": "d", "n": "a word"},
     {"task": "e", "problem": "no_good"},
     {"task": "f", "n": 2},
+    {"task": "g", "messages": [{"role": "human", "content": "Hi"}, {"role": "ai", "content": [{"text": "Hello"}]}]},
+    {"task": "h", "messages": [{"role": "nobody", "content": "Hi"}]},
     {},
     [],
 ]

@@ -292,3 +292,31 @@ def test_what_the_workshop_keeps_is_only_a_shortcut(root: Path, tmp_path: Path, 
     rows = etl("sql", "select seq from receipts.run order by seq", "--root", root, "--json").json
     assert [row["seq"] for row in rows] == [1, 2]
     assert_as_fresh(root, tmp_path / "fresh")
+
+
+@pytest.mark.slow
+def test_grades_come_change_and_go(tmp_path: Path) -> None:
+    """Grades by run and by task, that become ambiguous, that meet something only later, and that go, count as if read at once."""
+    root, grades = tmp_path / "root", tmp_path / "root/evidence/verdicts.jsonl"
+    root.mkdir()
+    attempts = [
+        evidence_line(task, source_class="telemetry", run_id=run_id) for task, run_id in (("a", "1"), ("b", "2"), ("b", "3"))
+    ]
+    by_run = {"run_id": "1", "verdict": "accept"}
+    steps: list[tuple[list[Any], list[Any]]] = [
+        (attempts[:2], []),
+        (attempts[:2], [by_run, {"task_id": "b", "verdict": "reject"}, {"run_id": "3", "score": 1}]),
+        (attempts, [by_run | {"verdict": "reject"}, {"task_id": "b", "verdict": "accept"}, {"run_id": "3", "score": 1}]),
+        (attempts[:1], [by_run | {"verdict": "reject"}, {"task_id": "a", "human_override": "accepted"}]),
+        (attempts[:2], []),
+    ]
+    shipped = []
+    for number, (lines, verdicts) in enumerate(steps):
+        write_evidence(root / "evidence", {"evidence.jsonl": lines})
+        grades.unlink(missing_ok=True)
+        if verdicts:
+            write_evidence(root / "evidence", {"verdicts.jsonl": verdicts})
+        run(root)
+        assert_as_fresh(root, tmp_path / f"fresh-{number}")
+        shipped.append((root / "exports/sft/instruction_response.jsonl").read_bytes().count(b"\n"))
+    assert shipped == [0, 1, 1, 1, 0]
