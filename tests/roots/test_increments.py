@@ -296,7 +296,7 @@ def test_what_the_workshop_keeps_is_only_a_shortcut(root: Path, tmp_path: Path, 
 
 @pytest.mark.slow
 def test_grades_come_change_and_go(tmp_path: Path) -> None:
-    """Grades by run and by task, that become ambiguous, that meet something only later, and that go, count as if read at once."""
+    """Grades by run and by task that become ambiguous, meet something only later, or go, count as if all were read at once."""
     root, grades = tmp_path / "root", tmp_path / "root/evidence/verdicts.jsonl"
     root.mkdir()
     attempts = [
