@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import insert_with_content, set_settings
+from conftest import SEEDS, insert_with_content, set_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import ACCEPTED, PARTIAL, REJECTED, REVIEW, Candidate, Key, Oracle, is_same_content, key
@@ -631,10 +631,10 @@ def books_balance(ground: Warehouse, world: World) -> None:
 
 
 @pytest.mark.slow
-@settings(PROFILE, max_examples=300)
+@settings(PROFILE, max_examples=25 * SEEDS)
 @given(world=worlds())
 def test_the_views_say_so_in_many_worlds(ground: Warehouse, world: World) -> None:
-    """The same in 300 worlds."""
+    """The same in 25 worlds for each seed."""
     the_views_are_the_specification(ground, world)
 
 
@@ -649,10 +649,10 @@ def test_order_does_not_matter(ground: Warehouse, world: World, data: st.DataObj
 
 
 @pytest.mark.slow
-@settings(PROFILE, max_examples=60)
+@settings(PROFILE, max_examples=5 * SEEDS)
 @given(world=worlds(), data=st.data())
 def test_order_does_not_matter_in_many_worlds(ground: Warehouse, world: World, data: st.DataObject) -> None:
-    """The same in 60 worlds."""
+    """The same in 5 worlds for each seed."""
     assert_order_does_not_matter(ground, world, data)
 
 
@@ -687,10 +687,10 @@ def test_partitions_by_task_add_up(ground: Warehouse, world: World, parts: list[
 
 
 @pytest.mark.slow
-@settings(PROFILE, max_examples=60)
+@settings(PROFILE, max_examples=5 * SEEDS)
 @given(world=worlds(), parts=PARTS)
 def test_partitions_by_task_add_up_in_many_worlds(ground: Warehouse, world: World, parts: list[int]) -> None:
-    """The same in 60 worlds."""
+    """The same in 5 worlds for each seed."""
     assert_partitions_add_up(ground, world, parts)
 
 
@@ -756,10 +756,10 @@ def test_holding_changes_nothing(ground: Warehouse, pure: Warehouse, world: Worl
 
 
 @pytest.mark.slow
-@settings(PROFILE, max_examples=25)
+@settings(PROFILE, max_examples=2 * SEEDS)
 @given(world=worlds())
 def test_holding_changes_nothing_in_many_worlds(ground: Warehouse, pure: Warehouse, world: World) -> None:
-    """The same in 25 worlds."""
+    """The same in 2 worlds for each seed."""
     assert_holding_changes_nothing(ground, pure, world)
 
 
