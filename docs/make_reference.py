@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from inspect import cleandoc, getsource
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -244,7 +245,7 @@ def examples_page() -> str:
     page = [
         "# Examples",
         "",
-        "One for each view: what is given, and what the view gives then. An empty cell is null. Columns of a given table that",
+        "For each view: what is given, and what the view gives then. An empty cell is null. Columns of a given table that",
         "an example does not name have plausible values; a long line of JSON is broken. The examples are the tests in",
         "`tests/views`, from which this page is made (`make docs`). The [data dictionary](data-dictionary.md) says what each",
         "column means.",
@@ -255,8 +256,8 @@ def examples_page() -> str:
         of_schema = [(view, lines) for view, lines in by_view if view.startswith(f"{schema}.")]
         if of_schema:
             page += [f"## {schema}", "", meaning, ""]
-        for view, lines in of_schema:
-            page += [f"### {view}", "", *lines]
+        for view, shown in groupby(sorted(of_schema, key=itemgetter(0)), key=itemgetter(0)):
+            page += [f"### {view}", "", *(line for _, lines in shown for line in lines)]
     return "\n".join(page)
 
 

@@ -127,7 +127,7 @@ def _examine_warehouse(project: Project) -> Iterator[Check]:
         with PublishedWarehouse.open(project.warehouse) as warehouse:
             records = warehouse.one("select count(*) from evidence.record")
             doubtful = doubts(warehouse)
-        yield from (Check("grades", "warn", sentence) for sentence in doubtful)
+        yield from (Check(what, "warn", sentence) for what, sentence in doubtful)
         status, detail = "ok", f"{records:,} records in {project.relative(project.warehouse)}"
     yield Check("published", status, detail)
 

@@ -224,16 +224,18 @@ class StageMeter:
                 path, _, item = first_at.rpartition(":")
                 errors.append(f"{short(source)}: {lines} skipped as {reason}, the first is {short_place(path, item)}.")
         if stage.name == "score":
-            warnings = doubts(self.run.warehouse)
+            warnings = [sentence for _, sentence in doubts(self.run.warehouse)]
         if decided := deciding(self.run.sql, self.lineage.above(stage.relations)):
             warnings.append(f"The overlay decides here, by {', '.join(decided)}.")
         return Validation(passed=not errors, errors=errors, warnings=warnings)
 
 
-def doubts(warehouse: Warehouse) -> list[str]:
-    """Return sentences about verdicts that policy.verdict does not list, and grades that meet several attempts or none."""
-    statements = [read_sql(__file__, name) for name in ("unknown_verdict", "unclear_grade")]
-    return [sentence for statement in statements for (sentence,) in warehouse.execute(statement)]
+def doubts(warehouse: Warehouse) -> list[tuple[str, str]]:
+    """Return sentences about ``verdicts`` that policy.verdict does not list, and ``grades`` that do not meet one attempt."""
+    statements = {"verdicts": "unknown_verdict", "grades": "unclear_grade"}
+    return [
+        (what, sentence) for what, name in statements.items() for (sentence,) in warehouse.execute(read_sql(__file__, name))
+    ]
 
 
 def _lines(rows: pa.RecordBatch) -> pa.Buffer:

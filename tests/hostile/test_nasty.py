@@ -304,7 +304,7 @@ NASTY: list[tuple[str, str, bytes]] = [
     ("a task of a zero-width space", "missing_task_id", with_("task_id", '"\u200b"')),
     ("no source class", "missing_source_class", without("source_class")),
     ("a null source class", "missing_source_class", with_("source_class", "null")),
-    ("no task and a bad score", "missing_task_id", without("task_id")[:-1] + b', "score": "high"}'),
+    ("no task and a bad score", "bad_score", without("task_id")[:-1] + b', "score": "high"}'),
     ("no run", RECORD, without("run_id")),
     ("no clock", RECORD, without("created_at")),
     # Times.

@@ -270,7 +270,7 @@ def test_the_depth_that_is_too_deep_is_a_setting(collected: Collect) -> None:
 
 def test_the_values_that_are_too_many_are_a_setting(collected: Collect) -> None:
     """max_values moves the bound of too_large: commas and opening brackets count, those in strings do not."""
-    line = evidence_line("a", response="one, two, [three], {four}", messages=[1, 2, 3])
+    line = evidence_line("a", response="one, two, [three], {four}", success_markers=["a", "b", "c"])
     values = len(line) + 3
     assert skips(collected({"evidence.jsonl": [line]}, max_values=values - 1)) == [(1, "too_large")]
     assert skips(collected({"evidence.jsonl": [line]}, max_values=values)) == []

@@ -121,6 +121,7 @@ FACTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "blank": lambda line: line["predicate"]["etl_blank"],
     "items": lambda line: line["predicate"].get("etl_items"),
     "records": lambda line: line["predicate"].get("etl_records"),
+    "grades": lambda line: line["predicate"].get("etl_grades"),
     "files": lambda line: line["predicate"].get("etl_files"),
     "validation": lambda line: line["predicate"]["etl_validation"],
     "duration_ms": lambda line: line["predicate"]["etl_duration_ms"],
