@@ -6,6 +6,7 @@
 select
     content_hash,
     count(*) as records,
-from scored.run
+from evidence.record
+where source_class <> 'grade'
 group by content_hash
 having count(*) > 1

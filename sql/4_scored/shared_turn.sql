@@ -3,21 +3,17 @@
 -- key: turn_hash.
 --   turn_hash: the turn, see scored.run
 --   records: how many records have it
-with run as ( -- named once, so that a plain shell computes it once
-    from scored.run
-    where not is_response_blank
-),
-
-conversed as ( -- few, or none, and then nothing else is read
+with conversed as ( -- few, or none, and then nothing else is read
     select distinct turn_hash
-    from run
-    where has_conversation
+    from evidence.record
+    where answer_end is not null and response_length > 0 and source_class <> 'grade'
 )
 
 select
-    run.turn_hash,
+    record.turn_hash,
     count(*) as records,
-from run
-inner join conversed on run.turn_hash = conversed.turn_hash
-group by run.turn_hash
-having not bool_and(run.has_conversation)
+from evidence.record as record
+inner join conversed on record.turn_hash = conversed.turn_hash
+where record.source_class <> 'grade'
+group by record.turn_hash
+having count(record.answer_end) < count(*)

@@ -725,8 +725,9 @@ def test_partitions_by_content_add_up(ground: Warehouse, world: World) -> None:
         (view,) = (view for view in views() if view.qualified == name)
         together: list[str] = []
         for part in range(4):
-            take(ground, "evidence.record", records, column if column == "answer_hash" else None, part)
-            take(ground, 'held."scored.run"', scored, column if column != "answer_hash" else None, part)
+            is_of_records = name.startswith("scored.")
+            take(ground, "evidence.record", records, column if is_of_records else None, part)
+            take(ground, 'held."scored.run"', scored, None if is_of_records else column, part)
             if name == "datasets.duplicate":
                 take(ground, 'held."datasets.equal_content"', equal, column, part)
             hold(ground, view)
