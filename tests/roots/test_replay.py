@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Line, copy_of, etl, evidence_line, write_evidence
+from conftest import SEEDS, Line, copy_of, etl, evidence_line, write_evidence
 
 from etl.export.writer import Written, write_files
 
@@ -52,13 +52,13 @@ def newest(root: Path) -> str:
 
 
 @pytest.mark.slow
-def test_twenty_random_runs(tmp_path: Path) -> None:
-    """Each of 20 runs with random evidence, flags and settings is replayed to the byte, after evidence has grown."""
+def test_random_runs(tmp_path: Path) -> None:
+    """Two runs for each seed, of random evidence, flags and settings, are replayed to the byte after evidence has grown."""
     chance = random.Random(20)
     (tmp_path / "manifest.txt").write_text("known.py\n", encoding="utf-8")
     runs = []
     lines: list[Line] = []
-    for number in range(20):
+    for number in range(2 * SEEDS):
         lines += [
             evidence_line(
                 f"t{chance.randrange(12)}",

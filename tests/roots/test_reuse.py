@@ -256,15 +256,6 @@ def try_sequences(tried: type[Root], number: int, examples: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_few_sequences_of_edits_and_runs(template: Path, tmp_path: Path) -> None:
-    """Four random sequences: after each run everything is as in a fresh root, and the plan was right."""
-    tried = machine(template, tmp_path)
-    try_sequences(tried, 0, examples=4)
-    assert tried.compared >= 4
-    print(f"{tried.count} sequences, {tried.compared} runs held against {len(tried.fresh)} fresh roots")
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("number", range(1, SEEDS + 1))
 def test_many_sequences_of_edits_and_runs(number: int, template: Path, tmp_path: Path) -> None:
     """Ten random sequences for each seed: after each run everything is as in a fresh root, and the plan was right."""

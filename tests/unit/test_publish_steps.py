@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import SEEDS
 
 from etl.base.datasets import EXPORTED_FILES
 from etl.base.errors import UsageError
@@ -191,17 +192,17 @@ def test_every_cut_of_a_publish_is_finished(root: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.slow
 def test_every_cut_of_a_finish_is_finished(root: Path, monkeypatch: pytest.MonkeyPatch, may_be_absent: bool) -> None:
-    """Cut anywhere, finished, and cut anywhere again: the same."""
-    seen = 0
-    for cut in cuts(monkeypatch, root, start):
-        if not (cut / "warehouse/.etl/journal.json").exists():
+    """Cut anywhere, finished, and cut anywhere again: the same. With fewer seeds than 12, fewer first cuts are tried."""
+    seen, every = 0, max(12 // SEEDS, 1)
+    for number, cut in enumerate(cuts(monkeypatch, root, start)):
+        if number % every or not (cut / "warehouse/.etl/journal.json").exists():
             continue
         for again in cuts(monkeypatch, cut, resume):
             seen += 1
             assert_whole(again, may_be_absent)
             resume(again)
             assert_published(again)
-    assert seen > len(EXPORTED_FILES) ** 2, "each cut was cut again"
+    assert seen > len(EXPORTED_FILES) ** 2 // every, "each cut was cut again"
 
 
 @pytest.mark.parametrize("place", ["warehouse", "reports"])
