@@ -62,7 +62,9 @@ class Case:
     def shell(self, script: str, *before: str) -> str:
         """Run a script with the helpers; return what it printed where it failed."""
         command = [*before, "bash", "-c", f'. "{HERE}/helpers.sh"; {script}']
-        done = subprocess.run(command, capture_output=True, env=self.environment, cwd=self.root, check=False)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=self.environment, cwd=self.root, check=False
+        )
         said = (done.stdout + done.stderr).decode("utf-8", "replace").strip()[-1000:]
         return f"{script[:200]}: exit {done.returncode}: {said}" if done.returncode else ""
 

@@ -122,14 +122,32 @@ def test_a_run_prints_no_long_text(root: Path) -> None:
     assert not [line for line in stdout.split("\n") if line.startswith(("# i", "- j", "1. k", "> l"))]
 
 
+#: Commands that name what is in the evidence; those in the second list are tried with the slow tests.
+COMMANDS = (
+    ["receipts"],
+    ["drift", "--explain"],
+    ["verify", "--all"],
+    ["explain", f"{TEXT}0"],
+    ["peek", "evidence", "-n", "30"],
+)
+OTHERS = (
+    *(
+        ["drift"],
+        ["drift", "--history"],
+        ["verify"],
+        ["health"],
+        ["plan"],
+        ["run-all", "--dry-run"],
+        ["replay"],
+        ["peek", "mine"],
+    ),
+    *(["peek", "failing"], ["explain", f"no {TEXT}"], ["explain", f"{PATH}:1"], ["explain", f"evidence/{PATH}.jsonl:99"]),
+)
+
+
 @pytest.mark.parametrize(
     "command",
-    [
-        *(["receipts"], ["drift"], ["drift", "--explain"], ["drift", "--history"], ["verify", "--all"], ["verify"], ["health"]),
-        *(["plan"], ["run-all", "--dry-run"], ["explain", f"{TEXT}0"], ["explain", f"no {TEXT}"], ["explain", f"{PATH}:1"]),
-        *(["explain", f"evidence/{PATH}.jsonl:99"], ["peek", "evidence", "-n", "30"], ["peek", "mine"], ["peek", "failing"]),
-        ["replay"],
-    ],
+    [*COMMANDS, *(pytest.param(command, marks=pytest.mark.slow) for command in OTHERS)],
     ids=lambda command: " ".join(command)[:24],
 )
 def test_commands_print_no_long_text(root: Path, command: list[str]) -> None:
