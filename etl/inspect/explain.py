@@ -122,7 +122,11 @@ def _records(warehouse: Warehouse, keys: list[int]) -> list[Row]:
     for pair in _read(warehouse, "pair_of_record", keys=keys):
         pairs[pair.pop("record_key")].append(pair)
     records = _read(warehouse, "record", keys=keys)
-    return [record | {"pairs": pairs[record.pop("record_key")]} for record in records]
+    outcomes = {row["record_key"]: row["pairing_outcome"] for row in _read(warehouse, "pairing_outcome", keys=keys)}
+    for record in records:
+        record["pairing_outcome"] = outcomes[record["record_key"]]
+        record["pairs"] = pairs[record.pop("record_key")]
+    return records
 
 
 def _read(warehouse: Warehouse, name: str, **values: Any) -> list[Row]:

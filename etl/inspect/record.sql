@@ -1,4 +1,4 @@
--- Records with their text, and what each dataset decides about them; see datasets.lineage. Ordered by attempt.
+-- Records with their text, and what each dataset decides about them; see scored.run and datasets.decision. Ordered by attempt.
 --   datasets: dataset, id, quarantine_reasons and detail for each dataset, in the order of policy.dataset
 --   record_key: the record within this warehouse
 --   $keys: the record_key of each record
@@ -9,25 +9,20 @@ with record as (
 
 explained as (
     select
-        record.record_key,
-        any_value(lineage) as lineage,
+        decision.record_key,
         list(
             struct_pack(
-                dataset := lineage.dataset,
-                id := lineage.id,
-                quarantine_reasons := lineage.quarantine_reasons,
-                detail := lineage.detail
+                dataset := decision.dataset,
+                id := decision.id,
+                quarantine_reasons := decision.quarantine_reasons,
+                detail := decision.detail
             )
             order by dataset.position
         ) as datasets,
-    from datasets.lineage as lineage
-    inner join record
-        on
-            lineage.source_path = record.source_path
-            and lineage.item_number = record.item_number
-            and lineage.record_number = record.record_number
-    inner join policy.dataset as dataset on lineage.dataset = dataset.dataset
-    group by record.record_key
+    from datasets.decision as decision
+    inner join policy.dataset as dataset on decision.dataset = dataset.dataset
+    where list_contains($keys, decision.record_key)
+    group by decision.record_key
 )
 
 select
@@ -40,10 +35,9 @@ select
     record.parts,
     record.run_id,
     record.task_id,
-    explained.lineage.category,
-    explained.lineage.rule,
-    explained.lineage.reasons,
-    explained.lineage.pairing_outcome,
+    run.category,
+    run.rule,
+    run.reasons,
     record.created_at,
     record.model,
     record.prompt,
@@ -52,4 +46,5 @@ select
     record.record_key,
 from record
 inner join explained on record.record_key = explained.record_key
+inner join scored.run as run on record.record_key = run.record_key
 order by record.task_id, record.run_id, record.source_path, record.item_number, record.record_number

@@ -380,7 +380,7 @@ def hostile_lines(text: str) -> list[dict[str, Any] | bytes]:
     """Return lines with a text in every field that takes one; two of them make a pair, some are skipped."""
     texts = dict.fromkeys(("run_id", "model", "file", "prompt", "response"), text)
     lists = {name: [text] for name in ("success_markers", "failure_markers", "cited_paths")}
-    messages = [{"role": text, "content": text}]
+    messages = [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
     return [
         evidence_line(text, **texts, **lists, messages=messages, verdict="accept"),
         evidence_line(text, **texts | {"run_id": f"2{text}", "response": f"2{text}"}, **lists, verdict="reject"),
