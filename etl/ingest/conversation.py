@@ -210,7 +210,7 @@ def _decode(decoder: Decoder[Any], text: bytes, max_depth: int, max_values: int)
         raise NotNormalError(f"{refusal.reason}: {refusal.detail}")
     try:
         return decoder.decode(text)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         raise NotNormalError(str(error)) from None
 
 
@@ -322,7 +322,7 @@ class _Reader:
             return _Part("text", _TEXT.decode(text))
         try:
             return _PART.decode(text)
-        except msgspec.ValidationError as error:
+        except msgspec.DecodeError as error:
             raise NotNormalError(f"a part of message {self._place}: {error}") from None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from etl.base.errors import NotFoundError
 from etl.base.project import Project
 from etl.base.terminal import LONGEST_PATH, short
-from etl.inspect.item_text import item_text
+from etl.inspect.item_text import item_texts
 from etl.inspect.places import as_evidence_spells, parse_place, paths_of
 from etl.inspect.sql import as_json_holds
 from etl.warehouse.connection import Warehouse
@@ -40,9 +40,10 @@ def explain(project: Project, wanted: str) -> Row:
     text = as_evidence_spells(wanted)
     with PublishedWarehouse.open(project.warehouse) as warehouse:
         found = _explain_exactly(warehouse, text) or _explain_beginning(warehouse, text)
+    graded = {(grade["source_path"], grade["item_number"]): grade["item_sha256"] for grade in found["grades"]}
+    texts = item_texts(project, graded)
     for grade in found["grades"]:
-        place = (grade["source_path"], grade["item_number"])
-        grade["item"] = item_text(project, place, grade["item_sha256"])
+        grade["item"] = texts.get((grade["source_path"], grade["item_number"]))
     return found
 
 

@@ -1,5 +1,6 @@
-"""Reads an item again from the evidence, where it still stands as the last run read it."""
+"""Reads items again from the evidence, where they still stand as the last run read them."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 
 from etl.base.project import Project
@@ -10,19 +11,29 @@ from etl.inspect.first_items import Kept, Place, Search, holds, read_units
 from etl.warehouse.sql_files import Sql
 
 
-def item_text(project: Project, place: Place, digest: str) -> str | None:
-    """Return the text of the item at a place; None where the file is gone, or the item is not the one of this sha256."""
-    if not project.evidence.is_dir():
-        return None
-    sql, settings, source = Sql.of(project.overlay), Settings(), source_of(place[0])
-    files = [file for file in find_evidence(project.evidence, sql) if file.source == source and holds(file, place[0])]
+def item_texts(project: Project, wanted: Mapping[Place, str]) -> dict[Place, str]:
+    """Return the texts of items by their places, each of which must have its sha256.
+
+    An item is left out where its file is gone, or where another stands in its place.
+    """
+    if not wanted or not project.evidence.is_dir():
+        return {}
+    sql = Sql.of(project.overlay)
+    rules = Rules.of(project.evidence, sql)
+    found = find_evidence(project.evidence, sql)
+    texts: dict[Place, str] = {}
+    for place, digest in wanted.items():
+        source = source_of(place[0])
+        files = [file for file in found if file.source == source and holds(file, place[0])]
+        content = _read(Search(project, Settings(), sql, rules, source, files, 1, place), place)
+        if content is not None and sha256(content).hexdigest() == digest:
+            texts[place] = content.decode()
+    return texts
+
+
+def _read(search: Search, place: Place) -> bytes | None:
     kept = Kept()
-    search = Search(project, settings, sql, Rules.of(project.evidence, sql), source, files, 1, place)
     for taken in read_units(search, is_whole=False):
         kept.keep(taken)
     found = kept.find(place)
-    if not found:
-        return None
-    items, index = found
-    content = items.contents[index]
-    return content.decode() if sha256(content).hexdigest() == digest else None
+    return found[0].contents[found[1]] if found else None
