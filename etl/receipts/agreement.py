@@ -41,7 +41,7 @@ NEVER: Mapping[str, Sequence[str]] = {"collect": ("rejected", "quarantined"), "s
 
 #: What the receipt of a stage holds that was not run, beside who made it, when and with what.
 NOTHING: Mapping[str, object] = {"inputs": Side.of([], 0), "outputs": Side.of([], 0), "stats": Stats()} | {
-    **dict.fromkeys(("items", "records", "files", "made_by")),
+    **dict.fromkeys(("items", "records", "grades", "files", "made_by")),
     "counts_by_reason": CountsByReason(),
     "blank": 0,
     "duration_ms": 0,
@@ -207,6 +207,9 @@ def _of_books(run: RunDocuments, name: str) -> Iterator[Claim]:
     for stat in NEVER.get(name, of_pairs if isinstance(receipt.records, Records) else of_records):
         yield claim(f"stats.{stat}", getattr(stats, stat), 0, "the stage")
     yield from _of_items(receipt, claim)
+    if receipt.grades:
+        grades = _records(inputs.files) - inputs.record_count
+        yield claim("grades", sum(dict(receipt.grades).values()), grades, "inputs.files and inputs.record_count")
     if name in NEVER:
         yield claim("outputs.record_count", outputs.record_count, _records(outputs.files), "outputs.files")
     else:
