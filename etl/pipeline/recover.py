@@ -24,11 +24,13 @@ def recover(project: Project) -> str:
     if not staging.journal.exists():
         return "No run was cut; there is nothing to finish."
     with staging.hold():
-        return finish_cut_run(staging) or "No run was cut; there is nothing to finish."
+        return finish_cut_run(staging, Settings()) or "No run was cut; there is nothing to finish."
 
 
-def finish_cut_run(staging: Staging) -> str | None:
+def finish_cut_run(staging: Staging, settings: Settings) -> str | None:
     """Finish what a cut run left, if one did, and return a sentence about it. Call it while the root is held.
+
+    What it takes of the machine follows from ``settings``, not from those of the cut run, which may have ended for want of it.
 
     Raises UsageError where the journal is damaged, or what lies there was not left by a run.
     """
@@ -38,7 +40,7 @@ def finish_cut_run(staging: Staging) -> str | None:
             return f"Run {entry.run_id} was cut while it published: the rest is published now."
         case Building() as entry:
             sql = Sql.of(staging.project.overlay)
-            with closing(load_history(staging.project, sql, _settings_of(entry.partial_run))) as history:
+            with closing(load_history(staging.project, sql, _settings_of(entry.partial_run, settings))) as history:
                 publish_documents(staging, sql, history, entry.partial_run, CUT, Clock())
             run_id = entry.partial_run.header.run_id
             return f"Run {run_id} was cut while it built: its receipts are written, and the published version is unchanged."
@@ -46,12 +48,13 @@ def finish_cut_run(staging: Staging) -> str | None:
             return None
 
 
-def _settings_of(partial_run: PartialRun) -> Settings:
-    """Return the settings that were in force in a run; the defaults, if another version of this program had others."""
+def _settings_of(partial_run: PartialRun, here: Settings) -> Settings:
+    """Return a run's settings within the limits that hold here; the defaults, if another version of this program had others."""
     try:
-        return Settings.model_validate(partial_run.header.request.settings)
+        recorded = Settings.from_recorded(partial_run.header.request.settings)
     except ValidationError:
-        return Settings()
+        recorded = Settings()
+    return recorded.model_copy(update={"memory_limit": here.memory_limit, "threads": here.threads})
 
 
 def publish_documents(

@@ -54,7 +54,7 @@ def _run(request: Request) -> Outcome:
     evidence = find_evidence(project.evidence, request.sql, request.settings.follow_links)
     staging = Staging(project)
     with staging.hold():
-        finish_cut_run(staging)
+        finish_cut_run(staging, request.settings)
         staging.clear()
         try:
             with closing(load_history(project, request.sql, request.settings)) as history:

@@ -1,5 +1,6 @@
 """Old until new is whole: a reader sees one version, wherever a run was cut."""
 
+import json
 import os
 import subprocess
 import sys
@@ -224,6 +225,18 @@ def test_killed_run_gets_its_receipts_from_the_next_run(root: Path) -> None:
     assert not (root / "warehouse/.etl/build").exists()
     assert etl("run-all", "--root", root).exit_code == 0
     assert etl("receipts", "--root", root, "--json").json["summary"]["seq"] == 3
+
+
+def test_killed_run_is_finished_within_other_limits(root: Path) -> None:
+    """Who finishes a run that had too little memory keeps its settings in the receipts, and takes the memory that he has."""
+    kill_while_building(root)
+    journal = Staging(Project.at(root)).journal
+    entry = json.loads(journal.read_text(encoding="utf-8"))
+    settings = entry["partial_run"]["header"]["request"]["settings"]
+    settings |= {"memory_limit": "1KB", "sources.notes.scale": "5"}
+    journal.write_text(json.dumps(entry), encoding="utf-8")
+    assert etl("recover", "--root", root).exit_code == 0
+    assert etl("receipts", "--root", root, "--json").json["summary"]["request"]["settings"] == settings
 
 
 def test_one_run_at_a_time(root: Path) -> None:

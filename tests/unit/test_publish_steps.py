@@ -18,6 +18,7 @@ from conftest import SEEDS
 from etl.base.datasets import EXPORTED_FILES
 from etl.base.errors import UsageError
 from etl.base.project import Project
+from etl.base.settings import Settings
 from etl.pipeline import publish as publish_module
 from etl.pipeline.publish import make_durable, publish
 from etl.pipeline.recover import finish_cut_run
@@ -124,7 +125,7 @@ def start(root: Path) -> None:
 
 def resume(root: Path) -> None:
     """Do what the next run does first."""
-    finish_cut_run(Staging(Project.at(root)))
+    finish_cut_run(Staging(Project.at(root)), Settings())
 
 
 def assert_whole(root: Path, may_be_absent: bool) -> None:
@@ -267,7 +268,7 @@ def test_what_no_run_left_is_not_published(root: Path, word: str, change: Callab
     change(root)
     before = sorted(root.parent.rglob("*"))
     with pytest.raises(UsageError, match=word):
-        finish_cut_run(staging)
+        finish_cut_run(staging, Settings())
     assert sorted(root.parent.rglob("*")) == before
 
 
