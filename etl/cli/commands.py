@@ -307,11 +307,14 @@ def peek(
 def explain(
     wanted: Annotated[str, Argument(metavar="ID", help="An id or its unique beginning, a run_id, a task_id, or path:item.")],
     root: Root = Path(),
+    evidence: Evidence = None,
 ) -> Answer:
     """Show the records of an id, an attempt, a task or a place: rule, category, what each dataset decides; of one, its text."""
     from etl.inspect.explain import explain as explanation_of
 
-    found = explanation_of(look_at(root), wanted)
+    project = look_at(root)
+    configuration = configure(project, evidence=evidence)
+    found = explanation_of(with_evidence(project, configuration), configuration.settings, wanted)
     return Answer(found, partial(show_explanation, found))
 
 

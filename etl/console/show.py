@@ -46,6 +46,9 @@ _UNCOUNTED = {
     "met": "nothing",
 }
 
+#: What stands for the note of a grade whose item cannot be read.
+_UNREAD = "(the evidence folder does not have this item as the run read it; --evidence DIR names another folder)"
+
 #: How many grades are shown.
 _SHOWN_GRADES = 10
 
@@ -196,11 +199,11 @@ def show_explanation(found: dict[str, Any]) -> None:
 
 def _show_grade(grade: dict[str, Any]) -> None:
     """Show a grade: what it says, of what, who says so, and whether it counts."""
-    item = json.loads(grade["item"]) if grade["item"] else {}
     signals = ("verdict", "score", "grounded_fraction", "infrastructure_error", "human_override")
     said = [
         (name, grade[name]) for name in (*signals, "comparison", "run_id", "task_id", "created_at") if grade[name] is not None
     ]
+    item = json.loads(grade["item"]) if grade["item"] else {"note": _UNREAD}
     told = [(name, item[name]) for name in ("by", "note") if item.get(name)]
     counts = ", ".join(map(place_of, grade["records"])) or _UNCOUNTED[grade["outcome"]]
     show_fields(f"grade {grade['source_path']}:{grade['item_number']}", [*said, *told, ("counts for", counts)])

@@ -6,6 +6,7 @@ from typing import Any
 
 from etl.base.errors import NotFoundError
 from etl.base.project import Project
+from etl.base.settings import Settings
 from etl.base.terminal import LONGEST_PATH, short
 from etl.inspect.item_text import item_texts
 from etl.inspect.places import as_evidence_spells, parse_place, paths_of
@@ -20,8 +21,8 @@ Row = dict[str, Any]
 _ID = re.compile("[0-9a-f]{64}")
 
 
-def explain(project: Project, wanted: str) -> Row:
-    """Return everything known about what a text names, with the texts of the evidence.
+def explain(project: Project, settings: Settings, wanted: str) -> Row:
+    """Return everything known about what a text names, with the texts of the evidence, which is read within the settings.
 
     ``wanted`` is an evidence_id, an item_sha256, an id of a dataset or quarantine, a run_id, a task_id, ``path:item`` (item 0
     is the file as a whole; the path may begin with ``evidence/``, and go on after ``!`` with a member of an archive), or the
@@ -41,7 +42,7 @@ def explain(project: Project, wanted: str) -> Row:
     with PublishedWarehouse.open(project.warehouse) as warehouse:
         found = _explain_exactly(warehouse, text) or _explain_beginning(warehouse, text)
     graded = {(grade["source_path"], grade["item_number"]): grade["item_sha256"] for grade in found["grades"]}
-    texts = item_texts(project, graded)
+    texts = item_texts(project, settings, graded)
     for grade in found["grades"]:
         grade["item"] = texts.get((grade["source_path"], grade["item_number"]))
     return found

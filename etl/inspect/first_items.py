@@ -22,7 +22,7 @@ Place = tuple[str, int]
 
 @dataclass
 class Search:
-    """What is looked for: the first ``most`` items of the files of a source, or the ``wanted`` one alone."""
+    """What is looked for: the first ``most`` items of a source, or ``wanted`` and those of its file that are ``also`` so."""
 
     project: Project
     settings: Settings
@@ -32,6 +32,7 @@ class Search:
     files: list[EvidenceFile]
     most: int
     wanted: Place | None = None
+    also: frozenset[int] = frozenset()
 
     @property
     def directives(self) -> Directives:
@@ -61,14 +62,14 @@ class _EnoughError(Exception):
 
 @dataclass
 class Taken:
-    """Items as they are read; a ``Sink`` that ends the reading after ``most`` of them, or after the item ``only``.
+    """Items as they are read; a ``Sink`` that ends the reading after ``most`` of them, or after the last of ``only``.
 
     ``ends`` has the number of the last item that was read of each file.
     """
 
     source: str
     most: int | None = None
-    only: int | None = None
+    only: frozenset[int] | None = None
     items: list[Items] = field(default_factory=list)
     skipped: list[tuple[Any, ...]] = field(default_factory=list)
     ends: dict[str, int] = field(default_factory=dict)
@@ -83,7 +84,7 @@ class Taken:
         self, numbers: Sequence[int], contents: Sequence[bytes], texts: Sequence[bytes] = (), pointers: Sequence[str] = ()
     ) -> None:
         """Take items that the judge passed."""
-        places = [place for place, number in enumerate(numbers) if self.only in (None, number)]
+        places = [place for place, number in enumerate(numbers) if self.only is None or number in self.only]
         if places:
             columns: list[list[Any]] = [
                 [column[place] for place in places] if column else [] for column in (numbers, contents, texts, pointers)
@@ -92,13 +93,13 @@ class Taken:
 
     def skip(self, number: int, digest: str | None, reason: str, detail: str | None = None, raw: bytes | None = None) -> None:
         """Take an item that is refused, or an entry for the file as a whole."""
-        if self.only in (None, number) or number == 0:
+        if self.only is None or number in self.only or number == 0:
             self.skipped.append((self.source, self._path, number, digest, reason, detail, raw))
 
     def step(self, last: int) -> None:
         """End the reading if this is enough. Raises _EnoughError."""
         self.ends[self._path] = last
-        if self.only is not None and last >= self.only:
+        if self.only is not None and last >= max(self.only):
             raise _EnoughError
         if self.most is not None and self.count >= self.most:
             self._drop(self.count - self.most)
@@ -159,7 +160,7 @@ def _wanted_alone(files: list[EvidenceFile], path: str | None) -> list[EvidenceF
 def read_units(search: Search, is_whole: bool) -> Iterator[Taken]:
     """Yield what is read, unit by unit, as long as more is asked for."""
     by_item = search.directives.grain == "item" and not is_whole
-    wanted = search.wanted[1] if search.wanted else None
+    wanted = search.also | {search.wanted[1]} if search.wanted else None
     taken = Taken(search.source, search.most if by_item and wanted is None else None, wanted if by_item else None)
     paths = [file.source_path for file in search.files]
     with closing(ItemReader(search.settings, search.rules, search.directives, paths, taken, is_hashing=False)) as reader:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from hashlib import sha256
+from itertools import groupby
 
 from etl.base.project import Project
 from etl.base.settings import Settings
@@ -11,7 +12,7 @@ from etl.inspect.first_items import Kept, Place, Search, holds, read_units
 from etl.warehouse.sql_files import Sql
 
 
-def item_texts(project: Project, wanted: Mapping[Place, str]) -> dict[Place, str]:
+def item_texts(project: Project, settings: Settings, wanted: Mapping[Place, str]) -> dict[Place, str]:
     """Return the texts of items by their places, each of which must have its sha256.
 
     An item is left out where its file is gone, or where another stands in its place.
@@ -20,20 +21,21 @@ def item_texts(project: Project, wanted: Mapping[Place, str]) -> dict[Place, str
         return {}
     sql = Sql.of(project.overlay)
     rules = Rules.of(project.evidence, sql)
-    found = find_evidence(project.evidence, sql)
+    found = find_evidence(project.evidence, sql, settings.follow_links)
     texts: dict[Place, str] = {}
-    for place, digest in wanted.items():
-        source = source_of(place[0])
-        files = [file for file in found if file.source == source and holds(file, place[0])]
-        content = _read(Search(project, Settings(), sql, rules, source, files, 1, place), place)
-        if content is not None and sha256(content).hexdigest() == digest:
-            texts[place] = content.decode()
+    for path, places in groupby(sorted(wanted), key=lambda place: place[0]):
+        source = source_of(path)
+        files = [file for file in found if file.source == source and holds(file, path)]
+        first, *others = places
+        search = Search(project, settings, sql, rules, source, files, 1, first, frozenset(number for _, number in others))
+        texts |= _read(search, {place: wanted[place] for place in (first, *others)})
     return texts
 
 
-def _read(search: Search, place: Place) -> bytes | None:
+def _read(search: Search, wanted: Mapping[Place, str]) -> dict[Place, str]:
     kept = Kept()
     for taken in read_units(search, is_whole=False):
         kept.keep(taken)
-    found = kept.find(place)
-    return found[0].contents[found[1]] if found else None
+    items = {place: kept.find(place) for place in wanted}
+    contents = {place: found[0].contents[found[1]] for place, found in items.items() if found}
+    return {place: content.decode() for place, content in contents.items() if sha256(content).hexdigest() == wanted[place]}

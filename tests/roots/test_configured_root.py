@@ -344,7 +344,6 @@ def test_asking_works_whatever_the_file_says(root: Path) -> None:
     """Commands that take no settings do not read it."""
     (root / "etl.toml").write_text("[", encoding="utf-8")
     assert etl("sql", "select 1", "--root", root).exit_code == 0
-    assert etl("explain", "t1", "--root", root).exit_code == 0
     assert etl("verify", "--all", "--root", root).exit_code == 0
     assert etl("recover", "--root", root).exit_code == 0
 
