@@ -45,18 +45,17 @@ def test_readme_queries_run(tmp_path: Path) -> None:
 
 
 def test_readme_mappings_work(tmp_path: Path) -> None:
-    """The README's mappings of a session and of a graded folder work as they stand, in less than twenty lines of SQL each."""
+    """The mappings in the README work, and are less than twenty lines of SQL each; that of sessions is the shipped one."""
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    (tmp_path / "sql" / "2_sources").mkdir(parents=True)
-    for name in ("sessions", "trials"):
-        (mapping,) = re.findall(rf"`sql/2_sources/{name}.sql` is:\n\n```\n(.*?)```", readme, re.DOTALL)
+    mappings = dict(re.findall(r"`(sql/2_sources/\w+.sql)` is:\n\n```\n(.*?)```", readme, re.DOTALL))
+    assert [*mappings] == ["sql/2_sources/sessions.sql", "sql/2_sources/trials.sql"]
+    for mapping in mappings.values():
         assert sum(not line.startswith("--") for line in mapping.splitlines()) < 20
-        (tmp_path / "sql" / "2_sources" / f"{name}.sql").write_text(mapping, encoding="utf-8")
-    said = [("user", None, "Fix it."), ("assistant", "m", "Trying."), ("assistant", "m", "Fixed.")]
-    lines = [{"sessionId": "s", "message": {"role": role, "model": model, "content": text}} for role, model, text in said]
+    assert mappings["sql/2_sources/sessions.sql"] == (REPOSITORY / "sql/2_sources/sessions.sql").read_text(encoding="utf-8")
+    (tmp_path / "sql" / "2_sources").mkdir(parents=True)
+    (tmp_path / "sql/2_sources/trials.sql").write_text(mappings["sql/2_sources/trials.sql"], encoding="utf-8")
     trial = {"trial": "7", "task": "T-1", "answer": "Done."}
     files: dict[str, list[Line]] = {
-        "sessions/home/s.jsonl": [*lines],
         "trials/7/result.json": [trial],
         "trials/7/verifier/reward.txt": ["0.5"],
         "trials/8/result.json": [trial | {"trial": "8"}],
@@ -64,12 +63,21 @@ def test_readme_mappings_work(tmp_path: Path) -> None:
     }
     write_evidence(tmp_path / "evidence", files)
     assert etl("run-all", "--root", tmp_path).exit_code == 0
-    query = "select run_id, task_id, prompt, response, model, score, len(parts) as parts from evidence.record order by run_id"
+    query = "select run_id, task_id, response, score, len(parts) as parts from evidence.record order by run_id"
     assert [tuple(row.values()) for row in etl("sql", query, "--root", tmp_path, "--json").json] == [
-        ("7", "T-1", None, "Done.", None, 0.5, 2),
-        ("8", "T-1", None, "Done.", None, None, 1),
-        ("s", "Fix it.", "Fix it.", "Fixed.", "m", None, 3),
+        ("7", "T-1", "Done.", 0.5, 2),
+        ("8", "T-1", "Done.", None, 1),
     ]
+
+
+def test_readme_explains_a_grade_of_the_sample(tmp_path: Path) -> None:
+    """What the README shows of etl explain is what it says of that grade, line by line."""
+    copy_of(publish_sample, tmp_path)
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (wanted, shown) = re.search(r"\$ etl explain (\S+)\n(.*?)```", readme, re.DOTALL).groups()  # type: ignore[union-attr]
+    said = etl("explain", wanted, "--root", tmp_path, "--evidence", SAMPLE).stdout
+    lines = [line.removesuffix("…").rstrip() for line in shown.splitlines() if line != "…"]
+    assert [line for line in lines if line not in said] == []
 
 
 def test_readme_names_every_make_target() -> None:

@@ -1,15 +1,14 @@
-"""The bundled sample: its generator reproduces it, and a run over it shows every result that valid lines can have."""
+"""The bundled sample: a run over it shows every result that valid items can have."""
 
-import shutil
-import subprocess
-import sys
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SAMPLE, Result, etl, jsonl
+from conftest import SAMPLE, etl, jsonl
 
-STREAMS = {
+SOURCES = {
+    "alpaca_eval",
     "audit_facts",
     "distilled_config_hints",
     "distilled_facts",
@@ -20,6 +19,9 @@ STREAMS = {
     "observer_reviews",
     "outcomes",
     "scrum_reviews",
+    "sessions",
+    "tau_bench",
+    "verdicts",
 }
 
 
@@ -56,66 +58,20 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> SampleRun:
     return SampleRun(tmp_path_factory.mktemp("sample"))
 
 
-@pytest.fixture
-def script(tmp_path: Path) -> Path:
-    """Return a copy of the generator in an empty folder."""
-    return Path(shutil.copy(SAMPLE / "make_sample.py", tmp_path))
-
-
-def generate(script: Path, *options: str) -> Result:
-    """Run the generator."""
-    done = subprocess.run([sys.executable, script, *options], capture_output=True, text=True, check=False)
-    return Result(done.returncode, done.stdout, done.stderr)
-
-
-def generated_in(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of a folder's streams and paths, by name."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in {".jsonl", ".txt"}}
-
-
-def test_generator_reproduces_the_sample(script: Path) -> None:
-    """The generator writes, byte for byte, the files beside it in the repository."""
-    assert generate(script) == Result(0, "", "")
-    written = generated_in(script.parent)
-    assert set(written) == {f"{stream}.jsonl" for stream in STREAMS} | {"known-paths.txt"}
-    assert written == generated_in(SAMPLE)
-
-
-def test_check_accepts_the_sample() -> None:
-    """The generator's --check passes over the sample in the repository."""
-    assert generate(SAMPLE / "make_sample.py", "--check") == Result(0, "", "")
-
-
-def test_check_names_what_differs(script: Path) -> None:
-    """--check says which files differ or are missing, exits with 1 and writes nothing."""
-    generate(script)
-    altered, absent = script.with_name("outcomes.jsonl"), script.with_name("evidence.jsonl")
-    altered.write_bytes(altered.read_bytes() + b"\n")
-    absent.unlink()
-    before = generated_in(script.parent)
-    result = generate(script, "--check")
-    assert result.exit_code == 1
-    assert result.stderr == "Not what this script writes: outcomes.jsonl, evidence.jsonl; run it without --check.\n"
-    assert generated_in(script.parent) == before
-
-
 def test_known_paths_are_sorted_and_distinct() -> None:
     """The list of paths is what `git ls-files` prints: sorted by bytes, one path per line, each once."""
     lines = (SAMPLE / "known-paths.txt").read_text(encoding="utf-8").splitlines()
     assert lines == sorted(set(lines))
 
 
-def test_sample_has_about_a_thousand_lines() -> None:
-    """The sample is large enough to show the product and small enough to read."""
-    assert 900 <= sum(len(jsonl(SAMPLE / f"{stream}.jsonl")) for stream in STREAMS) <= 1200
-
-
 def test_run_passes_and_skips_nothing(run: SampleRun) -> None:
-    """A run over the sample exits with 0, and every line becomes a record."""
+    """A run over the sample exits with 0, and every item becomes a record or a part of one; there are about 1,100."""
     assert run.result.exit_code == 0, run.result.stderr
     assert run.result.json["overall_passed"] is True
-    assert run.rows("select count(*) as skipped from evidence.skipped") == [{"skipped": 0}]
-    assert run.values("select distinct source from evidence.record") == STREAMS
+    items = run.receipt("collect")["items"]
+    assert (items["skipped"], items["blank"]) == (0, 0)
+    assert 1000 <= items["mapped"] + items["part"] <= 1200
+    assert run.values("select distinct source from evidence.record") == SOURCES
 
 
 def test_each_dataset_has_rows(run: SampleRun) -> None:
@@ -168,10 +124,44 @@ def test_each_outcome_at_the_pairing_occurs(run: SampleRun) -> None:
         "not_a_side",
         "prompt_differs",
         "no_counterpart",
+        "not_comparable",
         "paired",
         "over_cap",
         "refused",
     }
+
+
+def test_grades_meet_attempts(run: SampleRun) -> None:
+    """Grades of other files count for one attempt, meet several or none, and disagree."""
+    assert run.values("select distinct outcome from scored.grade") == {"met", "ambiguous_grade", "unmatched_grade"}
+    assert run.rows("select count(*) > 0 as found from scored.run where 'grades_disagree' in reasons") == [{"found": True}]
+
+
+def test_one_item_has_several_records_and_one_record_several_items(run: SampleRun) -> None:
+    """A session is one record of many lines; a document has several attempts; a judgement of two answers is two records."""
+    assert run.values("select len(parts) > 5 from evidence.record where source = 'sessions'") == {True}
+    of_documents = "select count(distinct run_id) > 1 from evidence.record where source = 'tau_bench' group by source_path"
+    assert run.values(of_documents) == {True}
+    assert run.values("select distinct record_number from evidence.record where source = 'alpaca_eval'") == {1, 2}
+
+
+@pytest.mark.parametrize("source", ["evidence", "sessions", "tau_bench"])
+def test_conversations_ship_whole(run: SampleRun, source: str) -> None:
+    """Conversations of lines, of sessions and of documents ship with their calls and results, and end with the assistant."""
+    rows = [row for row in jsonl(run.root / "exports/sft/instruction_response.jsonl") if row["source"] == source]
+    conversations = [json.loads(row["messages"]) for row in rows if row["messages"]]
+    assert any("tool_calls" in message for messages in conversations for message in messages)
+    assert any(message["role"] == "tool" for messages in conversations for message in messages)
+    assert {messages[-1]["role"] for messages in conversations} == {"assistant"}
+
+
+def test_pairs_of_conversations_ship(run: SampleRun) -> None:
+    """A conversation with calls is chosen over another one that answers the same prompt with the same tools."""
+    pairs = jsonl(run.root / "exports/preference/chosen_rejected.jsonl")
+    of_calls = [pair for pair in pairs if pair["chosen_messages"] and "tool_calls" in pair["chosen_messages"]]
+    assert of_calls
+    assert all("tool_calls" in pair["rejected_messages"] for pair in of_calls)
+    assert any(pair["tools"] for pair in of_calls)
 
 
 def test_pairs_exceed_the_cap(run: SampleRun) -> None:
@@ -211,6 +201,7 @@ def test_pairs_of_both_gaps_ship(run: SampleRun) -> None:
                 "missing_source_run_id",
                 "empty_content",
                 "empty_prompt",
+                "schema_violation",
                 "unsafe_sft_category",
                 "contradicted",
                 "hallucinated_file_path",

@@ -49,8 +49,9 @@ def maps(warehouse: Warehouse, path: str, lines: str, table: str) -> None:
     """
     mapping = Sql.packaged().source(source_of(path))
     contents = [line.encode() for line in _split(lines)]
-    items = Items(path, None, [*range(1, len(contents) + 1)], contents)
-    mapper = Mapper(warehouse, mapping, directives_of(mapping), Settings())
+    directives = directives_of(mapping)
+    items = Items(path, path if directives.grain == "file" else None, [*range(1, len(contents) + 1)], contents)
+    mapper = Mapper(warehouse, mapping, directives, Settings())
     with mapping_room(warehouse):
         mapper.prepare()
         mapped = mapper.map(mapper.parse([items]))

@@ -152,6 +152,20 @@ def test_scrum_reviews(warehouse: Warehouse) -> None:
     """)
 
 
+def test_sessions(warehouse: Warehouse) -> None:
+    """All lines of a file are one attempt: their messages in order, and the model of the last line that names one."""
+    maps(warehouse, "sessions/s-1.jsonl", """
+        {"run_id": "s-1", "task_id": "fix", "message": {"role": "user", "content": "Fix it."}}
+        {"model": "model-a", "message": {"role": "assistant", "content": "Which one?"}}
+        {"message": {"role": "user", "content": "The login."}}
+        {"model": "model-b", "message": {"role": "assistant", "content": "Fixed."}}
+        {"event": "closed"}
+    """, """
+        item_number | source_class | run_id | task_id | model   | prompt  | response
+        1           | telemetry    | s-1    | fix     | model-b | Fix it. | Fixed.
+    """)
+
+
 def test_tau_bench(warehouse: Warehouse) -> None:
     """The file's name gives model and domain. The prompt is what the user said first; the user's script is not asked for."""
     maps(warehouse, "tau_bench/model-a-airline.jsonl", """
