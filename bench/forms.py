@@ -1,8 +1,9 @@
 """Writes the records of generate.py in other forms than lines; the same arguments, the same bytes.
 
 A form is one source: a document (an array of records), a Parquet file (with types), sessions (files with many lines an
-attempt), or an archive (a member for each record). Parquet and archive need the mapping of ``evidence``, which the product has;
-the other two have theirs in mappings/.
+attempt), an archive (a member for each record), conversations (a line an attempt, with twenty messages), or texts (the lines of
+conversations, as long, with all that was said in the response). Document and sessions have a mapping in mappings/; the others
+need that of ``evidence``, which the product has.
 """
 
 import argparse
@@ -14,17 +15,20 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from generate import Record, as_json, records
-from texts import ARGUMENTS, MESSAGES, RESULTS, draw, text
+from generate import Record, as_json, records, write_lines
+from texts import ANSWERS, ARGUMENTS, MESSAGES, RESULTS, draw, scattered, text
 
 MAPPINGS = Path(__file__).parent / "mappings"
 
 #: Attempts that one session holds. They alternate, as those of agents that work side by side do.
 ATTEMPTS = 40
+
+#: Messages of a conversation.
+_MESSAGES = 20
 
 #: Rows of a row group of Parquet.
 _ROWS = 10_000
@@ -92,23 +96,58 @@ def write_sessions(target: Path, found: Iterable[Record]) -> None:
                         stream.write(json.dumps({"attempt": attempt} | event, ensure_ascii=False) + "\n")
 
 
+def write_conversations(target: Path, found: Iterable[Record]) -> None:
+    """Write lines in the ``evidence`` shape whose texts are a conversation."""
+    write_lines(target, map(as_json, _conversations(found)))
+
+
+def write_texts(target: Path, found: Iterable[Record]) -> None:
+    """Write lines as long as those of the conversations: prompt and response, which has all texts and as much more."""
+    write_lines(target, map(_without_messages, _conversations(found)))
+
+
+def _conversations(found: Iterable[Record]) -> Iterator[Record]:
+    rng = random.Random("conversations")
+    for record in found:
+        others = {name: value for name, value in record.items() if name not in ("prompt", "response")}
+        yield others | {"messages": [*_messages(rng, record, _MESSAGES)]}
+
+
+def _without_messages(record: Record) -> bytes:
+    length = len(as_json(record))
+    messages = record.pop("messages")
+    calls = [call["function"]["arguments"] for message in messages for call in message.get("tool_calls", ())]
+    record |= {
+        "prompt": messages[0]["content"],
+        "response": "\n".join([*calls, *(said["content"] or "" for said in messages[1:])]),
+    }
+    number = length
+    while (missing := length - len(as_json(record))) > 0:
+        number = scattered(number)
+        record["response"] += text(number, ANSWERS)[:missing]
+    return as_json(record)
+
+
 def _events(rng: random.Random, record: Record) -> Iterator[Record]:
     """Yield the events of an attempt: as many messages as attempts of tau-bench have; a call, its result, the next call."""
     started = {"run": "run_id", "task": "task_id", "at": "created_at", "model": "model", "file": "file"}
     yield {"event": "start"} | {name: record[of] for name, of in started.items()}
-    yield _message("user", record["prompt"])
-    for number in range(1, draw(MESSAGES, rng.random()) // 2):
-        given = json.dumps({"path": record["file"], "text": text(rng.getrandbits(64), ARGUMENTS)})
-        function = {"name": "edit_file", "arguments": given}
-        yield _message("assistant", None, tool_calls=[{"id": f"call_{number}", "type": "function", "function": function}])
-        yield _message("tool", text(rng.getrandbits(64), RESULTS), tool_call_id=f"call_{number}")
-    yield _message("assistant", record["response"])
+    for message in _messages(rng, record, draw(MESSAGES, rng.random())):
+        yield {"event": "message", "message": message}
     ended = ("verdict", "cited_paths", "latency_ms", "cost_usd", "prompt_tokens", "completion_tokens")
     yield {"event": "end"} | {name: record[name] for name in ended if name in record}
 
 
-def _message(role: str, content: str | None, **more: Any) -> Record:
-    return {"event": "message", "message": {"role": role, "content": content} | more}
+def _messages(rng: random.Random, record: Record, count: int) -> Iterator[Record]:
+    """Yield about ``count`` messages in the form of OpenAI: the prompt, calls with their results, and the response."""
+    yield {"role": "user", "content": record["prompt"]}
+    for number in range(1, count // 2):
+        given = json.dumps({"path": record["file"], "text": text(rng.getrandbits(64), ARGUMENTS)})
+        function = {"name": "edit_file", "arguments": given}
+        call = {"id": f"call_{number}", "type": "function", "function": function}
+        yield {"role": "assistant", "content": None, "tool_calls": [call]}
+        yield {"role": "tool", "content": text(rng.getrandbits(64), RESULTS), "tool_call_id": f"call_{number}"}
+    yield {"role": "assistant", "content": record["response"]}
 
 
 def _batched(found: Iterable[Record], size: int) -> Iterator[list[Record]]:
@@ -130,6 +169,8 @@ FORMS = {
     "parquet": Form("evidence.parquet", write_parquet),
     "sessions": Form("bench_sessions", write_sessions, "bench_sessions.sql"),
     "archive": Form("evidence.zip", write_archive),
+    "conversations": Form("evidence.jsonl", write_conversations),
+    "texts": Form("evidence.jsonl", write_texts),
 }
 
 
