@@ -105,41 +105,56 @@ json_transform(
     '[{"role": "VARCHAR", "content": "VARCHAR", "tool_calls": [{"function": {"name": "VARCHAR", "arguments": "JSON"}}]}]'
 );
 
--- The strings among the values of a JSON object; its keys are followed by a colon.
-create or replace macro policy.strings(arguments) as
-list_transform(
-    list_filter(regexp_extract_all(arguments, '"(?:[^"\\]|\\.)*":?'), lambda token: not ends_with(token, ':')),
-    lambda token: token::json ->> '$'
+-- Texts one after the other, each but the first after a separator; none are an empty text. array_to_string computes its list twice.
+create or replace macro policy.joined(texts, separator) as
+coalesce(list_aggregate(texts, 'string_agg', separator), '');
+
+-- The arguments of a call, a JSON object, as they are compared: the strings among its values as texts are. Most hold nothing that is
+-- not normal: no escape, no other character than those of ASCII that are seen, no two spaces, none at an end.
+create or replace macro policy.comparable_arguments(arguments) as
+case
+    when not regexp_matches(arguments, '[^ -~]|\\|  |" | "') then arguments
+    else policy.joined(
+        list_transform(
+            -- a key is followed by a colon
+            regexp_extract_all(arguments, '"(?:[^"\\]|\\.)*":?|[^"]+'),
+            lambda token: case
+                when starts_with(token, '"') and not ends_with(token, ':')
+                    then to_json(policy.normalised(token::json ->> '$'))::varchar
+                else token
+            end
+        ),
+        ''
+    )
+end;
+
+-- The calls of a message as they are compared: JSON texts, one after the other.
+create or replace macro policy.comparable_calls(calls) as
+policy.joined(
+    list_transform(
+        calls, lambda made: concat(to_json(made.function.name), policy.comparable_arguments(made.function.arguments))
+    ),
+    ''
 );
 
--- What of messages is compared as it stands: roles, names of calls, and arguments without the strings among their values.
-create or replace macro policy.form(said) as
-to_json(list_transform(said, lambda message: struct_pack(
-    role := message.role,
-    calls := list_transform(message.tool_calls, lambda made: struct_pack(
-        name := made.function.name,
-        arguments := regexp_replace(made.function.arguments, '("(?:[^"\\]|\\.)*":)|"(?:[^"\\]|\\.)*"', '\1""', 'g')
-    ))
-)))::varchar;
-
--- What of messages is compared as texts are: their texts, and the strings among the arguments of their calls.
+-- The texts of messages as texts are compared.
 create or replace macro policy.normal_texts(said) as
 list_transform(said, lambda message: policy.normalised(message.content));
 
-create or replace macro policy.normal_strings(said) as
-list_transform(
-    flatten(list_transform(
-        said,
-        lambda message: flatten(list_transform(
-            coalesce(message.tool_calls, []), lambda made: policy.strings(made.function.arguments)
-        ))
-    )),
-    lambda content: policy.normalised(content)
+-- One text for messages, whose texts are given as they are compared, that is equal where they are. The texts hold no control
+-- characters, and neither do roles and JSON texts.
+create or replace macro policy.comparable(said, texts) as
+concat(
+    policy.joined(
+        list_transform(said, lambda message: concat(message.role, policy.comparable_calls(message.tool_calls))), chr(31)
+    ),
+    chr(30),
+    policy.joined(texts, chr(31))
 );
 
--- One text for messages that is equal where they are, as they are compared. Normalised texts hold no control characters.
-create or replace macro policy.comparable(said, texts, strings) as
-concat(policy.form(said), chr(30), array_to_string(texts, chr(31)), chr(30), array_to_string(strings, chr(31)));
+-- Whether the arguments of a call stand for a text that is no JSON object.
+create or replace macro policy.is_unparsed(arguments) as
+starts_with(arguments, '{"unparsed":"') and regexp_full_match(arguments, '\{"unparsed":"(?:[^"\\]|\\.)*"\}');
 
 -- Whether messages are one message without calls.
 create or replace macro policy.is_one_text(said) as
@@ -168,7 +183,7 @@ struct_pack(
     answer_hash := case
         when texts.answer is null then unhex(sha256(normal_response))
         when policy.is_one_text(texts.answer) then unhex(sha256(texts.answer_texts[1]))
-        else unhex(sha256(policy.comparable(texts.answer, texts.answer_texts, texts.answer_strings)))
+        else unhex(texts.answer_sha256)
     end,
     answer_length := case
         when texts.answer is null then length(normal_response)
@@ -176,20 +191,17 @@ struct_pack(
     end,
     is_answer_empty := case
         when texts.answer is null then length(normal_response) = 0
-        else len(list_filter(
+        else not list_bool_or(list_transform(
             texts.answer,
             lambda message: message.role = 'assistant'
             and (message.tool_calls is not null or not policy.is_blank(message.content))
-        )) = 0
+        ))
     end,
     has_unparsed_call := coalesce(
-        len(list_filter(
+        list_bool_or(flatten(list_transform(
             texts.answer,
-            lambda message: len(list_filter(
-                message.tool_calls,
-                lambda made: regexp_full_match(made.function.arguments, '\{"unparsed":"(?:[^"\\]|\\.)*"\}')
-            )) > 0
-        )) > 0,
+            lambda message: list_transform(message.tool_calls, lambda made: policy.is_unparsed(made.function.arguments))
+        ))),
         false
     ),
     turn_hash := unhex(sha256(concat(sha256(normal_prompt), sha256(normal_response)))),
@@ -198,10 +210,7 @@ struct_pack(
         -- equal to that of the record whose prompt and response these two are
         when policy.is_one_text(texts.prompt) and texts.prompt[1].role = 'user' and policy.is_one_text(texts.answer)
             then unhex(sha256(concat(sha256(texts.prompt_texts[1]), sha256(texts.answer_texts[1]))))
-        else unhex(sha256(concat(
-            sha256(policy.comparable(texts.prompt, texts.prompt_texts, texts.prompt_strings)),
-            sha256(policy.comparable(texts.answer, texts.answer_texts, texts.answer_strings))
-        )))
+        else unhex(sha256(concat(texts.prompt_sha256, texts.answer_sha256)))
     end,
     tools_sha256 := unhex(sha256(tools))
 );
@@ -209,18 +218,15 @@ struct_pack(
 -- What policy.content reads of a conversation: its prompt and its answer, each as messages and as texts that are normalised; null
 -- where there is no conversation. prompt and answer are what policy.messages gives for both.
 create or replace macro policy.texts_of_conversation(prompt_messages, prompt, answer) as
-case
-    when answer is not null
-        then struct_pack(
-            prompt_messages := prompt_messages,
-            prompt := prompt,
-            prompt_texts := policy.normal_texts(prompt),
-            prompt_strings := policy.normal_strings(prompt),
-            answer := answer,
-            answer_texts := policy.normal_texts(answer),
-            answer_strings := policy.normal_strings(answer)
-        )
-end;
+struct_pack(
+    prompt_messages := prompt_messages,
+    prompt := prompt,
+    prompt_texts := policy.normal_texts(prompt),
+    prompt_sha256 := sha256(policy.comparable(prompt, policy.normal_texts(prompt))),
+    answer := answer,
+    answer_texts := policy.normal_texts(answer),
+    answer_sha256 := sha256(policy.comparable(answer, policy.normal_texts(answer)))
+);
 
 -- A text as messages and details repeat it: of a longer one so many characters, the last an ellipsis.
 create or replace macro policy.short(content, longest) as

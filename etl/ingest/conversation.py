@@ -5,10 +5,10 @@ already stays as it is.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import takewhile
+from itertools import repeat, takewhile
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -33,6 +33,9 @@ _ABSENT = Raw(b"")
 _NULL = b"null"
 _NO_ARGUMENTS = Raw(b"{}")
 
+#: The bytes of UTF-8 that go on with a character.
+_CONTINUING = bytes(range(0x80, 0xC0))
+
 #: A string with an escape: all other bytes of a compact JSON text are in normal form.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
@@ -42,13 +45,13 @@ class NotNormalError(Exception):
 
 
 class Conversation(NamedTuple):
-    """Messages in normal form, as JSON text.
+    """Messages in normal form, as JSON text in UTF-8.
 
     ``prompt_end`` is how many characters of it there are up to the end of the last message of the prompt, ``answer_end`` up to
     the end of the last assistant message; None where there is no assistant message, since then all is prompt. 1 is the bracket.
     """
 
-    messages: str | None
+    messages: bytes | None
     prompt_end: int | None
     answer_end: int | None
 
@@ -148,52 +151,63 @@ _MESSAGES, _PART, _TOOLS = Decoder(list[_Message]), Decoder(_Part), Decoder(list
 _TEXT = Decoder(str)
 
 
-def normalise(text: bytes, max_depth: int, max_values: int) -> Conversation:
+def normalise(text: bytes, max_depth: int, max_values: int, *, is_judged: bool = False) -> Conversation:
     """Return messages in normal form. Raises NotNormalError where they are not JSON, no conversation, or of an unknown role.
 
-    ``max_depth`` and ``max_values`` bound each JSON text, also those within texts: see ``judge_value``.
+    ``max_depth`` and ``max_values`` bound each JSON text, also those within texts: see ``judge_value``. A text that
+    ``is_judged`` is known to be within them.
     """
     reader = _Reader(max_depth, max_values)
-    for given in _decode(_MESSAGES, text, max_depth, max_values):
+    if not is_judged:
+        _judge(text, max_depth, max_values)
+    for given in _decode(_MESSAGES, text):
         reader.read(given)
     messages = reader.messages
     roles = [message.role for message in messages]
     if "assistant" not in roles:
-        return Conversation(encode(messages).decode(), None, None)
+        return Conversation(encode(messages), None, None)
     first, last = _prompt_length(roles), len(roles) - roles[::-1].index("assistant")
-    prompt, answer, rest = (encode(part)[1:-1].decode() for part in (messages[:first], messages[first:last], messages[last:]))
-    whole = f"[{','.join(filter(None, (prompt, answer, rest)))}]"
-    prompt_end = len("[") + len(prompt)
-    return Conversation(whole, prompt_end, prompt_end + len("," if prompt else "") + len(answer))
+    prompt, answer, rest = (encode(part)[1:-1] for part in (messages[:first], messages[first:last], messages[last:]))
+    prompt_end = len("[") + _characters(prompt)
+    answer_end = prompt_end + len("," if prompt else "") + _characters(answer)
+    return Conversation(b"[%s]" % b",".join(filter(None, (prompt, answer, rest))), prompt_end, answer_end)
 
 
-def normalise_tools(text: bytes, max_depth: int, max_values: int) -> str | None:
+def _characters(text: bytes) -> int:
+    """Return how many characters UTF-8 has: bytes that begin one."""
+    return len(text) if text.isascii() else len(text.translate(None, _CONTINUING))
+
+
+def normalise_tools(text: bytes, max_depth: int, max_values: int) -> bytes | None:
     """Return tool definitions in normal form, None where there are none. Raises NotNormalError."""
-    tools = [_tool(tool) for tool in _decode(_TOOLS, text, max_depth, max_values)]
-    return encode(tools).decode() if tools else None
+    _judge(text, max_depth, max_values)
+    tools = [_tool(tool) for tool in _decode(_TOOLS, text)]
+    return encode(tools) if tools else None
 
 
-def normalise_rows(given: pa.Table, max_depth: int, max_values: int) -> pa.Table:
+def normalise_rows(given: pa.Table, max_depth: int, max_values: int, judged: Iterable[bool] = repeat(False)) -> pa.Table:
     """Return messages and tools of rows in normal form, and how far prompt and answer go; no rows where no row has either.
 
-    Where they cannot be normalised, ``problem`` is ``bad_messages`` or ``bad_tools``, and ``detail`` says why.
+    ``judged`` says of each row whether its messages are judged already. Where they cannot be normalised, ``problem`` is
+    ``bad_messages`` or ``bad_tools``, and ``detail`` says why.
     """
     schema = pa.schema(_COLUMNS)
     if given["messages"].null_count == given["tools"].null_count == given.num_rows:
         return schema.empty_table()
     texts = (column.cast(pa.large_binary()).to_pylist() for column in (given["messages"], given["tools"]))
-    rows = [_normal_row(messages, tools, max_depth, max_values) for messages, tools in zip(*texts, strict=True)]
+    columns = zip(*texts, judged, strict=False)
+    rows = [_normal_row(messages, tools, is_judged, max_depth, max_values) for messages, tools, is_judged in columns]
     return pa.table([*map(list, zip(*rows, strict=True))], schema=schema)
 
 
-def _normal_row(messages: bytes | None, tools: bytes | None, *limits: int) -> tuple[str | int | None, ...]:
+def _normal_row(messages: bytes | None, tools: bytes | None, is_judged: bool, *limits: int) -> tuple[object, ...]:
     if messages is None and tools is None:
         return (None,) * len(_COLUMNS)
     conversation, definitions = Conversation(None, None, None), None
     column = "messages"
     try:
         if messages is not None:
-            conversation = normalise(messages, *limits)
+            conversation = normalise(messages, *limits, is_judged=is_judged)
         column = "tools"
         if tools is not None:
             definitions = normalise_tools(tools, *limits)
@@ -203,11 +217,15 @@ def _normal_row(messages: bytes | None, tools: bytes | None, *limits: int) -> tu
     return (*conversation, definitions, None, None)
 
 
-def _decode(decoder: Decoder[Any], text: bytes, max_depth: int, max_values: int) -> Any:
-    """Return JSON text as a decoder reads it, once it is judged as strictly as an item."""
+def _judge(text: bytes, max_depth: int, max_values: int) -> None:
+    """Judge JSON text as strictly as an item. Raises NotNormalError."""
     refusal: Refusal | None = judge_value(text, max_depth, max_values)
     if refusal:
         raise NotNormalError(f"{refusal.reason}: {refusal.detail}")
+
+
+def _decode(decoder: Decoder[Any], text: bytes) -> Any:
+    """Return JSON text as a decoder reads it. Raises NotNormalError."""
     try:
         return decoder.decode(text)
     except msgspec.DecodeError as error:
@@ -367,7 +385,8 @@ def _id(given: str | int | None) -> str | None:
 def _compact(text: bytes) -> bytes:
     """Return JSON text without white space, in which nothing is escaped that need not be; numbers keep their digits."""
     compact = reformat(text, indent=-1)
-    return _STRING.sub(_unescape, compact) if b"\\" in compact else compact
+    # all other escapes are needed, and spelled in one way only
+    return _STRING.sub(_unescape, compact) if b"\\u" in compact or b"\\/" in compact else compact
 
 
 def _unescape(string: re.Match[bytes]) -> bytes:

@@ -1,9 +1,11 @@
 """From items to records: a source's mapping (sql/2_sources) over a portion of its items, and checks of its rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import reduce
 from hashlib import sha256
+from itertools import repeat
 from typing import Any
 
 import polars as pl
@@ -226,7 +228,7 @@ class Mapper:
             raise
 
     def _map(self, items: pa.Table) -> Mapped:
-        with self._shown(items), self._normalised():
+        with self._shown(items), self._normalised(items):
             self._warehouse.execute(f"create or replace view raw.main.mapped as {self._mapped}")
             # joins give rows in any order; records are inserted in the order of the evidence
             incoming = _in_order(self._warehouse.arrow("from evidence.incoming"))
@@ -243,19 +245,28 @@ class Mapper:
         return Mapped(incoming.drop_columns(["problem", "detail"]), skipped, refused)
 
     @contextmanager
-    def _normalised(self) -> Iterator[None]:
+    def _normalised(self, items: pa.Table) -> Iterator[None]:
         """Show what the mapping gives as raw.main.given, and its conversations in normal form beside, row by row."""
         self._warehouse.execute(f"create or replace view raw.main.given as {self._given}")
         with ExitStack() as lent:
             given = pa.table({"messages": pa.array([], pa.string()), "tools": pa.array([], pa.string())})
+            judged: Iterable[bool] = repeat(False)
             if self._has_conversations and self._is_one_for_one:
                 given = self._warehouse.arrow("select messages, tools from raw.main.given")
+                judged = self._handed_on(items, given["messages"])
             elif self._has_conversations:  # joins give rows in any order, so they are fetched once
                 given = self._warehouse.arrow("from raw.main.given").combine_chunks()
                 lent.enter_context(self._warehouse.lent("given_rows", given))
                 self._warehouse.execute("create or replace view raw.main.given as from given_rows")
-            lent.enter_context(self._warehouse.lent("conversations", normalise_rows(given, *self._limits)))
+            lent.enter_context(self._warehouse.lent("conversations", normalise_rows(given, *self._limits, judged)))
             yield
+
+    def _handed_on(self, items: pa.Table, values: pa.ChunkedArray) -> list[bool]:
+        """Return of each value whether a json field of its item has it: then it was judged with the item."""
+        fields = [field.name for field in self._directives.fields if field.type == "json"]
+        equal = (pc.fill_null(pc.equal(items[name], values), False) for name in fields)
+        handed_on: list[bool] = reduce(pc.or_, equal, pa.repeat(False, len(values))).to_pylist()
+        return handed_on
 
     def _require_keys(self, incoming: pa.Table) -> None:
         """Require that each row is of an item, and that no two have one key."""

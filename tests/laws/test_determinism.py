@@ -43,7 +43,7 @@ def kept_records(root: Path) -> set[tuple[str, int, int]]:
 
 def copied_in_reverse(evidence: Path, folder: Path) -> Path:
     """Copy the evidence so that its files are created in the opposite order."""
-    for file in sorted((file for file in evidence.rglob("*.jsonl*") if file.is_file()), reverse=True):
+    for file in sorted((file for file in evidence.rglob("*.json*") if file.is_file()), reverse=True):
         target = folder / file.relative_to(evidence)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.ingest.formats import strict_json
-from etl.ingest.formats.strict_json import Refusal, is_blank, judge
+from etl.ingest.formats.strict_json import Refusal, is_blank, judge, judge_value
 
 MAX_DEPTH = 64
 MAX_VALUES = 1_000_000
@@ -456,3 +456,23 @@ def test_two_judges_agree_on_lines_that_nobody_thought_of(text: str, edits: list
         line = line[:at] + instead + line[at + gone :]
     if not is_blank(line):
         assert reason_of(line) == second_judge(line)
+
+
+nested_values = st.recursive(
+    st.text('[]{}"\\a', max_size=4) | st.integers(0, 9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(']}{["', max_size=2), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=100, derandomize=True, deadline=None, database=None)
+@given(nested_values, st.integers(1, 9))
+def test_brackets_are_counted_outside_strings(value: object, max_depth: int) -> None:
+    """A text is too deep exactly where more brackets are open at once than allowed, whatever brackets its strings hold."""
+
+    def depth(value: object) -> int:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return isinstance(value, dict | list) + max(map(depth, inner), default=0)
+
+    refusal = judge_value(json.dumps(value).encode(), max_depth, MAX_VALUES)
+    assert (refusal is not None) == (depth(value) > max_depth)

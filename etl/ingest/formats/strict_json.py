@@ -3,7 +3,8 @@
 import re
 from codecs import utf_8_decode
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple
 
 from jiter import from_json
 
@@ -56,15 +57,17 @@ def judge_value(text: bytes, max_depth: int, max_values: int, offset: int = 0) -
         refusal = Refusal(
             "too_large", f"more than {max_values} commas and opening brackets outside strings (setting max_values)"
         )
-    elif len(text.translate(None, _NO_OPENINGS)) > max_depth and _is_deeper(text, max_depth):
-        refusal = Refusal("too_deep", f"more than {max_depth} brackets are open at once (setting max_depth)")
     else:
+        may_be_deeper = len(text.translate(None, _NO_OPENINGS)) > max_depth
         try:
-            from_json(text, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True)
+            value = from_json(text, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True)
         except ValueError as error:
-            refusal = _fault(text, error, offset)
+            is_deeper = may_be_deeper and _opens_deeper(text, max_depth)
+            refusal = _too_deep(max_depth) if is_deeper else _fault(text, error, offset)
         else:
-            return None
+            if not may_be_deeper or not _nests_deeper(value, max_depth):
+                return None
+            refusal = _too_deep(max_depth)
     return _bad_encoding(text, offset) or refusal
 
 
@@ -95,7 +98,23 @@ def _unquoted(text: bytes) -> Iterator[bytes]:
         is_inside ^= len(parts) % 2 == 0
 
 
-def _is_deeper(text: bytes, max_depth: int) -> bool:
+def _too_deep(max_depth: int) -> Refusal:
+    return Refusal("too_deep", f"more than {max_depth} brackets are open at once (setting max_depth)")
+
+
+def _nests_deeper(value: object, max_depth: int) -> bool:
+    """Return whether objects and arrays of a value are nested deeper."""
+    level: list[Any] = [[value]]
+    for _ in range(max_depth + 1):
+        members = chain.from_iterable(outer.values() if isinstance(outer, dict) else outer for outer in level)
+        level = [inner for inner in members if isinstance(inner, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _opens_deeper(text: bytes, max_depth: int) -> bool:
+    """Return whether so many brackets are open at once in a text that is not JSON."""
     depth = 0
     for piece in _unquoted(text):
         for bracket in piece.translate(None, _NO_BRACKETS):
