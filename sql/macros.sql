@@ -160,72 +160,112 @@ starts_with(arguments, '{"unparsed":"') and regexp_full_match(arguments, '\{"unp
 create or replace macro policy.is_one_text(said) as
 len(said) = 1 and said[1].tool_calls is null;
 
--- What is known of a record's texts without reading them again: the columns of evidence.record from prompt_sha256 to tools_sha256.
--- It takes the prompt, prompt and response as they are normalised, and what policy.texts_of_conversation gives for the conversation.
-create or replace macro policy.content(prompt, normal_prompt, normal_response, tools, texts) as
+-- What collect knows of a record's texts without reading them again is computed in steps, each a column of its own: a macro is
+-- written out at each place that names it. What only conversations need is behind one case, so that other records pay nothing.
+
+-- The messages of the prompt as they stand, and those of prompt and answer, see policy.messages; null: there are no messages.
+create or replace macro policy.said(messages, prompt_end, answer_end) as
+case
+    when messages is not null
+        then struct_pack(
+            prompt_messages := policy.prompt_messages(messages, prompt_end),
+            prompt := policy.messages(policy.prompt_messages(messages, prompt_end)),
+            answer := policy.messages(policy.answer_messages(messages, prompt_end, answer_end))
+        )
+end;
+
+-- The prompt of a conversation: the text of its last user message.
+create or replace macro policy.prompt_of(said) as
+case
+    when said is not null
+        then list_filter(said.prompt, lambda message: message.role = 'user')[-1].content
+end;
+
+-- The response of a conversation: the text of the last assistant message that has a visible one.
+create or replace macro policy.response_of(said) as
+case
+    when said is not null
+        then list_filter(
+            said.answer, lambda message: message.role = 'assistant' and not policy.is_blank(message.content)
+        )[-1].content
+end;
+
+-- Prompt and response as they are normalised, and their hashes as hex digits.
+create or replace macro policy.turn(normal_prompt, normal_response) as
 struct_pack(
-    prompt_sha256 := case
-        when texts.prompt_messages is not null
-            then unhex(sha256(
-                case
-                    when regexp_full_match(texts.prompt_messages, '\[\{"role":"user","content":"(?:[^"\\]|\\.)*"\}\]')
-                        then texts.prompt[1].content
-                    else 'messages' || chr(31) || texts.prompt_messages
-                end
-            ))
-        -- most prompts are normal already, and hashed once
-        when normal_prompt = prompt then unhex(sha256(normal_prompt))
-        else unhex(sha256(prompt))
-    end,
-    prompt_hash := unhex(sha256(normal_prompt)),
-    prompt_length := length(normal_prompt),
-    response_length := length(normal_response),
-    answer_hash := case
-        when texts.answer is null then unhex(sha256(normal_response))
-        when policy.is_one_text(texts.answer) then unhex(sha256(texts.answer_texts[1]))
-        else unhex(texts.answer_sha256)
-    end,
-    answer_length := case
-        when texts.answer is null then length(normal_response)
-        else list_sum(list_transform(texts.answer_texts, lambda content: length(content)))::bigint
-    end,
-    is_answer_empty := case
-        when texts.answer is null then length(normal_response) = 0
-        else not list_bool_or(list_transform(
-            texts.answer,
-            lambda message: message.role = 'assistant'
-            and (message.tool_calls is not null or not policy.is_blank(message.content))
-        ))
-    end,
-    has_unparsed_call := coalesce(
-        list_bool_or(flatten(list_transform(
-            texts.answer,
-            lambda message: list_transform(message.tool_calls, lambda made: policy.is_unparsed(made.function.arguments))
-        ))),
-        false
-    ),
-    turn_hash := unhex(sha256(concat(sha256(normal_prompt), sha256(normal_response)))),
-    content_hash := case
-        when texts.answer is null then unhex(sha256(concat(sha256(normal_prompt), sha256(normal_response))))
-        -- equal to that of the record whose prompt and response these two are
-        when policy.is_one_text(texts.prompt) and texts.prompt[1].role = 'user' and policy.is_one_text(texts.answer)
-            then unhex(sha256(concat(sha256(texts.prompt_texts[1]), sha256(texts.answer_texts[1]))))
-        else unhex(sha256(concat(texts.prompt_sha256, texts.answer_sha256)))
-    end,
-    tools_sha256 := unhex(sha256(tools))
+    prompt := normal_prompt,
+    prompt_sha256 := sha256(normal_prompt),
+    response := normal_response,
+    response_sha256 := sha256(normal_response),
+    both_sha256 := sha256(concat(sha256(normal_prompt), sha256(normal_response)))
 );
 
--- What policy.content reads of a conversation: its prompt and its answer, each as messages and as texts that are normalised; null
--- where there is no conversation. prompt and answer are what policy.messages gives for both.
-create or replace macro policy.texts_of_conversation(prompt_messages, prompt, answer) as
+-- The texts of the messages as texts are compared; null: no assistant speaks, so there is no conversation.
+create or replace macro policy.normal_said(said) as
+case
+    when said.answer is not null
+        then struct_pack(prompt := policy.normal_texts(said.prompt), answer := policy.normal_texts(said.answer))
+end;
+
+-- What is known of a conversation, with hashes as hex digits; null where there is none. A message alone is compared as a text.
+create or replace macro policy.conversed(said, normal) as
+case
+    when normal is not null
+        then struct_pack(
+            prompt_messages_sha256 := sha256(case
+                when regexp_full_match(said.prompt_messages, '\[\{"role":"user","content":"(?:[^"\\]|\\.)*"\}\]')
+                    then said.prompt[1].content
+                else 'messages' || chr(31) || said.prompt_messages
+            end),
+            -- equal to those of the record whose prompt and response these two are
+            prompt_sha256 := case
+                when policy.is_one_text(said.prompt) and said.prompt[1].role = 'user' and policy.is_one_text(said.answer)
+                    then sha256(normal.prompt[1])
+                else sha256(policy.comparable(said.prompt, normal.prompt))
+            end,
+            answer_sha256 := case
+                when policy.is_one_text(said.answer) then sha256(normal.answer[1])
+                else sha256(policy.comparable(said.answer, normal.answer))
+            end,
+            answer_length := list_sum(list_transform(normal.answer, lambda content: length(content)))::bigint,
+            is_answer_empty := not list_bool_or(list_transform(
+                said.answer,
+                lambda message: message.role = 'assistant'
+                and (message.tool_calls is not null or not policy.is_blank(message.content))
+            )),
+            has_unparsed_call := coalesce(
+                list_bool_or(flatten(list_transform(
+                    said.answer,
+                    lambda message: list_transform(message.tool_calls, lambda made: policy.is_unparsed(made.function.arguments))
+                ))),
+                false
+            )
+        )
+end;
+
+-- The columns of evidence.record from prompt_sha256 to tools_sha256. turn is what policy.turn gives, conversed what
+-- policy.conversed gives.
+create or replace macro policy.content(prompt, turn, conversed, tools) as
 struct_pack(
-    prompt_messages := prompt_messages,
-    prompt := prompt,
-    prompt_texts := policy.normal_texts(prompt),
-    prompt_sha256 := sha256(policy.comparable(prompt, policy.normal_texts(prompt))),
-    answer := answer,
-    answer_texts := policy.normal_texts(answer),
-    answer_sha256 := sha256(policy.comparable(answer, policy.normal_texts(answer)))
+    prompt_sha256 := unhex(case
+        when conversed is not null then conversed.prompt_messages_sha256
+        -- most prompts are normal already, and hashed once
+        when turn.prompt = prompt then turn.prompt_sha256
+        else sha256(prompt)
+    end),
+    prompt_hash := unhex(turn.prompt_sha256),
+    prompt_length := length(turn.prompt),
+    response_length := length(turn.response),
+    answer_hash := unhex(coalesce(conversed.answer_sha256, turn.response_sha256)),
+    answer_length := coalesce(conversed.answer_length, length(turn.response)),
+    is_answer_empty := coalesce(conversed.is_answer_empty, length(turn.response) = 0),
+    has_unparsed_call := coalesce(conversed.has_unparsed_call, false),
+    turn_hash := unhex(turn.both_sha256),
+    content_hash := unhex(case
+        when conversed is null then turn.both_sha256
+        else sha256(concat(conversed.prompt_sha256, conversed.answer_sha256))
+    end),
+    tools_sha256 := unhex(sha256(tools))
 );
 
 -- A text as messages and details repeat it: of a longer one so many characters, the last an ellipsis.

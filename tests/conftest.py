@@ -140,38 +140,40 @@ _WITH_CONTENT = """
 with said as (
     select
         *,
-        policy.prompt_messages(messages, prompt_end) as prompt_messages,
-        policy.messages(policy.prompt_messages(messages, prompt_end)) as prompt_said,
-        policy.messages(policy.answer_messages(messages, prompt_end, answer_end)) as answer_said,
+        policy.said(messages, prompt_end, answer_end) as said,
     from given
 ),
 
 turned as (
     select
         * replace (
-            coalesce(
-                prompt::varchar, list_filter(prompt_said, lambda message: message.role = 'user')[-1].content
-            ) as prompt,
-            coalesce(response::varchar, list_filter(
-                answer_said, lambda message: message.role = 'assistant' and not policy.is_blank(message.content)
-            )[-1].content) as response
+            coalesce(prompt::varchar, policy.prompt_of(said)) as prompt,
+            coalesce(response::varchar, policy.response_of(said)) as response
         ),
     from said
 ),
 
-texts as (
+normal as (
     select
         *,
         policy.normalised(prompt) as normal_prompt,
         policy.normalised(response) as normal_response,
-        policy.texts_of_conversation(prompt_messages, prompt_said, answer_said) as texts,
+        policy.normal_said(said) as normal,
     from turned
+),
+
+hashed as (
+    select
+        *,
+        policy.turn(normal_prompt, normal_response) as turn,
+        policy.conversed(said, normal) as conversed,
+    from normal
 )
 
 select
-    * exclude (prompt_messages, prompt_said, answer_said, normal_prompt, normal_response, texts),
-    unnest(policy.content(prompt, normal_prompt, normal_response, tools, texts)),
-from texts
+    * exclude (said, normal_prompt, normal_response, normal, turn, conversed),
+    unnest(policy.content(prompt, turn, conversed, tools)),
+from hashed
 """
 
 

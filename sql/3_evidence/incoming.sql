@@ -94,33 +94,24 @@ timed as (
             and mapped.record_number is not distinct from of_parts.record_number
 ),
 
-conversed as (
+said as (
     select
         *,
-        policy.prompt_messages(messages, prompt_end) as prompt_messages,
-        policy.messages(policy.prompt_messages(messages, prompt_end)) as prompt_said,
-        policy.messages(policy.answer_messages(messages, prompt_end, answer_end)) as answer_said,
+        policy.said(messages, prompt_end, answer_end) as said,
     from timed
 ),
 
 turned as (
     select
         * replace (
-            coalesce(
-                prompt, list_filter(prompt_said, lambda message: message.role = 'user')[-1].content
-            ) as prompt,
-            coalesce(
-                response,
-                list_filter(
-                    answer_said, lambda message: message.role = 'assistant' and not policy.is_blank(message.content)
-                )[-1].content
-            ) as response,
+            coalesce(prompt, policy.prompt_of(said)) as prompt,
+            coalesce(response, policy.response_of(said)) as response,
             case when answer_end is not null then messages end as messages,
             -- a grade may name only a run, or only a task
             case when source_class is distinct from 'grade' or not policy.is_blank(task_id) then task_id end as task_id,
             case when source_class is distinct from 'grade' or not policy.is_blank(run_id) then run_id end as run_id
         ),
-    from conversed
+    from said
 ),
 
 -- DuckDB drops an offset when it casts text to timestamp, and assumes the session's zone where the text has none. So the text
@@ -140,8 +131,16 @@ clocked as (
         ))) as created_at_utc,
         policy.normalised(prompt) as normal_prompt,
         policy.normalised(response) as normal_response,
-        policy.texts_of_conversation(prompt_messages, prompt_said, answer_said) as texts,
+        policy.normal_said(said) as normal,
     from turned
+),
+
+hashed as (
+    select
+        *,
+        policy.turn(normal_prompt, normal_response) as turn,
+        policy.conversed(said, normal) as conversed,
+    from clocked
 )
 
 select
@@ -163,7 +162,7 @@ select
     file,
     prompt,
     response,
-    unnest(policy.content(prompt, normal_prompt, normal_response, tools, texts)),
+    unnest(policy.content(prompt, turn, conversed, tools)),
     messages,
     prompt_end,
     answer_end,
@@ -210,4 +209,4 @@ select
         when not isfinite(cost_usd) then 'bad_cost_usd'
     end as problem,
     case when problem is not null then policy.short(detail, 200) end as detail,
-from clocked
+from hashed

@@ -1,7 +1,7 @@
 -- Makes the view of all records where an overlay may have changed how their texts are compared: what evidence.record knows of
 -- its texts without reading them again is computed anew. The columns are those of evidence.record.
 create view evidence.record as
-with normal as (
+with said as (
     select
         stored.* exclude (
             prompt_sha256, prompt_hash, prompt_length, response_length, answer_hash, answer_length, is_answer_empty,
@@ -9,15 +9,26 @@ with normal as (
         ),
         policy.normalised(prompt) as normal_prompt,
         policy.normalised(response) as normal_response,
-        policy.texts_of_conversation(
-            policy.prompt_messages(messages, prompt_end),
-            policy.messages(policy.prompt_messages(messages, prompt_end)),
-            policy.messages(policy.answer_messages(messages, prompt_end, answer_end))
-        ) as texts,
+        policy.said(messages, prompt_end, answer_end) as said,
     from evidence.stored as stored
+),
+
+normal as (
+    select
+        *,
+        policy.normal_said(said) as normal,
+    from said
+),
+
+hashed as (
+    select
+        *,
+        policy.turn(normal_prompt, normal_response) as turn,
+        policy.conversed(said, normal) as conversed,
+    from normal
 )
 
 select
-    normal.* exclude (normal_prompt, normal_response, texts),
-    unnest(policy.content(prompt, normal_prompt, normal_response, tools, texts)),
-from normal
+    hashed.* exclude (normal_prompt, normal_response, said, normal, turn, conversed),
+    unnest(policy.content(prompt, turn, conversed, tools)),
+from hashed
