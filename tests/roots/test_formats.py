@@ -115,22 +115,68 @@ def test_a_mapping_is_short(mapping: Path) -> None:
 
 def test_promptfoo(root: Path) -> None:
     """Each row of the one document is an attempt; without assertions it has no grade, and 503 is the machine's error."""
-    columns = "left(task_id, 4) as task, prompt, model, left(response, 1) as response, score, infrastructure_error"
+    columns = "left(task_id, 4) as task, prompt, model, left(response, 1) as response, verdict, score, infrastructure_error"
     assert attempts(root, "promptfoo", f"{columns}, run_id").count("\n") == 23
     assert attempts(root, "promptfoo", f"distinct {columns}") == cleandoc("""
-        487b | Answer shortly: Name a river. | model-a | A | 0.5 | -
-        487b | Answer shortly: Name a river. | model-b | - | - | 503 upstream
-        487b | Name a river. | model-a | [ | 0.5 | -
-        487b | Name a river. | model-b | - | - | 503 upstream
-        4c1a | Answer shortly: Ungraded? | model-a | A | - | -
-        4c1a | Answer shortly: Ungraded? | model-b | D | - | -
-        4c1a | Ungraded? | model-a | [ | - | -
-        4c1a | Ungraded? | model-b | D | - | -
-        91d3 | Answer shortly: What is 2+2? | model-a | A | 1.0 | -
-        91d3 | Answer shortly: What is 2+2? | model-b | D | 0.0 | -
-        91d3 | What is 2+2? | model-a | [ | 1.0 | -
-        91d3 | What is 2+2? | model-b | D | 0.0 | -
+        487b | Answer shortly: Name a river. | model-a | A | false | 0.5 | -
+        487b | Answer shortly: Name a river. | model-b | - | - | - | 503 upstream
+        487b | Name a river. | model-a | [ | false | 0.5 | -
+        487b | Name a river. | model-b | - | - | - | 503 upstream
+        4c1a | Answer shortly: Ungraded? | model-a | A | - | - | -
+        4c1a | Answer shortly: Ungraded? | model-b | D | - | - | -
+        4c1a | Ungraded? | model-a | [ | - | - | -
+        4c1a | Ungraded? | model-b | D | - | - | -
+        91d3 | Answer shortly: What is 2+2? | model-a | A | true | 1.0 | -
+        91d3 | Answer shortly: What is 2+2? | model-b | D | false | 0.0 | -
+        91d3 | What is 2+2? | model-a | [ | true | 1.0 | -
+        91d3 | What is 2+2? | model-b | D | false | 0.0 | -
     """)
+
+
+def test_promptfoo_lines(root: Path) -> None:
+    """Its lines give the records of its document."""
+    columns = "run_id, task_id, prompt, response, verdict, score, infrastructure_error"
+    of_document = attempts(root, "promptfoo", columns)
+    document = root / "evidence/promptfoo/out.json"
+    results = json.loads(document.read_text(encoding="utf-8"))["results"]["results"]
+    write_evidence(root / "evidence", {"promptfoo/out.jsonl": results})
+    document.unlink()
+    run(root)
+    assert attempts(root, "promptfoo", columns) == of_document
+
+
+def test_every_grade_counts_as_its_tool_means_it(root: Path) -> None:
+    """What passed is accepted, what failed is rejected; what broke the machine, and what nobody graded, needs a person."""
+    query = "select source, category, rule, count(*) as attempts from scored.run group by all order by all"
+    assert "\n".join(" | ".join(map(str, row.values())) for row in rows(root, query)) == cleandoc("""
+        claude_code | needs_human_review | no_signal | 1
+        exported | accepted | verdict | 571
+        exported | needs_human_review | no_signal | 143
+        exported | rejected | verdict | 286
+        harbor | accepted | score | 2
+        harbor | needs_human_review | infrastructure_error | 3
+        harbor | partially_accepted | score | 1
+        harbor | rejected | score | 2
+        inspect_ai | accepted | score | 2
+        inspect_ai | needs_human_review | infrastructure_error | 2
+        inspect_ai | rejected | score | 4
+        lm_eval | needs_human_review | no_signal | 6
+        lm_eval | rejected | score | 6
+        mini_swe_agent | needs_human_review | no_signal | 1
+        otel | accepted | score | 1
+        otel | needs_human_review | infrastructure_error | 1
+        otel | needs_human_review | no_signal | 1
+        otel | rejected | score | 1
+        promptfoo | accepted | verdict | 4
+        promptfoo | needs_human_review | infrastructure_error | 4
+        promptfoo | needs_human_review | no_signal | 8
+        promptfoo | rejected | verdict | 8
+    """)
+    query = "select right(run_id, 4) as trial, category from scored.run where source = 'harbor' order by all"
+    assert [row["category"] for row in rows(root, query)] == [
+        *("accepted", "rejected", "partially_accepted", "needs_human_review"),
+        *("rejected", "needs_human_review", "needs_human_review", "accepted"),
+    ]
 
 
 def test_lm_eval(root: Path) -> None:
