@@ -926,6 +926,30 @@ def test_real_evidence_loads_without_loss() -> None:
     warehouse.close()
 
 
+def test_prompts_are_the_same_however_they_are_given(tmp_path: Path) -> None:
+    """A prompt, a conversation in which no assistant speaks, and one of that prompt and an answer have the prompt in common."""
+    file = tmp_path / "evidence.jsonl"
+    system = {"role": "system", "content": "Be kind."}
+    lines = [
+        changed(HOUSE.line, messages=ABSENT, prompt="Hi", response="Said."),
+        changed(HOUSE.line, messages=[HI], prompt=ABSENT, response="Said."),
+        changed(HOUSE.line, messages=[system, HI], prompt=ABSENT, response="Said."),
+        changed(HOUSE.line, messages=[HI, SAID], prompt=ABSENT, response=ABSENT),
+        changed(HOUSE.line, messages=[system, HI, SAID], prompt=ABSENT, response=ABSENT),
+    ]
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    shared = "list(item_number order by item_number) over (partition by {}) as alike"
+    columns = ", ".join(map(shared.format, ("prompt_sha256", "turn_hash", "content_hash", "answer_hash")))
+    rows = collect_into_memory(tmp_path).execute(f"select item_number, {columns} from evidence.record order by all")
+    alike = {number: [set(numbers) for numbers in by_column] for number, *by_column in rows}
+    assert [alike[number] for number in (1, 3, 4, 5)] == [
+        [{1, 2, 3, 4}, {1, 2, 3, 4, 5}, {1, 2, 3, 4}, {1, 2, 3, 4, 5}],
+        [{1, 2, 3, 4}, {1, 2, 3, 4, 5}, {1, 2, 3, 4}, {1, 2, 3, 4, 5}],
+        [{1, 2, 3, 4}, {1, 2, 3, 4, 5}, {1, 2, 3, 4}, {1, 2, 3, 4, 5}],
+        [{5}, {1, 2, 3, 4, 5}, {5}, {1, 2, 3, 4, 5}],
+    ]
+
+
 def test_the_id_of_a_record_covers_its_number_and_its_parts(warehouse: Warehouse) -> None:
     """An item's second record has an id of its own; the item's hash and those of its other parts count, in order, each once."""
     digests = [sha256(str(number).encode()).hexdigest() for number in (1, 2, 3)]
