@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import duckdb
@@ -43,7 +43,17 @@ def kept_records(root: Path) -> set[tuple[str, int, int]]:
 
 def copied_in_reverse(evidence: Path, folder: Path) -> Path:
     """Copy the evidence so that its files are created in the opposite order."""
-    for file in sorted((file for file in evidence.rglob("*.json*") if file.is_file()), reverse=True):
+    return copied(evidence, reversed(files_of(evidence)), folder)
+
+
+def files_of(evidence: Path) -> list[Path]:
+    """Return the files that are read, in order."""
+    return sorted(file for file in evidence.rglob("*.json*") if file.is_file())
+
+
+def copied(evidence: Path, files: Iterable[Path], folder: Path) -> Path:
+    """Copy files of the evidence to the same places of another folder, and return it."""
+    for file in files:
         target = folder / file.relative_to(evidence)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
@@ -125,12 +135,8 @@ def test_many_lines_give_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_increments_give_the_same_bytes(tmp_path: Path) -> None:
     """Evidence that arrives in two parts gives the same files as evidence that arrives at once."""
-    files = sorted(SAMPLE.glob("*.jsonl"))
-    growing = tmp_path / "growing"
-    growing.mkdir()
-    for file in files[: len(files) // 2]:
-        shutil.copy(file, growing)
+    files = files_of(SAMPLE)
+    growing = copied(SAMPLE, files[: len(files) // 2], tmp_path / "growing")
     run(tmp_path / "root", growing)
-    for file in files[len(files) // 2 :]:
-        shutil.copy(file, growing)
+    copied(SAMPLE, files[len(files) // 2 :], growing)
     assert run(tmp_path / "root", growing) == run(tmp_path / "at-once", SAMPLE)
