@@ -74,6 +74,10 @@ case when prompt_end is null then messages else left(messages, prompt_end) || ']
 create or replace macro policy.answer_messages(messages, prompt_end, answer_end) as
 '[' || ltrim(substring(messages, prompt_end + 1, answer_end - prompt_end), ',') || ']';
 
+-- Texts one after the other, each but the first after a separator; none are an empty text. array_to_string computes its list twice.
+create or replace macro policy.joined(texts, separator) as
+coalesce(list_aggregate(texts, 'string_agg', separator), '');
+
 -- JSON text in which the digits of escapes are in lower case, but for text with an escaped backslash.
 create or replace macro policy.with_small_digits(content) as
 replace(replace(replace(
@@ -89,7 +93,7 @@ replace(replace(replace(
 create or replace macro policy.json_text(content) as
 case
     when not regexp_matches(content, '[\x0B\x0E\x0F\x1A-\x1F]') then to_json(content)::varchar
-    else array_to_string(
+    else policy.joined(
         list_transform(string_split(to_json(content)::varchar, '\\'), lambda part: policy.with_small_digits(part)), '\\'
     )
 end;
@@ -104,10 +108,6 @@ json_transform(
     messages,
     '[{"role": "VARCHAR", "content": "VARCHAR", "tool_calls": [{"function": {"name": "VARCHAR", "arguments": "JSON"}}]}]'
 );
-
--- Texts one after the other, each but the first after a separator; none are an empty text. array_to_string computes its list twice.
-create or replace macro policy.joined(texts, separator) as
-coalesce(list_aggregate(texts, 'string_agg', separator), '');
 
 -- The arguments of a call, a JSON object, as they are compared: the strings among its values as texts are. Most hold nothing that is
 -- not normal: no escape, no other character than those of ASCII that are seen, no two spaces, none at an end.

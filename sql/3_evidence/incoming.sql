@@ -74,7 +74,7 @@ timed as (
     select
         case
             when mapped.parts is null then mapped.item_sha256
-            else sha256(array_to_string(list_prepend(mapped.item_sha256, coalesce(of_parts.digests, [])), chr(31)))
+            else sha256(policy.joined(list_prepend(mapped.item_sha256, coalesce(of_parts.digests, [])), chr(31)))
         end as content_sha256,
         mapped.* exclude (record_number),
         coalesce(mapped.record_number, 1) as record_number,
