@@ -148,6 +148,27 @@ def test_rag_row(exported: Path) -> None:
     assert set(row["provenance"]) == {"source_path", "item_number", "record_number", "item_sha256"}
 
 
+def test_a_grade_gives_its_comparison(tmp_path: Path) -> None:
+    """The comparison of a record without one is that of the grade that decides: it pairs with a record that has it itself."""
+    write_evidence(
+        tmp_path / "evidence",
+        {
+            "evidence.jsonl": [
+                evidence_line("t", run_id="1", verdict="approve", response="a", comparison="A"),
+                evidence_line("t", run_id="2", source_class="telemetry", response="b"),
+                evidence_line("t", run_id="3", source_class="telemetry", response="c"),
+            ],
+            "verdicts.jsonl": [
+                {"task_id": "t", "run_id": "2", "verdict": "reject", "comparison": "A"},
+                {"task_id": "t", "run_id": "3", "verdict": "reject", "comparison": "B"},
+            ],
+        },
+    )
+    assert etl("run-all", "--root", tmp_path).exit_code == 0
+    pairs = jsonl(tmp_path / "exports/preference/chosen_rejected.jsonl")
+    assert [(pair["chosen"], pair["rejected"]) for pair in pairs] == [("a", "b")]
+
+
 def test_title_is_cut_at_120_code_points(exported: Path) -> None:
     """A title is the trimmed prompt up to its first line feed, at most 120 code points, trimmed again."""
     row = next(row for row in jsonl(exported / "exports/rag/playbooks.jsonl") if row["task_id"] == "b")

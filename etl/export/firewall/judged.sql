@@ -3,6 +3,7 @@
 -- once for all datasets. The hashes are the engine's, of 64 bits: only this process compares them.
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   category: accepted, partially_accepted, rejected or needs_human_review
+--   comparison: the one in which its score and its category stand; null: they compare within the task
 --   rejected: attempt or content where that is rejected in another record; null: in none, or a person accepted this one and no
 --       person rejected the other, or that is a rejection within another comparison
 create table main.judged as
@@ -43,6 +44,7 @@ rejected as (
 select
     judged.record_key,
     judged.category,
+    judged.comparison,
     case
         when judged.category = 'rejected' then null
         when attempt.is_by_person then 'attempt'

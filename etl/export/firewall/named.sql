@@ -5,7 +5,8 @@
 --   side: chosen, rejected or record
 --   is_named: whether a record has the place and the item hash that the row names
 --   differing: the first column of the record that the row carries otherwise; null: it carries the record's own
---   evidence_id, task_id, run_id, created_at, comparison, answer_hash: those of the record
+--   evidence_id, task_id, run_id, created_at, answer_hash: those of the record
+--   comparison: its own, else that of the grades that decide; null: it compares within the task
 --   prompt_sha256, tools_sha256: those of the record, see evidence.record
 --   has_conversation: whether it has one
 --   category: that of the record, see main.judged; null: it has none
@@ -52,7 +53,7 @@ record as ( -- of those that rows name; text streams past the few columns of mai
                 else policy.message('assistant', record.response)
             end
         ) end as answer_messages_hash,
-        record.comparison,
+        record.comparison as own_comparison,
         record.evidence_id,
         record.task_id,
         record.run_id,
@@ -88,7 +89,8 @@ select
     record.task_id,
     record.run_id,
     record.created_at,
-    record.comparison,
+    -- its own, else that of the grades that decide
+    coalesce(record.own_comparison, judged.comparison) as comparison,
     record.answer_hash,
     record.prompt_sha256,
     record.tools_sha256,
