@@ -70,7 +70,7 @@ class Loader:
         self._warehouse.insert("evidence.record", records.slice(0, ROWS_PER_INSERT).combine_chunks())
 
     def _delete(self, rows: str, paths: Collection[str]) -> None:
-        of_a_file = "regexp_replace(source_path, '([.](zip|eval))!.*', '\\1', 'i')"
+        of_a_file = "regexp_replace(source_path, '([.](zip|eval))!.*', '\\1', 'is')"
         self._warehouse.execute(f"delete from {rows} {of_a_file} in (select unnest(?::varchar[]))", [sorted(paths)])
 
 

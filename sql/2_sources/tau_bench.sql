@@ -20,7 +20,7 @@ select
     'verdict' as source_class,
     concat_ws('/', stem, sources.as_text(task_id), sources.as_text(trial)) as run_id,
     regexp_extract(stem, '[^-]*$') || '/' || sources.as_text(task_id) as task_id,
-    nullif(regexp_extract(stem, '^(.*)-[^-]*$', 1), '') as model,
+    nullif(regexp_extract(stem, '^(.*)-[^-]*$', 1, 's'), '') as model,
     traj as messages,
     reward as score,
     case

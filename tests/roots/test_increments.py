@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,19 @@ def test_what_the_workshop_keeps_is_only_a_shortcut(root: Path, tmp_path: Path, 
     rows = etl("sql", "select seq from receipts.run order by seq", "--root", root, "--json").json
     assert [row["seq"] for row in rows] == [1, 2]
     assert_as_fresh(root, tmp_path / "fresh")
+
+
+def test_members_with_a_line_feed_in_their_name(tmp_path: Path) -> None:
+    """What a changed archive no longer holds is forgotten, whatever the names of its members."""
+    root = tmp_path / "root"
+    for number, verdicts in enumerate((["approve"], ["reject"], [])):
+        write_evidence(root / "evidence", {"evidence/kept.jsonl": [evidence_line("kept")]})
+        with zipfile.ZipFile(root / "evidence/evidence/l.zip", "w") as archive:
+            archive.writestr("other.jsonl", line("other"))
+            for verdict in verdicts:
+                archive.writestr("s/a\nb.jsonl", line("a", verdict=verdict))
+        run(root)
+        assert_as_fresh(root, tmp_path / f"fresh-{number}")
 
 
 @pytest.mark.slow
