@@ -102,7 +102,7 @@ def write_conversations(target: Path, found: Iterable[Record]) -> None:
 
 
 def write_texts(target: Path, found: Iterable[Record]) -> None:
-    """Write lines as long as those of the conversations: prompt and response, which has all texts and as much more."""
+    """Write lines as long as those of the conversations: the response has all that was said, and is filled up to the length."""
     write_lines(target, map(_without_messages, _conversations(found)))
 
 
@@ -124,7 +124,8 @@ def _without_messages(record: Record) -> bytes:
     number = length
     while (missing := length - len(as_json(record))) > 0:
         number = scattered(number)
-        record["response"] += text(number, ANSWERS)[:missing]
+        filler = text(number, ANSWERS)[: missing * 3 // 4]  # what is escaped takes more
+        record["response"] += filler if 0 < len(json.dumps(filler)) - 2 <= missing else "." * missing
     return as_json(record)
 
 

@@ -39,6 +39,11 @@ not regexp_matches(
 create or replace macro policy.without_controls(content) as
 regexp_replace(content, '[\x00-\x1F\x7F]', '', 'g');
 
+-- A text without private-use characters in Unicode normal form C. The engine drops U+11A7 after a syllable of Hangul, as if it were a
+-- final consonant, so a private-use character stands for it meanwhile: neither joins to what is before it.
+create or replace macro policy.nfc(content) as
+replace(nfc_normalize(replace(content, chr(4519), chr(57344))), chr(57344), chr(4519));
+
 -- A text as texts are compared: each white space is a space; control, format and private-use characters are left out; Unicode
 -- normal form C; one space where several follow each other, none at the ends. Null is the empty text. The first three cases are
 -- the same in fewer steps, for most texts: printable ASCII with single spaces is that already between its ends, and in a simple
@@ -52,7 +57,7 @@ list_transform(
         when policy.is_simple(content, '\x09-\x0D ') then policy.with_single_spaces(policy.with_spaces(content))
         when policy.is_simple(content, '\x00-\x7F')
             then policy.with_single_spaces(policy.without_controls(policy.with_spaces(content)))
-        else policy.with_single_spaces(nfc_normalize(regexp_replace(
+        else policy.with_single_spaces(policy.nfc(regexp_replace(
             regexp_replace(
                 policy.with_spaces(content),
                 '[\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]', ' ', 'g'
@@ -92,10 +97,11 @@ replace(replace(replace(
 -- looked at.
 create or replace macro policy.json_text(content) as
 case
-    when not regexp_matches(content, '[\x0B\x0E\x0F\x1A-\x1F]') then to_json(content)::varchar
-    else policy.joined(
-        list_transform(string_split(to_json(content)::varchar, '\\'), lambda part: policy.with_small_digits(part)), '\\'
-    )
+    when regexp_matches(content, '[\x0B\x0E\x0F\x1A-\x1F]')
+        then policy.joined(
+            list_transform(string_split(to_json(content)::varchar, '\\'), lambda part: policy.with_small_digits(part)), '\\'
+        )
+    else to_json(content)::varchar
 end;
 
 -- A text as the one message of a conversation.

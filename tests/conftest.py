@@ -137,7 +137,7 @@ def insert_records(warehouse: Warehouse, *records: Mapping[str, Any]) -> None:
 
 #: Rows of evidence.record with what collect computes from their texts; in steps, as a macro is written out where it is named.
 _WITH_CONTENT = """
-with said as (
+with heard as (
     select
         *,
         policy.said(messages, prompt_end, answer_end) as said,
@@ -150,10 +150,10 @@ turned as (
             coalesce(prompt::varchar, policy.prompt_of(said)) as prompt,
             coalesce(response::varchar, policy.response_of(said)) as response
         ),
-    from said
+    from heard
 ),
 
-normal as (
+normalised as (
     select
         *,
         policy.normalised(prompt) as normal_prompt,
@@ -167,7 +167,7 @@ hashed as (
         *,
         policy.turn(normal_prompt, normal_response) as turn,
         policy.conversed(said, normal) as conversed,
-    from normal
+    from normalised
 )
 
 select
@@ -181,7 +181,7 @@ def insert_with_content(warehouse: Warehouse, rows: pa.Table) -> None:
     """Insert rows into evidence.record, with what collect computes from their texts; messages and tools are JSON text."""
     conversations = {name: rows[name] if name in rows.column_names else pa.nulls(len(rows)) for name in ("messages", "tools")}
     texts = pa.table({name: column.cast(pa.string()) for name, column in conversations.items()})
-    normal = normalise_rows(texts, 64, 1_000_000)
+    normal = normalise_rows(texts, [False] * len(rows), 64, 1_000_000)
     if not normal.num_rows:
         normal = pa.table([pa.nulls(len(rows), field.type) for field in normal.schema], schema=normal.schema)
     assert normal["problem"].null_count == len(rows), normal["detail"].to_pylist()

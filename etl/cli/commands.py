@@ -313,6 +313,8 @@ def explain(
     from etl.inspect.explain import explain as explanation_of
 
     project = look_at(root)
+    if evidence and not evidence.is_dir():
+        raise NotFoundError(f"{evidence}: there is no such evidence folder; give another with --evidence.")
     configuration = configure(project, evidence=evidence)
     found = explanation_of(with_evidence(project, configuration), configuration.settings, wanted)
     return Answer(found, partial(show_explanation, found))

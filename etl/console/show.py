@@ -46,8 +46,8 @@ _UNCOUNTED = {
     "met": "nothing",
 }
 
-#: What stands for the note of a grade whose item cannot be read.
-_UNREAD = "(the evidence folder does not have this item as the run read it; --evidence DIR names another folder)"
+#: What is said of a grade whose item cannot be read.
+_UNREAD = "not in the evidence folder as the run read it; --evidence DIR names another folder"
 
 #: How many grades are shown.
 _SHOWN_GRADES = 10
@@ -203,8 +203,8 @@ def _show_grade(grade: dict[str, Any]) -> None:
     said = [
         (name, grade[name]) for name in (*signals, "comparison", "run_id", "task_id", "created_at") if grade[name] is not None
     ]
-    item = json.loads(grade["item"]) if grade["item"] else {"note": _UNREAD}
-    told = [(name, item[name]) for name in ("by", "note") if item.get(name)]
+    item = json.loads(grade["item"]) if grade["item"] else {"item": _UNREAD}
+    told = [(name, item[name]) for name in ("by", "note", "item") if item.get(name)]
     counts = ", ".join(map(place_of, grade["records"])) or _UNCOUNTED[grade["outcome"]]
     show_fields(f"grade {grade['source_path']}:{grade['item_number']}", [*said, *told, ("counts for", counts)])
 

@@ -5,10 +5,10 @@ already stays as it is.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import repeat, takewhile
+from itertools import takewhile
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -90,40 +90,43 @@ class _Function(msgspec.Struct, gc=False):
 class _Call(msgspec.Struct, gc=False):
     """A call as OpenAI has it (``function`` is an object) or Inspect (it is the name)."""
 
-    id: str | int | None = None
+    id: Any = None
     function: _Function | str | None = None
     arguments: Raw = _ABSENT
 
 
 class _Message(msgspec.Struct, gc=False):
-    """A message as any producer has it; ``function`` is the name of Inspect's tool, ``function_call`` OpenAI's call of old."""
+    """A message as any producer has it; ``function`` is the name of Inspect's tool, ``function_call`` OpenAI's call of old.
+
+    What has Any for its type is left out where it is of a type that says nothing here.
+    """
 
     role: str
     content: str | list[Raw] | None = None
     tool_calls: list[_Call] | None = None
     function_call: _Function | None = None
-    tool_call_id: str | int | None = None
-    name: str | None = None
-    function: str | None = None
-    reasoning: Raw = _ABSENT
-    reasoning_content: Raw = _ABSENT
+    tool_call_id: Any = None
+    name: Any = None
+    function: Any = None
+    reasoning: Any = None
+    reasoning_content: Any = None
 
 
 class _Part(msgspec.Struct, gc=False):
     """A part of a message's content: a text, a thought, a call, a result, or something else, named by its type."""
 
     type: str = "part"
-    text: str | None = None
-    refusal: str | None = None
-    thinking: str | None = None
-    reasoning: str | None = None
-    id: str | int | None = None
-    name: str | None = None
+    text: Any = None
+    refusal: Any = None
+    thinking: Any = None
+    reasoning: Any = None
+    id: Any = None
+    name: Any = None
     input: Raw = _ABSENT
     arguments: Raw = _ABSENT
-    result: Raw = _ABSENT
-    tool_use_id: str | int | None = None
-    content: str | list[Raw] | None = None
+    result: Any = None
+    tool_use_id: Any = None
+    content: Raw = _ABSENT
 
 
 class _Tool(msgspec.Struct, gc=False):
@@ -148,7 +151,10 @@ _COLUMNS = {
 }
 
 _MESSAGES, _PART, _TOOLS = Decoder(list[_Message]), Decoder(_Part), Decoder(list[_Tool])
-_TEXT = Decoder(str)
+_CONTENT, _TEXT = Decoder(str | list[Raw] | None), Decoder(str)
+
+#: The types of parts that are texts.
+_OF_TEXTS = ("text", "input_text", "output_text")
 
 
 def normalise(text: bytes, max_depth: int, max_values: int, *, is_judged: bool = False) -> Conversation:
@@ -185,7 +191,7 @@ def normalise_tools(text: bytes, max_depth: int, max_values: int) -> bytes | Non
     return encode(tools) if tools else None
 
 
-def normalise_rows(given: pa.Table, max_depth: int, max_values: int, judged: Iterable[bool] = repeat(False)) -> pa.Table:
+def normalise_rows(given: pa.Table, judged: Sequence[bool], max_depth: int, max_values: int) -> pa.Table:
     """Return messages and tools of rows in normal form, and how far prompt and answer go; no rows where no row has either.
 
     ``judged`` says of each row whether its messages are judged already. Where they cannot be normalised, ``problem`` is
@@ -195,7 +201,7 @@ def normalise_rows(given: pa.Table, max_depth: int, max_values: int, judged: Ite
     if given["messages"].null_count == given["tools"].null_count == given.num_rows:
         return schema.empty_table()
     texts = (column.cast(pa.large_binary()).to_pylist() for column in (given["messages"], given["tools"]))
-    columns = zip(*texts, judged, strict=False)
+    columns = zip(*texts, judged, strict=True)
     rows = [_normal_row(messages, tools, is_judged, max_depth, max_values) for messages, tools, is_judged in columns]
     return pa.table([*map(list, zip(*rows, strict=True))], schema=schema)
 
@@ -270,8 +276,8 @@ class _Reader:
         calls = [self._call(call) for call in given.tool_calls or ()]
         if given.function_call:
             calls.append(self._new_call(None, given.function_call.name, given.function_call.arguments))
-        thought = _string(given.reasoning) or _string(given.reasoning_content) or None
-        named = given.name or (given.function if role == "tool" else None) or None
+        thought = _text(given.reasoning) or _text(given.reasoning_content)
+        named = _text(given.name) or (_text(given.function) if role == "tool" else None)
         answered = _id(given.tool_call_id)
         if not isinstance(given.content, list):
             self.messages.append(Message(role, given.content or "", calls or None, answered, named, thought))
@@ -292,14 +298,15 @@ class _Reader:
         if part.type == "tool_result":
             return Message("tool", self._content(part.content), None, _id(part.tool_use_id))
         if part.type == "tool_use":
-            if part.name is None:
+            name = _text(part.name)
+            if name is None:
                 raise NotNormalError(f"a call in message {self._place} has no name")
-            said.calls.append(self._new_call(part.id, part.name, part.input or part.arguments))
-            result = _string(part.result)  # of a tool that the provider ran
+            said.calls.append(self._new_call(part.id, name, part.input or part.arguments))
+            result = _text(part.result)  # of a tool that the provider ran
             return Message("tool", result, None, said.calls[-1].id) if result else None
         thought = _thought(part)
         if thought is None:
-            said.texts.append(_visible(part))
+            said.texts.append(self._visible(part))
         else:
             said.thoughts.append(thought)
         return None
@@ -311,7 +318,7 @@ class _Reader:
             raise NotNormalError(f"a call in message {self._place} has no name")
         return self._new_call(call.id, call.function.name, call.function.arguments)
 
-    def _new_call(self, given_id: str | int | None, name: str, arguments: Raw) -> Call:
+    def _new_call(self, given_id: object, name: str, arguments: Raw) -> Call:
         self._calls += 1
         return Call(_id(given_id) or f"call_{self._calls}", "function", Function(name, self._arguments(arguments)))
 
@@ -328,18 +335,34 @@ class _Reader:
             return Raw(_compact(raw))
         return Raw(encode({"unparsed": inner}))
 
-    def _content(self, content: str | list[Raw] | None) -> str:
+    def _content(self, given: Raw) -> str:
         """Return the content of a result as one text."""
+        content = self._decoded(_CONTENT, given) if given else None
         if not isinstance(content, list):
             return content or ""
-        return "\n".join(map(_visible, map(self._part, content)))
+        return "\n".join(map(self._visible, map(self._part, content)))
+
+    def _visible(self, part: _Part) -> str:
+        """Return what a part shows: its text, or its kind in brackets."""
+        for text in (part.text, part.refusal):
+            if isinstance(text, str):
+                return text
+        if part.type not in _OF_TEXTS:
+            return f"[{part.type.removeprefix('input_').removesuffix('_url')}]"
+        if part.text is not None:
+            raise NotNormalError(f"the text of a part of message {self._place} is no text")
+        return ""
 
     def _part(self, given: Raw) -> _Part:
         text = bytes(given)
         if text.startswith(b'"'):
             return _Part("text", _TEXT.decode(text))
+        found: _Part = self._decoded(_PART, given)
+        return found
+
+    def _decoded(self, decoder: Decoder[Any], given: Raw) -> Any:
         try:
-            return _PART.decode(text)
+            return decoder.decode(given)
         except msgspec.DecodeError as error:
             raise NotNormalError(f"a part of message {self._place}: {error}") from None
 
@@ -349,37 +372,23 @@ def _message(role: str, answered: str | None, named: str | None, said: _Said) ->
     return Message(role, text, said.calls or None, answered, named, "\n".join(filter(None, said.thoughts)) or None)
 
 
-def _visible(part: _Part) -> str:
-    """Return what a part shows: its text, or its kind in brackets."""
-    if part.text is not None:
-        return part.text
-    if part.refusal is not None:
-        return part.refusal
-    if part.type in ("text", "input_text", "output_text"):
-        return ""
-    return f"[{part.type.removeprefix('input_').removesuffix('_url')}]"
-
-
 def _thought(part: _Part) -> str | None:
     """Return the reasoning that a part is; None where it is none."""
     if part.type == "thinking":
-        return part.thinking or ""
+        return _text(part.thinking) or ""
     if part.type == "reasoning":
-        return part.reasoning or part.text or ""
+        return _text(part.reasoning) or _text(part.text) or ""
     return "[redacted_thinking]" if part.type == "redacted_thinking" else None
 
 
-def _string(value: Raw) -> str | None:
-    """Return a JSON value as text, if it is one."""
-    if value is _ABSENT:
-        return None
-    text = bytes(value)
-    return _TEXT.decode(text) if text.startswith(b'"') else None
+def _text(value: object) -> str | None:
+    """Return a value that is a text, and not an empty one."""
+    return value if isinstance(value, str) and value else None
 
 
-def _id(given: str | int | None) -> str | None:
-    """Return an id as text."""
-    return given or None if isinstance(given, str | None) else str(given)
+def _id(given: object) -> str | None:
+    """Return an id as text: a text or an integer."""
+    return str(given) if isinstance(given, int) and not isinstance(given, bool) else _text(given)
 
 
 def _compact(text: bytes) -> bytes:

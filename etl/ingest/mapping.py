@@ -1,11 +1,10 @@
 """From items to records: a source's mapping (sql/2_sources) over a portion of its items, and checks of its rows."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
 from hashlib import sha256
-from itertools import repeat
 from typing import Any
 
 import polars as pl
@@ -250,7 +249,7 @@ class Mapper:
         self._warehouse.execute(f"create or replace view raw.main.given as {self._given}")
         with ExitStack() as lent:
             given = pa.table({"messages": pa.array([], pa.string()), "tools": pa.array([], pa.string())})
-            judged: Iterable[bool] = repeat(False)
+            judged: list[bool] = []
             if self._has_conversations and self._is_one_for_one:
                 given = self._warehouse.arrow("select messages, tools from raw.main.given")
                 judged = self._handed_on(items, given["messages"])
@@ -258,11 +257,12 @@ class Mapper:
                 given = self._warehouse.arrow("from raw.main.given").combine_chunks()
                 lent.enter_context(self._warehouse.lent("given_rows", given))
                 self._warehouse.execute("create or replace view raw.main.given as from given_rows")
-            lent.enter_context(self._warehouse.lent("conversations", normalise_rows(given, *self._limits, judged)))
+                judged = [False] * given.num_rows
+            lent.enter_context(self._warehouse.lent("conversations", normalise_rows(given, judged, *self._limits)))
             yield
 
     def _handed_on(self, items: pa.Table, values: pa.ChunkedArray) -> list[bool]:
-        """Return of each value whether a json field of its item has it: then it was judged with the item."""
+        """Return for each value whether a json field of its item has it: then it was judged with the item."""
         fields = [field.name for field in self._directives.fields if field.type == "json"]
         equal = (pc.fill_null(pc.equal(items[name], values), False) for name in fields)
         handed_on: list[bool] = reduce(pc.or_, equal, pa.repeat(False, len(values))).to_pylist()

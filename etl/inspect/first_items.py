@@ -22,7 +22,7 @@ Place = tuple[str, int]
 
 @dataclass
 class Search:
-    """What is looked for: the first ``most`` items of a source, or ``wanted`` and those of its file that are ``also`` so."""
+    """What is looked for: the first ``most`` items of the files of a source, or the ``wanted`` ones, which are of one file."""
 
     project: Project
     settings: Settings
@@ -31,8 +31,7 @@ class Search:
     source: str
     files: list[EvidenceFile]
     most: int
-    wanted: Place | None = None
-    also: frozenset[int] = frozenset()
+    wanted: tuple[Place, ...] = ()
 
     @property
     def directives(self) -> Directives:
@@ -133,7 +132,7 @@ def _cut(items: Items, length: int) -> None:
 def _units(search: Search, reader: ItemReader, is_whole: bool) -> Iterator[list[EvidenceFile]]:
     """Yield the files, and members of archives, that are mapped together; of a source that is mapped item by item, each file.
 
-    Nothing but these is read, and no archive is opened before its turn. Where one item is wanted, it is in what is yielded.
+    Nothing but these is read, and no archive is opened before its turn. Where items are wanted, they are in what is yielded.
     """
     files = [file for file in search.files if not file.ignored_by]
     if is_whole:
@@ -143,7 +142,7 @@ def _units(search: Search, reader: ItemReader, is_whole: bool) -> Iterator[list[
     else:
         files.sort(key=lambda file: (file.unit or "", file.source_path))
         groups = [[*group] for _, group in groupby(files, key=lambda file: file.unit)]
-    path = search.wanted and search.wanted[0]
+    path = search.wanted[0][0] if search.wanted else None
     for group in groups:
         if path is not None and not any(holds(file, path) for file in group):
             continue
@@ -160,7 +159,7 @@ def _wanted_alone(files: list[EvidenceFile], path: str | None) -> list[EvidenceF
 def read_units(search: Search, is_whole: bool) -> Iterator[Taken]:
     """Yield what is read, unit by unit, as long as more is asked for."""
     by_item = search.directives.grain == "item" and not is_whole
-    wanted = search.also | {search.wanted[1]} if search.wanted else None
+    wanted = frozenset(number for _, number in search.wanted) or None
     taken = Taken(search.source, search.most if by_item and wanted is None else None, wanted if by_item else None)
     paths = [file.source_path for file in search.files]
     with closing(ItemReader(search.settings, search.rules, search.directives, paths, taken, is_hashing=False)) as reader:

@@ -26,9 +26,8 @@ def item_texts(project: Project, settings: Settings, wanted: Mapping[Place, str]
     for path, places in groupby(sorted(wanted), key=lambda place: place[0]):
         source = source_of(path)
         files = [file for file in found if file.source == source and holds(file, path)]
-        first, *others = places
-        search = Search(project, settings, sql, rules, source, files, 1, first, frozenset(number for _, number in others))
-        texts |= _read(search, {place: wanted[place] for place in (first, *others)})
+        search = Search(project, settings, sql, rules, source, files, 1, tuple(places))
+        texts |= _read(search, wanted)
     return texts
 
 
@@ -36,6 +35,6 @@ def _read(search: Search, wanted: Mapping[Place, str]) -> dict[Place, str]:
     kept = Kept()
     for taken in read_units(search, is_whole=False):
         kept.keep(taken)
-    items = {place: kept.find(place) for place in wanted}
+    items = {place: kept.find(place) for place in search.wanted}
     contents = {place: found[0].contents[found[1]] for place, found in items.items() if found}
     return {place: content.decode() for place, content in contents.items() if sha256(content).hexdigest() == wanted[place]}

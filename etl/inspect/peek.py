@@ -118,7 +118,7 @@ def peek(project: Project, settings: Settings, source: str, most: int, at: str |
         raise NotFoundError(_no_such_source(source, found, project))
     search = Search(project, settings, sql, Rules.of(project.evidence, sql), source, files, most)
     if at is not None:
-        search.wanted = _wanted(source, files, at)
+        search.wanted = (_wanted(source, files, at),)
     return run_stoppable(lambda: _peek(search, tell))
 
 
@@ -190,13 +190,13 @@ def _peek_mapped(search: Search, warehouse: Warehouse, mapper: Mapper) -> Peek:
             refused += _refused(mapped.refused)
         loader.put(mapped and mapped.records, skipped)
         seen += skipped.num_rows + (_count_items(mapped.records) if mapped else 0)
-        if seen >= search.most and search.wanted is None:
+        if seen >= search.most and not search.wanted:
             break
     if failure:
         return _described(search, is_whole, _unmapped_items(search, kept, failure), failure=failure)
     loader.finish([], [])
     own = [tuple(row) for row in warehouse.execute(read_sql(__file__, "own_item"), {"most": search.most})]
-    shown = [search.wanted] if search.wanted else own
+    shown = [*search.wanted] or own
     items = [_mapped_item(search, warehouse, kept, refused, place) for place in shown]
     return _described(search, is_whole, items, unshown=0 if search.wanted else seen - len(shown))
 
@@ -284,7 +284,7 @@ def _first_units(search: Search) -> Kept:
     for taken in read_units(search, is_whole=False):
         kept.keep(taken)
         seen += taken.count
-        if seen >= search.most and search.wanted is None:
+        if seen >= search.most and not search.wanted:
             break
     return kept
 
@@ -292,7 +292,7 @@ def _first_units(search: Search) -> Kept:
 def _unmapped_items(search: Search, kept: Kept, failure: Failure | None = None) -> list[PeekedItem]:
     """Return the wanted item, or the first ones, the one for which the mapping failed before the others."""
     if search.wanted:
-        return [_item(search, kept, search.wanted)]
+        return [_item(search, kept, place) for place in search.wanted]
     failed = (failure.source_path, failure.item_number) if failure else (None, None)
     places = sorted(kept.places(), key=lambda place: place != failed)
     return [_item(search, kept, place) for place in places[: search.most]]

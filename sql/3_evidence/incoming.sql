@@ -94,7 +94,7 @@ timed as (
             and mapped.record_number is not distinct from of_parts.record_number
 ),
 
-said as (
+heard as (
     select
         *,
         policy.said(messages, prompt_end, answer_end) as said,
@@ -111,7 +111,7 @@ turned as (
             case when source_class is distinct from 'grade' or not policy.is_blank(task_id) then task_id end as task_id,
             case when source_class is distinct from 'grade' or not policy.is_blank(run_id) then run_id end as run_id
         ),
-    from said
+    from heard
 ),
 
 -- DuckDB drops an offset when it casts text to timestamp, and assumes the session's zone where the text has none. So the text

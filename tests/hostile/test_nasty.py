@@ -57,6 +57,12 @@ def of_length(length: int) -> bytes:
     return extra('"' + "x" * (length - len(extra('""'))) + '"')
 
 
+def calling(arguments: str) -> str:
+    """Return a conversation as JSON text in JSON, whose answer calls a tool with these arguments."""
+    call = f'{{"function": {{"name": "f", "arguments": {arguments}}}}}'
+    return json.dumps(f'[{{"role": "assistant", "tool_calls": [{call}]}}]')
+
+
 #: Name, fate, line.
 NASTY: list[tuple[str, str, bytes]] = [
     # Blank: only space, tab, CR.
@@ -284,6 +290,10 @@ NASTY: list[tuple[str, str, bytes]] = [
     ("messages of text with a trailing comma", "bad_messages", with_("messages", '"[1,]"')),
     ("messages of text with a comment", "bad_messages", with_("messages", '"[1 /* one */]"')),
     ("messages of text cut off", "bad_messages", with_("messages", '"[1, 2"')),
+    ("messages of text with a key twice", "bad_messages", with_("messages", calling('{"a": 1, "a": 2}'))),
+    ("messages of text that is too deep", "bad_messages", with_("messages", calling('{"a":' * 60 + "1" + "}" * 60))),
+    ("messages of text that is deep", RECORD, with_("messages", calling('{"a":' * 50 + "1" + "}" * 50))),
+    ("arguments of text that is too deep", RECORD, with_("messages", calling(json.dumps('{"a":' * 70 + "1" + "}" * 70)))),
     ("all optional fields null", RECORD, without("model", "prompt")[:-1] + b', "model": null, "prompt": null}'),
     # Words that are not of the vocabulary.
     ("an unknown source class", "bad_source_class", with_("source_class", '"review"')),

@@ -368,8 +368,9 @@ def test_grades(tmp_path: Path) -> None:
     write_evidence(tmp_path / "evidence", {"verdicts.jsonl": GRADED["verdicts.jsonl"][1:]})
     changed = etl("explain", "verdicts.jsonl:1", "--root", tmp_path, "--json").json
     assert [grade["item"] for grade in changed["grades"]] == [None]
-    assert "(the evidence folder does not have this item" in etl("explain", "1", "--root", tmp_path).stdout
+    assert "not in the evidence folder as the run read it" in etl("explain", "1", "--root", tmp_path).stdout
 
     write_evidence(tmp_path / "elsewhere", GRADED)
     given = etl("explain", "1", "--root", tmp_path, "--evidence", tmp_path / "elsewhere").stdout
     assert "note Tests | pass." in " ".join(given.split())
+    assert etl("explain", "1", "--root", tmp_path, "--evidence", tmp_path / "nowhere").exit_code == 2

@@ -163,6 +163,17 @@ class TestForms:
         with zipfile.ZipFile(write_form("archive", tmp_path, records(300))) as archive:
             assert [json.loads(archive.read(name)) for name in archive.namelist()] == list(records(300))
 
+    def test_conversations(self, tmp_path: Path) -> None:
+        """A conversation has twenty messages; the lines of texts are as long, and their responses have all that was said."""
+        talks, texts = (
+            write_form(form, tmp_path / form, records(100)).read_bytes().splitlines() for form in ("conversations", "texts")
+        )
+        assert [len(line) for line in talks] == [len(line) for line in texts]
+        for talk, line in zip(map(json.loads, talks), map(json.loads, texts), strict=True):
+            first, *others = talk["messages"]
+            assert (len(others), line["prompt"]) == (19, first["content"])
+            assert all((message["content"] or "") in line["response"] for message in others)
+
     def test_sessions(self, tmp_path: Path) -> None:
         """A session has several attempts, which alternate; an attempt starts, has messages, and ends."""
         folder = write_form("sessions", tmp_path, records(3 * ATTEMPTS))

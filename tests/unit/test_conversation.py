@@ -147,6 +147,25 @@ def test_arguments_are_an_object(written: str, expected: str) -> None:
     assert messages.decode() == f'[{{"role":"assistant","content":"","tool_calls":[{called}]}}]'
 
 
+#: Parts and messages of which a key is of a type that says nothing, and what is visible of them.
+OTHER_TYPES = [
+    ([{"type": "text", "text": "r", "refusal": False}], {}, "r"),
+    ([{"type": "text", "text": None}], {}, ""),
+    ([{"type": "refusal", "refusal": "No."}], {}, "No."),
+    ([{"type": "web_search_tool_result", "content": {"error_code": "x"}}], {}, "[web_search_tool_result]"),
+    ([{"type": "image", "text": {"a": 1}, "id": {}, "name": 5}], {}, "[image]"),
+    ([{"type": "thinking", "thinking": None}, {"type": "text", "text": "r"}], {}, "r"),
+    ("r", {"function": {"a": 1}}, "r"),
+    ("r", {"name": 5, "tool_call_id": [], "reasoning": {}, "reasoning_content": False}, "r"),
+]
+
+
+@pytest.mark.parametrize(("content", "more", "visible"), OTHER_TYPES)
+def test_keys_of_other_types_are_left_out(content: object, more: dict[str, Any], visible: str) -> None:
+    """Producers give keys of the same name other types; only what makes up the text of a message must be one."""
+    assert normal([{"role": "assistant", "content": content} | more]) == [{"role": "assistant", "content": visible}]
+
+
 def test_calls_without_id_are_numbered() -> None:
     """A call without id has the number of the calls of the conversation; OpenAI's call of old is one too."""
     messages = [
@@ -207,6 +226,8 @@ REFUSED = [
     (b'[{"role":"user","content":{"secret":1}}]', "got `object`"),
     (b'[{"role":"user","content":5}]', "got `int`"),
     (b'[{"role":"user","content":[5]}]', "a part of message 1"),
+    (b'[{"role":"user","content":[{"type":"text","text":5}]}]', "the text of a part of message 1 is no text"),
+    (b'[{"role":"user","content":[{"type":"tool_result","content":{"secret":1}}]}]', "a part of message 1"),
     (b'[{"role":"assistant","tool_calls":[{"id":"secret"}]}]', "a call in message 1 has no name"),
     (b'[{"role":"assistant","content":[{"type":"tool_use","id":"secret"}]}]', "a call in message 1 has no name"),
 ]

@@ -153,7 +153,7 @@ def test_scrum_reviews(warehouse: Warehouse) -> None:
 
 
 def test_sessions(warehouse: Warehouse) -> None:
-    """All lines of a file are one attempt: their messages in order, and the model of the last line that names one."""
+    """All lines of a file are one attempt: their messages in order, and the model of the last line that names one. A file of two is none."""
     maps(warehouse, "sessions/s-1.jsonl", """
         {"run_id": "s-1", "task_id": "fix", "message": {"role": "user", "content": "Fix it."}}
         {"model": "model-a", "message": {"role": "assistant", "content": "Which one?"}}
@@ -163,6 +163,22 @@ def test_sessions(warehouse: Warehouse) -> None:
     """, """
         item_number | source_class | run_id | task_id | model   | prompt  | response
         1           | telemetry    | s-1    | fix     | model-b | Fix it. | Fixed.
+    """)
+    maps(warehouse, "sessions/s-2.jsonl", """
+        {"run_id": "s-2", "task_id": "fix", "message": {"role": "user", "content": "Fix it."}}
+        {"run_id": "s-3", "message": {"role": "assistant", "content": "Fixed."}}
+    """, """
+        item_number | problem
+        1           | several_attempts
+        2           | several_attempts
+    """)
+    maps(warehouse, "sessions/s-4.jsonl", """
+        {"run_id": "s-4", "message": {"role": "user", "content": "Fix it."}}
+        {"message": "Fixed."}
+    """, """
+        item_number | problem
+        1           | bad_messages
+        2           | bad_messages
     """)
 
 

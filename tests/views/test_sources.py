@@ -950,6 +950,43 @@ def test_prompts_are_the_same_however_they_are_given(tmp_path: Path) -> None:
     ]
 
 
+#: Arguments of a call, each line those that are compared as equal.
+ARGUMENTS = [
+    [
+        '{"a": "b c"}',
+        '{"a": "b  c"}',
+        '{"a":" b c"}',
+        '{"a": "b c "}',
+        r'{"a": "b\nc"}',
+        '{"a": "b\u200b c"}',
+        r'{"a": "b\u0020c"}',
+    ],
+    ['{"a": "\u00e9"}', '{"a": "e\u0301"}', r'{"a": "\u00e9"}'],
+    ['{"a": "b", "c": ["d", {"e": "f"}]}', r'{"a": " b", "c": ["d ", {"e": "\u200bf"}]}'],
+    ['{"c": ["d", {"e": "f"}], "a": "b"}'],
+    ['{"a ": "b"}'],
+    ['{"a  ": "b"}'],
+    ['{"a": 1}'],
+    ['{"a": "1"}'],
+    [r'{"a": "\"}:[1,2"}', r'{"a": "\"}:[1,2 "}'],
+    [r'{"a": "\\"}', r'{"a": " \\ "}'],
+]
+
+
+def test_arguments_are_compared_with_their_strings_normalised(tmp_path: Path) -> None:
+    """White space at the ends, repeated or escaped, characters that nobody sees and other forms of letters change nothing."""
+    flat = [arguments for alike in ARGUMENTS for arguments in alike]
+    calls = [{"function": {"name": "f", "arguments": arguments}} for arguments in flat]
+    lines = [changed(HOUSE.line, messages=[HI, {"role": "assistant", "tool_calls": [call]}]) for call in calls]
+    (tmp_path / "evidence.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    found = collect_into_memory(tmp_path).execute("select item_number, content_hash from evidence.record order by all")
+    hashes = dict(found)
+    numbers = iter(range(1, len(flat) + 1))
+    by_class = [{hashes[next(numbers)] for _ in alike} for alike in ARGUMENTS]
+    assert [len(alike) for alike in by_class] == [1] * len(ARGUMENTS)
+    assert len(set.union(*by_class)) == len(ARGUMENTS)
+
+
 def test_the_id_of_a_record_covers_its_number_and_its_parts(warehouse: Warehouse) -> None:
     """An item's second record has an id of its own; the item's hash and those of its other parts count, in order, each once."""
     digests = [sha256(str(number).encode()).hexdigest() for number in (1, 2, 3)]

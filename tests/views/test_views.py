@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from conftest import REPOSITORY, SAMPLE, copy_of, etl, publish_sample
+from msgspec.json import encode
 from oracle import normalised
 
 from etl.base.settings import Settings
@@ -61,14 +62,25 @@ def test_what_a_run_computes_once_is_the_view(collected: Callable[..., Warehouse
 
 
 def test_every_character_is_normalised_as_section_6_says(warehouse: Warehouse) -> None:
-    """The macro, which takes shorter ways for plain texts, agrees with Python's Unicode tables on each character."""
+    """The macro, which takes shorter ways for plain texts, agrees with Python's Unicode tables on each character.
+
+    It stands alone, among others, behind a syllable of Hangul and before an accent.
+    """
     characters = [chr(point) for point in range(0x110000) if is_old(chr(point))]
-    texts = [text for one in characters for text in (f"{one}", f"{one}\ta{one}b{one}{one} ", f"{one}\u0301")]
+    texts = [text for one in characters for text in (f"{one}", f"{one}\ta{one}b{one}{one} ", f"\uac00{one} {one}\u0301")]
     with warehouse.lent("texts", pa.table({"content": texts})):
         found = warehouse.execute("select content, policy.normalised(content), policy.is_blank(content) from texts")
     wrong = [text for text, normal, blank in found if (normal, blank) != (normalised(text), not normalised(text))]
     assert len(found) == len(texts) > 600_000
     assert wrong == []
+
+
+def test_a_text_as_a_message(warehouse: Warehouse) -> None:
+    """A text is spelled as conversations spell it, control characters too; a null is null."""
+    texts = ["a", 'a "b"\n', "\x0b\x1f\\u001F", ""]
+    found = [warehouse.execute("select policy.message('user', ?)", [text])[0][0] for text in texts]
+    assert found == [encode([{"role": "user", "content": text}]).decode() for text in texts]
+    assert warehouse.execute("select policy.message('user', null::varchar)") == [(None,)]
 
 
 def is_old(character: str) -> bool:

@@ -1,7 +1,7 @@
 -- Makes the view of all records where an overlay may have changed how their texts are compared: what evidence.record knows of
 -- its texts without reading them again is computed anew. The columns are those of evidence.record.
 create view evidence.record as
-with said as (
+with heard as (
     select
         stored.* exclude (
             prompt_sha256, prompt_hash, prompt_length, response_length, answer_hash, answer_length, is_answer_empty,
@@ -13,11 +13,11 @@ with said as (
     from evidence.stored as stored
 ),
 
-normal as (
+normalised as (
     select
         *,
         policy.normal_said(said) as normal,
-    from said
+    from heard
 ),
 
 hashed as (
@@ -25,7 +25,7 @@ hashed as (
         *,
         policy.turn(normal_prompt, normal_response) as turn,
         policy.conversed(said, normal) as conversed,
-    from normal
+    from normalised
 )
 
 select
