@@ -641,7 +641,7 @@ def test_the_views_say_so_in_many_worlds(ground: Warehouse, world: World) -> Non
 # Laws 4 and 6: what the rows depend on.
 
 
-@settings(PROFILE, max_examples=15)
+@settings(PROFILE, max_examples=8)
 @given(world=worlds(), data=st.data())
 def test_order_does_not_matter(ground: Warehouse, world: World, data: st.DataObject) -> None:
     """The same records in another physical order give the same rows in every view."""
@@ -679,7 +679,7 @@ WHOLE = frozenset({"scored.graded_attempt", "scored.grade"})
 PARTS = st.lists(st.integers(0, 3), min_size=len(TASKS), max_size=len(TASKS))
 
 
-@settings(PROFILE, max_examples=12)
+@settings(PROFILE, max_examples=8)
 @given(world=worlds(), parts=PARTS)
 def test_partitions_by_task_add_up(ground: Warehouse, world: World, parts: list[int]) -> None:
     """However tasks are spread over four partitions, their rows together are those of the whole, in every view of tasks."""
@@ -712,7 +712,7 @@ def assert_partitions_add_up(ground: Warehouse, world: World, parts: list[int]) 
     assert {name: sorted(rows) for name, rows in together.items()} == {name: whole[name] for name in names}
 
 
-@settings(PROFILE, max_examples=12)
+@settings(PROFILE, max_examples=8)
 @given(world=worlds())
 def test_partitions_by_content_add_up(ground: Warehouse, world: World) -> None:
     """Views that compare texts across tasks can be computed in parts by the hash that is their key."""
