@@ -274,6 +274,10 @@ struct_pack(
     tools_sha256 := unhex(sha256(tools))
 );
 
+-- How many bytes the texts of a record take.
+create or replace macro policy.text_bytes(prompt, response, messages, tools) as
+coalesce(strlen(prompt), 0) + coalesce(strlen(response), 0) + coalesce(strlen(messages), 0) + coalesce(strlen(tools), 0);
+
 -- A text as messages and details repeat it: of a longer one so many characters, the last an ellipsis.
 create or replace macro policy.short(content, longest) as
 case when length(content) > longest then left(content, longest - 1) || '…' else content end;

@@ -131,10 +131,9 @@ comment on column evidence.file.whole_nan is 'the part of nan_count up to there;
 comment on column evidence.file.ignored_by is
 'the rule by which it is none of the evidence: hidden, README*, LICENSE*, *.md or .etlignore; null: it is';
 
-create sequence if not exists evidence.record_key;
-
--- Long texts are not compressed: that takes longer than all else of the insert. Nor are hashes, which do not get smaller.
-create table if not exists evidence.record ( -- noqa: PRS
+-- A record without its long texts, so that a scan of many rows never holds many of them. Texts are not compressed: that takes longer
+-- than all else of the insert. Nor are hashes, which do not get smaller.
+create table if not exists evidence.stored_record ( -- noqa: PRS
     evidence_id varchar not null,
     source varchar not null,
     source_class varchar not null,
@@ -178,70 +177,69 @@ create table if not exists evidence.record ( -- noqa: PRS
     cost_usd double,
     prompt_tokens bigint,
     completion_tokens bigint,
-    record_key bigint not null default nextval('evidence.record_key')
+    text_bytes bigint not null,
+    record_key bigint not null
 );
-comment on table evidence.record is
-'One row per record: what one source says of one attempt, in one shape for all sources. Its key is (source_path, item_number, record_number).';
-comment on column evidence.record.evidence_id is
-'sha256 hex of source, run_id, task_id, item_sha256 (with parts: a sha256 over the hashes of the item and its parts) and record_number where above 1, joined by 0x1F; equal for identical items';
-comment on column evidence.record.source is 'the source, which is the name of its mapping';
-comment on column evidence.record.source_class is
-'what kind of evidence the source gives: verdict, telemetry, experiment, extraction, or grade (it grades attempts told of elsewhere)';
-comment on column evidence.record.source_path is 'the file of the item, relative to the evidence folder';
-comment on column evidence.record.item_number is 'the number of the item in its file, from 1; blank lines count';
-comment on column evidence.record.record_number is 'the number of the record among those of its item, from 1';
-comment on column evidence.record.item_sha256 is 'sha256 hex of the item''s bytes, of a line without the line feed';
-comment on column evidence.record.parts is 'the items that belong to the record, each once, in the order of the evidence; null: none but its own';
-comment on column evidence.record.run_id is 'the agent''s run at the task (not a run of etl); null: the item names none';
-comment on column evidence.record.task_id is 'the task that the agent worked on; null: a grade names none';
-comment on column evidence.record.created_at is 'the time that the item gives, UTC; null: it gives none';
-comment on column evidence.record.model is 'the model, as the source spells it; null: not named';
-comment on column evidence.record.file is 'the file of the repository that the record is about; null: none';
-comment on column evidence.record.prompt is
-'the task as given to the agent; of a conversation the last user message of its prompt; null: not recorded';
-comment on column evidence.record.response is
-'the agent''s final answer, or what was extracted from it; of a conversation its last assistant message with a text; null: not recorded';
-comment on column evidence.record.prompt_sha256 is
-'sha256 of the prompt as it stands, of a conversation over all messages of its prompt; equal where records can be paired; null: not recorded';
-comment on column evidence.record.prompt_hash is 'sha256 of the prompt as prompts are compared, see policy.normalised';
-comment on column evidence.record.prompt_length is 'how many characters the prompt has when normalised; 0: it is blank';
-comment on column evidence.record.response_length is 'how many characters the response has when normalised; 0: it is blank';
-comment on column evidence.record.answer_hash is
-'sha256 of the answer as answers are compared: the response, or all messages of the conversation after its prompt';
-comment on column evidence.record.answer_length is 'how many characters the texts of the answer have when normalised';
-comment on column evidence.record.is_answer_empty is
-'whether no assistant message of the answer has a visible text or calls a tool';
-comment on column evidence.record.has_unparsed_call is
-'whether a call of the answer has arguments that are no JSON object';
-comment on column evidence.record.turn_hash is 'sha256 over prompt and response: equal where both are, as they are compared';
-comment on column evidence.record.content_hash is
-'sha256 over the conversation, else over prompt and response: equal where they are, as they are compared';
-comment on column evidence.record.tools_sha256 is 'sha256 of tools; null: none';
-comment on column evidence.record.messages is
-'the conversation as JSON text in normal form; null: not recorded, or no assistant speaks in it';
-comment on column evidence.record.prompt_end is 'how many characters of messages there are up to the end of the prompt; null: no messages';
-comment on column evidence.record.answer_end is
-'how many characters of messages there are up to the end of the last assistant message, where datasets cut it; null: no messages';
-comment on column evidence.record.tools is 'the definitions of the tools as JSON text in normal form; null: none';
-comment on column evidence.record.verdict is 'the source''s own word for the result, see policy.verdict; null: none';
-comment on column evidence.record.score is 'a grade from 0 to 1, higher is better; null: none';
-comment on column evidence.record.grounded_fraction is
-'the share of the response''s statements that were found in the repository, 0 to 1; null: not measured';
-comment on column evidence.record.comparison is
-'the scale or contest within which scores and verdicts compare, such as one judgement of two answers; null: they compare within the task';
-comment on column evidence.record.success_markers is 'signs that the attempt went well; null or empty: none';
-comment on column evidence.record.failure_markers is 'signs that the attempt went badly; null or empty: none';
-comment on column evidence.record.infrastructure_error is
-'what broke on the machine''s side, not the agent''s; null: nothing is known';
-comment on column evidence.record.human_override is
-'the category that a person set, which outweighs all other signals; null: none';
-comment on column evidence.record.cited_paths is 'paths of the repository that the response names; null or empty: none';
-comment on column evidence.record.latency_ms is 'how long the attempt took, in milliseconds; null: not recorded';
-comment on column evidence.record.cost_usd is 'what the attempt cost, in US dollars; null: not recorded';
-comment on column evidence.record.prompt_tokens is 'how many tokens the model read; null: not recorded';
-comment on column evidence.record.completion_tokens is 'how many tokens the model wrote; null: not recorded';
-comment on column evidence.record.record_key is
-'an integer by which the views join records; another warehouse of the same evidence may number otherwise';
+comment on table evidence.stored_record is
+'One row per record, with the columns of evidence.record. A text of its prompt, response, messages or tools that is longer than 32 KiB is null here, and lies in evidence.long_text.';
+comment on column evidence.stored_record.evidence_id is 'as in evidence.record';
+comment on column evidence.stored_record.source is 'as in evidence.record';
+comment on column evidence.stored_record.source_class is 'as in evidence.record';
+comment on column evidence.stored_record.source_path is 'as in evidence.record';
+comment on column evidence.stored_record.item_number is 'as in evidence.record';
+comment on column evidence.stored_record.record_number is 'as in evidence.record';
+comment on column evidence.stored_record.item_sha256 is 'as in evidence.record';
+comment on column evidence.stored_record.parts is 'as in evidence.record';
+comment on column evidence.stored_record.run_id is 'as in evidence.record';
+comment on column evidence.stored_record.task_id is 'as in evidence.record';
+comment on column evidence.stored_record.created_at is 'as in evidence.record';
+comment on column evidence.stored_record.model is 'as in evidence.record';
+comment on column evidence.stored_record.file is 'as in evidence.record';
+comment on column evidence.stored_record.prompt is 'as in evidence.record; null where it is long';
+comment on column evidence.stored_record.response is 'as in evidence.record; null where it is long';
+comment on column evidence.stored_record.prompt_sha256 is 'as in evidence.record';
+comment on column evidence.stored_record.prompt_hash is 'as in evidence.record';
+comment on column evidence.stored_record.prompt_length is 'as in evidence.record';
+comment on column evidence.stored_record.response_length is 'as in evidence.record';
+comment on column evidence.stored_record.answer_hash is 'as in evidence.record';
+comment on column evidence.stored_record.answer_length is 'as in evidence.record';
+comment on column evidence.stored_record.is_answer_empty is 'as in evidence.record';
+comment on column evidence.stored_record.has_unparsed_call is 'as in evidence.record';
+comment on column evidence.stored_record.turn_hash is 'as in evidence.record';
+comment on column evidence.stored_record.content_hash is 'as in evidence.record';
+comment on column evidence.stored_record.tools_sha256 is 'as in evidence.record';
+comment on column evidence.stored_record.messages is 'as in evidence.record; null where they are long';
+comment on column evidence.stored_record.prompt_end is 'as in evidence.record';
+comment on column evidence.stored_record.answer_end is 'as in evidence.record';
+comment on column evidence.stored_record.tools is 'as in evidence.record; null where they are long';
+comment on column evidence.stored_record.verdict is 'as in evidence.record';
+comment on column evidence.stored_record.score is 'as in evidence.record';
+comment on column evidence.stored_record.grounded_fraction is 'as in evidence.record';
+comment on column evidence.stored_record.comparison is 'as in evidence.record';
+comment on column evidence.stored_record.success_markers is 'as in evidence.record';
+comment on column evidence.stored_record.failure_markers is 'as in evidence.record';
+comment on column evidence.stored_record.infrastructure_error is 'as in evidence.record';
+comment on column evidence.stored_record.human_override is 'as in evidence.record';
+comment on column evidence.stored_record.cited_paths is 'as in evidence.record';
+comment on column evidence.stored_record.latency_ms is 'as in evidence.record';
+comment on column evidence.stored_record.cost_usd is 'as in evidence.record';
+comment on column evidence.stored_record.prompt_tokens is 'as in evidence.record';
+comment on column evidence.stored_record.completion_tokens is 'as in evidence.record';
+comment on column evidence.stored_record.text_bytes is 'as in evidence.record';
+comment on column evidence.stored_record.record_key is 'as in evidence.record';
+
+create table if not exists evidence.long_text ( -- noqa: PRS
+    record_key bigint not null,
+    field varchar not null,
+    chunk_number bigint not null,
+    chunk varchar using compression uncompressed not null
+);
+comment on table evidence.long_text is
+'One row per piece of a long text of a record. Its pieces one after the other are the text.';
+comment on column evidence.long_text.record_key is 'the record, see evidence.record';
+comment on column evidence.long_text.field is 'which text of it: prompt, response, messages or tools';
+comment on column evidence.long_text.chunk_number is 'the number of the piece in its text, from 1';
+comment on column evidence.long_text.chunk is 'the piece: at most 32 KiB, whole characters';
 
 create table if not exists evidence.skipped (
     source varchar not null,

@@ -135,7 +135,7 @@ def insert_records(warehouse: Warehouse, *records: Mapping[str, Any]) -> None:
         insert_with_content(warehouse, pa.Table.from_pylist([*alike]))
 
 
-#: Rows of evidence.record with what collect computes from their texts; in steps, as a macro is written out where it is named.
+#: Rows of evidence.stored_record with what collect computes from their texts; in steps, as a macro is written out where it is named.
 _WITH_CONTENT = """
 with heard as (
     select
@@ -173,12 +173,13 @@ hashed as (
 select
     * exclude (said, normal_prompt, normal_response, normal, turn, conversed),
     unnest(policy.content(prompt, turn, conversed, tools)),
+    policy.text_bytes(prompt, response, messages, tools) as text_bytes,
 from hashed
 """
 
 
 def insert_with_content(warehouse: Warehouse, rows: pa.Table) -> None:
-    """Insert rows into evidence.record, with what collect computes from their texts; messages and tools are JSON text."""
+    """Insert records, with what collect computes from their texts; messages and tools are JSON text."""
     conversations = {name: rows[name] if name in rows.column_names else pa.nulls(len(rows)) for name in ("messages", "tools")}
     texts = pa.table({name: column.cast(pa.string()) for name, column in conversations.items()})
     normal = normalise_rows(texts, [False] * len(rows), 64, 1_000_000)
@@ -188,8 +189,11 @@ def insert_with_content(warehouse: Warehouse, rows: pa.Table) -> None:
     given = rows.drop_columns([name for name in conversations if name in rows.column_names])
     for name in ("messages", "prompt_end", "answer_end", "tools"):
         given = given.append_column(name, normal[name])
+    if "record_key" not in given.column_names:
+        first = warehouse.one("select coalesce(max(record_key), 0) from evidence.stored_record") + 1
+        given = given.append_column("record_key", pa.array(range(first, first + len(rows)), pa.int64()))
     with warehouse.lent("given", given):
-        warehouse.execute(f"insert into evidence.record by name {_WITH_CONTENT}")
+        warehouse.execute(f"insert into evidence.stored_record by name {_WITH_CONTENT}")
 
 
 @pytest.fixture

@@ -218,7 +218,8 @@ setting_read as materialized (
 declared as ( -- what no SQL file says: what collect does, and what decides the known paths
     from (
         values
-        ('evidence.record', 'evidence.incoming', null),
+        ('evidence.stored_record', 'evidence.incoming', null),
+        ('evidence.long_text', 'evidence.incoming', null),
         ('evidence.skipped', 'evidence.incoming', null),
         ('policy.known_path', 'policy.setting', 'known_paths_sha256')
     )

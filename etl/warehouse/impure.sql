@@ -2,7 +2,7 @@
 --   mapping: the mapping
 --   reads: what it reads of that
 with recursive made_by_collecting (relation) as (
-    from (values ('evidence.record'), ('evidence.skipped'), ('evidence.file'))
+    from (values ('evidence.stored_record'), ('evidence.long_text'), ('evidence.skipped'), ('evidence.file'))
     union
     select dependency.relation
     from policy.dependency as dependency

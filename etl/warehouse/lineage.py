@@ -24,7 +24,7 @@ UNKNOWN = "unknown"
 #: Tables that follow from the evidence and the settings alone. Any other table may change from run to run.
 PROVABLE = frozenset(
     {
-        *("evidence.record", "evidence.skipped", "evidence.file", "raw.item", "raw.mapped"),
+        *("evidence.stored_record", "evidence.long_text", "evidence.skipped", "evidence.file", "raw.item", "raw.mapped"),
         *("policy.setting", SOURCE_SETTING, "policy.known_path", "policy.dependency", "policy.warehouse_format"),
     }
 )

@@ -45,6 +45,7 @@
 --   cost_usd: what the attempt cost, in US dollars; null: not recorded
 --   prompt_tokens: how many tokens the model read; null: not recorded
 --   completion_tokens: how many tokens the model wrote; null: not recorded
+--   text_bytes: how many bytes its prompt, response, messages and tools take
 --   problem: the reason for which the item is skipped: its mapping's, that of a field, or of a check here; null: it is good
 --   detail: more about the problem, without the text of the item; null: nothing more is known
 with part as ( -- the other items of a record, each once; a mapping that gives no parts pays nothing for this
@@ -180,6 +181,7 @@ select
     cost_usd,
     prompt_tokens,
     completion_tokens,
+    policy.text_bytes(prompt, response, messages, tools) as text_bytes,
     case
         when problem is not null then problem
         when policy.is_blank(task_id) and (source_class is distinct from 'grade' or run_id is null) then 'missing_task_id'

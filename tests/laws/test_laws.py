@@ -420,7 +420,7 @@ def hold(ground: Warehouse, view: View) -> None:
 
 def put(warehouse: Warehouse, world: World) -> None:
     """Replace the world before by this one."""
-    warehouse.execute("delete from evidence.record")
+    warehouse.execute("delete from evidence.stored_record")
     insert_with_content(warehouse, pa.Table.from_pylist(list(world.records), RECORD))
     warehouse.replace("policy.known_path", pa.table({"path": pa.array(sorted(world.known_paths or ()), pa.string())}))
     set_settings(warehouse, **world.settings.model_dump())
@@ -719,14 +719,14 @@ def test_partitions_by_content_add_up(ground: Warehouse, world: World) -> None:
     settle(ground, world)
     whole = contents(ground)
     records, scored, equal = (
-        pa.table(ground.arrow(f"from {name}")) for name in ("evidence.record", "scored.run", "datasets.equal_content")
+        pa.table(ground.arrow(f"from {name}")) for name in ("evidence.stored_record", "scored.run", "datasets.equal_content")
     )
     for name, column in BY_CONTENT.items():
         (view,) = (view for view in views() if view.qualified == name)
         together: list[str] = []
         for part in range(4):
             is_of_records = name.startswith("scored.")
-            take(ground, "evidence.record", records, column if is_of_records else None, part)
+            take(ground, "evidence.stored_record", records, column if is_of_records else None, part)
             take(ground, 'held."scored.run"', scored, None if is_of_records else column, part)
             if name == "datasets.duplicate":
                 take(ground, 'held."datasets.equal_content"', equal, column, part)

@@ -25,6 +25,26 @@ def test_incoming(warehouse: Warehouse) -> None:
     """)
 
 
+def test_record(warehouse: Warehouse) -> None:
+    """A long text lies in pieces, which the view joins in their order; other texts lie with their record."""
+    given(warehouse, "evidence.record", """
+        record_key | prompt | response
+        1          | Why?   | Because.
+        2          |        |
+    """)
+    given(warehouse, "evidence.long_text", """
+        record_key | field    | chunk_number | chunk
+        2          | response | 2            | of all.
+        2          | prompt   | 1            | Where?
+        2          | response | 1            | In the middle-
+    """)
+    gives(warehouse, "evidence.record", """
+        record_key | prompt | response
+        1          | Why?   | Because.
+        2          | Where? | In the middle-of all.
+    """)
+
+
 def test_skipped_summary(warehouse: Warehouse) -> None:
     """Lines are counted by source and reason; places are ordered as text, so line 10 comes before line 9."""
     given(warehouse, "evidence.skipped", """

@@ -31,7 +31,7 @@ def opened() -> Iterator[Warehouse]:
 @pytest.fixture
 def warehouse(opened: Warehouse) -> Warehouse:
     """Give the warehouse without records, with default settings and no manifest."""
-    opened.execute("truncate evidence.record")
+    opened.execute("truncate evidence.stored_record")
     opened.execute("truncate policy.known_path")
     set_settings(opened)
     return opened

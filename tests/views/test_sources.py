@@ -853,6 +853,7 @@ PROVENANCE = ("evidence_id", "source", "source_path", "item_number", "record_num
 CONTENT = (
     *("prompt_sha256", "prompt_hash", "prompt_length", "response_length", "answer_hash", "answer_length", "turn_hash"),
     *("is_answer_empty", "has_unparsed_call", "content_hash", "tools_sha256", "prompt_end", "answer_end"),
+    "text_bytes",
 )
 
 

@@ -53,9 +53,9 @@ def test_materialised_views_equal_their_definitions(tmp_path: Path) -> None:
 def test_what_a_run_computes_once_is_the_view(collected: Callable[..., Warehouse], sql: Sql) -> None:
     """The rows of scored.run that a run keeps say what the view says of the same records."""
     kept = collected(SAMPLE)
-    records = kept.arrow("from evidence.record")
+    records = kept.arrow("from evidence.stored_record")
     view = Warehouse.create(sql, Settings())
-    view.replace("evidence.record", records)
+    view.replace("evidence.stored_record", records)
     query = "from scored.run order by record_key"
     assert kept.execute(query) == view.execute(query) != []
     view.close()

@@ -3,14 +3,14 @@
 create view evidence.record as
 with heard as (
     select
-        stored.* exclude (
+        whole.* exclude (
             prompt_sha256, prompt_hash, prompt_length, response_length, answer_hash, answer_length, is_answer_empty,
             has_unparsed_call, turn_hash, content_hash, tools_sha256
         ),
         policy.normalised(prompt) as normal_prompt,
         policy.normalised(response) as normal_response,
         policy.said(messages, prompt_end, answer_end) as said,
-    from evidence.stored as stored
+    from evidence.whole_record as whole
 ),
 
 normalised as (

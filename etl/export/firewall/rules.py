@@ -16,6 +16,9 @@ BEFORE_CATEGORY = (
 )
 CATEGORY = "scored.run"
 
+#: The view of the records, over the tables that hold them.
+RECORD = "evidence.record"
+
 #: The rows of that view, as the run computed them.
 MATERIALISED = f'raw.main."{CATEGORY}"'
 
@@ -32,11 +35,13 @@ def rules_of(run: Run) -> Warehouse:
     for schema in ("evidence", "scored"):
         own.execute(f"create schema {schema}")
     own.execute(f"create view policy.setting as from {stored}.policy.setting")
-    own.execute(f"create view evidence.stored as from {stored}.evidence.record")
+    for table in ("stored_record", "long_text"):
+        own.execute(f"create view evidence.{table} as from {stored}.evidence.{table}")
     if COMPARING & run.sql.replaced.keys():
+        own.execute(f"create view evidence.whole_record as\n{Sql.packaged().view(RECORD).body}")
         own.execute(read_sql(__file__, "compared_again"))
     else:
-        own.execute("create view evidence.record as from evidence.stored")
+        _create_packaged(own, RECORD)
     for view in BEFORE_CATEGORY:
         _create_packaged(own, view)
     if {*BEFORE_CATEGORY, CATEGORY} & run.sql.replaced.keys():
