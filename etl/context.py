@@ -202,7 +202,7 @@ class Stage:
 
     @property
     def exports(self) -> tuple[str, ...]:
-        """The stems of the files that it writes under exports/."""
+        """The stems of what it writes under exports/."""
         return (self.dataset.stem, self.dataset.quarantine_stem) if self.dataset else ()
 
 

@@ -27,6 +27,8 @@ create table if not exists policy.setting (
     max_unpacked_bytes bigint not null,
     max_unpack_ratio bigint not null,
     follow_links boolean not null,
+    part_items bigint not null,
+    one_file boolean not null,
     drift_threshold double not null,
     drift_min_count bigint not null,
     drift_significance double not null,
@@ -55,6 +57,9 @@ comment on column policy.setting.max_unpacked_bytes is 'how many bytes one compr
 comment on column policy.setting.max_unpack_ratio is
 'how many times its own size a compressed file may unpack to, once that is over 16 MiB';
 comment on column policy.setting.follow_links is 'whether links that lead out of the evidence folder are followed';
+comment on column policy.setting.part_items is
+'the largest size of a part of a dataset, see evidence.part; where there are as many records, a part has at least a fifth of it';
+comment on column policy.setting.one_file is 'whether each dataset is one file, and not a folder of parts';
 comment on column policy.setting.drift_threshold is 'the relative change above which drift warns, unless chance explains it';
 comment on column policy.setting.drift_min_count is 'drift judges a change only if one of its two counts is at least this';
 comment on column policy.setting.drift_significance is

@@ -135,7 +135,7 @@ def insert_records(warehouse: Warehouse, *records: Mapping[str, Any]) -> None:
         insert_with_content(warehouse, pa.Table.from_pylist([*alike]))
 
 
-#: Rows of evidence.stored_record with what collect computes from their texts; in steps, as a macro is written out where it is named.
+#: Rows of evidence.stored_record with what collect computes from their texts: in steps, as a macro is written out at its name.
 _WITH_CONTENT = """
 with heard as (
     select

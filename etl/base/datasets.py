@@ -1,7 +1,9 @@
 """The datasets: their names, their files, and what the re-read of the files must know of them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 
@@ -9,7 +11,8 @@ from typing import Literal
 class Dataset:
     """A dataset, as ``policy.dataset`` names it too; ``etl.checks`` has the contract of its rows.
 
-    ``stem`` is the path of its files under exports/, without their endings. A row is made from one record or from a pair.
+    ``stem`` is the path of the folder of its parts under exports/, or of its files without their endings, where it is not in
+    parts. A row is made from one record or from a pair.
     ``carries`` says of each column of a row that is made from one record, but for id and provenance, what of the record it
     holds: a column of ``evidence.record``, its category or its title. A record of a category in ``never`` must not be found
     in its files, whatever the views and the contract let through: the third layer of the firewall.
@@ -54,13 +57,24 @@ class Dataset:
         return (self.reads, self.relation, self.decisions, *self.counts)
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns, of its relation and its decisions, that name the records of a row."""
+        return ("record_key",) if self.grain == "record" else ("chosen_key", "rejected_key")
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns of its decisions that order its rows: their place in the evidence, that of a chosen record first."""
+        place = ("source_path", "item_number", "record_number")
+        return place if self.grain == "record" else (*place, *(f"rejected_{name}" for name in place))
+
+    @property
     def ships(self) -> str:
         """The condition, in SQL, for a row to ship."""
         return "quarantine_reason is null" + ("" if self.grain == "record" else " and skip_reason is null")
 
     @property
     def quarantine_stem(self) -> str:
-        """The stem of the files that hold its refused rows."""
+        """The stem of what holds its refused rows."""
         return f"quarantine/{self.name}"
 
 
@@ -90,10 +104,32 @@ DATASETS = (
     Dataset("preference", "preference/chosen_rejected", grain="pair"),
 )
 
-#: Every file that a run writes, by its path below exports/.
-EXPORTED_FILES = frozenset(
-    f"{stem}{ending}"
-    for dataset in DATASETS
-    for stem in (dataset.stem, dataset.quarantine_stem)
-    for ending in (".jsonl", ".parquet")
-)
+#: The stems of all datasets, and of what they refuse.
+STEMS = tuple(stem for dataset in DATASETS for stem in (dataset.stem, dataset.quarantine_stem))
+
+#: The endings of the files of a dataset: each holds the same rows in two formats.
+ENDINGS = (".jsonl", ".parquet")
+
+_EXPORTED = re.compile(rf"({'|'.join(map(re.escape, STEMS))})(/part-[0-9]{{5,}})?({'|'.join(map(re.escape, ENDINGS))})")
+
+
+def part_of(stem: str, number: int) -> str:
+    """Return the path of a part of a dataset without its ending; the names of parts have the order of their numbers."""
+    return f"{stem}/part-{number:05}"
+
+
+def is_exported(path: str) -> bool:
+    """Return whether a run writes a file of this path below exports/."""
+    return _EXPORTED.fullmatch(path) is not None
+
+
+def stem_of(path: str) -> str:
+    """Return the stem of the dataset that a file belongs to, by the path of the file below exports/."""
+    found = _EXPORTED.fullmatch(path)
+    return found[1] if found else path
+
+
+def exported_files(exports: Path, stem: str) -> list[Path]:
+    """Return the files of a dataset that are there, sorted."""
+    files = [*exports.glob(f"{stem}/*"), *(exports / f"{stem}{ending}" for ending in ENDINGS)]
+    return sorted(file for file in files if file.is_file() and is_exported(file.relative_to(exports).as_posix()))

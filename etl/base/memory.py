@@ -14,6 +14,9 @@ OTHERS = 1_000_000_000
 #: one after the other (docs/performance.md).
 ROOM_FOR_TWO = 4_000_000_000
 
+#: A thread that fetches, validates and writes rows, or reads them back, takes no more than so many bytes at once, about.
+ROOM_OF_WORKER = 1_000_000_000
+
 #: The engine keeps one part of so many of its memory for its blocks, instead of having it mapped anew each time.
 KEPT_PART = 4
 
@@ -43,6 +46,11 @@ def process_limit(memory_limit: str | None) -> int:
     from pydantic import ByteSize, TypeAdapter
 
     return TypeAdapter(ByteSize).validate_python(memory_limit)
+
+
+def workers_within(memory_limit: str | None, threads: int | None) -> int:
+    """Return how many threads may hold rows at once: as the setting ``threads`` says, or a core each; and a gigabyte each."""
+    return max(1, min(threads or os.cpu_count() or 1, process_limit(memory_limit) // ROOM_OF_WORKER))
 
 
 def keep_freed_memory() -> None:

@@ -25,7 +25,7 @@ NOT_READ_BY_STAGES = frozenset(
         *("max_pairs_per_task", "max_prompts_per_response", "include_partial", "include_review", "known_paths_sha256"),
         *("drift_threshold", "drift_min_count", "drift_significance"),
         *("drift_alert_change", "drift_alert_p", "drift_vanished_count"),
-        *("history_runs", "threads", "memory_limit", OF_SOURCES),
+        *("history_runs", "threads", "memory_limit", "part_items", "one_file", OF_SOURCES),
     }
 )
 
@@ -108,6 +108,10 @@ class Settings(BaseModel):
     """How many files one archive may hold."""
     follow_links: bool = False
     """Whether links that lead out of the evidence folder are followed."""
+    part_items: Annotated[int, Field(ge=10, le=1_000_000_000)] = 100_000
+    """How many records a part of a dataset may span, fewer where their texts exceed 256 MiB; at least a fifth, if it can."""
+    one_file: bool = False
+    """Whether each dataset is one file, such as exports/rag/playbooks.parquet, and not a folder of parts."""
     drift_threshold: Change = 0.2
     """The relative change above which drift warns, unless chance explains it."""
     drift_min_count: Few = 20

@@ -20,13 +20,16 @@ T = TypeVar("T")
 _END: Any = object()
 
 
-def run_together(job: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
-    """Do a job with each of a few sets of arguments at the same time, and return the results in their order.
+def run_together(job: Callable[..., T], *arguments: Iterable[Any], workers: int | None = None) -> list[T]:
+    """Do a job with each set of arguments, so many at the same time, and return the results in their order.
 
-    When all jobs have ended, the first error in that order is raised.
+    The first error in that order is raised, when the jobs have ended that had begun.
     """
-    with ThreadPoolExecutor(thread_name_prefix="run_together") as pool:
-        return list(pool.map(job, *arguments))
+    with ThreadPoolExecutor(workers, thread_name_prefix="run_together") as pool:
+        try:
+            return list(pool.map(job, *arguments))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -1,21 +1,26 @@
-"""The export stages: write one relation as a dataset and its quarantine, and validate each batch before it is written."""
+"""The export stages: write one relation as a dataset and its quarantine, and validate each batch before it is written.
+
+Parts are written side by side, and read back side by side; memory decides how many at once. The rows of a part are fetched by
+the keys of their records, a few row groups at a time.
+"""
 
 from collections.abc import Iterator
-from itertools import chain, islice
-from math import ceil
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import pandera.polars as pa_polars
 import pyarrow as pa
+import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
-from etl.base.datasets import Dataset
+from etl.base.datasets import Dataset, part_of
 from etl.base.errors import ContractError
-from etl.base.threads import Background, read_ahead, run_together
+from etl.base.memory import workers_within
+from etl.base.threads import read_ahead, run_together
 from etl.checks import columns_of, contract_of, quarantine_of
 from etl.context import Proof, Run
-from etl.export.firewall.audit import audit
-from etl.export.writer import Written, fixed_batches, mark_utc, to_frame, write_files
+from etl.export.firewall.audit import audit, begin_audit, require_distinct
+from etl.export.writer import ROWS_PER_GROUP, Written, mark_utc, to_frame, write_files
 from etl.warehouse.lineage import Lineage, settings_hash
 
 #: The version of the datasets' columns, written into every Parquet file.
@@ -24,54 +29,55 @@ SCHEMA_VERSION = "1"
 #: What SQL says of a row that is quarantined.
 REFUSED = "quarantine_reason is not null"
 
-#: The order of the rows in each file.
-ORDER = "id, source_path, item_number, record_number"
+#: The most bytes of text in a row group, unless one row has more.
+BYTES_PER_GROUP = 32 << 20
 
-#: How many rows are sorted at once. Rows are sorted in parts, by ranges of ids, so that a part must fit into memory, not all.
-#: Each part scans all records, so parts are large; refused rows hold no text, so theirs are larger.
-ROWS_PER_SORT = 300_000
-REFUSED_PER_SORT = 1_000_000
-
-#: How many tables are validated at once: validating costs as much per call as it does for the rows of one table.
-TABLES_PER_CHECK = 4
+#: So many row groups, or bytes of text, are fetched and validated at once: a call costs as much as the rows of one group.
+GROUPS_PER_BATCH = 4
+BYTES_PER_BATCH = 64 << 20
 
 
 def export(run: Run, dataset: Dataset) -> Proof:
-    """Write a dataset and its quarantine at the same time, and return the proof that reads them back.
+    """Write a dataset and its quarantine, and return the proof that reads them back.
 
     Raises ContractError where a batch breaks its contract.
     """
+    run.warehouse.materialise("evidence.part")
     run.warehouse.materialise(dataset.decisions)
     lineage = run.lineage or Lineage.of(run.warehouse)
     settings = lineage.settings_of(dataset.relations, dataset.name)
     versions = {"schema_version": SCHEMA_VERSION, "settings_hash": settings_hash(run.settings, settings)}
     halves = (
-        _Half(dataset, dataset.stem, dataset.ships, contract_of(dataset), ROWS_PER_SORT),
-        _Half(dataset, dataset.quarantine_stem, REFUSED, quarantine_of(dataset), REFUSED_PER_SORT),
+        _Half(dataset, dataset.stem, dataset.ships, contract_of(dataset)),
+        _Half(dataset, dataset.quarantine_stem, REFUSED, quarantine_of(dataset)),
     )
-    written = run_together(lambda half: _write(run.beside(), half, versions), halves)
+    parts = [part for half in halves for part in half.parts(run)]
+    workers = workers_within(run.settings.memory_limit, run.settings.threads)
+    written = run_together(lambda part: _write(run.beside(), part, versions), parts, workers=workers)
 
-    def prove(half: _Half, files: Written) -> None:
+    def prove(part: _Part, files: Written) -> None:
         mine = run.beside()
-        with Background() as background:
-            background.give(files.sync)
-            audit(mine, files, lambda: half.rows(mine, half.count(mine)), dataset if half.ships else None)
+        files.sync()
+        audit(mine, files, lambda: chain.from_iterable(part.rows(mine)), dataset if part.half.ships else None)
 
-    return lambda: run_together(prove, halves, written)
+    def prove_all() -> None:
+        begin_audit(run.beside())
+        run_together(prove, parts, written, workers=workers)
+        require_distinct(run.beside())
+
+    return prove_all
 
 
 class _Half(NamedTuple):
     """The rows of a dataset that ship, or those that are refused.
 
-    ``stem`` is the path of their files below exports/, ``where`` the condition that selects them, ``contract`` their schema,
-    and ``sorted_at_once`` how many of them are sorted at once.
+    ``stem`` is the path of their parts below exports/, ``where`` the condition that selects them, ``contract`` their schema.
     """
 
     dataset: Dataset
     stem: str
     where: str
     contract: type[pa_polars.DataFrameModel]
-    sorted_at_once: int
 
     @property
     def ships(self) -> bool:
@@ -83,47 +89,117 @@ class _Half(NamedTuple):
         """The dataset's name in the metadata of the Parquet file."""
         return self.dataset.name if self.ships else self.stem
 
-    def count(self, run: Run) -> int:
-        """Return how many rows there are."""
-        decisions = f"{self.dataset.decisions} where dataset = $dataset and {self.where}"
-        return int(run.warehouse.one(f"select count(*) from {decisions}", {"dataset": self.dataset.name}))
-
-    def rows(self, run: Run, count: int) -> Iterator[pa.RecordBatch]:
-        """Stream the ``count`` rows in the order of the files; yield one empty batch where there are none."""
-        columns = columns_of(self.contract)
-        for ids in _ranges(ceil(count / self.sorted_at_once) or 1):
-            with run.warehouse.batches(self.dataset.relation, columns, f"({self.where}) and {ids}", ORDER) as rows:
-                yield from rows if count else [pa.RecordBatch.from_pylist([], rows.schema)]
+    def parts(self, run: Run) -> "list[_Part]":
+        """Return the parts that have rows, in their order; the first part where none has."""
+        found = run.warehouse.execute(
+            f"select part, count(*) from {self.dataset.decisions} where dataset = $dataset and {self.where} "
+            "group by part order by part",
+            {"dataset": self.dataset.name},
+        )
+        total = sum(count for _, count in found)
+        return [_Part(self, number, total, run.settings.one_file) for number, _ in found or [(1, 0)]]
 
 
-def _ranges(parts: int) -> list[str]:
-    """Return conditions that cut the rows into parts of about equal size, in the order of their ids, which are hex digests."""
-    bounds = [f"'{0x10000 * part // parts:04x}'" for part in range(1, parts)]
-    begins = ["true", *(f"coalesce(id >= {bound}, true)" for bound in bounds)]
-    ends = [*(f"id < {bound}" for bound in bounds), "true"]
-    return [f"{begin} and {end}" for begin, end in zip(begins, ends, strict=True)]
+class _Part(NamedTuple):
+    """The rows of a half that lie in one part of the evidence; ``total`` are the rows of the half."""
+
+    half: _Half
+    number: int
+    total: int
+    is_whole: bool
+
+    @property
+    def stem(self) -> str:
+        """The path of its files below exports/, without their endings."""
+        return self.half.stem if self.is_whole else part_of(self.half.stem, self.number)
+
+    def rows(self, run: Run) -> Iterator[list[pa.Table]]:
+        """Stream its rows in their order: a few row groups at a time, which depend on the rows alone."""
+        for groups in self._batches(run):
+            yield self._fetch(run, groups)
+
+    def _batches(self, run: Run) -> Iterator[list[pa.Table]]:
+        """Yield the keys of its rows, those of a row group in one table; one empty table where there are no rows."""
+        table = self._keys(run)
+        sizes = table["bytes"].to_pylist()
+        batch: list[pa.Table] = []
+        held = 0
+        for start, end in _cut(sizes):
+            size = sum(sizes[start:end])
+            if batch and (len(batch) == GROUPS_PER_BATCH or held + size > BYTES_PER_BATCH):
+                yield batch
+                batch, held = [], 0
+            batch.append(table.slice(start, end - start))
+            held += size
+        yield batch or [table]
+
+    def _keys(self, run: Run) -> pa.Table:
+        """Return the keys of its rows in their order, and how many bytes of text each row has: none where it is refused."""
+        dataset, keys = self.half.dataset, self.half.dataset.keys
+        joins = [f"inner join evidence.record as of_{key} on decision.{key} = of_{key}.record_key" for key in keys]
+        size = " + ".join(f"of_{key}.text_bytes" for key in keys) if self.half.ships else "0"
+        return run.warehouse.arrow(
+            f"select {', '.join(f'decision.{key}' for key in keys)}, {size} as bytes "
+            f"from {dataset.decisions} as decision {' '.join(joins)} "
+            f"where decision.dataset = $dataset and decision.part = $part and {self.half.where} "
+            f"order by {', '.join(f'decision.{name}' for name in dataset.order)}",
+            {"dataset": dataset.name, "part": self.number},
+        )
+
+    def _fetch(self, run: Run, groups: list[pa.Table]) -> list[pa.Table]:
+        """Return the rows that have these keys, as tables of one chunk."""
+        wanted = pa.concat_tables(groups)
+        wanted = wanted.append_column("position", pa.array(range(wanted.num_rows), pa.int64()))
+        columns, keys = columns_of(self.half.contract), self.half.dataset.keys
+        with run.warehouse.lent("wanted", wanted):
+            rows = run.warehouse.arrow(
+                f"select wanted.position, {', '.join(f'given.{name}' for name in columns)} "
+                f"from {self.half.dataset.relation} as given "
+                f"inner join wanted on {' and '.join(f'given.{key} = wanted.{key}' for key in keys)}"
+            )
+        if rows.num_rows != wanted.num_rows:
+            raise ContractError(
+                f"exports/{self.stem}: {self.half.dataset.relation} has {rows.num_rows} rows for {wanted.num_rows} of "
+                f"{self.half.dataset.decisions}; a row there must be one of the other."
+            )
+        rows = rows.take(pc.sort_indices(rows["position"])).drop_columns("position")
+        starts = [0]
+        for group in groups:
+            starts.append(starts[-1] + group.num_rows)
+        return [rows.slice(start, end - start).combine_chunks() for start, end in pairwise(starts)]
 
 
-def _write(run: Run, half: _Half, versions: dict[str, str]) -> Written:
-    """Write the rows of a half; the metadata of its Parquet file names the dataset and the ``versions``."""
-    count = half.count(run)
-    batches = half.rows(run, count)
-    first = next(batches)
-    schema = mark_utc(first.schema)
-    with read_ahead(fixed_batches(chain([first], batches))) as tables:
-        good = _validate_all(run, half, count, (table.cast(schema) for table in tables))
-        return write_files(run.exports / half.stem, schema, {"dataset": half.name, **versions}, good)
+def _cut(sizes: list[int]) -> Iterator[tuple[int, int]]:
+    """Yield where row groups begin and end, given how many bytes of text each row has."""
+    start = held = 0
+    for place, size in enumerate(sizes):
+        if place > start and (place - start == ROWS_PER_GROUP or held + size > BYTES_PER_GROUP):
+            yield start, place
+            start, held = place, 0
+        held += size
+    if start < len(sizes):
+        yield start, len(sizes)
 
 
-def _validate_all(run: Run, half: _Half, total: int, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Yield the tables once they have passed the contract of a half, and show the progress."""
+def _write(run: Run, part: _Part, versions: dict[str, str]) -> Written:
+    """Write the rows of a part; the metadata of its Parquet file names the dataset and the ``versions``."""
+    with read_ahead(part.rows(run)) as batches:
+        first = next(batches)
+        schema = mark_utc(first[0].schema)
+        good = _validated(run, part, chain([first], batches), schema)
+        return write_files(run.exports / part.stem, schema, {"dataset": part.half.name, **versions}, good)
+
+
+def _validated(run: Run, part: _Part, batches: Iterator[list[pa.Table]], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the tables once they have passed the contract of their half, and show the progress."""
     done = 0
-    while some := list(islice(tables, TABLES_PER_CHECK)):
-        _validate(pa.concat_tables(some), half.contract, half.stem)
-        for table in some:
+    for tables in batches:
+        timed = [table.cast(schema) for table in tables]
+        _validate(pa.concat_tables(timed), part.half.contract, part.stem)
+        for table in filter(len, timed):
             yield table
             done += table.num_rows
-            run.progress(f"write {half.stem}", done, total)
+            run.progress(f"write {part.stem}", done, part.total)
 
 
 def _validate(batch: pa.Table, contract: type[pa_polars.DataFrameModel], stem: str) -> None:

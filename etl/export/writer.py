@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 from etl.base.files import sync_file
 from etl.base.threads import Background
 
-#: Rows in a Parquet row group, and in a batch that is validated and written: five of the engine's vectors, so that its
-#: batches are seldom cut and joined. It decides the bytes of the files.
+#: The most rows in a Parquet row group. It decides the bytes of the files.
 ROWS_PER_GROUP = 10_240
 
 #: How many rows become text at once: few enough for the text to stay in the caches until it is written.
@@ -33,19 +32,18 @@ REPETITIVE = (
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
-def fixed_batches(batches: Iterable[pa.RecordBatch], rows: int = ROWS_PER_GROUP) -> Iterator[pa.Table]:
-    """Cut a stream of batches of any length into tables of ``rows`` rows in one chunk; the last table may be shorter.
-
-    Parquet's pages end where chunks end, so with the engine's own chunks the bytes would depend on its threads.
-    """
+def regrouped(batches: Iterable[pa.RecordBatch], lengths: Iterable[int]) -> Iterator[pa.Table]:
+    """Cut a stream of batches of any length into tables of these lengths in one chunk; what is left comes as one more."""
     rest: list[pa.RecordBatch] = []
-    for batch in batches:
-        table = pa.Table.from_batches([*rest, batch])
-        while table.num_rows >= rows:
-            yield _join(table.slice(0, rows).to_batches())
-            table = table.slice(rows)
-        rest = table.to_batches()
-    if rest:
+    left = iter(batches)
+    for length in lengths:
+        while sum(batch.num_rows for batch in rest) < length and (batch := next(left, None)) is not None:
+            rest.append(batch)
+        if rest:
+            table = pa.Table.from_batches(rest)
+            yield _join(table.slice(0, length).to_batches())
+            rest = table.slice(length).to_batches()
+    if rest := [*rest, *left]:
         yield _join(rest)
 
 
@@ -74,11 +72,12 @@ def mark_utc(schema: pa.Schema) -> pa.Schema:
 
 
 class Written(NamedTuple):
-    """The two files of a dataset, their columns, and the digest of each table that the writers were given."""
+    """The two files of a part, their columns, and the length and the digest of each table that the writers were given."""
 
     jsonl: Path
     parquet: Path
     schema: pa.Schema
+    lengths: list[int]
     digests: list[bytes]
 
     def sync(self) -> None:
@@ -90,11 +89,11 @@ class Written(NamedTuple):
 def write_files(stem: Path, schema: pa.Schema, metadata: dict[str, str], tables: Iterable[pa.Table]) -> Written:
     """Write the same rows as JSONL and as Parquet, each in a thread of its own, and return what was written.
 
-    ``stem`` is the path of the files without their endings. Each table has the ``schema``, one chunk and ``ROWS_PER_GROUP``
-    rows; the last may be shorter. A table becomes a row group of the Parquet file. Each JSON row has every key, and times
-    in ``TIME_FORMAT``. The files are durable once they are synced.
+    ``stem`` is the path of the files without their endings. Each table has the ``schema``, and one chunk, as Parquet's pages
+    end where chunks end. It becomes a row group of the Parquet file. Each JSON row has every key, and times in ``TIME_FORMAT``.
+    The files are durable once they are synced.
     """
-    written = Written(stem.with_suffix(".jsonl"), stem.with_suffix(".parquet"), schema, [])
+    written = Written(stem.with_suffix(".jsonl"), stem.with_suffix(".parquet"), schema, [], [])
     stem.parent.mkdir(parents=True, exist_ok=True)
     for file in (written.jsonl, written.parquet):
         file.unlink(missing_ok=True)  # it may be a hard link to a published file, which must not change
@@ -106,6 +105,7 @@ def write_files(stem: Path, schema: pa.Schema, metadata: dict[str, str], tables:
         Background() as for_groups,
     ):
         for rows in tables:
+            written.lengths.append(rows.num_rows)
             written.digests.append(digest_of(rows))
             for_lines.give(_write_lines, rows, lines)
             for_groups.give(groups.write_table, rows.cast(groups.schema), ROWS_PER_GROUP)

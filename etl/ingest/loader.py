@@ -16,8 +16,8 @@ ROWS_PER_INSERT = 122_880
 #: or sooner, where so many bytes wait.
 BYTES_PER_INSERT = 256 << 20
 
-#: Texts of a record that may be long, and from how many bytes on they are: then they lie in pieces of so many bytes in a table of
-#: their own. The engine reads 2,048 rows of a column at once.
+#: Texts of a record that may be long, and above how many bytes they are: then they lie in pieces of so many bytes in a table of
+#: their own, because the engine reads 2,048 rows of a column at once.
 LONG_TEXTS = ("prompt", "response", "messages", "tools")
 CHUNK_BYTES = 32 << 10
 

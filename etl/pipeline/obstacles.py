@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from etl.base.datasets import EXPORTED_FILES
+from etl.base.datasets import ENDINGS, STEMS, is_exported
 from etl.base.errors import UsageError
 from etl.base.project import Project
 from etl.pipeline.staging import Staging
@@ -43,11 +43,13 @@ def obstacles(project: Project) -> Iterator[str]:
 
 def _obstacles_within(exports: Path) -> Iterator[str]:
     """Yield a sentence for each thing within exports/ that is in the way."""
-    for path in sorted(EXPORTED_FILES):
-        place = (exports / path).parent
-        if place.is_symlink() or (place.exists() and not place.is_dir()):
-            yield f"{place}: this is not an ordinary folder; move it away."
-        yield from _not_a_file(exports / path)
+    for stem in sorted(STEMS):
+        for place in ((exports / stem).parent, exports / stem):
+            if place.is_symlink() or (place.exists() and not place.is_dir()):
+                yield f"{place}: this is not an ordinary folder; move it away."
+        parts = (part for part in sorted(exports.glob(f"{stem}/*")) if is_exported(part.relative_to(exports).as_posix()))
+        for file in (*(exports / f"{stem}{ending}" for ending in ENDINGS), *parts):
+            yield from _not_a_file(file)
     for folder, _, _ in os.walk(exports):
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             yield f"{folder}: a run could not take along what is in this folder; give this user the right to read and write it."

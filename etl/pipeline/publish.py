@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from etl.base.datasets import EXPORTED_FILES
+from etl.base.datasets import STEMS, exported_files, is_exported
 from etl.base.errors import UsageError
 from etl.base.file_stat import RECEIPTS, WAREHOUSE, settled_stat_of, stat_of, write_stats
 from etl.base.files import sha256_of, sync_file, sync_folder
@@ -50,15 +50,20 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def _each_stranger(old: Path, new: Path, take: Callable[[Path, Path], None]) -> None:
-    """Make each folder of ``old`` in ``new``, and call ``take`` with both places of each file that is not ours."""
+    """Make each folder of ``old`` in ``new``, and call ``take`` with both places of each file that is not ours.
+
+    A folder of parts is made only where it holds something else too.
+    """
     for folder, names, files in os.walk(old):
         within = Path(folder).relative_to(old)
-        (new / within).mkdir(exist_ok=True)
-        copy_mode(Path(folder), new / within)
         links = [name for name in names if Path(folder, name).is_symlink()]
-        for name in (*files, *links):
-            if (within / name).as_posix() not in EXPORTED_FILES:
-                take(Path(folder, name), new / within / name)
+        strange = [name for name in (*files, *links) if not is_exported((within / name).as_posix())]
+        if within.as_posix() in STEMS and not strange and not (new / within).is_dir():
+            continue
+        (new / within).mkdir(parents=True, exist_ok=True)
+        copy_mode(Path(folder), new / within)
+        for name in strange:
+            take(Path(folder, name), new / within / name)
 
 
 def publish(staging: Staging, entry: Publishing) -> None:
@@ -144,7 +149,7 @@ def _move_over(old: Path, new: Path) -> None:
 
 def _remove_ours(old: Path) -> None:
     """Remove our files and the folders; one that is not empty holds what somebody has just put there, and is an error."""
-    for path in EXPORTED_FILES:
+    for path in _ours(old):
         (old / path).unlink(missing_ok=True)
     for folder, _, _ in os.walk(old, topdown=False):
         Path(folder).rmdir()
@@ -207,8 +212,12 @@ STEPS: tuple[Step, ...] = (
 
 def _has_content(exports: Path, content: dict[str, str]) -> bool:
     """Return whether a folder holds our files with these hashes, and no other of ours."""
-    found = {path for path in EXPORTED_FILES if (exports / path).is_file()}
-    return found == content.keys() and all(sha256_of(exports / path) == content[path] for path in content)
+    return _ours(exports) == content.keys() and all(sha256_of(exports / path) == content[path] for path in content)
+
+
+def _ours(exports: Path) -> set[str]:
+    """Return the paths of our files that are in a folder."""
+    return {file.relative_to(exports).as_posix() for stem in STEMS for file in exported_files(exports, stem)}
 
 
 def _move(new: Path, place: Path) -> None:

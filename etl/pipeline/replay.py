@@ -75,12 +75,13 @@ def replay(project: Project, run_id: str, evidence: Path | None = None, progress
         outcome = execute(_request(project, scratch, summary, progress))
         if outcome.error is not None:
             raise outcome.error
-        made, again = outcome.report.receipts[0], outputs_of(outcome.report.receipts)
+        made = outcome.report.receipts[0]
+        before, again = outputs_of(receipts), outputs_of(outcome.report.receipts)
         return Replay(
             run_id=run_id,
             same_code=collect.code_hash == made.code_hash,
             same_engine=collect.engine == made.engine,
-            outputs=[_compare(project, scratch, entry, again[path]) for path, entry in outputs_of(receipts).items()],
+            outputs=[_compare(project, scratch, path, before.get(path), again.get(path)) for path in before | again],
         )
 
 
@@ -136,10 +137,12 @@ def _request(project: Project, scratch: Project, summary: RunSummary, progress: 
     return Request(scratch, settings, known_paths, progress=progress)
 
 
-def _compare(project: Project, scratch: Project, entry: FileEntry, again: FileEntry) -> Comparison:
+def _compare(project: Project, scratch: Project, path: str, entry: FileEntry | None, again: FileEntry | None) -> Comparison:
     """Compare an output with that of the replay: say where the two differ first, as far as the old one can still be read."""
-    old, new = project.root / entry.path, scratch.root / entry.path
-    if again.sha256 == entry.sha256:
+    old, new = project.root / path, scratch.root / path
+    if entry is None or again is None:
+        difference = "only the replay wrote it" if entry is None else "the replay did not write it"
+    elif again.sha256 == entry.sha256:
         difference = None
     elif entry.bytes is None:
         difference = "the relation has different rows"
@@ -147,7 +150,7 @@ def _compare(project: Project, scratch: Project, entry: FileEntry, again: FileEn
         difference = "its bytes differ; the file has been replaced since, so its rows cannot be compared"
     else:
         difference = _first_difference(old, new)
-    return Comparison(path=entry.path, is_equal=difference is None, difference=difference)
+    return Comparison(path=path, is_equal=difference is None, difference=difference)
 
 
 def _first_difference(old: Path, new: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from etl.base.datasets import DATASETS
+from etl.base.datasets import DATASETS, exported_files
 from etl.base.errors import EtlError
 from etl.base.project import Project
 from etl.base.settings import Settings
@@ -127,7 +127,8 @@ class _Trial:
             lineage = "select id, run.category from datasets.lineage inner join scored.run using (evidence_id)"
             categories = dict(warehouse.execute(lineage))
         for dataset in (dataset for dataset in DATASETS if dataset.grain == "record"):
-            lines = (self.project.exports / f"{dataset.stem}.jsonl").read_bytes().splitlines()
+            files = [file for file in exported_files(self.project.exports, dataset.stem) if file.suffix == ".jsonl"]
+            lines = [line for file in files for line in file.read_bytes().splitlines()]
             leaked = {categories[json.loads(line)["id"]] for line in lines} - ADMITTED.get(dataset.name, {"accepted"})
             _require(not leaked, f"{dataset.name} holds records that are {', '.join(sorted(leaked))}")
         return "every shipped id is of a category that its dataset admits"
@@ -190,7 +191,7 @@ class _Trial:
     def tampering_is_caught(self) -> str:
         _require(not self._broken(), f"the untouched root fails: {self._broken()}")
         run, exports = self.project.reports / self._runs[0].summary.run_id, self.project.exports
-        datasets = (exports / "sft/instruction_response.jsonl", exports / "preference/chosen_rejected.parquet")
+        datasets = [file for dataset in DATASETS for file in exported_files(exports, dataset.stem)]
         for file in (run / "score.json", run / "summary.json", self.project.reports / "head", *datasets):
             original = file.read_bytes()
             file.write_bytes(original[:-2] + bytes([original[-2] ^ 1]) + original[-1:])

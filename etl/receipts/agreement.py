@@ -5,10 +5,11 @@ took over. Each such field is a :class:`Claim`. Whoever edits a document and com
 claim, or has changed a field that nothing else determines.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
 from etl.base.terminal import short
@@ -237,12 +238,20 @@ def _of_items(receipt: StageReceipt, claim: Callable[..., Claim]) -> Iterator[Cl
 
 
 def _of_export(receipt: StageReceipt, claim: Callable[..., Claim]) -> Iterator[Claim]:
-    """Yield what an export says of its files: each has a row for each record that shipped, or that was quarantined."""
+    """Yield what an export says of its files: all parts of a format have a row for each record that shipped, or was refused."""
     yield claim("outputs.record_count", receipt.outputs.record_count, receipt.stats.accepted, "stats.accepted")
+    rows = Counter[tuple[str, str]]()
+    for entry in receipt.outputs.files:
+        rows[_kind_of(entry)] += entry.record_count
     for at, entry in enumerate(receipt.outputs.files):
-        stat = "quarantined" if entry.path.startswith("exports/quarantine/") else "accepted"
-        field = f"outputs.files.{at}.record_count"
-        yield claim(field, entry.record_count, getattr(receipt.stats, stat), f"stats.{stat}")
+        stat, others = _kind_of(entry)[0], rows[_kind_of(entry)] - entry.record_count
+        follows = max(getattr(receipt.stats, stat) - others, 0)
+        yield claim(f"outputs.files.{at}.record_count", entry.record_count, follows, f"stats.{stat}")
+
+
+def _kind_of(entry: FileEntry) -> tuple[str, str]:
+    """Return which stat counts the rows of a file, and its format."""
+    return "quarantined" if entry.path.startswith("exports/quarantine/") else "accepted", PurePosixPath(entry.path).suffix
 
 
 def _of_handed_on(run: RunDocuments, name: str, claim: Callable[..., Claim]) -> Iterator[Claim]:

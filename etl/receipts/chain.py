@@ -8,7 +8,7 @@ too is left with documents that contradict each other.
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from etl.base.datasets import EXPORTED_FILES
+from etl.base.datasets import ENDINGS, STEMS
 from etl.base.project import Project
 from etl.receipts.agreement import RunDocuments, read_receipts
 from etl.receipts.check import Link, Reading, check, check_documents, check_files, damaged_document, passed_or
@@ -20,9 +20,8 @@ from etl.receipts.store import SUMMARY
 #: What may lie beside the runs' folders.
 BESIDE_RUNS = frozenset({"head", LATEST, "pin.json", "README.md", ".gitkeep"})
 
-#: The folders of the datasets below exports/, and the endings by which whoever trains takes a file there for a part of one.
-DATASET_FOLDERS = frozenset(path.split("/")[0] for path in EXPORTED_FILES)
-DATA_ENDINGS = (".jsonl", ".parquet")
+#: The folders of the datasets below exports/: whoever trains takes a file there for a part of one, by its ending.
+DATASET_FOLDERS = frozenset(stem.split("/")[0] for stem in STEMS)
 
 
 def check_chain(
@@ -125,5 +124,5 @@ def _strangers(project: Project, receipts: Iterable[StageReceipt]) -> Iterator[C
         if path in named or (file.is_dir() and not file.is_symlink()):
             continue
         top = file.relative_to(project.exports).parts[0]
-        is_data = top in {file.name, *DATASET_FOLDERS} and path.lower().endswith(DATA_ENDINGS)
+        is_data = top in {file.name, *DATASET_FOLDERS} and path.lower().endswith(ENDINGS)
         yield Check(path, "failed" if is_data else "unchecked", "no receipt names it: somebody else put it there")

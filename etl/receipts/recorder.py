@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.base.datasets import exported_files
 from etl.base.errors import StageError
 from etl.base.terminal import short, short_place
 from etl.base.threads import run_together
@@ -139,17 +140,18 @@ class StageMeter:
         """Return the receipt of a stage that has done its work."""
         counts = self._counts(stage)
         total = {stat: sum(reasons.values()) for stat, reasons in counts.items()}
-        names = [f"{stem}{suffix}" for stem in stage.exports for suffix in (".jsonl", ".parquet")]
-        written = run_together(lambda name: measure(self.run.exports / name, f"exports/{name}"), names)
-        outputs = [*map(self._relation, stage.writes), *written]
-        shipped = outputs[0].record_count if stage.exports else total.get("accepted", 0)
+        outputs = [*map(self._relation, stage.writes), *self._written_files(stage)]
+        shipped = total.get("accepted", 0)
+        if stage.dataset:
+            stem = f"exports/{stage.dataset.stem}"
+            shipped = sum(file.record_count for file in outputs if file.path.startswith(stem) and file.path.endswith(".jsonl"))
         inputs = [*map(self._relation, stage.reads)] if stage.reads else self._evidence_files()
         return self.header.receipt(
             stage.name,
             "ok",
             timestamp,
             inputs=Side.of(inputs, total["in"]),
-            outputs=Side.of(outputs, total["in"] if stage.name == "score" else outputs[0].record_count),
+            outputs=Side.of(outputs, shipped if stage.dataset else outputs[0].record_count),
             stats={stat: total.get(stat, 0) for stat in Stats.model_fields} | {"accepted": shipped},
             counts_by_reason={stat: counts.get(stat, {}) for stat in CountsByReason.model_fields},
             blank=total.get("blank", 0),
@@ -194,6 +196,12 @@ class StageMeter:
                 records += batch.num_rows
             self._relations[name] = FileEntry(path=name, sha256=digest.hexdigest(), bytes=None, record_count=records)
         return self._relations[name]
+
+    def _written_files(self, stage: Stage) -> list[FileEntry]:
+        """Return the entries of the files that a stage wrote."""
+        exports = self.run.exports
+        files = [file for stem in stage.exports for file in exported_files(exports, stem)]
+        return run_together(lambda file: measure(file, f"exports/{file.relative_to(exports).as_posix()}"), files)
 
     def _evidence_files(self) -> list[FileEntry]:
         """Return the entries of the files of evidence, and of .etlignore, which decides what is read."""

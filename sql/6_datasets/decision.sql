@@ -1,12 +1,13 @@
 -- One row per dataset of records and scored record: whether it ships in that dataset, and if not, why. A row carries no text,
 -- so that rows are judged and counted in little memory; the dataset's own view adds the text.
--- key: task_id; datasets.duplicate whole.
+-- key: task_id; datasets.duplicate and evidence.part whole.
 --   dataset: the dataset, see policy.dataset
 --   id: the row's id in the dataset: sha256 hex of the dataset's name and evidence_id, joined by 0x1F
 --   category: its category, see scored.run
 --   quarantine_reason: the first reason why it does not ship; null: it ships
 --   quarantine_reasons: all reasons why it does not ship, in the order of policy.reason; empty: it ships
 --   detail: where the first reason was found, such as cited_paths[2], the place of another record or the category; null: it ships
+--   part: the part of the dataset in which the row lies, see evidence.part
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the item, relative to the evidence folder
 --   item_number: the number of the item in its file, from 1
@@ -49,6 +50,7 @@ refused as (
 judged as (
     select
         dataset.dataset,
+        part.part,
         run.record_key,
         run.source_path,
         run.item_number,
@@ -70,6 +72,7 @@ judged as (
         end as by_category,
     from policy.dataset as dataset
     cross join scored.run as run
+    inner join evidence.part as part on run.source_path = part.source_path and run.item_number // 16 = part.block
     left join policy.admission as admission
         on dataset.dataset = admission.dataset and run.category = admission.category
     left join policy.reason as reason on admission.reason = reason.name
@@ -91,6 +94,7 @@ select
     refusals[1].reason as quarantine_reason,
     list_transform(refusals, lambda refusal: refusal.reason) as quarantine_reasons,
     policy.short(refusals[1].detail, 200) as detail,
+    part,
     record_key,
     source_path,
     item_number,

@@ -12,6 +12,7 @@
 --   quarantine_reasons: all reasons why it is quarantined, in the order of policy.reason; empty: it is not
 --   skip_reason: over_cap where the task exports max_pairs_per_task better pairs; else null
 --   detail: why it is quarantined, in words; null: it is not
+--   part: the part of the dataset in which the row lies: that of the chosen record, see evidence.part
 --   chosen_key: the record_key of the chosen record
 --   source_path: the file of the chosen record
 --   item_number: the item of the chosen record in its file
@@ -37,6 +38,7 @@ select
     candidate.quarantine_reasons,
     case when candidate.outcome = 'over_cap' then 'over_cap' end as skip_reason,
     policy.short(candidate.detail, 200) as detail,
+    part.part,
     candidate.chosen_key,
     candidate.chosen_source_path as source_path,
     candidate.chosen_item_number as item_number,
@@ -49,3 +51,5 @@ select
     candidate.rejected_evidence_id,
 from pairs.candidate as candidate
 inner join policy.dataset as dataset on dataset.grain = 'pair'
+inner join evidence.part as part
+    on candidate.chosen_source_path = part.source_path and candidate.chosen_item_number // 16 = part.block

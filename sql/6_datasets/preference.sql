@@ -19,6 +19,9 @@
 --   source_path: the file of the chosen record
 --   item_number: the item of the chosen record in its file
 --   record_number: the number of the chosen record among those of its item
+--   part: the part of the dataset in which the row lies, see evidence.part
+--   chosen_key: the record_key of the chosen record
+--   rejected_key: the record_key of the rejected record
 --   quarantine_reason: the first reason why it is quarantined; null: it is not
 --   quarantine_reasons: all reasons why it is quarantined, in the order of policy.reason; empty: it is not
 --   detail: why it is quarantined, in words; null: it is not
@@ -67,6 +70,9 @@ select
     decision.source_path,
     decision.item_number,
     decision.record_number,
+    decision.part,
+    decision.chosen_key,
+    decision.rejected_key,
     decision.quarantine_reason,
     decision.quarantine_reasons,
     decision.detail,

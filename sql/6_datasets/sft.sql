@@ -15,6 +15,8 @@
 --   source_path: the file of the item, relative to the evidence folder
 --   item_number: the number of the item in its file, from 1
 --   record_number: the number of the record among those of its item, from 1
+--   part: the part of the dataset in which the row lies, see evidence.part
+--   record_key: the record within this warehouse, for joins; see evidence.record
 --   category: its category, see scored.run
 --   quarantine_reason: the first reason why it does not ship; null: it ships
 --   quarantine_reasons: all reasons why it does not ship, in the order of policy.reason; empty: it ships
@@ -40,6 +42,8 @@ select
     decision.source_path,
     decision.item_number,
     decision.record_number,
+    decision.part,
+    decision.record_key,
     decision.category,
     decision.quarantine_reason,
     decision.quarantine_reasons,

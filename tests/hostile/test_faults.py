@@ -385,7 +385,7 @@ def test_a_folder_that_cannot_be_written(root: Path, locked: str) -> None:
     assert failed.returncode == 2
     assert_one_sentence(failed.stderr, str(root / locked))
     assert etl("run-all", "--root", root).exit_code == 0
-    assert len(version(root)["exports/sft/instruction_response.jsonl"].splitlines()) == 3
+    assert len(version(root)["exports/sft/instruction_response/part-00001.jsonl"].splitlines()) == 3
     assert_no_litter(root)
 
 
@@ -402,7 +402,7 @@ def test_evidence_that_cannot_be_read(root: Path, locked: str) -> None:
     skipped = etl("sql", query, "--root", root, "--json").json
     assert skipped == [{"source_path": locked, "item_number": 0, "reason": "unreadable_file"}]
     assert newest_run(root) == (2, True)
-    assert len(version(root)["exports/sft/instruction_response.jsonl"].splitlines()) == 3
+    assert len(version(root)["exports/sft/instruction_response/part-00001.jsonl"].splitlines()) == 3
 
 
 # No memory

@@ -130,11 +130,11 @@ def test_sql_in_evidence_is_text(sql_root: Path) -> None:
 
 def test_sql_in_evidence_ships_as_it_is(sql_root: Path) -> None:
     """The dataset holds the exact texts, each once, as the copies are duplicates; known paths are compared as text."""
-    shipped = jsonl(sql_root / "exports/rag/playbooks.jsonl")
+    shipped = jsonl(sql_root / "exports/rag/playbooks/part-00001.jsonl")
     known = [text for text in SQL if not text.startswith('"')]
     assert sorted(row["task_id"] for row in shipped) == sorted(known)
     assert {row["content"] for row in shipped} == {f"{SQL.index(text)} {text}" for text in known}
-    assert sorted(pl.read_parquet(sql_root / "exports/rag/playbooks.parquet")["task_id"]) == sorted(known)
+    assert sorted(pl.read_parquet(sql_root / "exports/rag/playbooks/part-00001.parquet")["task_id"]) == sorted(known)
     assert etl("verify", "--root", sql_root).exit_code == 0
 
 
@@ -281,8 +281,8 @@ def cited(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], dict[str,
     )
     (root / "known.txt").write_bytes("".join(f"{as_git_prints(path)}\n" for path in paths).encode())
     assert etl("run-all", "--root", root, "--known-paths", root / "known.txt").exit_code == 0
-    shipped = {paths[int(row["task_id"])] for row in jsonl(root / "exports/sft/instruction_response.jsonl")}
-    refused = {paths[int(row["task_id"])]: row for row in jsonl(root / "exports/quarantine/sft.jsonl")}
+    shipped = {paths[int(row["task_id"])] for row in jsonl(root / "exports/sft/instruction_response/part-00001.jsonl")}
+    refused = {paths[int(row["task_id"])]: row for row in jsonl(root / "exports/quarantine/sft/part-00001.jsonl")}
     return shipped, refused
 
 
@@ -370,7 +370,7 @@ def test_two_names_that_are_written_alike_stay_two(tmp_path: Path) -> None:
     assert etl("run-all", "--root", tmp_path).exit_code == 0
     keys = rows(tmp_path, "select source_path, item_number from evidence.record")
     assert len(keys) == len(set(keys)) == 2
-    assert len(jsonl(tmp_path / "exports/rag/playbooks.jsonl")) == 2
+    assert len(jsonl(tmp_path / "exports/rag/playbooks/part-00001.jsonl")) == 2
 
 
 # Commands to a terminal.
@@ -496,7 +496,7 @@ def test_explain_prints_nothing_that_a_terminal_obeys(terminal: tuple[Path, list
         result = etl("explain", "--root", root, "--", place)
         assert result.exit_code == 0, ascii(place)
         require_tame(result.stdout + result.stderr)
-    (pair,) = (row for row in jsonl(root / "exports/preference/chosen_rejected.jsonl") if row["task_id"] == text)
+    (pair,) = (row for row in jsonl(root / "exports/preference/chosen_rejected/part-00001.jsonl") if row["task_id"] == text)
     result = etl("explain", "--root", root, "--", pair["id"])
     assert harmless(text.split("\n")[0]) in result.stdout
     require_tame(result.stdout)
@@ -508,11 +508,13 @@ def test_explain_prints_nothing_that_a_terminal_obeys(terminal: tuple[Path, list
 def test_data_keep_the_exact_text(terminal: tuple[Path, list[Result]], text: str) -> None:
     """The exports (JSONL and Parquet) and the warehouse hold the original text, not the harmless form that is printed."""
     root = terminal[0]
-    (row,) = (row for row in jsonl(root / "exports/rag/playbooks.jsonl") if row["task_id"] == text)
+    (row,) = (row for row in jsonl(root / "exports/rag/playbooks/part-00001.jsonl") if row["task_id"] == text)
     assert (row["content"], row["source_run_id"], row["model"]) == (text, text, text)
-    parquet = pl.read_parquet((root / "exports/rag/playbooks.parquet").read_bytes()).filter(pl.col("task_id") == text)
+    parquet = pl.read_parquet((root / "exports/rag/playbooks/part-00001.parquet").read_bytes()).filter(
+        pl.col("task_id") == text
+    )
     assert parquet["content"].to_list() == [text]
-    (pair,) = (row for row in jsonl(root / "exports/preference/chosen_rejected.jsonl") if row["task_id"] == text)
+    (pair,) = (row for row in jsonl(root / "exports/preference/chosen_rejected/part-00001.jsonl") if row["task_id"] == text)
     assert (pair["prompt"], pair["chosen"], pair["rejected"]) == (text, text, f"2{text}")
     kept = rows(root, "select prompt, model, file, success_markers[1], cited_paths[1] from evidence.record")
     assert (text,) * 5 in kept
@@ -601,7 +603,7 @@ FORBIDDEN = [
     "copy (select 1) to '{root}/warehouse/etl.duckdb.wal'",
     "copy (select 1) to '{root}/warehouse/etl.duckdb.wal' (format parquet, use_tmp_file false)",
     "copy (select 1) to '{root}/warehouse/new.csv'",
-    "copy (select 1) to '{root}/exports/rag/playbooks.jsonl' (format json, use_tmp_file false)",
+    "copy (select 1) to '{root}/exports/rag/playbooks/part-00001.jsonl' (format json, use_tmp_file false)",
     "copy (select 1) to '/dev/stdout'",
     "copy evidence.record from '{secret}'",
     "export database '{outside}/export'",

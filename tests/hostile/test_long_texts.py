@@ -205,7 +205,7 @@ def test_pages_are_what_they_would_be_for_short_texts(root: Path) -> None:
 
 def test_ids_and_keys_stay_whole(root: Path) -> None:
     """What is a key stays whole: tasks, runs and places in the datasets, paths in receipts."""
-    shipped = jsonl(root / "exports/rag/playbooks.jsonl")
+    shipped = jsonl(root / "exports/rag/playbooks/part-00001.jsonl")
     assert {row["task_id"] for row in shipped} >= {f"{TEXT} that ships 0", f"{TEXT} that ships 1"}
     collect = max((root / "reports/distillation").glob("*/collect.json"))
     paths = {entry["path"] for entry in json.loads(collect.read_bytes())["inputs"]["files"]}

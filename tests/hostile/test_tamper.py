@@ -230,7 +230,7 @@ def remove(*at: int) -> Callable[[Tree], None]:
     return lambda tree: [shutil.rmtree(tree.root / REPORTS / tree.runs[place]) for place in at] and None
 
 
-SFT, QUARANTINE = "exports/sft/instruction_response.jsonl", "exports/quarantine/rag.parquet"
+SFT, QUARANTINE = "exports/sft/instruction_response/part-00001.jsonl", "exports/quarantine/rag/part-00001.parquet"
 HEAD = f"{REPORTS}/head"
 
 #: What is changed; where verify finds it; what it says, with run ids in braces and {n} for the number of runs.

@@ -329,7 +329,7 @@ def read_once(root: Path) -> tuple[int, bytes, int]:
     with duckdb.connect(str(root / "warehouse" / "etl.duckdb"), read_only=True) as warehouse:
         count = warehouse.execute("select count(*) from evidence.record").fetchall()[0][0]
     stem = "sft/instruction_response"
-    with opened(root / "exports", f"{stem}.jsonl", f"{stem}.parquet") as (lines, table):
+    with opened(root / "exports", f"{stem}/part-00001.jsonl", f"{stem}/part-00001.parquet") as (lines, table):
         text = lines.read()
         ids = pq.read_table(table).column("id").to_pylist()
     assert [json.loads(line)["id"] for line in text.splitlines()] == ids
@@ -362,7 +362,7 @@ def test_reader_in_a_loop(root: Path, versions: dict[str, Version], tmp_path: Pa
             stop.touch()
         seen, errors = reader.result(timeout=60)
     assert errors == []
-    texts = {version.exports["exports/sft/instruction_response.jsonl"]: name for name, version in versions.items()}
+    texts = {version.exports["exports/sft/instruction_response/part-00001.jsonl"]: name for name, version in versions.items()}
     assert {count for count, _, _ in seen} == set(COUNTS.values())
     assert {texts.get(text) for _, text, _ in seen} == set(COUNTS)
     assert all(len(text.splitlines()) == rows for _, text, rows in seen)

@@ -12,7 +12,7 @@ import pytest
 from conftest import Line, evidence_line, jsonl, write_evidence
 from conftest import etl as command
 
-from etl.base.datasets import DATASETS
+from etl.base.datasets import DATASETS, part_of
 from etl.base.errors import AuditError, ContractError, FirewallError
 from etl.base.project import Project
 from etl.base.settings import Settings
@@ -119,9 +119,9 @@ def test_views_alone_refuse(tmp_path: Path, sql: Sql, no_schema: None, no_reread
     """With no schema and no re-read, the views still keep rejected, unsure and self-paired rows out."""
     for name in EXPORTS:
         export_planted(tmp_path, sql, name)
-    rag = {row["source_category"] for row in jsonl(tmp_path / "exports/rag/playbooks.jsonl")}
-    sft = {row["quality_score"] for row in jsonl(tmp_path / "exports/sft/instruction_response.jsonl")}
-    pairs = jsonl(tmp_path / "exports/preference/chosen_rejected.jsonl")
+    rag = {row["source_category"] for row in jsonl(tmp_path / "exports/rag/playbooks/part-00001.jsonl")}
+    sft = {row["quality_score"] for row in jsonl(tmp_path / "exports/sft/instruction_response/part-00001.jsonl")}
+    pairs = jsonl(tmp_path / "exports/preference/chosen_rejected/part-00001.jsonl")
     assert rag == {"accepted", "partially_accepted", "needs_human_review"}
     assert sft == {"accepted", "partially_accepted"}
     assert [(pair["chosen_run_id"], pair["rejected_run_id"]) for pair in pairs] == [("a", "b")]
@@ -530,7 +530,9 @@ def test_conversations_ship_as_they_are(tmp_path: Path, sql: Sql) -> None:
     """With nothing forged they ship, and a pair has the messages of both answers after one prompt."""
     for name in ("export-sft", "export-preference"):
         export_planted(tmp_path, sql, name, TALKS)
-    pair = json.loads((tmp_path / "exports/preference/chosen_rejected.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    pair = json.loads(
+        (tmp_path / "exports/preference/chosen_rejected/part-00001.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    )
     assert [message["role"] for message in json.loads(pair["prompt_messages"])] == ["system", "user"]
     assert json.loads(pair["rejected_messages"])[-1]["content"] == "I will not."
 
@@ -650,7 +652,7 @@ def test_reread_alone_names_what_is_wrong(
     tmp_path: Path, sql: Sql, no_schema: None, name: str, breaks: dict[str, tuple[str, str]], problem: str
 ) -> None:
     """Each fault that a broken view plants is found in the written bytes, and the error says which row has it."""
-    with pytest.raises(FirewallError, match=rf"^exports/{name}/\w+\.jsonl: row [0-9a-f]{{64}} {problem}; "):
+    with pytest.raises(FirewallError, match=rf"^exports/{name}/\w+/part-00001\.jsonl: row [0-9a-f]{{64}} {problem}; "):
         export_planted(tmp_path, replaced(sql, breaks), f"export-{name}")
 
 
@@ -723,4 +725,4 @@ def test_rejected_text_does_not_ship_under_another_line(tmp_path: Path) -> None:
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": lines})
     assert command("run-all", "--root", tmp_path).exit_code == 0
     for dataset in DATASETS:
-        assert jsonl(tmp_path / "exports" / f"{dataset.stem}.jsonl") == []
+        assert jsonl(tmp_path / "exports" / f"{part_of(dataset.stem, 1)}.jsonl") == []

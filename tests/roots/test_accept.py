@@ -59,11 +59,11 @@ def test_unstable_bytes_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def unstable(file: Path, counts_lines: bool) -> tuple[str, int, int]:
         sha256, *counts = read(file, counts_lines)
-        return (f"{next(calls):064x}" if file.name == "rag.jsonl" else sha256, *counts)
+        return (f"{next(calls):064x}" if file.parent.name == "rag" and file.name == "part-00001.jsonl" else sha256, *counts)
 
     monkeypatch.setattr(measure, "_read", unstable)
     found = gates()
-    assert found["hashes are stable"] == (False, "a second run gave other bytes: exports/quarantine/rag.jsonl")
+    assert found["hashes are stable"] == (False, "a second run gave other bytes: exports/quarantine/rag/part-00001.jsonl")
     assert found["drift is quiet where nothing changed"][1].startswith("alert: export-rag: deterministic_violation")
 
 

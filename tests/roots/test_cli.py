@@ -98,7 +98,7 @@ def test_a_run_makes_its_root(root: Path, tmp_path: Path, command: list[str]) ->
     """A root that does not exist is made, as long as its parent exists."""
     new = tmp_path / "new"
     assert etl(*command, "--root", new, "--evidence", root / "evidence").exit_code == 0
-    assert (new / "exports" / "sft" / "instruction_response.jsonl").is_file()
+    assert (new / "exports" / "sft" / "instruction_response" / "part-00001.jsonl").is_file()
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_skipped_lines_are_loud_and_lost_nothing(tmp_path: Path) -> None:
     result = etl("run-all", "--root", tmp_path)
     assert result.exit_code == 1
     assert "evidence: 1 skipped as malformed_json, the first is evidence.jsonl:1." in result.stdout
-    assert len(jsonl(tmp_path / "exports/rag/playbooks.jsonl")) == 2
+    assert len(jsonl(tmp_path / "exports/rag/playbooks/part-00001.jsonl")) == 2
 
 
 def test_opt_ins(tmp_path: Path) -> None:
@@ -362,14 +362,14 @@ class TestSomeStages:
     def test_others_are_carried_over(self, root: Path) -> None:
         """One export runs again; the other stages are reused and name the run that made them; their bytes stay."""
         made_by = etl("receipts", "--root", root, "--json").json["summary"]["run_id"]
-        before = (root / "exports/rag/playbooks.parquet").read_bytes()
+        before = (root / "exports/rag/playbooks/part-00001.parquet").read_bytes()
         assert etl("run", "export-sft", "--root", root, "--include-partial").exit_code == 0
         document = etl("receipts", "--root", root, "--json").json
         statuses = {receipt["stage"]: (receipt["status"], receipt["made_by"]) for receipt in document["receipts"]}
         assert statuses.pop("export-sft") == ("ok", None)
         assert set(statuses.values()) == {("reused", made_by)}
         assert document["summary"]["datasets"] == {"rag": 2, "sft": 2, "preference": 1}
-        assert (root / "exports/rag/playbooks.parquet").read_bytes() == before
+        assert (root / "exports/rag/playbooks/part-00001.parquet").read_bytes() == before
         assert etl("verify", "--root", root).exit_code == 0
 
     def test_export_all_names_the_three_exports(self, root: Path) -> None:
@@ -380,13 +380,13 @@ class TestSomeStages:
 
     def test_a_mixture_is_refused(self, root: Path) -> None:
         """A run that would reuse a stage whose inputs changed is refused, and the old version stays."""
-        before = (root / "exports/sft/instruction_response.jsonl").read_bytes()
+        before = (root / "exports/sft/instruction_response/part-00001.jsonl").read_bytes()
         write_evidence(root / "evidence", {"evidence.jsonl": EVIDENCE[:2]})
         result = etl("run", "collect", "--root", root)
         assert result.exit_code == 2
         assert result.stderr.startswith("etl: score cannot be reused: evidence.jsonl has ")
         assert "Run it too, or use etl run-all." in result.stderr
-        assert (root / "exports/sft/instruction_response.jsonl").read_bytes() == before
+        assert (root / "exports/sft/instruction_response/part-00001.jsonl").read_bytes() == before
 
     def test_another_manifest_changes_every_dataset(self, root: Path) -> None:
         """Another manifest of known paths changes every dataset: to run only one of them is refused."""
@@ -398,7 +398,7 @@ class TestSomeStages:
         result = etl("run", "export-rag", "--root", root, "--known-paths", root / "b.txt")
         assert result.exit_code == 2
         assert "export-sft cannot be reused: settings changed: known_paths_sha256 is " in result.stderr
-        assert [row["task_id"] for row in jsonl(root / "exports/rag/playbooks.jsonl")] == ["a"]
+        assert [row["task_id"] for row in jsonl(root / "exports/rag/playbooks/part-00001.jsonl")] == ["a"]
 
     def test_nothing_to_carry_over(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         """Some stages alone need a published version."""
@@ -415,9 +415,9 @@ class TestSomeStages:
 
     def test_unchanged_stages_may_run_alone(self, root: Path) -> None:
         """A stage that runs again with the same inputs gives the same version."""
-        before = (root / "exports/sft/instruction_response.jsonl").read_bytes()
+        before = (root / "exports/sft/instruction_response/part-00001.jsonl").read_bytes()
         assert etl("run", "collect", "score", "--root", root).exit_code == 0
-        assert (root / "exports/sft/instruction_response.jsonl").read_bytes() == before
+        assert (root / "exports/sft/instruction_response/part-00001.jsonl").read_bytes() == before
 
 
 @pytest.fixture(scope="module")
@@ -471,10 +471,12 @@ class TestVerify:
         """For an older run the documents are checked; its outputs were replaced since."""
         older = min(path.name for path in (root / "reports/distillation").iterdir() if path.is_dir())
         code, checks = self.checks(root, older)
-        assert (code, checks["exports/sft/instruction_response.jsonl"]) == (0, "unchecked")
+        assert (code, checks["exports/sft/instruction_response/part-00001.jsonl"]) == (0, "unchecked")
         assert checks["summary.json"] == "ok"
 
-    @pytest.mark.parametrize("name", ["exports/sft/instruction_response.jsonl", "exports/quarantine/rag.parquet"])
+    @pytest.mark.parametrize(
+        "name", ["exports/sft/instruction_response/part-00001.jsonl", "exports/quarantine/rag/part-00001.parquet"]
+    )
     def test_changed_output(self, root: Path, name: str) -> None:
         """A changed byte in an output is found."""
         (root / name).write_bytes((root / name).read_bytes() + b" ")
@@ -483,9 +485,9 @@ class TestVerify:
 
     def test_missing_output(self, root: Path) -> None:
         """A missing output is found."""
-        (root / "exports/rag/playbooks.jsonl").unlink()
+        (root / "exports/rag/playbooks/part-00001.jsonl").unlink()
         code, checks = self.checks(root)
-        assert (code, checks["exports/rag/playbooks.jsonl"]) == (1, "failed")
+        assert (code, checks["exports/rag/playbooks/part-00001.jsonl"]) == (1, "failed")
 
     @pytest.mark.parametrize(
         ("name", "old", "new", "found_in"),

@@ -300,8 +300,8 @@ def test_the_same_settings_give_the_same_bytes(tmp_path: Path, monkeypatch: pyte
             assert {step["action"] for step in etl("plan", "--root", root, *options, "--json").json["steps"]} == {"reuse"}
         published.append(exports(root))
     assert published[0] == published[1] == published[2] == published[3]
-    assert len(jsonl(tmp_path / "file/exports/sft/instruction_response.jsonl")) == 1
-    assert jsonl(tmp_path / "file/exports/quarantine/sft.jsonl")[0]["quarantine_reason"] == "hallucinated_file_path"
+    assert len(jsonl(tmp_path / "file/exports/sft/instruction_response/part-00001.jsonl")) == 1
+    assert jsonl(tmp_path / "file/exports/quarantine/sft/part-00001.jsonl")[0]["quarantine_reason"] == "hallucinated_file_path"
 
 
 def test_a_flag_can_take_back_what_the_file_says(root: Path) -> None:

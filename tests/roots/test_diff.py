@@ -133,7 +133,9 @@ def test_a_setting(run: Root, tmp_path: Path) -> None:
         }
     ]
     run(LINES, "--include-partial")
-    assert found["sample"][0]["id"] in {row["id"] for row in jsonl(tmp_path / "exports/sft/instruction_response.jsonl")}
+    assert found["sample"][0]["id"] in {
+        row["id"] for row in jsonl(tmp_path / "exports/sft/instruction_response/part-00001.jsonl")
+    }
 
 
 @pytest.mark.slow
@@ -219,7 +221,7 @@ def test_a_run_that_published_nothing(run: Root, tmp_path: Path) -> None:
 def shipped(root: Path) -> Mapping[str, set[str]]:
     """Return the ids that ship in each dataset."""
     files = {"rag": "rag/playbooks", "sft": "sft/instruction_response", "preference": "preference/chosen_rejected"}
-    return {name: {row["id"] for row in jsonl(root / f"exports/{file}.jsonl")} for name, file in files.items()}
+    return {name: {row["id"] for row in jsonl(root / f"exports/{file}/part-00001.jsonl")} for name, file in files.items()}
 
 
 @pytest.mark.slow

@@ -103,7 +103,7 @@ def test_a_stranger_can_check_signed_receipts(tmp_path: Path, monkeypatch: pytes
     page = (REPOSITORY / "docs/receipts.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     exec(program, {})
-    dataset = tmp_path / "exports/sft/instruction_response.jsonl"
+    dataset = tmp_path / "exports/sft/instruction_response/part-00001.jsonl"
     dataset.write_bytes(dataset.read_bytes() + b"\n")
     with pytest.raises(AssertionError, match="instruction_response"):
         exec(program, {})

@@ -90,7 +90,9 @@ class TestId:
 
     def test_way_of_a_record(self, root: Path) -> None:
         """It shows the file and item, the rule, the category and the decision of each dataset, for any id of the record."""
-        row = next(row for row in jsonl(root / "exports/rag/playbooks.jsonl") if row["content"] == "The answer to a.")
+        row = next(
+            row for row in jsonl(root / "exports/rag/playbooks/part-00001.jsonl") if row["content"] == "The answer to a."
+        )
         found = explained(root, row["id"])
         (record,) = found["records"]
         assert (record["source_path"], record["item_number"]) == ("evidence.jsonl", 1)
@@ -113,14 +115,14 @@ class TestId:
 
     def test_refused_record_shows_reason_and_text(self, root: Path) -> None:
         """The id of a quarantined row leads to the text that the quarantine does not hold."""
-        row = next(row for row in jsonl(root / "exports/quarantine/sft.jsonl") if row["task_id"] == "b")
+        row = next(row for row in jsonl(root / "exports/quarantine/sft/part-00001.jsonl") if row["task_id"] == "b")
         text = shown(root, row["id"])
         assert "quarantined: category_disallowed (partially_accepted)" in text
         assert "The answer to b." in text
 
     def test_pair(self, root: Path) -> None:
         """The id of a pair shows its texts, and leads to both sides."""
-        pair = jsonl(root / "exports/preference/chosen_rejected.jsonl")[0]
+        pair = jsonl(root / "exports/preference/chosen_rejected/part-00001.jsonl")[0]
         found = explained(root, pair["id"])
         assert (found["kinds"], found["pairs"][0]["chosen"]) == (["id"], pair["chosen"])
         assert [record["run_id"] for record in found["records"]] == [pair["chosen_run_id"], pair["rejected_run_id"]]

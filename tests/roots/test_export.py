@@ -1,7 +1,6 @@
 """What is exported: JSONL and Parquet hold the same rows for every reader, even when there are none."""
 
 import errno
-import hashlib
 import os
 import re
 from pathlib import Path
@@ -15,17 +14,15 @@ import pytest
 from conftest import etl, evidence_line, jsonl, write_evidence
 
 from etl.base import files
-from etl.base.datasets import DATASETS
+from etl.base.datasets import DATASETS, ENDINGS, STEMS, part_of
 from etl.checks import columns_of, contract_of, quarantine_of
 from etl.checks.quarantine import REASON
 from etl.export import export
-from etl.export.writer import ROWS_PER_GROUP, fixed_batches
+from etl.export.writer import regrouped
 from etl.pipeline.stages import STAGES
 from etl.receipts.store import ROW_HISTORY
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql
-
-STEMS = [stem for dataset in DATASETS for stem in (dataset.stem, dataset.quarantine_stem)]
 
 NASTY = 'Quotes " and \\ and \u2028, a tab\t, a NUL \u0000, é, 汉字, 😀,\r\nand a second line.'
 
@@ -71,7 +68,7 @@ def plain(row: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("stem", STEMS)
 def test_every_reader_sees_the_same_rows(exported: Path, stem: str) -> None:
     """DuckDB, pyarrow and polars read from Parquet what the JSONL holds, key by key."""
-    file = exported / "exports" / stem
+    file = exported / "exports" / part_of(stem, 1)
     expected = jsonl(file.with_suffix(".jsonl"))
     assert expected
     parquet = str(file.with_suffix(".parquet"))
@@ -87,13 +84,13 @@ def test_every_reader_sees_the_same_rows(exported: Path, stem: str) -> None:
 @pytest.mark.parametrize("stem", STEMS)
 def test_an_empty_dataset_has_its_full_schema(exported: Path, empty: Path, stem: str) -> None:
     """No rows still give files, with zero rows and the usual columns and types."""
-    file = empty / "exports" / stem
+    file = empty / "exports" / part_of(stem, 1)
     assert file.with_suffix(".jsonl").read_bytes() == b""
     for reader in (pq.read_table, pl.read_parquet):
         assert len(reader(file.with_suffix(".parquet"))) == 0
     with duckdb.connect() as connection:
         assert connection.execute("from read_parquet(?)", [str(file.with_suffix(".parquet"))]).fetchall() == []
-    full = pq.read_schema((exported / "exports" / stem).with_suffix(".parquet"))
+    full = pq.read_schema(exported / "exports" / stem / "part-00001.parquet")
     assert pq.read_schema(file.with_suffix(".parquet")).equals(full)
 
 
@@ -101,7 +98,7 @@ def test_an_empty_dataset_has_its_full_schema(exported: Path, empty: Path, stem:
 def test_columns_and_types(exported: Path, dataset: Any, warehouse: Warehouse) -> None:
     """SQL, schema and file have the same columns in the same order; no floats, no null type, times in UTC."""
     for stem, contract in ((dataset.stem, contract_of(dataset)), (dataset.quarantine_stem, quarantine_of(dataset))):
-        schema = pq.read_schema((exported / "exports" / stem).with_suffix(".parquet"))
+        schema = pq.read_schema(exported / "exports" / stem / "part-00001.parquet")
         assert schema.names == columns_of(contract)
         assert set(schema.names) <= set(warehouse.columns(dataset.relation))
         for field in schema:
@@ -114,7 +111,7 @@ def test_columns_and_types(exported: Path, dataset: Any, warehouse: Warehouse) -
 
 def test_metadata_names_dataset_version_and_settings(exported: Path) -> None:
     """A Parquet file records what it is and the settings it was made with, and nothing that changes from run to run."""
-    metadata = pq.read_schema(exported / "exports/sft/instruction_response.parquet").metadata
+    metadata = pq.read_schema(exported / "exports/sft/instruction_response/part-00001.parquet").metadata
     assert sorted(key for key in metadata if not key.startswith(b"ARROW")) == [
         b"dataset", b"schema_version", b"settings_hash",
     ]  # fmt: skip
@@ -123,16 +120,9 @@ def test_metadata_names_dataset_version_and_settings(exported: Path) -> None:
     assert metadata[b"settings_hash"].decode() == receipt["settings_hash"]
 
 
-def test_rows_are_ordered_by_id(exported: Path) -> None:
-    """Every file is ordered by id."""
-    for stem in STEMS:
-        ids = [row["id"] for row in jsonl((exported / "exports" / stem).with_suffix(".jsonl"))]
-        assert ids == sorted(ids)
-
-
 def test_rag_row(exported: Path) -> None:
     """A row of the rag dataset, in full."""
-    row = next(row for row in jsonl(exported / "exports/rag/playbooks.jsonl") if row["task_id"] == "a")
+    row = next(row for row in jsonl(exported / "exports/rag/playbooks/part-00001.jsonl") if row["task_id"] == "a")
     assert row | {"id": "", "provenance": ""} == {
         "id": "",
         "source_run_id": "run-a",
@@ -165,19 +155,19 @@ def test_a_grade_gives_its_comparison(tmp_path: Path) -> None:
         },
     )
     assert etl("run-all", "--root", tmp_path).exit_code == 0
-    pairs = jsonl(tmp_path / "exports/preference/chosen_rejected.jsonl")
+    pairs = jsonl(tmp_path / "exports/preference/chosen_rejected/part-00001.jsonl")
     assert [(pair["chosen"], pair["rejected"]) for pair in pairs] == [("a", "b")]
 
 
 def test_title_is_cut_at_120_code_points(exported: Path) -> None:
     """A title is the trimmed prompt up to its first line feed, at most 120 code points, trimmed again."""
-    row = next(row for row in jsonl(exported / "exports/rag/playbooks.jsonl") if row["task_id"] == "b")
+    row = next(row for row in jsonl(exported / "exports/rag/playbooks/part-00001.jsonl") if row["task_id"] == "b")
     assert row["title"] == ("long " * 60)[:119]
 
 
 def test_pair_takes_the_later_time(exported: Path) -> None:
     """The time of a pair is that of its younger side; a side without a time does not count."""
-    (pair,) = jsonl(exported / "exports/preference/chosen_rejected.jsonl")
+    (pair,) = jsonl(exported / "exports/preference/chosen_rejected/part-00001.jsonl")
     assert pair["created_at"] == "2026-01-31T12:00:00.500000Z"
     assert (pair["chosen"], pair["rejected"], pair["reason"]) == (NASTY, "Worse.", "accepted_over_rejected")
 
@@ -185,11 +175,11 @@ def test_pair_takes_the_later_time(exported: Path) -> None:
 def test_quarantine_holds_no_trainable_text(exported: Path) -> None:
     """A quarantine file holds no prompt, response or cited path; its detail says where to look."""
     for dataset in DATASETS:
-        file = (exported / "exports" / dataset.quarantine_stem).with_suffix(".jsonl")
+        file = exported / "exports" / dataset.quarantine_stem / "part-00001.jsonl"
         text = file.read_text(encoding="utf-8")
         for secret in ("secret/path.py", "Worse.", "Wrong.", "No prompt.", "Same run.", "Solve"):
             assert secret not in text
-    rows = jsonl(exported / "exports/quarantine/rag.jsonl")
+    rows = jsonl(exported / "exports/quarantine/rag/part-00001.jsonl")
     hallucinated = next(row for row in rows if row["task_id"] == "c")
     assert hallucinated["quarantine_reasons"] == ["unsafe_rag_category", "hallucinated_file_path"]
 
@@ -197,8 +187,8 @@ def test_quarantine_holds_no_trainable_text(exported: Path) -> None:
 def test_quarantined_rows_and_datasets_share_no_id(exported: Path) -> None:
     """A row is either shipped or refused."""
     for dataset in DATASETS:
-        shipped = {row["id"] for row in jsonl((exported / "exports" / dataset.stem).with_suffix(".jsonl"))}
-        refused = {row["id"] for row in jsonl((exported / "exports" / dataset.quarantine_stem).with_suffix(".jsonl"))}
+        shipped = {row["id"] for row in jsonl(exported / "exports" / dataset.stem / "part-00001.jsonl")}
+        refused = {row["id"] for row in jsonl(exported / "exports" / dataset.quarantine_stem / "part-00001.jsonl")}
         assert not shipped & refused
 
 
@@ -209,13 +199,13 @@ def batches_of(lengths: list[int], schema: pa.Schema, values: list[Any]) -> list
     return [pa.record_batch([pa.array(part, schema[0].type)], schema=schema) for part in parts]
 
 
-def test_batches_have_a_fixed_length() -> None:
-    """However the engine cuts its batches, all row groups have one length, except the last, which has the rest."""
+def test_batches_are_regrouped() -> None:
+    """However a stream is cut, it comes in tables of the lengths asked for; what is left comes as one more."""
     schema = pa.schema([("n", pa.int64())])
     lengths = [3, 0, 9_999, 25_001, 1]
     batches = batches_of(lengths, schema, list(range(sum(lengths))))
-    tables = list(fixed_batches(batches))
-    assert [table.num_rows for table in tables] == [ROWS_PER_GROUP] * 3 + [sum(lengths) - 3 * ROWS_PER_GROUP]
+    tables = list(regrouped(batches, [10_240, 1, 20_000]))
+    assert [table.num_rows for table in tables] == [10_240, 1, 20_000, sum(lengths) - 30_241]
     assert all(table["n"].num_chunks == 1 for table in tables)
     assert [n for table in tables for n in table["n"].to_pylist()] == list(range(sum(lengths)))
 
@@ -226,38 +216,23 @@ def test_the_engine_reads_batches_of_any_length(warehouse: Warehouse, lengths: l
     values = [{"chosen": {"item_number": n}} for n in range(sum(lengths))]
     schema = pa.schema([("provenance", pa.struct([("chosen", pa.struct([("item_number", pa.int64())]))]))])
     read = []
-    for table in fixed_batches(batches_of(lengths, schema, values), rows=4):
+    for table in regrouped(batches_of(lengths, schema, values), [4] * 4):
         with warehouse.lent("written", table):
             read += [value for (value,) in warehouse.execute("from written")]
     assert read == values
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3])
-def test_rows_sorted_in_parts_are_the_same_bytes(
-    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
-) -> None:
-    """However few rows are sorted at once, the files are the same as when all rows are sorted at once."""
-    monkeypatch.setattr(export, "ROWS_PER_SORT", rows)
-    monkeypatch.setattr(export, "REFUSED_PER_SORT", rows)
+def test_batches_are_cut_by_bytes_as_well(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few rows are fetched at once, the rows are the same; row groups have no more bytes of text than they may."""
+    monkeypatch.setattr(export, "BYTES_PER_GROUP", 60)
+    monkeypatch.setattr(export, "BYTES_PER_BATCH", 100)
     known = exported / "known.txt"
     assert etl("run-all", "--root", tmp_path, "--evidence", exported / "evidence", "--known-paths", known).exit_code == 0
     for stem in STEMS:
-        for suffix in (".jsonl", ".parquet"):
-            file = Path("exports") / f"{stem}{suffix}"
-            assert (tmp_path / file).read_bytes() == (exported / file).read_bytes(), file
-
-
-@pytest.mark.parametrize("parts", [1, 2, 3, 16, 1000])
-def test_each_id_is_in_one_part(parts: int) -> None:
-    """The parts follow one another, and each id is in one of them: a digest, another text, or null, which is sorted last."""
-    digests = [hashlib.sha256(bytes([n])).hexdigest() for n in range(200)]
-    ids = [None, "", "0", "zz", "FFFF", "ffff", *digests]
-    with duckdb.connect() as connection:
-        connection.execute("create table row as select unnest(?::varchar[]) as id", [ids])
-        found = [connection.execute(f"from row where {part} order by id").fetchall() for part in export._ranges(parts)]
-        whole = connection.execute("from row order by id").fetchall()
-    assert [row for rows in found for row in rows] == whole
-    assert len(found) == parts
+        lines, parquet = (Path("exports") / f"{part_of(stem, 1)}{ending}" for ending in ENDINGS)
+        assert (tmp_path / lines).read_bytes() == (exported / lines).read_bytes()
+        assert pq.read_table(tmp_path / parquet) == pq.read_table(exported / parquet)
+    assert pq.read_metadata(tmp_path / f"exports/{part_of('rag/playbooks', 1)}.parquet").num_row_groups > 1
 
 
 def test_every_reason_that_a_view_names_is_in_policy_reason(warehouse: Warehouse) -> None:
@@ -295,14 +270,14 @@ def test_a_file_that_cannot_be_made_durable_ends_the_run(tmp_path: Path, monkeyp
     tried: list[str] = []
 
     def fail_once(descriptor: int, path: Path) -> None:
-        tried.append(path.name)
-        if path.name == "playbooks.jsonl":
+        tried.append(f"{path.parent.name}/{path.name}")
+        if path.parent.name == "playbooks" and path.suffix == ".jsonl":
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
         sync(descriptor, path)
 
     monkeypatch.setattr(files, "sync", fail_once)
     result = etl("run-all", "--root", tmp_path)
     assert result.exit_code == 1
-    assert "playbooks.jsonl: Input/output error" in result.stderr
-    assert tried.count("playbooks.jsonl") == 1
+    assert "playbooks/part-00001.jsonl: Input/output error" in result.stderr
+    assert tried.count("playbooks/part-00001.jsonl") == 1
     assert not (tmp_path / "exports").exists()

@@ -332,5 +332,5 @@ def test_grades_come_change_and_go(tmp_path: Path) -> None:
             write_evidence(root / "evidence", {"verdicts.jsonl": verdicts})
         run(root)
         assert_as_fresh(root, tmp_path / f"fresh-{number}")
-        shipped.append((root / "exports/sft/instruction_response.jsonl").read_bytes().count(b"\n"))
+        shipped.append((root / "exports/sft/instruction_response/part-00001.jsonl").read_bytes().count(b"\n"))
     assert shipped == [0, 1, 1, 1, 0]

@@ -68,7 +68,7 @@ class Toy:
 
     def file(self, stem: str) -> Path:
         """Return an exported JSONL file."""
-        return self.root / "exports" / f"{stem}.jsonl"
+        return self.root / "exports" / f"{stem}/part-00001.jsonl"
 
 
 def follow(page: str, program: Path) -> int:

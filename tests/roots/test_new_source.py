@@ -85,7 +85,7 @@ def test_a_new_source_reaches_the_datasets(tmp_path: Path) -> None:
     """Records of a new source are exported like any other, and point back to their line."""
     root = root_of(tmp_path, MAPPING)
     etl("run-all", "--root", root)
-    (row,) = jsonl(root / "exports" / "sft" / "instruction_response.jsonl")
+    (row,) = jsonl(root / "exports" / "sft" / "instruction_response" / "part-00001.jsonl")
     line = json.dumps(TICKETS[0]).encode()
     assert (row["source"], row["instruction"], row["response"]) == ("tickets", "Why is it slow?", "It is not cached.")
     assert row["provenance"] == {

@@ -32,7 +32,7 @@ def publish_one(root: Path) -> None:
 
 def shipped(root: Path) -> int:
     """Return how many rows the SFT file has."""
-    return len((root / "exports/sft/instruction_response.jsonl").read_bytes().splitlines())
+    return len((root / "exports/sft/instruction_response/part-00001.jsonl").read_bytes().splitlines())
 
 
 def link(root: Path, path: str) -> None:
@@ -51,7 +51,10 @@ def folder(root: Path, path: str) -> None:
 IN_THE_WAY: dict[str, tuple[Callable[[Path], object], str]] = {
     "exports is a link": (lambda root: link(root, "exports"), "a link cannot be replaced"),
     "a dataset's folder is a link": (lambda root: link(root, "exports/sft"), "not an ordinary folder"),
-    "a dataset's file is a folder": (lambda root: folder(root, "exports/sft/instruction_response.jsonl"), "an ordinary file"),
+    "a dataset's file is a folder": (
+        lambda root: folder(root, "exports/sft/instruction_response/part-00001.jsonl"),
+        "an ordinary file",
+    ),
     "the warehouse is a link": (lambda root: link(root, "warehouse/etl.duckdb"), "an ordinary file"),
     "the warehouse is a folder": (lambda root: folder(root, "warehouse/etl.duckdb"), "an ordinary file"),
     "the head is a folder": (lambda root: folder(root, "reports/distillation/head"), "an ordinary file"),

@@ -102,7 +102,7 @@ def test_cut_publish_is_finished(root: Path, monkeypatch: pytest.MonkeyPatch, st
     cut_at(root, monkeypatch, step)
     assert etl(finish, "--root", root).exit_code == 0
     assert records(root) == 5
-    assert len(version(root)["exports/sft/instruction_response.jsonl"].splitlines()) == 5
+    assert len(version(root)["exports/sft/instruction_response/part-00001.jsonl"].splitlines()) == 5
     assert not Staging(Project.at(root)).journal.exists()
     assert etl("verify", "--all", "--root", root).exit_code == 0
     seq = etl("receipts", "--root", root, "--json").json["summary"]["seq"]
@@ -183,7 +183,7 @@ def test_swap_without_exchange(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """Where the system cannot swap two folders in one step, two renames do it."""
     monkeypatch.setattr(publish, "_exchange", lambda *_: False)
     assert etl("run-all", "--root", root).exit_code == 0
-    assert len(version(root)["exports/sft/instruction_response.jsonl"].splitlines()) == 5
+    assert len(version(root)["exports/sft/instruction_response/part-00001.jsonl"].splitlines()) == 5
 
 
 def test_failed_run_keeps_the_old_version(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,7 +171,7 @@ def test_failed_stage_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """If a stage raises, later stages are not_run, every stage has a receipt, and the previous version stays."""
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:4]})
     assert etl("run-all", "--root", tmp_path).exit_code == 0
-    before = (tmp_path / "exports/sft/instruction_response.jsonl").read_bytes()
+    before = (tmp_path / "exports/sft/instruction_response/part-00001.jsonl").read_bytes()
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": EVIDENCE[:1]})
     broken = tmp_path / "sql" / "6_datasets"
     broken.mkdir(parents=True)
@@ -185,7 +185,7 @@ def test_failed_stage_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     summary = json.loads((folder_of(tmp_path) / "summary.json").read_text(encoding="utf-8"))
     assert [stage["status"] for stage in summary["stages"]] == ["ok", "ok", "ok", "failed", "not_run"]
     assert not summary["published"]
-    assert (tmp_path / "exports/sft/instruction_response.jsonl").read_bytes() == before
+    assert (tmp_path / "exports/sft/instruction_response/part-00001.jsonl").read_bytes() == before
     records = etl("sql", "select count(*) as n from evidence.record", "--root", tmp_path, "--json").json
     assert records == [{"n": 4}]
 

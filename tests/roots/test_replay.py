@@ -194,9 +194,9 @@ def test_the_first_differing_row(root: Path, monkeypatch: pytest.MonkeyPatch) ->
     found = etl("replay", "--root", root, "--json")
     assert found.exit_code == 1
     differences = {output["path"]: output["difference"] for output in found.json["outputs"] if not output["is_equal"]}
-    assert set(differences) >= {"exports/rag/playbooks.jsonl", "exports/rag/playbooks.parquet"}
-    assert differences["exports/rag/playbooks.jsonl"].startswith("row 1 is the first that differs (in ")
-    assert "(in id" in differences["exports/rag/playbooks.parquet"]
+    assert set(differences) >= {"exports/rag/playbooks/part-00001.jsonl", "exports/rag/playbooks/part-00001.parquet"}
+    assert differences["exports/rag/playbooks/part-00001.jsonl"].startswith("row 1 is the first that differs (in ")
+    assert "(in id" in differences["exports/rag/playbooks/part-00001.parquet"]
 
 
 @pytest.mark.slow
@@ -223,5 +223,5 @@ def test_replaced_files_cannot_be_compared_row_by_row(root: Path) -> None:
     etl("run-all", "--root", root)
     found = etl("replay", first, "--root", root, "--json").json
     differences = {output["path"]: output["difference"] for output in found["outputs"]}
-    assert "the file has been replaced since" in differences["exports/rag/playbooks.jsonl"]
+    assert "the file has been replaced since" in differences["exports/rag/playbooks/part-00001.jsonl"]
     assert differences["scored.run"] == "the relation has different rows"

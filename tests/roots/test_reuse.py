@@ -523,7 +523,10 @@ def test_other_evidence_concerns_every_stage(root: Path, edit: Callable[[Path], 
 
 @pytest.mark.parametrize(
     ("name", "stage"),
-    [("exports/sft/instruction_response.jsonl", "export-sft"), ("exports/quarantine/rag.parquet", "export-rag")],
+    [
+        ("exports/sft/instruction_response/part-00001.jsonl", "export-sft"),
+        ("exports/quarantine/rag/part-00001.parquet", "export-rag"),
+    ],
 )
 def test_a_spoiled_output_concerns_its_stage(root: Path, name: str, stage: str) -> None:
     """If a published file is gone or edited, the stage that wrote it runs and restores it; the others are reused."""

@@ -44,7 +44,7 @@ class SampleRun:
 
     def reasons(self, dataset: str) -> set[str]:
         """Return the first reasons of a dataset's quarantine."""
-        return {row["quarantine_reason"] for row in jsonl(self.root / "exports" / "quarantine" / f"{dataset}.jsonl")}
+        return {row["quarantine_reason"] for row in jsonl(self.root / "exports" / "quarantine" / dataset / "part-00001.jsonl")}
 
     def receipt(self, stage: str) -> dict[str, Any]:
         """Return the receipt of a stage."""
@@ -77,7 +77,7 @@ def test_run_passes_and_skips_nothing(run: SampleRun) -> None:
 def test_each_dataset_has_rows(run: SampleRun) -> None:
     """Some rows of the sample ship in each dataset."""
     for file in ("rag/playbooks", "sft/instruction_response", "preference/chosen_rejected"):
-        assert jsonl(run.root / "exports" / f"{file}.jsonl")
+        assert jsonl(run.root / "exports" / f"{file}/part-00001.jsonl")
 
 
 def test_each_category_occurs(run: SampleRun) -> None:
@@ -148,7 +148,7 @@ def test_one_item_has_several_records_and_one_record_several_items(run: SampleRu
 @pytest.mark.parametrize("source", ["evidence", "sessions", "tau_bench"])
 def test_conversations_ship_whole(run: SampleRun, source: str) -> None:
     """Conversations of lines, of sessions and of documents ship with their calls and results, and end with the assistant."""
-    rows = [row for row in jsonl(run.root / "exports/sft/instruction_response.jsonl") if row["source"] == source]
+    rows = [row for row in jsonl(run.root / "exports/sft/instruction_response/part-00001.jsonl") if row["source"] == source]
     conversations = [json.loads(row["messages"]) for row in rows if row["messages"]]
     assert any("tool_calls" in message for messages in conversations for message in messages)
     assert any(message["role"] == "tool" for messages in conversations for message in messages)
@@ -157,7 +157,7 @@ def test_conversations_ship_whole(run: SampleRun, source: str) -> None:
 
 def test_pairs_of_conversations_ship(run: SampleRun) -> None:
     """A conversation with calls is chosen over another one that answers the same prompt with the same tools."""
-    pairs = jsonl(run.root / "exports/preference/chosen_rejected.jsonl")
+    pairs = jsonl(run.root / "exports/preference/chosen_rejected/part-00001.jsonl")
     of_calls = [pair for pair in pairs if pair["chosen_messages"] and "tool_calls" in pair["chosen_messages"]]
     assert of_calls
     assert all("tool_calls" in pair["rejected_messages"] for pair in of_calls)
@@ -174,7 +174,7 @@ def test_pairs_exceed_the_cap(run: SampleRun) -> None:
 
 def test_pairs_of_both_gaps_ship(run: SampleRun) -> None:
     """The sample has preferences over rejected and over partially accepted texts."""
-    pairs = jsonl(run.root / "exports" / "preference" / "chosen_rejected.jsonl")
+    pairs = jsonl(run.root / "exports" / "preference" / "chosen_rejected" / "part-00001.jsonl")
     assert {pair["reason"] for pair in pairs} == {"accepted_over_rejected", "accepted_over_partially_accepted"}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import SEEDS
 
-from etl.base.datasets import EXPORTED_FILES
+from etl.base.datasets import ENDINGS, STEMS, part_of
 from etl.base.errors import UsageError
 from etl.base.project import Project
 from etl.base.settings import Settings
@@ -25,6 +25,9 @@ from etl.pipeline.recover import finish_cut_run
 from etl.pipeline.staging import Publishing, Staging
 
 OLD_RUN, NEW_RUN = "20260131T120000Z-0001", "20260131T120000Z-0002"
+
+#: The files of a version in which each dataset has one part.
+EXPORTED_FILES = tuple(f"{part_of(stem, 1)}{ending}" for stem in STEMS for ending in ENDINGS)
 
 #: What others put into exports/: beside our files, in a folder of their own, and a link.
 STRANGERS = (".gitignore", "sft/card.md", "mine/deep/train.txt")
@@ -228,7 +231,7 @@ def test_a_first_publish_needs_no_exports(root: Path, monkeypatch: pytest.Monkey
     for cut in cuts(monkeypatch, root, start):
         if (cut / "warehouse/.etl/journal.json").exists():
             resume(cut)
-            assert (cut / "exports/sft/instruction_response.jsonl").read_text(encoding="utf-8").startswith("new")
+            assert (cut / "exports/sft/instruction_response/part-00001.jsonl").read_text(encoding="utf-8").startswith("new")
             assert (cut / "warehouse/etl.duckdb").read_text(encoding="utf-8") == "new"
 
 
@@ -241,12 +244,12 @@ def test_documents_alone_leave_the_version(root: Path, monkeypatch: pytest.Monke
     entry = Publishing(run_id=NEW_RUN, exports=None)
     for cut in cuts(monkeypatch, root, lambda root: publish(Staging(Project.at(root)), entry)):
         resume(cut)
-        assert (cut / "exports/sft/instruction_response.jsonl").read_text(encoding="utf-8").startswith("old")
+        assert (cut / "exports/sft/instruction_response/part-00001.jsonl").read_text(encoding="utf-8").startswith("old")
         assert (cut / "warehouse/etl.duckdb").read_text(encoding="utf-8") == "old"
 
 
 REFUSALS: Sequence[tuple[str, Callable[[Path], object]]] = [
-    ("neither", lambda root: write(root / "warehouse/.etl/build/exports/sft/instruction_response.jsonl", "other")),
+    ("neither", lambda root: write(root / "warehouse/.etl/build/exports/sft/instruction_response/part-00001.jsonl", "other")),
     ("link", lambda root: elsewhere(root, "warehouse/.etl/build")),
     ("link", lambda root: elsewhere(root, "warehouse/.etl/build/exports")),
     ("link", lambda root: elsewhere(root, f"warehouse/.etl/build/reports/{NEW_RUN}")),

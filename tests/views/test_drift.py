@@ -318,15 +318,15 @@ def test_new_and_vanished_columns_warn(run: Callable[..., Result], tmp_path: Pat
     run(verdicts(accept=10))
     receipt = json.loads((newest_folder(tmp_path) / "export-sft.json").read_text(encoding="utf-8"))
     columns = {entry["path"]: entry["columns"] for entry in receipt["outputs"]["files"]}
-    assert columns["exports/sft/instruction_response.jsonl"] is None
-    named = columns["exports/sft/instruction_response.parquet"]
+    assert columns["exports/sft/instruction_response/part-00001.jsonl"] is None
+    named = columns["exports/sft/instruction_response/part-00001.parquet"]
     named[named.index("model: string")] = "model: int64"
     rewrite_receipt(tmp_path, receipt)
     report = run(verdicts(accept=10)).json
     assert report["severity"] == "warn"
     assert report["flags"] == [
-        "export-sft: exports/sft/instruction_response.parquet has a new column, model: string.",
-        "export-sft: exports/sft/instruction_response.parquet no longer has the column model: int64.",
+        "export-sft: exports/sft/instruction_response/part-00001.parquet has a new column, model: string.",
+        "export-sft: exports/sft/instruction_response/part-00001.parquet no longer has the column model: int64.",
     ]
 
 

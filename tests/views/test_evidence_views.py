@@ -1,5 +1,6 @@
 """Evidence by example: what holds for every source, and a summary of what was skipped."""
 
+from conftest import set_settings
 from tables import given, gives
 
 from etl.warehouse.connection import Warehouse
@@ -42,6 +43,27 @@ def test_record(warehouse: Warehouse) -> None:
         record_key | prompt | response
         1          | Why?   | Because.
         2          | Where? | In the middle-of all.
+    """)
+
+
+def test_part(warehouse: Warehouse) -> None:
+    """A large file is cut on its own; a file that is too small for a part belongs to the large one behind it."""
+    set_settings(warehouse, part_items=10)
+    given(warehouse, "evidence.record", """
+        source_path    | item_number
+        a/little.jsonl | 1
+        a/steps.jsonl  | 1
+        a/steps.jsonl  | 2
+        a/steps.jsonl  | 3
+        a/steps.jsonl  | 4
+        a/steps.jsonl  | 16
+        a/steps.jsonl  | 17
+    """)
+    gives(warehouse, "evidence.part", """
+        source_path    | block | part
+        a/little.jsonl | 0     | 1
+        a/steps.jsonl  | 0     | 1
+        a/steps.jsonl  | 1     | 2
     """)
 
 

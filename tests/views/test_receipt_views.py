@@ -103,15 +103,15 @@ def test_file_column(warehouse: Warehouse) -> None:
             "run_id": "run-1",
             "stage": "export-sft",
             "outputs": {"files": [
-                {"path": "exports/sft/instruction_response.jsonl", "columns": null},
-                {"path": "exports/sft/instruction_response.parquet", "columns": ["id: string", "task_id: string"]}
+                {"path": "exports/sft/instruction_response/part-00001.jsonl", "columns": null},
+                {"path": "exports/sft/instruction_response/part-00001.parquet", "columns": ["id: string", "task_id: string"]}
             ]}
         }
     """)
     gives(warehouse, "receipts.file_column", """
         run_id | stage      | path                                     | position | field
-        run-1  | export-sft | exports/sft/instruction_response.parquet | 1        | id: string
-        run-1  | export-sft | exports/sft/instruction_response.parquet | 2        | task_id: string
+        run-1  | export-sft | exports/sft/instruction_response/part-00001.parquet | 1        | id: string
+        run-1  | export-sft | exports/sft/instruction_response/part-00001.parquet | 2        | task_id: string
     """)
 
 

@@ -30,7 +30,7 @@ def test_views_work_in_a_plain_shell(tmp_path: Path) -> None:
         for (view,) in views:
             shell.execute(f"from {view}").fetchall()
         shipped = shell.execute("select count(*) from datasets.sft where quarantine_reason is null").fetchall()[0][0]
-    lines = (tmp_path / "exports/sft/instruction_response.jsonl").read_bytes().count(b"\n")
+    lines = (tmp_path / "exports/sft/instruction_response/part-00001.jsonl").read_bytes().count(b"\n")
     assert shipped == lines > 0
 
 
@@ -42,7 +42,10 @@ def test_materialised_views_equal_their_definitions(tmp_path: Path) -> None:
         ids = [row["id"] for row in etl("sql", query, "--root", tmp_path, "--json").json]
         assert (
             ids
-            == duckdb.read_parquet(str(tmp_path / f"exports/{file}.parquet")).select("id").to_arrow_table()["id"].to_pylist()
+            == duckdb.read_parquet(str(tmp_path / f"exports/{file}/part-00001.parquet"))
+            .select("id")
+            .to_arrow_table()["id"]
+            .to_pylist()
         )
     query = "select scored.category, count(*)::int as n from scored.run as scored group by all order by all"
     counted = {row["category"]: row["n"] for row in etl("sql", query, "--root", tmp_path, "--json").json}
@@ -155,4 +158,4 @@ def test_built_wheel_works_from_any_folder(tmp_path: Path) -> None:
     code += "from etl.cli.app import app; sys.argv = ['etl', 'run-all']; app()"
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert (root / "exports/sft/instruction_response.parquet").is_file()
+    assert (root / "exports/sft/instruction_response/part-00001.parquet").is_file()

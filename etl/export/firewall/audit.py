@@ -6,7 +6,7 @@ It looks up each record that a written row names, and trusts nothing that the ro
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
-from itertools import count, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,13 +19,13 @@ from etl.base.errors import AuditError, FirewallError
 from etl.base.threads import map_ahead, read_ahead
 from etl.context import Run
 from etl.export.firewall.rules import rules_of
-from etl.export.writer import ROWS_PER_GROUP, Written, digest_of, fixed_batches
+from etl.export.writer import Written, digest_of, regrouped
 from etl.warehouse.statements import read_sql
 
 #: How many bytes of JSON are parsed at once, and on to the end of the row: a block that fits the caches takes half the time.
 PARSED_BYTES = 1 << 20
 
-#: What a row can carry of its records, in the order of main.written.
+#: What a row can carry of its records, in the order of temp.written.
 CARRIED = (
     *("source", "task_id", "run_id", "model", "title", "prompt", "response"),
     *("messages", "tools", "prompt_messages", "answer_messages", "pair_tools", "category", "created_at"),
@@ -58,12 +58,23 @@ IDENTITY = {"id", "provenance"}
 #: The categories that a pair may prefer one over the other.
 PREFERENCES = ["accepted over partially_accepted", "accepted over rejected"]
 
-#: Streams the relation that the files were written from once more.
-Rows = Callable[[], Iterable[pa.RecordBatch]]
+#: Streams the relation that the files were written from once more, in the tables that the writers were given.
+Rows = Callable[[], Iterable[pa.Table]]
+
+
+def begin_audit(run: Run) -> None:
+    """Make what the audits of a dataset's parts share: the rules, and the table of the ids that are found."""
+    rules_of(run).execute("create or replace table main.written_id (file varchar, id varchar)")
+
+
+def require_distinct(run: Run) -> None:
+    """Raise FirewallError where two rows of the parts that were audited have one id."""
+    for file, row in rules_of(run).execute(read_sql(__file__, "twice")):
+        raise FirewallError(_refusal(run, file, row, "is there twice"))
 
 
 def audit(run: Run, written: Written, rows: Rows, dataset: Dataset | None = None) -> None:
-    """Read a JSONL and a Parquet file back, and compare them in full with each other and with what the writers were given.
+    """Read the two files of a part back, and compare them in full with each other and with what the writers were given.
 
     Where they differ, ``rows`` tells which row is wrong. The rows of a ``dataset`` must also pass the firewall; those of a
     quarantine need not. Raises AuditError, FirewallError.
@@ -80,9 +91,9 @@ def _read_both(written: Written, rows: Rows) -> Generator[pa.Table]:
     try:
         with (
             read_ahead(_read_parquet(written)) as from_parquet,
-            map_ahead(partial(_parse, schema=written.schema), _read_blocks(written.jsonl)) as from_jsonl,
+            map_ahead(partial(_parse, schema=written.schema), _read_blocks(written.jsonl)) as parsed,
         ):
-            for columnar, text, digest in zip_longest(from_parquet, _regroup(from_jsonl), written.digests):
+            for columnar, text, digest in zip_longest(from_parquet, _regroup(parsed, written), written.digests):
                 if columnar is None or columnar != text or digest_of(columnar) != digest:
                     raise AuditError(_describe_difference(written, rows))
                 yield text
@@ -95,8 +106,8 @@ def _read_both(written: Written, rows: Rows) -> Generator[pa.Table]:
 def _refuse_forbidden(run: Run, dataset: Dataset, written: Iterable[pa.Table], file: str) -> None:
     """Read the written rows of a dataset, and raise FirewallError for the first row, by id, that must not ship.
 
-    A row must not ship if its category may never enter the dataset, if its attempt or content is rejected, if it does not match
-    the records that it names, or if its id occurs twice. The error names the ``file``.
+    A row must not ship if its category may never enter the dataset, if its attempt or content is rejected, or if it does not
+    match the records that it names. The error names the ``file``.
     """
     sides = PAIR if dataset.grain == "pair" else {"record": dataset.carries}
     own = rules_of(run)
@@ -109,10 +120,13 @@ def _refuse_forbidden(run: Run, dataset: Dataset, written: Iterable[pa.Table], f
     own.execute(read_sql(__file__, "named"))
     law = {"preferences": PREFERENCES} if dataset.grain == "pair" else {"never": sorted(dataset.never)}
     for row, problem in own.execute(read_sql(__file__, dataset.grain), {"dataset": dataset.name, **law}):
-        raise FirewallError(
-            f"{file}: row {row} {problem}; the views in sql/6_datasets should have kept it out{_suspects(run)}."
-        )
-    own.execute("drop table main.written")
+        raise FirewallError(_refusal(run, file, row, problem))
+    own.execute(read_sql(__file__, "note_id"), {"file": file})
+    own.close()
+
+
+def _refusal(run: Run, file: str, row: str, problem: str) -> str:
+    return f"{file}: row {row} {problem}; the views in sql/6_datasets should have kept it out{_suspects(run)}."
 
 
 def _suspects(run: Run) -> str:
@@ -144,7 +158,7 @@ def _describe_difference(written: Written, rows: Rows) -> str:
     """Return a sentence about the first row that differs from the relation, or about the file that cannot be read."""
     for file, read in ((written.parquet, _read_parquet), (written.jsonl, _read_jsonl)):
         name = _published_name(file)
-        expected = (table.cast(written.schema) for table in fixed_batches(rows()))
+        expected = (table.cast(written.schema) for table in rows() if len(table))
         try:
             row = _first_difference(expected, read(written))
         except (pa.ArrowException, OSError) as error:
@@ -156,10 +170,12 @@ def _describe_difference(written: Written, rows: Rows) -> str:
 
 def _first_difference(ours: Iterable[pa.Table], theirs: Iterable[pa.Table]) -> int | None:
     """Return the number of the first row, from 1, in which two streams of tables differ; None where they are equal."""
-    for start, both in zip(count(1, ROWS_PER_GROUP), zip_longest(ours, theirs)):
+    start = 1
+    for both in zip_longest(ours, theirs):
         if both[0] != both[1]:
             pairs = zip_longest(*(table.to_pylist() if table is not None else [] for table in both))
             return next((row for row, (left, right) in enumerate(pairs, start) if left != right), start)
+        start += len(both[0])
     return None
 
 
@@ -167,11 +183,12 @@ def _read_parquet(written: Written) -> Iterator[pa.Table]:
     with pq.ParquetFile(written.parquet) as parquet:
         if not parquet.schema_arrow.equals(written.schema):
             raise AuditError(f"{_published_name(written.parquet)}: its columns or types are not the dataset's.")
-        yield from fixed_batches(parquet.iter_batches(ROWS_PER_GROUP))
+        for group in range(parquet.num_row_groups):
+            yield parquet.read_row_group(group).combine_chunks()
 
 
 def _read_jsonl(written: Written) -> Iterator[pa.Table]:
-    return _regroup(_parse(lines, written.schema) for lines in _read_blocks(written.jsonl))
+    return _regroup((_parse(lines, written.schema) for lines in _read_blocks(written.jsonl)), written)
 
 
 def _read_blocks(file: Path) -> Iterator[bytes]:
@@ -189,11 +206,11 @@ def _parse(lines: bytes, schema: pa.Schema) -> pa.Table:
     return pa.json.read_json(pa.BufferReader(lines), read_options=in_one, parse_options=parse).cast(schema)
 
 
-def _regroup(parsed: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Cut parsed tables into tables of a row group's length."""
-    return fixed_batches(batch for rows in parsed for batch in rows.to_batches())
+def _regroup(parsed: Iterable[pa.Table], written: Written) -> Iterator[pa.Table]:
+    """Cut parsed tables into tables of the lengths that the writers were given."""
+    return regrouped((batch for rows in parsed for batch in rows.to_batches()), written.lengths)
 
 
 def _published_name(file: Path) -> str:
     """Return the path under which a file would be published: ``exports/…``."""
-    return f"exports/{file.parent.name}/{file.name}"
+    return file.as_posix()[file.as_posix().rindex("/exports/") + 1 :]

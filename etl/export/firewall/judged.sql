@@ -2,6 +2,7 @@
 -- rejected in another record, without the view that should have found it. It is narrow, because it holds all records, and is made
 -- once for all datasets. The hashes are the engine's, of 64 bits: only this process compares them.
 --   record_key: the record within this warehouse, for joins; see evidence.record
+--   place: a hash of the place of the record: file, item number and record number
 --   category: accepted, partially_accepted, rejected or needs_human_review
 --   comparison: the one in which its score and its category stand; null: they compare within the task
 --   rejected: attempt or content where that is rejected in another record; null: in none, or a person accepted this one and no
@@ -10,6 +11,7 @@ create table main.judged as
 with judged as materialized (
     select
         run.record_key,
+        hash(run.source_path, run.item_number, run.record_number) as place,
         run.category,
         run.rule = 'human_override' as is_by_person,
         run.comparison,
@@ -43,6 +45,7 @@ rejected as (
 
 select
     judged.record_key,
+    judged.place,
     judged.category,
     judged.comparison,
     case

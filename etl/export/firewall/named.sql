@@ -1,5 +1,5 @@
 -- Makes the view of the records that the written rows name, as evidence.record and main.judged know them: one row for each of
--- main.written. What a row says of itself is not trusted: its category is computed anew, and so is whether its attempt or its
+-- temp.written. What a row says of itself is not trusted: its category is computed anew, and so is whether its attempt or its
 -- content is rejected, without the views that should have kept it out.
 --   id: the id of the written row
 --   side: chosen, rejected or record
@@ -11,19 +11,24 @@
 --   has_conversation: whether it has one
 --   category: that of the record, see main.judged; null: it has none
 --   rejected: see main.judged
---   has_messages, pair_created_at, reason: see main.written
-create or replace view main.named as
+--   has_messages, pair_created_at, reason: see temp.written
+create or replace temp view named as
 with carried as (
     select
         bool_or(title is not null) as has_title,
         coalesce(bool_or(has_messages), false) as has_messages_of_pairs,
-    from main.written
+    from temp.written
 ),
 
-record as ( -- of those that rows name; text streams past the few columns of main.written
+named as ( -- the records that rows name
+    select judged.record_key
+    from main.judged as judged
+    semi join temp.written as written on judged.place = written.place
+),
+
+record as ( -- text streams past the few columns of temp.written
     select
         record.record_key,
-        hash(record.source_path, record.item_number, record.record_number) as place,
         hash(record.item_sha256) as item_sha256,
         hash(record.source) as source_hash,
         hash(record.task_id) as task_id_hash,
@@ -61,8 +66,7 @@ record as ( -- of those that rows name; text streams past the few columns of mai
         record.answer_hash,
     from evidence.record as record
     cross join carried
-    semi join main.written as written
-        on hash(record.source_path, record.item_number, record.record_number) = written.place
+    semi join named on record.record_key = named.record_key
 )
 
 select
@@ -100,6 +104,6 @@ select
     judged.rejected,
     written.pair_created_at,
     written.reason,
-from main.written as written
-left join record on written.place = record.place
-left join main.judged as judged on record.record_key = judged.record_key
+from temp.written as written
+left join main.judged as judged on written.place = judged.place
+left join record on judged.record_key = record.record_key

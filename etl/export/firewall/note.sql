@@ -1,7 +1,7 @@
--- Adds to main.written the records that written_rows names.
+-- Adds to temp.written the records that written_rows names.
 --   $side: which record of each row it is
---   $carried: what the rows carry, see main.written
-insert into main.written
+--   $carried: what the rows carry, see temp.written
+insert into temp.written
 select
     id,
     $side,

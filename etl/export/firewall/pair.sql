@@ -3,7 +3,7 @@
 --   problem: what is wrong with it, as the end of a sentence that begins with the row
 --   $dataset: the name of the dataset
 --   $preferences: which category a pair may set over which, as 'accepted over rejected'
-with looked_up as materialized (from main.named),
+with looked_up as materialized (from temp.named),
 
 pair as (
     select
@@ -48,13 +48,5 @@ select
     end as problem,
 from pair
 where problem is not null
-union all
-select
-    id,
-    'is there twice' as problem,
-from main.written
-where side = 'chosen'
-group by id
-having count(*) > 1
 order by id, problem
 limit 1

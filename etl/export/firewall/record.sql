@@ -12,14 +12,7 @@ select
         when rejected is not null then concat('ships although its ', rejected, ' is rejected in another record')
         when differing is not null then concat('does not carry the ', differing, ' of the record it names')
     end as problem,
-from main.named
+from temp.named
 where problem is not null
-union all
-select
-    id,
-    'is there twice' as problem,
-from main.written
-group by id
-having count(*) > 1
 order by id, problem
 limit 1

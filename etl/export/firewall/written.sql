@@ -9,7 +9,7 @@
 --       answer_messages and pair_tools of a pair that has messages) of the record that the row carries; null where the dataset does not carry it
 --   has_messages: whether a pair has messages; null where the dataset does not carry them
 --   pair_created_at, reason: a hash of the time and the reason of a pair; null where the dataset does not carry it
-create or replace table main.written (
+create or replace temp table written (
     id varchar,
     side varchar,
     place ubigint,

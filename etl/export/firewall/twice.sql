@@ -1,0 +1,11 @@
+-- The first id that two written rows have; no row where each has its own.
+--   file: a file that has it
+--   id: the id
+select
+    max(file) as file,
+    id,
+from main.written_id
+group by id
+having count(*) > 1
+order by id
+limit 1
