@@ -13,14 +13,14 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from generate import Record, as_json, records, write_lines
-from texts import ANSWERS, ARGUMENTS, MESSAGES, RESULTS, draw, scattered, text
+from texts import ANSWERS, ARGUMENTS, MESSAGES, PROMPTS, RESULTS, draw, scattered, text
 
 MAPPINGS = Path(__file__).parent / "mappings"
 
@@ -29,6 +29,21 @@ ATTEMPTS = 40
 
 #: Messages of a conversation.
 _MESSAGES = 20
+
+#: The share of records with messages in evidence that has both kinds, and how often two more messages stand in such a record.
+CONVERSING = 0.1
+_STEPS = (0, 0, 1, 1, 2, 3, 4, 6, 8)
+
+_TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "edit_file",
+            "description": "Writes a text into a file.",
+            "parameters": {"type": "object", "properties": {"path": {"type": "string"}, "text": {"type": "string"}}},
+        },
+    }
+]
 
 #: Rows of a row group of Parquet.
 _ROWS = 10_000
@@ -104,6 +119,46 @@ def write_conversations(target: Path, found: Iterable[Record]) -> None:
 def write_texts(target: Path, found: Iterable[Record]) -> None:
     """Write lines as long as those of the conversations: the response has all that was said, and is filled up to the length."""
     write_lines(target, map(_without_messages, _conversations(found)))
+
+
+def with_conversations(found: Iterable[Record], share: float = CONVERSING) -> Iterator[Record]:
+    """Yield records; a ``share`` of them has messages, and some of these tools, in normal form instead of a prompt and a response.
+
+    Whether they have is decided by the task: its attempts have the same prompt and the same tools, so that they can be paired.
+    One in eight of them is told as prompt and response. Records that tell of one attempt have the same messages.
+    """
+    for record in found:
+        task = random.Random(record["task_id"])
+        attempt = random.Random(record["run_id"])
+        if task.random() < share * 8 / 7 and attempt.random() < 7 / 8:
+            others = {name: value for name, value in record.items() if name not in ("prompt", "response")}
+            yield others | _conversation(record, task, attempt)
+        else:
+            yield record
+
+
+def _conversation(record: Record, task: random.Random, attempt: random.Random) -> Record:
+    """Return messages and tools: two to twenty messages, whose calls and further turns the attempt decides."""
+    begin = [{"role": "system", "content": text(task.getrandbits(64), PROMPTS)}] if task.random() < 1 / 3 else []
+    has_tools = task.random() < 1 / 2
+    begin.append({"role": "user", "content": record["prompt"]})
+    steps = [_call(attempt, record, number) if has_tools else _turn(attempt) for number in range(attempt.choice(_STEPS))]
+    end = {"role": "assistant", "content": record["response"]}
+    return {"messages": [*begin, *chain(*steps), end]} | ({"tools": _TOOLS} if has_tools else {})
+
+
+def _call(rng: random.Random, record: Record, number: int) -> list[Record]:
+    """Return a message that calls a tool, and the result."""
+    given = {"path": record["file"], "text": text(rng.getrandbits(64), ARGUMENTS), "line": rng.randrange(1000)}
+    call = {"id": f"call_{number}", "type": "function", "function": {"name": "edit_file", "arguments": given}}
+    said = {"role": "assistant", "content": "", "tool_calls": [call]}
+    return [said, {"role": "tool", "content": text(rng.getrandbits(64), RESULTS), "tool_call_id": call["id"]}]
+
+
+def _turn(rng: random.Random) -> list[Record]:
+    """Return an answer, and what the user says to it."""
+    answer, reply = text(rng.getrandbits(64), ANSWERS), text(rng.getrandbits(64), PROMPTS)
+    return [{"role": "assistant", "content": answer}, {"role": "user", "content": reply}]
 
 
 def _conversations(found: Iterable[Record]) -> Iterator[Record]:

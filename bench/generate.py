@@ -98,8 +98,13 @@ def lines(count: int, seed: int = 1, tasks: int | None = None, bad_share: float 
 
     ``bad_share`` is the share of bad lines of each of the five kinds.
     """
-    rng = random.Random(f"bad {seed} {options.get('first', 0)}")
-    for record in records(count, seed, tasks, **options):
+    return spoiled(records(count, seed, tasks, **options), f"{seed} {options.get('first', 0)}", bad_share)
+
+
+def spoiled(found: Iterable[Record], seed: str = "", bad_share: float = BAD_SHARE) -> Iterator[bytes]:
+    """Yield the lines of records without their line feeds; ``bad_share`` is the share of bad lines of each kind."""
+    rng = random.Random(f"bad {seed}")
+    for record in found:
         kind = rng.random()
         yield _spoiled(as_json(record), int(kind / bad_share)) if kind < _BAD_KINDS * bad_share else as_json(record)
 

@@ -1,0 +1,251 @@
+-- The baseline: what a good engineer would write in plain DuckDB for the bench's evidence. It gives the product's rows (but for ids) by
+-- the product's rules, without what the product adds: strict reading, reasons for skipped lines, validation, re-reading, receipts.
+-- script.py sets the variable "evidence", computes the table "digest" beside it, and writes the views at the end.
+--
+-- Texts stand in two tables, line and talk, and are joined when an output is written. All that is compared, grouped or sorted is an
+-- integer: 64 bits of a hash (hash() is a quarter of the time of md5 and a tenth of that of sha256; of a million texts two would be
+-- taken for one in one of 30 million runs). There is one file, so the number of a line is its place.
+set timezone = 'UTC';
+
+-- # Texts as they are compared: the cheapest test that tells a text which is normal already comes first.
+
+create macro is_blank(content) as
+not regexp_matches(coalesce(content, ''), '[^\p{Z}\p{Cc}\p{Cf}\p{Co}]');
+
+create macro trimmed(content) as
+regexp_replace(content, '^[\p{Z}\x{09}-\x{0D}\x{85}]+|[\p{Z}\x{09}-\x{0D}\x{85}]+$', '', 'g');
+
+create macro with_spaces(content) as
+replace(replace(replace(replace(replace(content, chr(9), ' '), chr(10), ' '), chr(11), ' '), chr(12), ' '), chr(13), ' ');
+
+create macro with_single_spaces(content) as
+regexp_replace(content, '  +', ' ', 'g');
+
+-- Whether a text has, beside these characters of ASCII, none but letters, numbers, punctuation and symbols that are in normal form C.
+create macro is_simple(content, ascii) as
+not regexp_matches(
+    content,
+    '[^' || ascii || '\p{L}\p{N}\p{P}\p{S}]|[\x{374}-\x{387}\x{958}-\x{95F}\x{9DC}-\x{9DF}\x{A33}-\x{A5E}\x{B5C}\x{B5D}'
+    || '\x{F43}-\x{F69}\x{1161}-\x{1175}\x{11A8}-\x{11C2}\x{1F71}-\x{1FFD}\x{2126}-\x{212B}\x{2329}\x{232A}\x{2ADC}'
+    || '\x{F900}-\x{FAD9}\x{FB1D}-\x{FB4E}\x{1D15E}-\x{1D1C0}\x{2F800}-\x{2FA1D}]'
+);
+
+create macro normalised(content) as
+list_transform(
+    [case
+        when content is null then ''
+        when not regexp_matches(content, '[^ -~]|  ') then content
+        when is_simple(content, '\x09-\x0D ') then with_single_spaces(with_spaces(content))
+        when is_simple(content, '\x00-\x7F')
+            then with_single_spaces(regexp_replace(with_spaces(content), '[\x00-\x1F\x7F]', '', 'g'))
+        else with_single_spaces(nfc_normalize(regexp_replace(
+            regexp_replace(
+                with_spaces(content),
+                '[\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]', ' ', 'g'
+            ),
+            '[\p{Cc}\p{Cf}\p{Co}]', '', 'g'
+        )))
+    end],
+    lambda flat: case when starts_with(flat, ' ') or ends_with(flat, ' ') then trim(flat, ' ') else flat end
+)[1];
+
+create macro title(content) as
+case
+    when length(regexp_extract(trimmed(content), '^[^\n\r]*')) <= 120
+        then trimmed(regexp_extract(trimmed(content), '^[^\n\r]*'))
+    else trimmed(regexp_replace(
+        regexp_replace(left(trimmed(content), 121), '^(.*)[\p{Z}\x{09}-\x{0D}\x{85}].*$', '\1', 's'), '^(.{120}).$', '\1', 's'
+    ))
+end;
+
+-- The arguments of a call: the strings among its values are compared as texts.
+create macro comparable_arguments(arguments) as
+case
+    when not regexp_matches(arguments, '[^ -~]|\\|  |" | "') then arguments
+    else array_to_string(
+        list_transform(
+            regexp_extract_all(arguments, '"(?:[^"\\]|\\.)*":?|[^"]+'),
+            lambda token: case
+                when starts_with(token, '"') and not ends_with(token, ':') then to_json(normalised(token::json ->> '$'))::varchar
+                else token
+            end
+        ),
+        ''
+    )
+end;
+
+create macro hash_of(said) as
+hash(list_transform(
+    said,
+    lambda message: struct_pack(
+        role := message.role,
+        content := normalised(message.content),
+        calls := list_transform(
+            message.tool_calls,
+            lambda made: struct_pack(name := made.function.name, arguments := comparable_arguments(made.function.arguments))
+        )
+    )
+));
+
+create macro is_one_text(said) as
+len(said) = 1 and said[1].tool_calls is null;
+
+create macro as_array(messages) as
+'[' || array_to_string(messages, ',') || ']';
+
+-- JSON text in normal form: the engine writes digits of escapes in upper case. ESC is the only such character in the bench's texts,
+-- and none of these has an escaped backslash before such digits.
+create macro small_digits(json) as
+replace(json, '\u001B', '\u001b');
+
+-- # Reading: one scan, with types. What cannot be read is a row of nulls, so rowid + 1 is the number of a line.
+
+create table line as
+from read_ndjson(
+    getvariable('evidence'),
+    ignore_errors = true,
+    columns = {
+        run_id: 'VARCHAR', task_id: 'VARCHAR', created_at: 'TIMESTAMPTZ', model: 'VARCHAR', prompt: 'VARCHAR', response: 'VARCHAR',
+        messages: 'JSON[]', tools: 'VARCHAR', verdict: 'VARCHAR', score: 'DOUBLE', comparison: 'VARCHAR', latency_ms: 'DOUBLE',
+        cost_usd: 'DOUBLE', prompt_tokens: 'BIGINT', completion_tokens: 'BIGINT'
+    }
+);
+
+-- # Conversations: prompt and answer, cut after the last assistant message. All have one.
+
+create table talk as
+with heard as (
+    select
+        rowid as line,
+        list_transform(messages, lambda message: small_digits(message::varchar)) as written,
+        from_json(
+            as_array(messages),
+            '[{"role": "VARCHAR", "content": "VARCHAR", "tool_calls": [{"function": {"name": "VARCHAR", "arguments": "JSON"}}]}]'
+        ) as said,
+    from line
+    where messages is not null
+),
+
+placed as (
+    select
+        *,
+        list_transform(said, lambda message: message.role) as roles,
+        nullif(list_position(roles, 'user'), 0) as asked,
+        coalesce(
+            asked + nullif(list_position(roles[asked + 1 :], 'assistant'), 0), nullif(list_position(roles, 'assistant'), 0)
+        ) as answered,
+        len(roles) + 1 - nullif(list_position(list_reverse(roles), 'assistant'), 0) as ended,
+    from heard
+),
+
+parted as (
+    select
+        line,
+        written[: answered - 1] as prompt_written,
+        written[answered : ended] as answer_written,
+        said[: answered - 1] as prompt_said,
+        said[answered : ended] as answer_said,
+        list_filter(answer_said, lambda message: message.role = 'assistant') as own,
+    from placed
+)
+
+select
+    line,
+    list_filter(prompt_said, lambda message: message.role = 'user')[-1].content as prompt,
+    list_filter(own, lambda message: not is_blank(message.content))[-1].content as response,
+    as_array(prompt_written) as prompt_messages,
+    as_array(answer_written) as answer_messages,
+    case
+        when regexp_full_match(prompt_messages, '\[\{"role":"user","content":"(?:[^"\\]|\\.)*"\}\]') then hash(prompt)
+        else hash('messages', prompt_messages)
+    end as asked,
+    case
+        when is_one_text(answer_said) then hash(normalised(answer_said[1].content))
+        else hash_of(answer_said)
+    end as answer,
+    -- equal to that of the record whose prompt and response these two are
+    hash(
+        case
+            when is_one_text(prompt_said) and prompt_said[1].role = 'user' and is_one_text(answer_said)
+                then hash(normalised(prompt_said[1].content))
+            else hash_of(prompt_said)
+        end,
+        answer
+    ) as content,
+    list_sum(list_transform(answer_said, lambda message: length(normalised(message.content)))) as answer_length,
+    not list_bool_or(list_transform(own, lambda message: message.tool_calls is not null or not is_blank(message.content)))
+        as is_answer_empty,
+    -- few have any: the whole text is looked at first
+    contains(answer_messages, '{"unparsed":"')
+    and coalesce(
+        list_bool_or(list_transform(
+            flatten(list_transform(answer_said, lambda message: message.tool_calls)),
+            lambda made: regexp_full_match(made.function.arguments, '\{"unparsed":"(?:[^"\\]|\\.)*"\}')
+        )),
+        false
+    ) as has_unparsed_call,
+from parted;
+
+-- # What is compared: a narrow row for each line that is good so far.
+
+create type category as enum ('rejected', 'needs_human_review', 'partially_accepted', 'accepted');
+
+create table hashed as
+with turn as (
+    select
+        line.rowid as line,
+        line.* exclude (prompt, response),
+        coalesce(line.prompt, talk.prompt) as prompt,
+        talk.line is not null as is_talk,
+        talk.asked,
+        talk.answer,
+        talk.content,
+        talk.answer_length,
+        talk.is_answer_empty,
+        talk.has_unparsed_call,
+        normalised(coalesce(line.prompt, talk.prompt)) as normal_prompt,
+        normalised(coalesce(line.response, talk.response)) as normal_response,
+        lower(trimmed(line.verdict)) as word,
+    from line
+    left join talk on line.rowid = talk.line
+    where
+        not is_blank(line.task_id)
+        -- NaN is no JSON
+        and coalesce(isfinite(line.latency_ms), true)
+        and coalesce(isfinite(line.cost_usd), true)
+        and coalesce(isfinite(line.score), true)
+)
+
+select
+    line,
+    hash(task_id) as task,
+    hash(task_id, run_id) as attempt,
+    is_blank(run_id) as is_run_blank,
+    created_at,
+    case
+        when word in (
+            'accept', 'accepted', 'approve', 'approved', 'pass', 'passed', 'success', 'succeeded', 'resolved', 'correct', 'true', 'lgtm'
+        ) then 'accepted'
+        when word in ('partial', 'partially_accepted', 'request_changes', 'cycle') then 'partially_accepted'
+        when word in ('reject', 'rejected', 'fail', 'failed', 'failure', 'block', 'blocked', 'unresolved', 'incorrect', 'false')
+            then 'rejected'
+        when word <> '' or score is null or score not between 0 and 1 then 'needs_human_review'
+        when score >= 0.9 then 'accepted'
+        when score >= 0.5 then 'partially_accepted'
+        else 'rejected'
+    end::category as category,
+    score,
+    case when comparison is not null then hash(comparison) end as comparison,
+    case when asked is not null then asked when prompt is not null then hash(prompt) end as asked,
+    case when tools is not null then hash(tools) end as tools,
+    hash(normal_prompt) as prompt,
+    normal_prompt = '' as is_prompt_blank,
+    normal_response = '' as is_response_blank,
+    coalesce(answer, hash(normal_response)) as answer,
+    coalesce(answer_length, length(normal_response)) as answer_length,
+    coalesce(is_answer_empty, normal_response = '') as is_answer_empty,
+    coalesce(has_unparsed_call, false) as has_unparsed_call,
+    hash(hash(normal_prompt), hash(normal_response)) as turn,
+    coalesce(content, hash(hash(normal_prompt), hash(normal_response))) as content,
+    is_talk,
+from turn;
