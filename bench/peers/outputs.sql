@@ -78,7 +78,7 @@ create view quarantine_sft as
 from refused('sft_refused');
 
 create view preference as
-with text as (
+with side as materialized (
     select
         line.rowid as number,
         digest.item_sha256,
@@ -95,6 +95,7 @@ with text as (
     from line
     inner join digest on line.rowid = digest.rowid
     left join talk on line.rowid = talk.line
+    where line.rowid in (select chosen from pair union all select rejected from pair)
 )
 
 select
@@ -117,8 +118,8 @@ select
         chosen := provenance(pair.chosen, chosen.item_sha256), rejected := provenance(pair.rejected, rejected.item_sha256)
     ) as provenance,
 from pair
-inner join text as chosen on pair.chosen = chosen.number
-inner join text as rejected on pair.rejected = rejected.number
+inner join side as chosen on pair.chosen = chosen.number
+inner join side as rejected on pair.rejected = rejected.number
 where pair.reasons = []
 order by pair.chosen, pair.rejected;
 

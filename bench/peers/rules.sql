@@ -6,7 +6,7 @@ select
     digest.item,
 from hashed
 inner join digest on hashed.line = digest.rowid
-where digest.is_good;
+where hashed.is_read and digest.is_good;
 
 create macro place(line) as
 'evidence.jsonl:' || (line + 1);

@@ -59,7 +59,7 @@ def main() -> None:
         waiting = pool.submit(digests, file)
         for statement in duckdb.extract_statements((HERE / "script.sql").read_text("utf-8")):
             with step(statement.query.strip().split(" as")[0][-40:]): db.execute(statement)
-        with step("wait"):
+        with step("wait for digests"):
             digest = waiting.result()
             db.execute("create table digest as from digest")
     for statement in duckdb.extract_statements((HERE / "rules.sql").read_text("utf-8")):

@@ -62,7 +62,7 @@ end;
 create macro comparable_arguments(arguments) as
 case
     when not regexp_matches(arguments, '[^ -~]|\\|  |" | "') then arguments
-    else array_to_string(
+    else coalesce(list_aggregate(
         list_transform(
             regexp_extract_all(arguments, '"(?:[^"\\]|\\.)*":?|[^"]+'),
             lambda token: case
@@ -70,25 +70,19 @@ case
                 else token
             end
         ),
-        ''
-    )
+        'string_agg', ''
+    ), '')
 end;
 
-create macro hash_of(said) as
-hash(list_transform(
-    said,
-    lambda message: struct_pack(
-        role := message.role,
-        content := normalised(message.content),
-        calls := list_transform(
-            message.tool_calls,
-            lambda made: struct_pack(name := made.function.name, arguments := comparable_arguments(made.function.arguments))
-        )
+-- The calls of messages as they are compared, and how many each message has.
+create macro comparable_calls(said) as
+struct_pack(
+    numbers := list_transform(said, lambda message: len(message.tool_calls)),
+    made := list_transform(
+        flatten(list_transform(said, lambda message: message.tool_calls)),
+        lambda made: struct_pack(name := made.function.name, arguments := comparable_arguments(made.function.arguments))
     )
-));
-
-create macro is_one_text(said) as
-len(said) = 1 and said[1].tool_calls is null;
+);
 
 create macro as_array(messages) as
 '[' || array_to_string(messages, ',') || ']';
@@ -113,6 +107,7 @@ from read_ndjson(
 
 -- # Conversations: prompt and answer, cut after the last assistant message. All have one.
 
+-- Each step is a select of its own: a column that others are made of is computed once.
 create table talk as
 with heard as (
     select
@@ -126,67 +121,87 @@ with heard as (
     where messages is not null
 ),
 
-placed as (
+compared as (
     select
         *,
         list_transform(said, lambda message: message.role) as roles,
-        nullif(list_position(roles, 'user'), 0) as asked,
-        coalesce(
-            asked + nullif(list_position(roles[asked + 1 :], 'assistant'), 0), nullif(list_position(roles, 'assistant'), 0)
-        ) as answered,
-        len(roles) + 1 - nullif(list_position(list_reverse(roles), 'assistant'), 0) as ended,
+        list_transform(said, lambda message: normalised(message.content)) as texts,
     from heard
+),
+
+placed as (
+    select
+        *,
+        coalesce(
+            list_position(roles, 'user') + nullif(list_position(roles[list_position(roles, 'user') + 1 :], 'assistant'), 0),
+            list_position(roles, 'assistant')
+        ) as answered,
+        len(roles) + 1 - list_position(list_reverse(roles), 'assistant') as ended,
+    from compared
 ),
 
 parted as (
     select
         line,
-        written[: answered - 1] as prompt_written,
-        written[answered : ended] as answer_written,
         said[: answered - 1] as prompt_said,
         said[answered : ended] as answer_said,
-        list_filter(answer_said, lambda message: message.role = 'assistant') as own,
+        written[: answered - 1] as prompt_written,
+        written[answered : ended] as answer_written,
+        roles[: answered - 1] as prompt_roles,
+        roles[answered : ended] as answer_roles,
+        texts[: answered - 1] as prompt_texts,
+        texts[answered : ended] as answer_texts,
+        list_filter(said[answered : ended], lambda message: message.role = 'assistant') as own,
     from placed
+),
+
+hashed as (
+    select
+        *,
+        list_filter(prompt_said, lambda message: message.role = 'user')[-1].content as prompt,
+        prompt_roles = ['user'] as is_prompt_one_text,
+        len(answer_said) = 1 and answer_said[1].tool_calls is null as is_answer_one_text,
+        hash(prompt_roles, prompt_texts, comparable_calls(prompt_said)) as prompt_hash,
+        hash(answer_roles, answer_texts, comparable_calls(answer_said)) as answer_hash,
+    from parted
 )
 
 select
     line,
-    list_filter(prompt_said, lambda message: message.role = 'user')[-1].content as prompt,
+    prompt,
     list_filter(own, lambda message: not is_blank(message.content))[-1].content as response,
     as_array(prompt_written) as prompt_messages,
     as_array(answer_written) as answer_messages,
     case
-        when regexp_full_match(prompt_messages, '\[\{"role":"user","content":"(?:[^"\\]|\\.)*"\}\]') then hash(prompt)
-        else hash('messages', prompt_messages)
+        when
+            is_prompt_one_text and regexp_full_match(prompt_written[1], '\{"role":"user","content":"(?:[^"\\]|\\.)*"\}')
+            then hash(prompt)
+        else hash('messages', prompt_written)
     end as asked,
+    -- equal to those of the record whose prompt and response the two messages are
+    case when is_answer_one_text then hash(answer_texts[1]) else answer_hash end as answer,
     case
-        when is_one_text(answer_said) then hash(normalised(answer_said[1].content))
-        else hash_of(answer_said)
-    end as answer,
-    -- equal to that of the record whose prompt and response these two are
-    hash(
-        case
-            when is_one_text(prompt_said) and prompt_said[1].role = 'user' and is_one_text(answer_said)
-                then hash(normalised(prompt_said[1].content))
-            else hash_of(prompt_said)
-        end,
-        answer
-    ) as content,
-    list_sum(list_transform(answer_said, lambda message: length(normalised(message.content)))) as answer_length,
+        when is_prompt_one_text and is_answer_one_text then hash(hash(prompt_texts[1]), hash(answer_texts[1]))
+        else hash(prompt_hash, answer_hash)
+    end as content,
+    list_sum(list_transform(answer_texts, lambda content: length(content))) as answer_length,
     not list_bool_or(list_transform(own, lambda message: message.tool_calls is not null or not is_blank(message.content)))
         as is_answer_empty,
     -- few have any: the whole text is looked at first
-    contains(answer_messages, '{"unparsed":"')
-    and coalesce(
-        list_bool_or(list_transform(
-            flatten(list_transform(answer_said, lambda message: message.tool_calls)),
-            lambda made: regexp_full_match(made.function.arguments, '\{"unparsed":"(?:[^"\\]|\\.)*"\}')
-        )),
-        false
-    ) as has_unparsed_call,
-from parted;
+    case
+        when contains(as_array(answer_written), '{"unparsed":"')
+            then coalesce(
+                list_bool_or(list_transform(
+                    flatten(list_transform(own, lambda message: message.tool_calls)),
+                    lambda made: regexp_full_match(made.function.arguments, '\{"unparsed":"(?:[^"\\]|\\.)*"\}')
+                )),
+                false
+            )
+        else false
+    end as has_unparsed_call,
+from hashed;
 
--- # What is compared: a narrow row for each line that is good so far.
+-- # What is compared: a narrow row for each line.
 
 create type category as enum ('rejected', 'needs_human_review', 'partially_accepted', 'accepted');
 
@@ -208,12 +223,6 @@ with turn as (
         lower(trimmed(line.verdict)) as word,
     from line
     left join talk on line.rowid = talk.line
-    where
-        not is_blank(line.task_id)
-        -- NaN is no JSON
-        and coalesce(isfinite(line.latency_ms), true)
-        and coalesce(isfinite(line.cost_usd), true)
-        and coalesce(isfinite(line.score), true)
 )
 
 select
@@ -248,4 +257,9 @@ select
     hash(hash(normal_prompt), hash(normal_response)) as turn,
     coalesce(content, hash(hash(normal_prompt), hash(normal_response))) as content,
     is_talk,
+    -- NaN is no JSON. This is no filter, which would make the engine take line for the smaller side of the join.
+    not is_blank(task_id)
+    and coalesce(isfinite(latency_ms), true)
+    and coalesce(isfinite(cost_usd), true)
+    and coalesce(isfinite(score), true) as is_read,
 from turn;
