@@ -1,4 +1,4 @@
--- The outputs of the baseline, see script.sql and rules.sql, in the order of the lines. Ids are the script's own.
+-- The outputs of the baseline, see read.sql, in the order of the lines. Ids are the script's own.
 
 create macro provenance(line, item_sha256) as
 struct_pack(source_path := 'evidence.jsonl', item_number := line + 1, record_number := 1::bigint, item_sha256 := item_sha256);

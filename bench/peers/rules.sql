@@ -1,4 +1,4 @@
--- The rules of the baseline, see script.sql: which records ship where. A record is a narrow row, and its line is its place.
+-- The rules of the baseline, see read.sql: which records ship where. A record is a narrow row, and its line is its place.
 
 create table record as
 select
