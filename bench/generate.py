@@ -57,7 +57,7 @@ class Repeats(NamedTuple):
 
 REPEATS = Repeats()
 
-#: For comparisons with what does not look for repeats, such as the peers, and where each attempt must be another.
+#: For evidence in which each attempt must be another.
 NO_REPEATS = Repeats(0, 0, 0, 0)
 
 
@@ -192,7 +192,7 @@ def _answer(rng: random.Random, task: int, repeats: Repeats) -> str:
 def _spoiled(line: bytes, kind: int) -> bytes:
     match kind:
         case 0:
-            return line[: len(line) // 2].rstrip(b"}")  # a peer tells a whole line by its last byte
+            return line[: len(line) // 2].rstrip(b"}")  # the polars peer tells a whole line by its last byte
         case 1:
             return line.replace(b'"latency_ms": ', b'"latency_ms": NaN, "x": ')
         case 2:

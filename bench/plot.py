@@ -1,4 +1,4 @@
-"""Draws results.png from results.json: wall time and peak memory of the product and its peers, at the largest size."""
+"""Draws results.png from results.json: wall time, CPU time and memory of the product and its peers, at the largest size."""
 
 from operator import attrgetter
 
@@ -15,17 +15,9 @@ from matplotlib.axes import Axes
 PICTURE = results.FILE.with_suffix(".png")
 
 #: The contestant whose bar is 1.
-UNIT = "minimal"
+UNIT = "script"
 
-LABELS = {
-    PRODUCT: "etl (this product)",
-    "minimal": "bare DuckDB script",
-    "polars": "polars",
-    "orjson": "Python + orjson",
-    "pandas": "pandas",
-    "datasets": "datasets",
-    "datatrove": "datatrove",
-}
+LABELS = {PRODUCT: "etl (this product)", "script": "DuckDB script", "polars": "polars"}
 OURS, THEIRS, INK = "#d1495b", "#8d99ae", "#2b2d42"
 
 
@@ -61,8 +53,8 @@ def main() -> None:
     measured = results.load()["compare"]
     size = measured["sizes"][-1]
     taken = {name: [Cost(**cost) for cost in rounds] for name, rounds in size["rounds"].items()}
-    figure, panels = plt.subplots(1, 2, figsize=(10, 0.55 * len(taken) + 1.4), sharey=True, layout="constrained")
-    for axes, title, of in zip(panels, ("Wall time", "Peak memory"), ("wall", "rss"), strict=True):
+    figure, panels = plt.subplots(1, 3, figsize=(12, 0.55 * len(taken) + 1.4), sharey=True, layout="constrained")
+    for axes, title, of in zip(panels, ("Wall time", "CPU time", "Peak memory"), ("wall", "cpu", "rss"), strict=True):
         draw_bars(axes, title, {name: ratio(costs, taken[UNIT], attrgetter(of)) for name, costs in taken.items()})
     panels[0].invert_yaxis()
     figure.suptitle(

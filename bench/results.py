@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_suffix(".json")
-PACKAGES = ("duckdb", "polars", "pyarrow", "orjson", "pandas", "datasets", "datatrove")
+PACKAGES = ("duckdb", "polars", "pyarrow")
 
 
 def load() -> dict[str, Any]:

@@ -25,9 +25,12 @@ TALK = {
     "answer_messages": pl.String,
     "tools": pl.String,
     "asked_exactly": pl.String,
-    "asked": pl.String,
-    "answer": pl.String,
-    "answer_length": pl.UInt32,
+    "is_one_prompt": pl.Boolean,
+    "is_one_answer": pl.Boolean,
+    "asked_calls": pl.String,
+    "answer_calls": pl.String,
+    "asked_texts": pl.List(pl.String),
+    "answer_texts": pl.List(pl.String),
     "is_answer_empty": pl.Boolean,
     "has_unparsed_call": pl.Boolean,
 }
@@ -45,6 +48,13 @@ WORDS = {
     for word in words.split()
 }
 WHITE = r"[\p{Z}\t-\r\u{85}]"
+
+#: What a text has that needs more than spaces for white space and no control characters of ASCII; see policy.is_simple.
+HARD = (
+    r"[^\x00-\x7F\p{L}\p{N}\p{P}\p{S}]|[\u{374}-\u{387}\u{958}-\u{95F}\u{9DC}-\u{9DF}\u{A33}-\u{A5E}\u{B5C}\u{B5D}"
+    r"\u{F43}-\u{F69}\u{1161}-\u{1175}\u{11A8}-\u{11C2}\u{1F71}-\u{1FFD}\u{2126}-\u{212B}\u{2329}\u{232A}\u{2ADC}"
+    r"\u{F900}-\u{FAD9}\u{FB1D}-\u{FB4E}\u{1D15E}-\u{1D1C0}\u{2F800}-\u{2FA1D}]"
+)
 FEW = 5
 MOST_PROMPTS = 20
 
@@ -87,38 +97,67 @@ def read(evidence: Path) -> pl.DataFrame:
     )
 
 
+def compared(texts: pl.Series) -> pl.DataFrame:
+    """Return hash and length of each text in normal form. The cheapest test that tells a text which is normal already comes first."""
+    text = pl.DataFrame({"text": texts.fill_null("")}).with_row_index("row")
+    white, spaces = col("text").str.replace_all(r"[\t-\r]", " "), col("text").str.replace_all("  +", " ")
+    is_odd = text["text"].str.contains(r"[^ -~]|  ")
+    spaced = text.filter(is_odd).with_columns(white)
+    is_hard = spaced["text"].str.contains(HARD)
+    parts = [
+        text.filter(~is_odd),
+        spaced.filter(~is_hard).with_columns(col("text").str.replace_all(r"[\x00-\x1f\x7f]", "")).with_columns(spaces),
+        spaced.filter(is_hard)
+        .with_columns(col("text").str.replace_all(WHITE, " ").str.replace_all(r"[\p{Cc}\p{Cf}\p{Co}]", "").str.normalize("NFC"))
+        .with_columns(spaces),
+    ]
+    normal = col("text").str.strip_chars(" ")
+    hashed = [part.select("row", normal.hash().alias("hash"), normal.str.len_chars().alias("length")) for part in parts]
+    return pl.concat(hashed).sort("row")
+
+
+def texts_of(talks: pl.DataFrame, side: str) -> pl.DataFrame:
+    """Return for each conversation the hash of the texts of a side, that of its first text, and their length."""
+    flat = talks.select("row", f"{side}_texts").explode(f"{side}_texts")
+    hashed = compared(flat[f"{side}_texts"]).drop("row")
+    return (
+        pl.concat([flat.select("row"), hashed], how="horizontal")
+        .group_by("row", maintain_order=True)
+        .agg(
+            col("hash").cast(pl.String).str.join(",").hash().alias(f"{side}_hash"),
+            col("hash").first().alias(f"{side}_first"),
+            col("length").sum().alias(f"{side}_length"),
+        )
+        .drop("row")
+    )
+
+
+def talks_of(lines: pl.Series) -> pl.DataFrame:
+    """Return what is known of the conversations of lines. Messages that are a prompt and a response are compared as these are."""
+    found = [talk_of(line) for line in lines]
+    talks = pl.DataFrame({name: [talk[name] for talk in found] for name in TALK}, TALK).with_row_index("row")
+    known = pl.concat([talks, *(texts_of(talks, side) for side in ("asked", "answer"))], how="horizontal")
+    hashes_of = {side: pl.struct(col(f"{side}_calls").hash().alias("calls"), f"{side}_hash").hash() for side in ("asked", "answer")}
+    is_turn = col("is_one_prompt") & col("is_one_answer")
+    return known.select(
+        *("said_prompt", "said_response", "prompt_messages", "answer_messages", "tools", "asked_exactly"),
+        *("is_answer_empty", "has_unparsed_call", "answer_length"),
+        pl.when(is_turn).then("asked_first").otherwise(hashes_of["asked"]).alias("asked"),
+        pl.when("is_one_answer").then("answer_first").otherwise(hashes_of["answer"]).alias("answer"),
+        lit(value=True).alias("is_talk"),
+    )
+
+
 def with_talks(lines: pl.DataFrame) -> pl.DataFrame:
     """Return the lines with what is known of their conversations, and prompt and response from there where there is none."""
     told = lines.filter(col("talk").is_not_null())
-    talks = pl.DataFrame([talk_of(line) for line in told["talk"]], TALK, orient="row")
-    found = lines.drop("talk").join(
-        talks.with_columns(told["item_number"], is_talk=lit(value=True)), on="item_number", how="left", maintain_order="left"
-    )
+    talks = pl.concat([told.select("item_number"), talks_of(told["talk"])], how="horizontal")
+    found = lines.drop("talk").join(talks, on="item_number", how="left", maintain_order="left")
     return found.with_columns(
         pl.coalesce("prompt", "said_prompt").alias("prompt"),
         pl.coalesce("response", "said_response").alias("response"),
         col("is_talk").fill_null(value=False),
     ).drop("said_prompt", "said_response")
-
-
-def compared(texts: pl.Series) -> pl.DataFrame:
-    """Return hash and length of each text in normal form. Texts that are normal but for spaces at their ends need no replacing."""
-    text = pl.DataFrame({"text": texts.fill_null("")}).with_row_index("row")
-    odd = text["text"].str.contains(r"[^ -~]|  ")
-    ascii_only = (text["text"].str.len_bytes() == text["text"].str.len_chars()) & odd
-    white = col("text").str.replace_all(WHITE, " ")
-    parts = [
-        text.filter(~odd),
-        text.filter(ascii_only).with_columns(
-            col("text").str.replace_all(r"[\t-\r]", " ").str.replace_all(r"[\x00-\x1f\x7f]", "").str.replace_all("  +", " ")
-        ),
-        text.filter(odd & ~ascii_only).with_columns(
-            white.str.replace_all(r"[\p{Cc}\p{Cf}\p{Co}]", "").str.normalize("NFC").str.replace_all("  +", " ")
-        ),
-    ]
-    normal = col("text").str.strip_chars(" ")
-    hashed = [part.select("row", normal.hash().alias("hash"), normal.str.len_chars().alias("length")) for part in parts]
-    return pl.concat(hashed).sort("row")
 
 
 def records(lines: pl.DataFrame) -> pl.DataFrame:
@@ -153,8 +192,8 @@ def records(lines: pl.DataFrame) -> pl.DataFrame:
             pl.coalesce("asked_exactly", "prompt").hash().alias("asked_exactly"),
             col("tools").hash().alias("tools"),
             "is_talk",
-            pl.when("is_talk").then(col("asked").hash()).alias("asked"),
-            pl.when("is_talk").then(col("answer").hash()).alias("answer"),
+            "asked",
+            "answer",
             "answer_length",
             "is_answer_empty",
             col("has_unparsed_call").fill_null(value=False),
