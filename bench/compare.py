@@ -1,8 +1,9 @@
 """Times the product against its peers (bench/peers) on the same bytes, in turn, each run in its own process.
 
-The first round also compares the rows, and stops if they differ. A tenth of the records has messages; the shares of what repeats are
-those of generate.py. Prints each round, the medians, and the ratios of the medians (least..largest of a round): ratios stay the same
-while the machine's speed drifts, times do not. Warns of rounds that other programs disturbed. Writes results.json and results.png.
+The first round also compares the rows, and stops if they differ. A tenth of the records has messages; what repeats has the
+shares of generate.py. Prints each round, the medians, and the ratios of the medians (least..largest of a round): ratios stay
+the same while the machine's speed drifts, times do not. Warns of rounds that other programs disturbed. Writes results.json and
+results.png.
 """
 
 import argparse
@@ -91,8 +92,8 @@ def main() -> None:
     """Measure each size, print the tables, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, action="append", help="a size; may be repeated (default: 200,000 and 1,000,000)")
-    parser.add_argument("--rounds", type=int, default=None, help="rounds of each size (default: 5, of a million lines or more 3)")
-    parser.add_argument("--threads", type=int, default=None, help="threads of the product and of the peers (default: as they choose)")
+    parser.add_argument("--rounds", type=int, default=None, help="rounds of each size (default: 5; from a million lines on 3)")
+    parser.add_argument("--threads", type=int, default=None, help="threads of product and peers (default: as they choose)")
     chosen = parser.parse_args()
     print(f"{os.cpu_count()} cores, load average {', '.join(f'{load:.2f}' for load in os.getloadavg())}")
     sizes = []

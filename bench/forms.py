@@ -122,7 +122,7 @@ def write_texts(target: Path, found: Iterable[Record]) -> None:
 
 
 def with_conversations(found: Iterable[Record], share: float = CONVERSING) -> Iterator[Record]:
-    """Yield records; a ``share`` of them has messages, and some of these tools, in normal form instead of a prompt and a response.
+    """Yield records; a ``share`` of them has messages in normal form, some also tools, instead of a prompt and a response.
 
     Whether they have is decided by the task: its attempts have the same prompt and the same tools, so that they can be paired.
     One in eight of them is told as prompt and response. Records that tell of one attempt have the same messages.

@@ -1,8 +1,8 @@
 """Runs a command and measures the wall time, CPU time and memory of its process and of all processes that it started.
 
-CPU time is user and system time together. How busy the machine is with other programs is kept beside it, since they make each second
-longer, also each CPU second. The load average counts the runs before, too; so the cores that are busy are counted as well, from
-/proc/stat, where the system has it: for a moment before a run, and during the run, less its own.
+CPU time is user and system time together. How busy the machine is with other programs is kept beside it, since they make each
+second longer, also each CPU second. The load average counts the runs before, too; so the cores that are busy are counted as
+well, from /proc/stat, where the system has it: for a moment before a run, and during the run, less its own.
 """
 
 import json
@@ -44,8 +44,8 @@ PUBLISHED = (0, 1, 3)
 class Cost:
     """The cost of running a command: wall seconds, CPU seconds, and the peak of resident memory in bytes.
 
-    ``load`` is the load average over a minute before the command, ``busy`` the cores that were busy in the moment before it, and
-    ``others`` the cores that other programs kept busy meanwhile, on average.
+    ``load`` is the load average over a minute before the command, ``busy`` the cores that were busy in the moment before it,
+    and ``others`` the cores that other programs kept busy meanwhile, on average.
     """
 
     wall: float
@@ -145,8 +145,8 @@ def warnings(name: str, rounds: Sequence[Cost]) -> Iterator[str]:
     for turn, cost in enumerate(rounds, start=1):
         if not cost.is_quiet:
             yield (
-                f"warning: {name}, round {turn}: other programs kept {cost.busy:.1f} cores busy before it and {cost.others:.1f} "
-                f"meanwhile, of {os.cpu_count()}"
+                f"warning: {name}, round {turn}: other programs kept {cost.busy:.1f} of {os.cpu_count()} cores busy before it, "
+                f"and {cost.others:.1f} meanwhile"
             )
 
 

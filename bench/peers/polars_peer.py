@@ -137,7 +137,9 @@ def talks_of(lines: pl.Series) -> pl.DataFrame:
     found = [talk_of(line) for line in lines]
     talks = pl.DataFrame({name: [talk[name] for talk in found] for name in TALK}, TALK).with_row_index("row")
     known = pl.concat([talks, *(texts_of(talks, side) for side in ("asked", "answer"))], how="horizontal")
-    hashes_of = {side: pl.struct(col(f"{side}_calls").hash().alias("calls"), f"{side}_hash").hash() for side in ("asked", "answer")}
+    hashes_of = {
+        side: pl.struct(col(f"{side}_calls").hash().alias("calls"), f"{side}_hash").hash() for side in ("asked", "answer")
+    }
     is_turn = col("is_one_prompt") & col("is_one_answer")
     return known.select(
         *("said_prompt", "said_response", "prompt_messages", "answer_messages", "tools", "asked_exactly"),
@@ -535,7 +537,7 @@ def with_texts(pair: pl.DataFrame, lines: pl.DataFrame, columns: list[str]) -> p
 def preference(pair: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Return the preference dataset."""
     columns = [
-        *("task_id", "run_id", "created_at", "prompt", "response", "tools", "is_talk", "prompt_messages", "answer_messages"),
+        *("task_id", "run_id", "created_at", "prompt", "response", "tools", "is_talk", "prompt_messages", "answer_messages")
     ]
     has_talk = col("is_talk") | col("is_talk_rejected")
     return with_texts(pair, lines, columns).select(

@@ -58,13 +58,18 @@ def _comparable_value(value: Any) -> Any:
 
 def _calls(messages: list[Message]) -> str:
     """Return a text that is equal for messages with the same roles and calls."""
-    return as_json([
-        (
-            said["role"],
-            [(call["function"]["name"], _comparable_value(call["function"]["arguments"])) for call in said.get("tool_calls", ())],
-        )
-        for said in messages
-    ])
+    return as_json(
+        [
+            (
+                said["role"],
+                [
+                    (call["function"]["name"], _comparable_value(call["function"]["arguments"]))
+                    for call in said.get("tool_calls", ())
+                ],
+            )
+            for said in messages
+        ]
+    )
 
 
 class Talk(msgspec.Struct):
