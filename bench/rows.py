@@ -1,9 +1,9 @@
 """Compares the rows of a peer with the product's: python rows.py ROOT OUT. If they differ, says how; exit code 1.
 
-It compares all columns except ``id`` (that of the product is the hash of a dataset's name and of evidence, each hashed before; a
-peer takes the hash of the line, or of both lines of a pair), in Parquet the types, and the order of the peer's rows: by place, of
-pairs by the chosen side's, then the rejected side's. The product's rows may stand in a file, or in the parts of a folder. It runs in
-its own process, so that what it reads does not count as memory of a contestant.
+It compares all columns except ``id`` (the product computes it in two steps; a peer takes the hash of the line, or one over
+those of both lines of a pair), in Parquet the types, and the order of the peer's rows: by place, of pairs by the chosen side's,
+then the rejected side's. The product's rows may stand in a file, or in the parts of a folder. It runs in its own process, so
+that what it reads does not count as memory of a contestant.
 """
 
 import sys

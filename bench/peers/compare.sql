@@ -113,7 +113,7 @@ placed as (
     select
         *,
         coalesce(
-            list_position(roles, 'user') + nullif(list_position(roles[list_position(roles, 'user') + 1 :], 'assistant'), 0),
+            list_position(roles, 'user') + nullif(list_position(roles[list_position(roles, 'user') + 1:], 'assistant'), 0),
             list_position(roles, 'assistant')
         ) as answered,
         len(roles) + 1 - list_position(list_reverse(roles), 'assistant') as ended,
@@ -123,15 +123,15 @@ placed as (
 parted as (
     select
         line,
-        said[: answered - 1] as prompt_said,
-        said[answered : ended] as answer_said,
-        written[: answered - 1] as prompt_written,
-        written[answered : ended] as answer_written,
-        roles[: answered - 1] as prompt_roles,
-        roles[answered : ended] as answer_roles,
-        texts[: answered - 1] as prompt_texts,
-        texts[answered : ended] as answer_texts,
-        list_filter(said[answered : ended], lambda message: message.role = 'assistant') as own,
+        said[:answered - 1] as prompt_said,
+        said[answered:ended] as answer_said,
+        written[:answered - 1] as prompt_written,
+        written[answered:ended] as answer_written,
+        roles[:answered - 1] as prompt_roles,
+        roles[answered:ended] as answer_roles,
+        texts[:answered - 1] as prompt_texts,
+        texts[answered:ended] as answer_texts,
+        list_filter(said[answered:ended], lambda message: message.role = 'assistant') as own,
     from placed
 ),
 
@@ -183,7 +183,7 @@ from hashed;
 
 -- # What is compared: a narrow row for each line.
 
-create type category as enum ('rejected', 'needs_human_review', 'partially_accepted', 'accepted');
+create type category as enum('rejected', 'needs_human_review', 'partially_accepted', 'accepted');
 
 create table hashed as
 with turn as (

@@ -18,7 +18,8 @@ select
 from line
 inner join decision on line.rowid = decision.line and decision.rag_reasons = []
 inner join digest on line.rowid = digest.rowid
-left join talk on line.rowid = talk.line;
+left join talk on line.rowid = talk.line
+order by line.rowid;
 
 create view sft as
 select
@@ -29,7 +30,7 @@ select
     decision.category as quality_score,
     coalesce(line.prompt, talk.prompt) as instruction,
     coalesce(line.response, talk.response) as response,
-    left(talk.prompt_messages, -1) || ',' || talk.answer_messages[2 :] as messages,
+    left(talk.prompt_messages, -1) || ',' || talk.answer_messages[2:] as messages,
     case when talk.line is not null then line.tools end as tools,
     line.model,
     line.created_at,
@@ -37,23 +38,25 @@ select
 from line
 inner join decision on line.rowid = decision.line and decision.sft_reasons = []
 inner join digest on line.rowid = digest.rowid
-left join talk on line.rowid = talk.line;
+left join talk on line.rowid = talk.line
+order by line.rowid;
 
 create macro refused(reasons_by_line) as table
-select
-    digest.item_sha256 as id,
-    line.run_id as source_run_id,
-    line.task_id,
-    decision.category,
-    decision.reasons[1] as quarantine_reason,
-    decision.reasons as quarantine_reasons,
-    detail(
-        decision.reasons[1], decision.category, decision.contradicted, decision.first, decision.beaten_by, decision.prompts
-    ) as detail,
-    provenance(line.rowid, digest.item_sha256) as provenance,
-from line
-inner join query_table(reasons_by_line) as decision on line.rowid = decision.line
-inner join digest on line.rowid = digest.rowid;
+    select
+        digest.item_sha256 as id,
+        line.run_id as source_run_id,
+        line.task_id,
+        decision.category,
+        decision.reasons[1] as quarantine_reason,
+        decision.reasons as quarantine_reasons,
+        detail(
+            decision.reasons[1], decision.category, decision.contradicted, decision.first, decision.beaten_by, decision.prompts
+        ) as detail,
+        provenance(line.rowid, digest.item_sha256) as provenance,
+    from line
+    inner join query_table(reasons_by_line) as decision on line.rowid = decision.line
+    inner join digest on line.rowid = digest.rowid
+    order by line.rowid;
 
 create view rag_refused as
 select
@@ -90,12 +93,16 @@ with side as materialized (
         coalesce(line.response, talk.response) as response,
         talk.line is not null as is_talk,
         talk.prompt_messages,
-        coalesce(talk.answer_messages, small_digits('[' || to_json({role: 'assistant', content: line.response})::varchar || ']'))
+        coalesce(talk.answer_messages, small_digits('[' || to_json({ role: 'assistant', content: line.response })::varchar || ']'))
             as answer_messages,
     from line
     inner join digest on line.rowid = digest.rowid
     left join talk on line.rowid = talk.line
-    where line.rowid in (select chosen from pair union all select rejected from pair)
+    where line.rowid in (
+        select chosen from pair
+        union all
+        select rejected from pair
+    )
 )
 
 select

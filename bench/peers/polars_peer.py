@@ -1,7 +1,7 @@
 """Writes the same rows with polars: python polars_peer.py EVIDENCE OUT [--threads N].
 
-As in the DuckDB script, all that is compared is a 64-bit hash, records are narrow rows in the order of their lines, and texts are
-fetched when an output is written.
+As in the DuckDB script, all that is compared is a 64-bit hash, records are narrow rows in the order of their lines, and texts
+are fetched when an output is written.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def read(evidence: Path) -> pl.DataFrame:
 
 
 def compared(texts: pl.Series) -> pl.DataFrame:
-    """Return hash and length of each text in normal form. The cheapest test that tells a text which is normal already comes first."""
+    """Return hash and length of each text in normal form; the cheapest test for texts that are normal already comes first."""
     text = pl.DataFrame({"text": texts.fill_null("")}).with_row_index("row")
     white, spaces = col("text").str.replace_all(r"[\t-\r]", " "), col("text").str.replace_all("  +", " ")
     is_odd = text["text"].str.contains(r"[^ -~]|  ")
@@ -133,7 +133,7 @@ def texts_of(talks: pl.DataFrame, side: str) -> pl.DataFrame:
 
 
 def talks_of(lines: pl.Series) -> pl.DataFrame:
-    """Return what is known of the conversations of lines. Messages that are a prompt and a response are compared as these are."""
+    """Return what is known of the conversations of lines; messages that are prompt and response are compared as these are."""
     found = [talk_of(line) for line in lines]
     talks = pl.DataFrame({name: [talk[name] for talk in found] for name in TALK}, TALK).with_row_index("row")
     known = pl.concat([talks, *(texts_of(talks, side) for side in ("asked", "answer"))], how="horizontal")
@@ -254,7 +254,7 @@ def contradicted(record: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_defects(record: pl.DataFrame) -> pl.DataFrame:
-    """Return the records with ``contradicted`` (where), ``first`` (of identical lines) and ``prompts`` (that its answer answers)."""
+    """Return the records with ``contradicted`` (where), ``first`` (of identical lines), ``prompts`` (of a constant answer)."""
     again = record.group_by("item").agg(col("line").min().alias("first"), pl.len()).filter(col("len") > 1)
     long = record.filter(col("answer_length") >= 32)
     frequent = long.group_by("answer").len().filter(col("len") > MOST_PROMPTS)

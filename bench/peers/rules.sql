@@ -50,21 +50,30 @@ of_content as (
 )
 
 select
-    line,
+    coalesce(of_attempt.line, of_content.line) as line,
     concat_ws(
         ', ',
         'its attempt is rejected at ' || place(of_attempt.rejected_at),
         'its content is rejected at ' || place(of_content.rejected_at)
     ) as detail,
 from of_attempt
-full join of_content using (line);
+full join of_content on of_attempt.line = of_content.line;
 
 create table duplicate_item as
+with repeated as (
+    select
+        item,
+        min(line) as first,
+    from record
+    group by item
+    having count(*) > 1
+)
+
 select
     record.line,
     repeated.first,
 from record
-inner join (select item, min(line) as first from record group by item having count(*) > 1) as repeated using (item)
+inner join repeated on record.item = repeated.item
 where record.line > repeated.first;
 
 create table repeated_response as
@@ -78,11 +87,11 @@ with frequent as (
 
 constant as (
     select
-        answer,
+        record.answer,
         count(distinct record.prompt) as prompts,
     from record
-    semi join frequent using (answer)
-    group by answer
+    inner join frequent on record.answer = frequent.answer
+    group by record.answer
     having count(distinct record.prompt) > 20
 )
 
@@ -90,7 +99,7 @@ select
     record.line,
     constant.prompts,
 from record
-inner join constant using (answer);
+inner join constant on record.answer = constant.answer;
 
 create table defect as
 select
@@ -104,9 +113,9 @@ select
     duplicate_item.first,
     repeated_response.prompts,
 from record
-left join contradicted using (line)
-left join duplicate_item using (line)
-left join repeated_response using (line)
+left join contradicted on record.line = contradicted.line
+left join duplicate_item on record.line = duplicate_item.line
+left join repeated_response on record.line = repeated_response.line
 where
     record.is_run_blank
     or record.is_prompt_blank
@@ -128,7 +137,11 @@ having count(*) > 1;
 create table shared_turn as
 select turn
 from record
-where not is_response_blank and turn in (select talk.turn from record as talk where talk.is_talk)
+where
+    not is_response_blank and turn in (
+        select talk.turn from record as talk
+        where talk.is_talk
+    )
 group by turn
 having bool_or(not is_talk);
 
@@ -146,38 +159,38 @@ select
     or coalesce(defect.is_answer_empty or defect.is_prompt_blank or defect.has_unparsed_call, false)
     or record.category < 'accepted'::category as is_refused_by_sft,
 from record
-left join shared_content using (content)
-left join shared_turn using (turn)
-left join defect using (line)
+left join shared_content on record.content = shared_content.content
+left join shared_turn on record.turn = shared_turn.turn
+left join defect on record.line = defect.line
 where shared_content.content is not null or shared_turn.turn is not null;
 
 create macro beaten_in(candidate) as table
-with best as (
-    select
-        content,
-        turn,
-        is_talk,
-        line,
-    from query_table(candidate)
-    qualify row_number() over (partition by content order by category desc, is_talk desc, line asc) = 1
-),
+    with best as (
+        select
+            content,
+            turn,
+            is_talk,
+            line,
+        from query_table(candidate)
+        qualify row_number() over (partition by content order by category desc, is_talk desc, line asc) = 1
+    ),
 
-talks as (
-    select
-        turn,
-        min(line) as line,
-    from best
-    where is_talk and turn is not null
-    group by turn
-)
+    talks as (
+        select
+            turn,
+            min(line) as line,
+        from best
+        where is_talk and turn is not null
+        group by turn
+    )
 
-select
-    alike.line,
-    coalesce(talks.line, best.line) as first,
-from alike
-left join best using (content)
-left join talks on alike.turn = talks.turn and not alike.is_talk
-where talks.line is not null or alike.line <> best.line;
+    select
+        alike.line,
+        coalesce(talks.line, best.line) as first,
+    from alike
+    left join best on alike.content = best.content
+    left join talks on alike.turn = talks.turn and not alike.is_talk
+    where talks.line is not null or alike.line <> best.line;
 
 create view rag_candidate as
 from alike
@@ -277,7 +290,7 @@ with eligible as (
         record.*,
         hash(task, asked, tools, comparison) as party,
     from record
-    left join defect using (line)
+    left join defect on record.line = defect.line
     where
         record.category <> 'needs_human_review'
         and (
@@ -297,12 +310,15 @@ repeated as (
         line,
         row_number() over (partition by party, category, content order by line) as occurrence,
     from eligible
-    semi join shared_content using (content)
+    where content in (from shared_content)
 ),
 
 once as (
     from eligible
-    anti join (from repeated where occurrence > 1) using (line)
+    where line not in (
+        select repeated.line from repeated
+        where repeated.occurrence > 1
+    )
 ),
 
 with_rejected as (
@@ -357,15 +373,14 @@ name as (
         content as called,
         content as alike,
     from ranked
-    semi join shared_content using (content)
+    where content in (from shared_content)
     union all
     select
         line,
         hash(turn, is_talk) as called,
         hash(turn, not is_talk) as alike,
     from ranked
-    semi join shared_turn using (turn)
-    where not is_response_blank
+    where not is_response_blank and turn in (from shared_turn)
 ),
 
 comparable as (
@@ -430,7 +445,7 @@ refused as (
             case when paired.is_one_answer then 'both sides have one answer' end
         ]), ', ') as detail,
     from paired
-    left join like_others using (chosen, rejected)
+    left join like_others on paired.chosen = like_others.chosen and paired.rejected = like_others.rejected
 )
 
 select

@@ -1,8 +1,8 @@
-"""Runs script.sql, rules.sql and outputs.sql: python script.py EVIDENCE OUT [--threads N]. Prints what each step takes.
+"""Runs read.sql, compare.sql, rules.sql, outputs.sql: python script.py EVIDENCE OUT [--threads N]. Prints what each step takes.
 
-What is not SQL is what was faster without: the sha256 of each line is computed in a thread, while DuckDB reads, in half of the CPU
-time of DuckDB's ``sha256()``. And each output is made once, as an Arrow table, which pyarrow writes as Parquet (as fast as DuckDB)
-and polars as JSONL (in half of the CPU time), both while DuckDB makes the next.
+What is not SQL is what was faster without: the sha256 of each line is computed in a thread, while DuckDB reads, in half of the
+CPU time of DuckDB's ``sha256()``. And each output is made once, as an Arrow table, which pyarrow writes as Parquet (as fast as
+DuckDB) and polars as JSONL (in half of the CPU time), both while DuckDB makes the next.
 """
 
 import argparse

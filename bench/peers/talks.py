@@ -1,4 +1,4 @@
-"""Conversations for the polars peer, which has no words for JSON of many shapes: what datasets hold of one, and what is compared.
+"""Conversations for the polars peer, which has no words for JSON of many shapes: what datasets hold, and what is compared.
 
 Texts of messages are left to polars, which normalises many at once.
 """
@@ -11,7 +11,7 @@ import msgspec
 
 Message = dict[str, Any]
 
-#: White space beyond ASCII, and control characters; others that are left out (categories Cc, Cf and Co) are looked up one by one.
+#: White space beyond ASCII, and control characters of ASCII; others that are left out are looked up one by one.
 _WHITE = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 
