@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 sys.path.append(str(REPOSITORY / "bench"))
 
-from forms import ATTEMPTS, FORMS, write_form
+from forms import ATTEMPTS, CONVERSING, FORMS, with_conversations, write_form
 from generate import NO_REPEATS, REPEATS, lines, records
 from texts import ANSWERS, MESSAGES, PROMPTS, draw, scattered, text
 
@@ -173,6 +173,21 @@ class TestForms:
             first, *others = talk["messages"]
             assert (len(others), line["prompt"]) == (19, first["content"])
             assert all((message["content"] or "") in line["response"] for message in others)
+
+    def test_share_of_conversations(self, found: list[dict[str, Any]]) -> None:
+        """A tenth of the records has messages; records of an attempt have the same, those of a task the same prompt."""
+        talks = [record for record in with_conversations(found) if "messages" in record]
+        assert len(talks) / COUNT == pytest.approx(CONVERSING, abs=0.03)
+        assert 0.3 < sum("tools" in record for record in talks) / len(talks) < 0.7
+        assert {len(record["messages"]) for record in talks} >= {2, 3, 4, 18}
+        assert all(record["messages"][-1]["role"] == "assistant" for record in talks)
+        attempts: dict[str, set[str]] = defaultdict(set)
+        tasks: dict[str, set[str]] = defaultdict(set)
+        for record in talks:
+            roles = [message["role"] for message in record["messages"]]
+            attempts[record["run_id"]].add(json.dumps(record["messages"]))
+            tasks[record["task_id"]].add(json.dumps(record["messages"][: roles.index("assistant")]))
+        assert {len(told) for told in [*attempts.values(), *tasks.values()]} == {1}
 
     def test_sessions(self, tmp_path: Path) -> None:
         """A session has several attempts, which alternate; an attempt starts, has messages, and ends."""
