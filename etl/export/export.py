@@ -5,12 +5,11 @@ the keys of their records, a few row groups at a time.
 """
 
 from collections.abc import Iterator
-from itertools import chain, pairwise
+from itertools import chain
 from typing import NamedTuple
 
 import pandera.polars as pa_polars
 import pyarrow as pa
-import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
 from etl.base.datasets import Dataset, part_of
@@ -20,6 +19,7 @@ from etl.base.threads import read_ahead, run_together
 from etl.checks import columns_of, contract_of, quarantine_of
 from etl.context import Proof, Run
 from etl.export.firewall.audit import audit, begin_audit, require_distinct
+from etl.export.rows import define_rows, fetch_rows
 from etl.export.writer import ROWS_PER_GROUP, Written, mark_utc, to_frame, write_files
 from etl.warehouse.lineage import Lineage, settings_hash
 
@@ -52,6 +52,7 @@ def export(run: Run, dataset: Dataset) -> Proof:
         _Half(dataset, dataset.quarantine_stem, REFUSED, quarantine_of(dataset)),
     )
     parts = [part for half in halves for part in half.parts(run)]
+    define_rows(run, dataset)
     workers = workers_within(run.settings.memory_limit, run.settings.threads)
     written = run_together(lambda part: _write(run.beside(), part, versions), parts, workers=workers)
 
@@ -115,8 +116,9 @@ class _Part(NamedTuple):
 
     def rows(self, run: Run) -> Iterator[list[pa.Table]]:
         """Stream its rows in their order: a few row groups at a time, which depend on the rows alone."""
-        for groups in self._batches(run):
-            yield self._fetch(run, groups)
+        columns = columns_of(self.half.contract)
+        for keys in self._batches(run):
+            yield fetch_rows(run, self.half.dataset, columns, keys)
 
     def _batches(self, run: Run) -> Iterator[list[pa.Table]]:
         """Yield the keys of its rows, those of a row group in one table; one empty table where there are no rows."""
@@ -145,28 +147,6 @@ class _Part(NamedTuple):
             f"order by {', '.join(f'decision.{name}' for name in dataset.order)}",
             {"dataset": dataset.name, "part": self.number},
         )
-
-    def _fetch(self, run: Run, groups: list[pa.Table]) -> list[pa.Table]:
-        """Return the rows that have these keys, as tables of one chunk."""
-        wanted = pa.concat_tables(groups)
-        wanted = wanted.append_column("position", pa.array(range(wanted.num_rows), pa.int64()))
-        columns, keys = columns_of(self.half.contract), self.half.dataset.keys
-        with run.warehouse.lent("wanted", wanted):
-            rows = run.warehouse.arrow(
-                f"select wanted.position, {', '.join(f'given.{name}' for name in columns)} "
-                f"from {self.half.dataset.relation} as given "
-                f"inner join wanted on {' and '.join(f'given.{key} = wanted.{key}' for key in keys)}"
-            )
-        if rows.num_rows != wanted.num_rows:
-            raise ContractError(
-                f"exports/{self.stem}: {self.half.dataset.relation} has {rows.num_rows} rows for {wanted.num_rows} of "
-                f"{self.half.dataset.decisions}; a row there must be one of the other."
-            )
-        rows = rows.take(pc.sort_indices(rows["position"])).drop_columns("position")
-        starts = [0]
-        for group in groups:
-            starts.append(starts[-1] + group.num_rows)
-        return [rows.slice(start, end - start).combine_chunks() for start, end in pairwise(starts)]
 
 
 def _cut(sizes: list[int]) -> Iterator[tuple[int, int]]:

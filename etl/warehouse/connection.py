@@ -28,8 +28,9 @@ from etl.warehouse.template import CLOSED, define, from_template
 #: Rows of a streamed batch, five of the engine's vectors: enough to be worth a call, few enough to hold several batches.
 ROWS_PER_BATCH = 10_240
 
-#: The database in memory in which written files are judged again. No schema of an overlay can have its name.
-APART = '"re-read"'
+#: The databases in memory in which rows are fetched, and written files are judged again. No schema of an overlay can have their
+#: names.
+BATCH, REREAD = '"of-batch"', '"re-read"'
 
 
 class Warehouse:
@@ -66,7 +67,8 @@ class Warehouse:
         """Attach the relations of a run in memory, fill in the settings, and forbid access to anything outside."""
         self.execute("set timezone = 'UTC'")
         self.execute("attach ':memory:' as raw")
-        self.execute(f"attach ':memory:' as {APART}")
+        for database in (BATCH, REREAD):
+            self.execute(f"attach ':memory:' as {database}")
         published = f'"{self.one("select current_database()")}".raw'
         for (table,) in self.execute("select table_name from duckdb_tables() where schema_name = 'raw'"):
             self.execute(f"create table raw.main.{table} as from {published}.{table} with no data")
@@ -85,16 +87,16 @@ class Warehouse:
         self._cursors.append(ref(cursor))
         return Warehouse(cursor, self._cursors)
 
-    def apart(self) -> "tuple[Warehouse, str]":
-        """Return a cursor on a database of its own in memory, and the name by which it reads the warehouse's, quoted for SQL.
+    def apart(self, database: str) -> "tuple[Warehouse, str]":
+        """Return a cursor on one of the databases in memory, and the name by which it reads the warehouse's, quoted for SQL.
 
         In its statements and views a name is the engine's or was defined there; what an overlay defines is not seen.
         """
         cursor = self.cursor()
-        cursor.execute(f"use {APART}")
+        cursor.execute(f"use {database}")
         databases = "select database_name from duckdb_databases() where not internal"
-        (name,) = {name for (name,) in cursor.execute(databases)} - {"raw", APART.strip('"')}
-        return cursor, f'"{name}"'
+        (name,) = {f'"{name}"' for (name,) in cursor.execute(databases)} - {'"raw"', BATCH, REREAD}
+        return cursor, name
 
     def materialise(self, view: str) -> None:
         """Compute ``view`` once, unless it was; until ``finish`` its name stands for the rows. The rows have no order."""
@@ -114,7 +116,8 @@ class Warehouse:
             self.execute(f"drop view {view}")
             self.execute(f'alter view {schema}."{name} as defined" rename to {name}')
         self.execute("detach raw")
-        self.execute(f"detach {APART}")
+        for database in (BATCH, REREAD):
+            self.execute(f"detach {database}")
         self.execute("create schema if not exists raw")
         define(self._connection, sql["raw"], "sql/raw.sql")
         self.execute("checkpoint")

@@ -146,7 +146,7 @@ def test_all_layers_away_let_it_through(tmp_path: Path, sql: Sql, no_schema: Non
     """With all three layers removed the planted rows do get through, so the tests above measure the layers."""
     export_planted(tmp_path, open_sql(sql), name)
     stem = next(dataset.stem for dataset in DATASETS if f"export-{dataset.name}" == name)
-    rows = jsonl((tmp_path / "exports" / stem).with_suffix(".jsonl"))
+    rows = jsonl(tmp_path / "exports" / stem / "part-00001.jsonl")
     if name == "export-preference":
         assert any(row["chosen_run_id"] == row["rejected_run_id"] for row in rows)
     else:
@@ -157,7 +157,7 @@ def test_all_layers_away_let_it_through(tmp_path: Path, sql: Sql, no_schema: Non
 def shipped_tasks(tmp_path: Path, name: str) -> list[str]:
     """Return the tasks of the rows that an export has written, sorted."""
     stem = next(dataset.stem for dataset in DATASETS if dataset.stage == name)
-    return sorted(row["task_id"] for row in jsonl((tmp_path / "exports" / stem).with_suffix(".jsonl")))
+    return sorted(row["task_id"] for row in jsonl(tmp_path / "exports" / stem / "part-00001.jsonl"))
 
 
 @pytest.mark.parametrize("name", EXPORTS)
@@ -629,7 +629,12 @@ def rows_twice(relation: str) -> tuple[str, str]:
         ),
         (
             "preference",
-            {"6_datasets/preference": ("decision.rejected_key = rejected.record_key", "rejected.item_number = 3")},
+            {
+                "6_datasets/preference": (
+                    "decision.rejected_key = rejected.record_key",
+                    "decision.chosen_key = rejected.record_key",
+                )
+            },
             NO_TWO,
         ),
         ("preference", {"6_datasets/preference": ("item_sha256 := chosen.item_sha256", "item_sha256 := 'x'")}, NO_TWO),
@@ -673,14 +678,14 @@ def test_reread_reads_the_bytes(
     """What changes in either file between writing and re-reading is found, and the error names the file and the row."""
     write = export._write
 
-    def write_then_spoil(run: Run, half: Any, versions: dict[str, str]) -> Written:
-        written = write(run, half, versions)
-        if half.ships:
-            spoil(run.exports / half.stem)
+    def write_then_spoil(run: Run, part: Any, versions: dict[str, str]) -> Written:
+        written = write(run, part, versions)
+        if part.half.ships:
+            spoil(run.exports / part.stem)
         return written
 
     monkeypatch.setattr(export, "_write", write_then_spoil)
-    with pytest.raises(AuditError, match=rf"^exports/rag/playbooks\.{word}"):
+    with pytest.raises(AuditError, match=rf"^exports/rag/playbooks/part-00001\.{word}"):
         export_planted(tmp_path, sql, "export-rag")
 
 

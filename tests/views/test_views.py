@@ -38,7 +38,8 @@ def test_materialised_views_equal_their_definitions(tmp_path: Path) -> None:
     """The rows that a run computed once and exported equal those of the views' definitions."""
     copy_of(publish_sample, tmp_path)
     for dataset, file in (("rag", "rag/playbooks"), ("sft", "sft/instruction_response")):
-        query = f"select id from datasets.{dataset} where quarantine_reason is null order by id"
+        place = "source_path, item_number, record_number"
+        query = f"select id from datasets.{dataset} where quarantine_reason is null order by {place}"
         ids = [row["id"] for row in etl("sql", query, "--root", tmp_path, "--json").json]
         assert (
             ids

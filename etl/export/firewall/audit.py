@@ -18,12 +18,16 @@ from etl.base.datasets import Dataset
 from etl.base.errors import AuditError, FirewallError
 from etl.base.threads import map_ahead, read_ahead
 from etl.context import Run
-from etl.export.firewall.rules import rules_of
+from etl.export.firewall.rules import make_rules, rules_of
 from etl.export.writer import Written, digest_of, regrouped
+from etl.warehouse.connection import Warehouse
 from etl.warehouse.statements import read_sql
 
 #: How many bytes of JSON are parsed at once, and on to the end of the row: a block that fits the caches takes half the time.
 PARSED_BYTES = 1 << 20
+
+#: Rows of about so many bytes are judged at once: enough to be worth a statement, few enough to hold their texts.
+JUDGED_BYTES = 64 << 20
 
 #: What a row can carry of its records, in the order of temp.written.
 CARRIED = (
@@ -64,6 +68,7 @@ Rows = Callable[[], Iterable[pa.Table]]
 
 def begin_audit(run: Run) -> None:
     """Make what the audits of a dataset's parts share: the rules, and the table of the ids that are found."""
+    make_rules(run)
     rules_of(run).execute("create or replace table main.written_id (file varchar, id varchar)")
 
 
@@ -111,18 +116,29 @@ def _refuse_forbidden(run: Run, dataset: Dataset, written: Iterable[pa.Table], f
     """
     sides = PAIR if dataset.grain == "pair" else {"record": dataset.carries}
     own = rules_of(run)
-    own.execute(read_sql(__file__, "written"))
+    held = 0
     for rows in written:
         _require_known(rows, sides, file)
         for side, carries in sides.items():
             with own.lent("written_rows", _select_records(rows, side, carries)):
                 own.execute(read_sql(__file__, "note"), {"side": side, "carried": [*carries.values()]})
-    own.execute(read_sql(__file__, "named"))
+        held += rows.nbytes
+        if held > JUDGED_BYTES:
+            _judge(run, own, dataset, file)
+            held = 0
+    _judge(run, own, dataset, file)
+    own.close()
+
+
+def _judge(run: Run, own: Warehouse, dataset: Dataset, file: str) -> None:
+    """Raise FirewallError for the first row of temp.written, by id, that must not ship; note the ids, and empty the table."""
+    own.execute(read_sql(__file__, "choose"))
     law = {"preferences": PREFERENCES} if dataset.grain == "pair" else {"never": sorted(dataset.never)}
     for row, problem in own.execute(read_sql(__file__, dataset.grain), {"dataset": dataset.name, **law}):
         raise FirewallError(_refusal(run, file, row, problem))
     own.execute(read_sql(__file__, "note_id"), {"file": file})
-    own.close()
+    for table in ("written", "wanted"):
+        own.execute(f"truncate temp.{table}")
 
 
 def _refusal(run: Run, file: str, row: str, problem: str) -> str:

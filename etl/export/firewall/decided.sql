@@ -1,6 +1,7 @@
 -- Makes the view of each record's category where files of an overlay decide it: the category that they give, unless a person
 -- gave one. What a person last said of an attempt holds whatever an overlay does. It stands for the product's own scored.run.
 --   record_key: the record within this warehouse, for joins; see evidence.record
+--   source_path, item_number, record_number: the place of the record
 --   run_id, task_id: the attempt and the task
 --   content_hash, turn_hash, has_conversation, is_response_blank: the content of the record, as texts are compared
 --   category: accepted, partially_accepted, rejected or needs_human_review
@@ -9,6 +10,9 @@
 create view scored.run as
 select
     record.record_key,
+    record.source_path,
+    record.item_number,
+    record.record_number,
     record.run_id,
     record.task_id,
     record.content_hash,

@@ -20,13 +20,7 @@ with carried as (
     from temp.written
 ),
 
-named as ( -- the records that rows name
-    select judged.record_key
-    from main.judged as judged
-    semi join temp.written as written on judged.place = written.place
-),
-
-record as ( -- text streams past the few columns of temp.written
+record as ( -- of those that rows name, see choose.sql
     select
         record.record_key,
         hash(record.item_sha256) as item_sha256,
@@ -66,7 +60,6 @@ record as ( -- text streams past the few columns of temp.written
         record.answer_hash,
     from evidence.record as record
     cross join carried
-    semi join named on record.record_key = named.record_key
 )
 
 select

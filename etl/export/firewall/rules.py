@@ -5,7 +5,7 @@ where an overlay decides categories, also the categories that it gives.
 """
 
 from etl.context import Run
-from etl.warehouse.connection import Warehouse
+from etl.warehouse.connection import REREAD, Warehouse
 from etl.warehouse.sql_files import Sql
 from etl.warehouse.statements import read_sql
 
@@ -27,10 +27,22 @@ COMPARING = frozenset({"sql/macros.sql", "sql/tables.sql", "sql/raw.sql", "evide
 
 
 def rules_of(run: Run) -> Warehouse:
-    """Return a cursor on the rules, which are made for the first dataset of a run; ``main.judged`` has all categories then."""
-    own, stored = run.warehouse.apart()
-    if own.one("select count(*) from duckdb_tables() where table_name = 'judged'"):
-        return own
+    """Return a cursor on the rules, which ``make_rules`` made, with tables of its own for the rows that it judges."""
+    own, _ = run.warehouse.apart(REREAD)
+    own.execute(read_sql(__file__, "written"))
+    own.execute(read_sql(__file__, "wanted"))
+    own.execute(read_sql(__file__, "named"))
+    return own
+
+
+def make_rules(run: Run) -> None:
+    """Make the rules, for the first dataset of a run: ``main.judged`` has all categories then.
+
+    From then on ``evidence.record`` has the records alone that a cursor wants, so that only their texts are read.
+    """
+    own, stored = run.warehouse.apart(REREAD)
+    if own.one("select count(*) from duckdb_tables() where database_name = 're-read' and table_name = 'judged'"):
+        return
     own.execute(Sql.packaged()["macros"])
     for schema in ("evidence", "scored"):
         own.execute(f"create schema {schema}")
@@ -50,7 +62,11 @@ def rules_of(run: Run) -> Warehouse:
     else:
         _create_packaged(own, CATEGORY)
     own.execute(read_sql(__file__, "judged"))
-    return own
+    own.execute(read_sql(__file__, "wanted"))
+    for table in ("stored_record", "long_text"):
+        wanted = "semi join temp.wanted as wanted using (record_key)"
+        own.execute(f"create or replace view evidence.{table} as from {stored}.evidence.{table} {wanted}")
+    own.close()
 
 
 def _create_packaged(own: Warehouse, view: str) -> None:
