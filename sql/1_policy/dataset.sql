@@ -1,7 +1,7 @@
 -- One row per dataset, in the order of export. etl/checks has the contract of each.
 --   position: its place in the order of export, from 1
 --   dataset: its name
---   stem: its files under exports/, without .jsonl and .parquet
+--   stem: the folder of its parts under exports/; its file there, without the ending, where it is one file
 --   grain: what one of its rows is made from: record, or pair (a chosen and a rejected record)
 select
     dataset.position,

@@ -68,7 +68,11 @@ of_row as (
         *,
         (sum(size) over (partition by is_large, large_before order by source_path))::bigint - size as before,
         (sum(size) over (partition by is_large, large_before))::bigint as whole,
-        (select count(*) from piece where is_large) as large_files,
+        (
+            select count(*)
+            from piece
+            where is_large
+        ) as large_files,
         md5_number_lower(source_path) as hash,
     from in_row
 ),

@@ -1,7 +1,7 @@
--- One row per run, stage, Parquet file that the stage wrote and column of that file.
+-- One row per run, stage, Parquet file that the stage wrote and column of that file. The parts of a dataset are one file here.
 --   run_id: the run of etl, such as 20260301T100000Z-0007
 --   stage: the stage, see policy.stage
---   path: the file, relative to the root
+--   path: the file, relative to the root; of a dataset in parts their folder
 --   position: the place of the column in the file, from 1
 --   field: the column's name and type, such as "id: string"
 with document as (
@@ -25,10 +25,10 @@ written as (
     from document
 )
 
-select
+select distinct
     run_id,
     stage,
-    file.path,
+    regexp_replace(file.path, '/part-[0-9]+[.]parquet$', '') as path,
     generate_subscripts(file.columns, 1)::integer as position,
     unnest(file.columns) as field,
 from written

@@ -3,7 +3,7 @@
 --   run_id: the run of etl, such as 20260301T100000Z-0007
 --   prior_run_id: the run that it is compared with, see drift.baseline
 --   stage: the stage, see policy.stage
---   path: the file, relative to the root
+--   path: the file, relative to the root; of a dataset in parts their folder
 --   field: the column's name and type, such as "id: string"
 --   is_new: true: only this run has the column; false: only the prior run has it
 with present as (

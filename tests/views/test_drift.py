@@ -325,8 +325,8 @@ def test_new_and_vanished_columns_warn(run: Callable[..., Result], tmp_path: Pat
     report = run(verdicts(accept=10)).json
     assert report["severity"] == "warn"
     assert report["flags"] == [
-        "export-sft: exports/sft/instruction_response/part-00001.parquet has a new column, model: string.",
-        "export-sft: exports/sft/instruction_response/part-00001.parquet no longer has the column model: int64.",
+        "export-sft: exports/sft/instruction_response has a new column, model: string.",
+        "export-sft: exports/sft/instruction_response no longer has the column model: int64.",
     ]
 
 

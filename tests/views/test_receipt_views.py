@@ -110,8 +110,8 @@ def test_file_column(warehouse: Warehouse) -> None:
     """)
     gives(warehouse, "receipts.file_column", """
         run_id | stage      | path                                     | position | field
-        run-1  | export-sft | exports/sft/instruction_response/part-00001.parquet | 1        | id: string
-        run-1  | export-sft | exports/sft/instruction_response/part-00001.parquet | 2        | task_id: string
+        run-1  | export-sft | exports/sft/instruction_response | 1        | id: string
+        run-1  | export-sft | exports/sft/instruction_response | 2        | task_id: string
     """)
 
 
