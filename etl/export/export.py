@@ -138,10 +138,12 @@ class _Part(NamedTuple):
     def _keys(self, run: Run) -> pa.Table:
         """Return the keys of its rows in their order, and how many bytes of text each row has: none where it is refused."""
         dataset, keys = self.half.dataset, self.half.dataset.keys
-        joins = [f"inner join evidence.record as of_{key} on decision.{key} = of_{key}.record_key" for key in keys]
-        size = " + ".join(f"of_{key}.text_bytes" for key in keys) if self.half.ships else "0"
+        joins, sizes = [], ["0"]
+        for key in keys if self.half.ships else ():
+            joins.append(f"inner join evidence.stored_record as of_{key} on decision.{key} = of_{key}.record_key")
+            sizes.append(f"of_{key}.text_bytes")
         return run.warehouse.arrow(
-            f"select {', '.join(f'decision.{key}' for key in keys)}, {size} as bytes "
+            f"select {', '.join(f'decision.{key}' for key in keys)}, {' + '.join(sizes)} as bytes "
             f"from {dataset.decisions} as decision {' '.join(joins)} "
             f"where decision.dataset = $dataset and decision.part = $part and {self.half.where} "
             f"order by {', '.join(f'decision.{name}' for name in dataset.order)}",

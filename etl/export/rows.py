@@ -26,7 +26,8 @@ def define_rows(run: Run, dataset: Dataset) -> None:
     """Make the views of a dataset over the records of a batch: each cursor has a batch of its own, in temporary tables."""
     own, stored = run.warehouse.apart(BATCH)
     _choose(own, dataset, pa.table({key: pa.array([], pa.int64()) for key in dataset.keys}))
-    own.execute(run.sql["macros"])
+    if not own.one("select count(*) from duckdb_views() where database_name = 'of-batch'"):
+        own.execute(run.sql["macros"])
     lineage = run.lineage or Lineage.of(run.warehouse)
     there = {name for (name,) in own.execute(read_sql(__file__, "relations"))}
     others = (lineage.reads[RECORD] | lineage.reads[dataset.relation]) & there - {RECORD, *TABLES}

@@ -167,7 +167,7 @@ def test_messages_hold_no_long_text(root: Path) -> None:
                 for message in documents[name]["validation"][kind]]  # fmt: skip
     flags = documents["drift"]["flags"]
     details = [detail for (detail,) in rows(root, "select detail from evidence.skipped where detail is not null")]
-    quarantined = [row for file in (root / "exports/quarantine").glob("*.jsonl") for row in jsonl(file)]
+    quarantined = [row for file in (root / "exports/quarantine").glob("*/*.jsonl") for row in jsonl(file)]
     details += [row["detail"] for row in quarantined if row["detail"]]
     assert min(len(messages), len(flags), len(details), len(quarantined)) > 5
     for text in (*messages, *flags, *details):

@@ -256,8 +256,8 @@ class Grown:
         """Begin anew."""
         shutil.rmtree(self.folder)
         self.folder.mkdir()
-        for table in TABLES:
-            self.warehouse.execute(f"delete from {table}")
+        for table in ("stored_record", "long_text", "skipped", "file"):
+            self.warehouse.execute(f"delete from evidence.{table}")
         self.before = {}
 
     def collect(self, warehouse: Warehouse, untouched: frozenset[str] = frozenset()) -> None:

@@ -36,7 +36,7 @@ def settle(folder: Path) -> None:
 
 def exports(root: Path) -> dict[str, bytes]:
     """Return the published files by name."""
-    return {file.name: file.read_bytes() for file in (root / "exports").glob("*/*")}
+    return {str(file.relative_to(root)): file.read_bytes() for file in (root / "exports").glob("*/*/*")}
 
 
 def assert_as_fresh(root: Path, fresh: Path) -> None:

@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet as pq
 
-from etl.base.datasets import Dataset
+from etl.base.datasets import Dataset, is_exported
 from etl.base.errors import AuditError, FirewallError
 from etl.base.threads import map_ahead, read_ahead
 from etl.context import Run
 from etl.export.firewall.rules import make_rules, rules_of
 from etl.export.writer import Written, digest_of, regrouped
-from etl.warehouse.connection import Warehouse
+from etl.warehouse.connection import REREAD, Warehouse
 from etl.warehouse.statements import read_sql
 
 #: How many bytes of JSON are parsed at once, and on to the end of the row: a block that fits the caches takes half the time.
@@ -69,12 +69,14 @@ Rows = Callable[[], Iterable[pa.Table]]
 def begin_audit(run: Run) -> None:
     """Make what the audits of a dataset's parts share: the rules, and the table of the ids that are found."""
     make_rules(run)
-    rules_of(run).execute("create or replace table main.written_id (file varchar, id varchar)")
+    own, _ = run.warehouse.apart(REREAD)
+    own.execute("create or replace table main.written_id (file varchar, id varchar)")
 
 
 def require_distinct(run: Run) -> None:
     """Raise FirewallError where two rows of the parts that were audited have one id."""
-    for file, row in rules_of(run).execute(read_sql(__file__, "twice")):
+    own, _ = run.warehouse.apart(REREAD)
+    for file, row in own.execute(read_sql(__file__, "twice")):
         raise FirewallError(_refusal(run, file, row, "is there twice"))
 
 
@@ -229,4 +231,5 @@ def _regroup(parsed: Iterable[pa.Table], written: Written) -> Iterator[pa.Table]
 
 def _published_name(file: Path) -> str:
     """Return the path under which a file would be published: ``exports/…``."""
-    return file.as_posix()[file.as_posix().rindex("/exports/") + 1 :]
+    paths = ("/".join(file.parts[-length:]) for length in (3, 2))
+    return f"exports/{next(filter(is_exported, paths))}"

@@ -12,7 +12,7 @@
 --   category: that of the record, see main.judged; null: it has none
 --   rejected: see main.judged
 --   has_messages, pair_created_at, reason: see temp.written
-create or replace temp view named as
+create view main.named as
 with carried as (
     select
         bool_or(title is not null) as has_title,

@@ -3,7 +3,7 @@
 --   problem: what is wrong with it, as the end of a sentence that begins with the row
 --   $dataset: the name of the dataset
 --   $preferences: which category a pair may set over which, as 'accepted over rejected'
-with looked_up as materialized (from temp.named),
+with looked_up as materialized (from main.named),
 
 pair as (
     select

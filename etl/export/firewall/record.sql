@@ -12,7 +12,7 @@ select
         when rejected is not null then concat('ships although its ', rejected, ' is rejected in another record')
         when differing is not null then concat('does not carry the ', differing, ' of the record it names')
     end as problem,
-from temp.named
+from main.named
 where problem is not null
 order by id, problem
 limit 1

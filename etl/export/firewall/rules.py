@@ -29,9 +29,8 @@ COMPARING = frozenset({"sql/macros.sql", "sql/tables.sql", "sql/raw.sql", "evide
 def rules_of(run: Run) -> Warehouse:
     """Return a cursor on the rules, which ``make_rules`` made, with tables of its own for the rows that it judges."""
     own, _ = run.warehouse.apart(REREAD)
-    own.execute(read_sql(__file__, "written"))
-    own.execute(read_sql(__file__, "wanted"))
-    own.execute(read_sql(__file__, "named"))
+    for table in ("written", "wanted"):
+        own.execute(read_sql(__file__, table))
     return own
 
 
@@ -62,10 +61,12 @@ def make_rules(run: Run) -> None:
     else:
         _create_packaged(own, CATEGORY)
     own.execute(read_sql(__file__, "judged"))
-    own.execute(read_sql(__file__, "wanted"))
+    for table in ("written", "wanted"):
+        own.execute(read_sql(__file__, table))
     for table in ("stored_record", "long_text"):
         wanted = "semi join temp.wanted as wanted using (record_key)"
         own.execute(f"create or replace view evidence.{table} as from {stored}.evidence.{table} {wanted}")
+    own.execute(read_sql(__file__, "named"))
     own.close()
 
 
