@@ -34,7 +34,7 @@ BYTES_PER_GROUP = 32 << 20
 
 #: So many row groups, or bytes of text, are fetched and validated at once: a call costs as much as the rows of one group.
 GROUPS_PER_BATCH = 4
-BYTES_PER_BATCH = 64 << 20
+BYTES_PER_BATCH = 32 << 20
 
 
 def export(run: Run, dataset: Dataset) -> Proof:

@@ -103,7 +103,7 @@ def test_long_texts_need_little_memory(tmp_path: Path, kind: str) -> None:
         )
         for n, text in enumerate(texts)
     )
-    write_evidence(tmp_path / "evidence", {})
+    (tmp_path / "evidence").mkdir()
     with (tmp_path / "evidence/evidence.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
     command = [sys.executable, "-m", "etl", "run-all", "--root", str(tmp_path), "--set", "memory_limit=2GB"]

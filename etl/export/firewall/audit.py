@@ -27,7 +27,7 @@ from etl.warehouse.statements import read_sql
 PARSED_BYTES = 1 << 20
 
 #: Rows of about so many bytes are judged at once: enough to be worth a statement, few enough to hold their texts.
-JUDGED_BYTES = 64 << 20
+JUDGED_BYTES = 32 << 20
 
 #: What a row can carry of its records, in the order of temp.written.
 CARRIED = (
