@@ -583,7 +583,7 @@ def test_a_run_killed_under_other_settings(two_runs: Path, tmp_path: Path) -> No
     root = Path(shutil.copytree(two_runs, tmp_path / "root"))
     lines = [evidence_line(f"t{number}", verdict="accept") for number in range(200)]
     write_evidence(root / "evidence", {"evidence/more.jsonl": lines})
-    is_written = "self.name == 'chosen_rejected.jsonl' and more == ('wb',)"
+    is_written = "self.parent.name == 'chosen_rejected' and self.suffix == '.jsonl' and more == ('wb',)"
     killed = kill(root, "--set=drift_threshold=1000", method="open", when=is_written)
     assert (killed.returncode, etl("recover", "--root", root).exit_code) == (9, 0)
     drift = json.loads(max((root / REPORTS).glob("*/drift.json")).read_text(encoding="utf-8"))
