@@ -123,12 +123,6 @@ def is_exported(path: str) -> bool:
     return _EXPORTED.fullmatch(path) is not None
 
 
-def stem_of(path: str) -> str:
-    """Return the stem of the dataset that a file belongs to, by the path of the file below exports/."""
-    found = _EXPORTED.fullmatch(path)
-    return found[1] if found else path
-
-
 def exported_files(exports: Path, stem: str) -> list[Path]:
     """Return the files of a dataset that are there, sorted."""
     files = [*exports.glob(f"{stem}/*"), *(exports / f"{stem}{ending}" for ending in ENDINGS)]

@@ -231,5 +231,5 @@ def _regroup(parsed: Iterable[pa.Table], written: Written) -> Iterator[pa.Table]
 
 def _published_name(file: Path) -> str:
     """Return the path under which a file would be published: ``exports/…``."""
-    paths = ("/".join(file.parts[-length:]) for length in (3, 2))
+    paths = ("/".join(file.parts[-length:]) for length in range(2, len(file.parts)))
     return f"exports/{next(filter(is_exported, paths))}"
