@@ -2,13 +2,13 @@
 
 import gzip
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from backports import zstd
 from conftest import etl, evidence_line, write_evidence
+from memory import watched
 
 SKIPPED = "select source_path, item_number, reason, detail from evidence.skipped order by all"
 
@@ -75,15 +75,6 @@ def test_a_bomb_is_cut_off(tmp_path: Path, pack: object, setting: str, sentence:
     assert etl("sql", "select count(*) as n from evidence.record", "--root", tmp_path, "--json").json == [{"n": 1}]
 
 
-#: Runs a command and prints its exit code and the most bytes of memory that it had. The system counts what the process had
-#: before it became the command, too: so this small process starts it, and not the one that tests.
-WATCH = """
-import resource, subprocess, sys
-
-done = subprocess.run(sys.argv[1:], stdout=sys.stderr)
-print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
-"""
-
 #: Judges each line of a file and prints the reasons.
 JUDGE = """
 import sys
@@ -97,14 +88,6 @@ for line in open(sys.argv[1], "rb"):
 LONG = 60_000_000
 
 RUN = [sys.executable, "-m", "etl", "run-all"]
-
-
-def watched(*command: str | Path) -> tuple[int, str, int]:
-    """Run a command; return its exit code, what it says on stderr, and the most bytes of memory that it had."""
-    given = [sys.executable, "-c", WATCH, *map(str, command)]
-    done = subprocess.run(given, capture_output=True, text=True, check=True)
-    code, peak = map(int, done.stdout.split())
-    return code, done.stderr, peak
 
 
 def write_array(file: Path, value: str, count: int) -> int:
@@ -138,8 +121,8 @@ def test_no_line_takes_more_than_four_times_its_length_to_judge(tmp_path: Path, 
     """A line with as many values as it may have, or of 60 MB: it is judged in four times these 60 MB, or of its length."""
     few = write_evidence(tmp_path, {"few.jsonl": [evidence_line(f"few-{number}") for number in range(5)]})
     size = write_array(tmp_path / "long.jsonl", value, count)
-    _, _, usual = watched(sys.executable, "-c", JUDGE, few / "few.jsonl")
-    code, said, peak = watched(sys.executable, "-c", JUDGE, tmp_path / "long.jsonl")
+    usual = watched(sys.executable, "-c", JUDGE, few / "few.jsonl").peak
+    code, _, said, peak = watched(sys.executable, "-c", JUDGE, tmp_path / "long.jsonl")
     assert (code, said) == (0, f"{reason}\n")
     assert peak - usual <= 4 * max(size, LONG)
 
@@ -154,9 +137,9 @@ def test_a_line_of_too_many_values_is_skipped(tmp_path: Path, value: str, count:
     evidence = tmp_path / "evidence" / "evidence"
     write_evidence(evidence, {"few.jsonl": [evidence_line(f"few-{number}") for number in range(5)]})
     flags = ["--set", "max_line_bytes=200000000"]
-    _, _, usual = watched(*RUN, "--root", tmp_path / "usual", "--evidence", tmp_path / "evidence", *flags)
+    usual = watched(*RUN, "--root", tmp_path / "usual", "--evidence", tmp_path / "evidence", *flags).peak
     size = write_array(evidence / "long.jsonl", value, count)
-    code, said, peak = watched(*RUN, "--root", tmp_path, *flags)
+    code, _, said, peak = watched(*RUN, "--root", tmp_path, *flags)
     assert code == 1, said
     (entry,) = skipped(tmp_path)
     assert (entry["source_path"], entry["item_number"], entry["reason"]) == ("evidence/long.jsonl", 1, "too_large")
@@ -172,7 +155,7 @@ def test_a_line_of_too_many_values_is_skipped(tmp_path: Path, value: str, count:
 def test_the_engine_reads_as_many_values_as_may_be_set(tmp_path: Path, value: str, count: int) -> None:
     """A line with the most values that the setting can allow becomes a record like any other."""
     write_array(tmp_path / "evidence" / "evidence.jsonl", value, count)
-    code, said, _ = watched(*RUN, "--root", tmp_path, "--set", "max_values=10000000", "--set", "max_line_bytes=200000000")
+    code, _, said, _ = watched(*RUN, "--root", tmp_path, "--set", "max_values=10000000", "--set", "max_line_bytes=200000000")
     assert (code, skipped(tmp_path)) == (0, []), said
     tasks = etl("sql", "select task_id from evidence.record", "--root", tmp_path, "--json").json
     assert tasks == [{"task_id": "long"}]

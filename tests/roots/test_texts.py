@@ -1,13 +1,12 @@
 """Long texts lie in pieces of their own, and everybody who asks for a record or reads a dataset sees them whole."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import etl, evidence_line, jsonl, write_evidence
+from memory import watched
 
 from etl.ingest.loader import CHUNK_BYTES
 
@@ -106,9 +105,6 @@ def test_long_texts_need_little_memory(tmp_path: Path, kind: str) -> None:
     (tmp_path / "evidence").mkdir()
     with (tmp_path / "evidence/evidence.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
-    command = [sys.executable, "-m", "etl", "run-all", "--root", str(tmp_path), "--set", "memory_limit=2GB"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    assert usage.ru_maxrss * 1024 < 1.5 * 2_000_000_000
+    done = watched(sys.executable, "-m", "etl", "run-all", "--root", tmp_path, "--set", "memory_limit=2GB")
+    assert done.exit_code == 0
+    assert done.peak < 1.5 * 2_000_000_000

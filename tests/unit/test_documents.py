@@ -1,7 +1,6 @@
 """The elements of a document: bytes in, elements or one refusal out."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import watched
 from msgspec import DecodeError, Raw
 from msgspec.json import Decoder
 
@@ -295,15 +295,6 @@ def test_a_damaged_document_is_refused_exactly_where_it_does_not_parse(value: An
     assert reason in {None, "unmapped"} or judge_value(damaged, LIMITS.max_depth, LIMITS.max_values)
 
 
-#: Runs a command and prints the most bytes of memory that it had. The system counts what the process had before it became the
-#: command, too: so this small process starts it, and not the one that tests.
-WATCH = """
-import resource, subprocess, sys
-
-subprocess.run(sys.argv[1:], check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
-"""
-
 READ = """
 import sys, time
 from pathlib import Path
@@ -323,13 +314,12 @@ print(time.process_time() - started)
 """
 
 
-def watched(document: Path, pattern: str, *, nan: bool = False, judged: bool = True) -> tuple[str, float, int]:
+def read_watched(document: Path, pattern: str, *, nan: bool = False, judged: bool = True) -> tuple[str, float, int]:
     """Read a document in a process of its own: what came of it, CPU seconds, most bytes of memory."""
     script = READ.format(path=str(document), patterns=[pattern], nan=nan, judged=judged)
-    command = [sys.executable, "-c", WATCH, sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    result, seconds, peak = done.stdout.splitlines()
-    return result, float(seconds), int(peak)
+    done = watched(sys.executable, "-c", script)
+    result, seconds = done.stdout.split()
+    return result, float(seconds), done.peak
 
 
 def repeated(document: Path, unit: bytes, count: int) -> Path:
@@ -354,9 +344,9 @@ RECORD = b'{"id": 1, "messages": [' + b", ".join([MESSAGE] * 4) + b'], "n": NaN}
 )
 def test_memory_is_that_of_the_document_and_half_of_it(tmp_path: Path, unit: bytes, count: int, nan: bool) -> None:
     """Above what a run over five elements takes: the document, and at most half as much again."""
-    *_, least = watched(repeated(tmp_path / "small", b"{}", 5), "/*")
+    *_, least = read_watched(repeated(tmp_path / "small", b"{}", 5), "/*")
     document = repeated(tmp_path / "large", unit, count)
-    got, seconds, peak = watched(document, "/*", nan=nan)
+    got, seconds, peak = read_watched(document, "/*", nan=nan)
     length = document.stat().st_size
     print(f"{length} bytes, {count} elements: {seconds} s, memory {(peak - least) / length:.2f} times the document")
     assert got == str(count)
@@ -371,7 +361,7 @@ def test_a_half_open_document_is_refused(tmp_path: Path, unit: str, size: int, p
     """Millions of brackets, keys or quotes that nothing closes: one refusal, in time and memory of their length."""
     document = tmp_path / "document"
     document.write_bytes(unit.encode() * (size // len(unit)))
-    got, seconds, peak = watched(document, pattern, judged=False)
+    got, seconds, peak = read_watched(document, pattern, judged=False)
     assert got in {"malformed_json", "too_deep", "too_large"}
     assert seconds < 1 + size / 2_000_000
     assert peak < (200 << 20) + 2 * size
