@@ -139,7 +139,8 @@ class Run:
     ``evidence`` are the files of the evidence folder, where they are known already. The files in ``untouched`` have not
     changed since the published warehouse, of which this one is a copy, collected them. ``anew`` are the sources that are
     collected again as a whole, although the warehouse may have them. ``lineage`` is that of the warehouse's views, where it is
-    known.
+    known. ``intact`` are the published files (``exports/…``) that are as their receipts say, of stages whose settings have not
+    changed: a part of a dataset that has not changed either is a second name of one.
     """
 
     project: Project
@@ -152,6 +153,7 @@ class Run:
     untouched: frozenset[str] = frozenset()
     anew: frozenset[str] = frozenset()
     lineage: Lineage | None = None
+    intact: frozenset[str] = frozenset()
 
     def beside(self) -> "Run":
         """Return the same run for another thread: with a cursor of its own on the same warehouse."""

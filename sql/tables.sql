@@ -3,6 +3,7 @@
 
 create schema if not exists policy;
 create schema if not exists evidence;
+create schema if not exists datasets;
 create schema if not exists receipts;
 
 create table if not exists policy.warehouse_format (
@@ -279,6 +280,18 @@ comment on column policy.dependency.relation is 'the view or macro; or a table t
 comment on column policy.dependency.reads is 'the relation or macro that it reads; null: it reads none';
 comment on column policy.dependency.setting is
 'where it reads policy.setting, a setting that it may read: one row for each; else null';
+
+create table if not exists datasets.written_part (
+    dataset varchar not null,
+    stem varchar not null,
+    digest varchar not null
+);
+comment on table datasets.written_part is
+'One row per part of a dataset or of its quarantine that has rows, as it was written. The next run writes only parts with another digest.';
+comment on column datasets.written_part.dataset is 'the dataset, see policy.dataset';
+comment on column datasets.written_part.stem is 'the path of its two files below exports/, without their endings';
+comment on column datasets.written_part.digest is
+'sha256 hex over the keys of its records in this warehouse and what was decided of them';
 
 create table if not exists receipts.row_history (
     dataset varchar not null,

@@ -50,7 +50,7 @@ create macro refused(reasons_by_line) as table
         decision.reasons[1] as quarantine_reason,
         decision.reasons as quarantine_reasons,
         detail(
-            decision.reasons[1], decision.category, decision.contradicted, decision.first, decision.beaten_by, decision.prompts
+            decision.reasons[1], decision.category, decision.contradicted, decision.first, decision.beaten_by
         ) as detail,
         provenance(line.rowid, digest.item_sha256) as provenance,
     from line

@@ -316,10 +316,7 @@ def decisions(record: pl.DataFrame, dataset: str) -> pl.DataFrame:
         "contradicted": (col("contradicted").is_not_null(), col("contradicted")),
         "duplicate_id": (col("first").is_not_null(), "first at " + place("first")),
         "duplicate_content": (col("beaten_by").is_not_null(), "same content as " + place("beaten_by")),
-        "repeated_response": (
-            col("prompts").is_not_null(),
-            "its answer answers " + col("prompts").cast(pl.String) + " prompts",
-        ),
+        "repeated_response": (col("prompts").is_not_null(), lit(f"its answer answers more than {MOST_PROMPTS} prompts")),
         "category_disallowed": (review if is_rag else partial, col("category").cast(pl.String)),
     }
     is_refused = pl.any_horizontal(one for name, (one, _) in never.items() if name != "duplicate_content")

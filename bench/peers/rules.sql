@@ -269,7 +269,7 @@ select
     sft_first,
 from found;
 
-create macro detail(reason, category, contradicted, first, beaten_by, prompts) as
+create macro detail(reason, category, contradicted, first, beaten_by) as
 case reason
     when 'missing_source_run_id' then 'run_id'
     when 'empty_content' then 'response'
@@ -278,7 +278,7 @@ case reason
     when 'contradicted' then contradicted
     when 'duplicate_id' then 'first at ' || place(first)
     when 'duplicate_content' then 'same content as ' || place(beaten_by)
-    when 'repeated_response' then 'its answer answers ' || prompts || ' prompts'
+    when 'repeated_response' then 'its answer answers more than 20 prompts'
     else category
 end;
 

@@ -1,9 +1,9 @@
 """What the file system says of a file. Where it has not changed, the file need not be read again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from time import time_ns
+from time import sleep, time_ns
 from typing import NamedTuple
 
 from pydantic import BaseModel
@@ -47,6 +47,14 @@ def settled_stat_of(path: Path) -> FileStat | None:
     """Return the stats of a file if they will change when the file does; else, or where there is no file, None."""
     stat = stat_of(path)
     return stat if stat and stat.ctime_ns < time_ns() - TICK_NS else None
+
+
+def settle(files: Iterable[Path]) -> None:
+    """Wait until the stats of files will change when the files do: a moment, where one has just changed, by its names too."""
+    last_change = max((stat.ctime_ns for file in files if (stat := stat_of(file))), default=0)
+    left_ns = last_change + TICK_NS - time_ns()
+    if 0 <= left_ns <= TICK_NS:  # a clock that was set back would have it wait for long
+        sleep((left_ns + TICK_NS // 10) / 1e9)
 
 
 def write_stats(file: Path, file_stats: Mapping[str, FileStat | None], run_id: str | None = None) -> None:

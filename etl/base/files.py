@@ -1,10 +1,16 @@
-"""Bytes on disk: hashes; durable and atomic replacement."""
+"""Bytes on disk: hashes; second names and copies; durable and atomic replacement."""
 
+import errno
+import fcntl
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 _CHUNK = 1 << 20
+
+#: The request by which a file system of Linux lets a file share the blocks of another one, see ioctl_ficlone(2).
+_CLONE = 0x40049409
 
 
 def sha256_of(file: Path) -> str:
@@ -54,3 +60,24 @@ def write_text(file: Path, text: str) -> None:
         stream.flush()
         sync(stream.fileno(), file)
     aside.replace(file)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name; or copy it, where the file system or its owner does not allow a second name."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+            raise
+        shutil.copy2(source, target, follow_symlinks=False)
+        if not target.is_symlink():
+            sync_file(target)
+
+
+def clone_or_copy(source: Path, target: Path) -> None:
+    """Make a file with the bytes of another one; it shares its blocks where the file system can do that. Raises OSError."""
+    with source.open("rb") as old, target.open("wb") as new:
+        try:
+            fcntl.ioctl(new.fileno(), _CLONE, old.fileno())
+        except OSError:  # each system says it in its own way that it cannot
+            shutil.copyfile(source, target)

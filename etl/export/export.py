@@ -1,40 +1,30 @@
 """The export stages: write one relation as a dataset and its quarantine, and validate each batch before it is written.
 
-Parts are written side by side, and read back side by side; memory decides how many at once. The rows of a part are fetched by
-the keys of their records, a few row groups at a time.
+Parts are written side by side, and read back side by side; memory decides how many at once. A part that has not changed since
+the published version is a second name of its files.
 """
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import NamedTuple
 
 import pandera.polars as pa_polars
 import pyarrow as pa
 from pandera.errors import SchemaErrors
 
-from etl.base.datasets import Dataset, part_of
+from etl.base.datasets import ENDINGS, Dataset
 from etl.base.errors import ContractError
+from etl.base.files import link_or_copy
 from etl.base.memory import workers_within
 from etl.base.threads import read_ahead, run_together
-from etl.checks import columns_of, contract_of, quarantine_of
 from etl.context import Proof, Run
-from etl.export.firewall.audit import audit, begin_audit, require_distinct
-from etl.export.rows import define_rows, fetch_rows
-from etl.export.writer import ROWS_PER_GROUP, Written, mark_utc, to_frame, write_files
+from etl.export.firewall.audit import audit, audit_again, begin_audit, require_distinct
+from etl.export.parts import Part, note_parts, parts_of, published_as
+from etl.export.rows import define_rows
+from etl.export.writer import Written, mark_utc, to_frame, write_files
 from etl.warehouse.lineage import Lineage, settings_hash
 
 #: The version of the datasets' columns, written into every Parquet file.
 SCHEMA_VERSION = "1"
-
-#: What SQL says of a row that is quarantined.
-REFUSED = "quarantine_reason is not null"
-
-#: The most bytes of text in a row group, unless one row has more.
-BYTES_PER_GROUP = 32 << 20
-
-#: So many row groups, or bytes of text, are fetched and validated at once: a call costs as much as the rows of one group.
-GROUPS_PER_BATCH = 4
-BYTES_PER_BATCH = 32 << 20
 
 
 def export(run: Run, dataset: Dataset) -> Proof:
@@ -44,126 +34,49 @@ def export(run: Run, dataset: Dataset) -> Proof:
     """
     run.warehouse.materialise("evidence.part")
     run.warehouse.materialise(dataset.decisions)
-    lineage = run.lineage or Lineage.of(run.warehouse)
-    settings = lineage.settings_of(dataset.relations, dataset.name)
-    versions = {"schema_version": SCHEMA_VERSION, "settings_hash": settings_hash(run.settings, settings)}
-    halves = (
-        _Half(dataset, dataset.stem, dataset.ships, contract_of(dataset)),
-        _Half(dataset, dataset.quarantine_stem, REFUSED, quarantine_of(dataset)),
-    )
-    parts = [part for half in halves for part in half.parts(run)]
-    define_rows(run, dataset)
+    parts, published = parts_of(run, dataset), published_as(run, dataset)
+    kept = [part for part in parts if part.digest in published]
+    for part in kept:
+        _keep(run, part, published[str(part.digest)])
+    new = [part for part in parts if part.digest not in published]
     workers = workers_within(run.settings.memory_limit, run.settings.threads)
-    written = run_together(lambda part: _write(run.beside(), part, versions), parts, workers=workers)
+    written = _write_all(run, dataset, new, workers)
+    note_parts(run, dataset, parts)
 
-    def prove(part: _Part, files: Written) -> None:
+    def prove(part: Part, files: Written) -> None:
         mine = run.beside()
         files.sync()
         audit(mine, files, lambda: chain.from_iterable(part.rows(mine)), dataset if part.half.ships else None)
 
     def prove_all() -> None:
         begin_audit(run.beside())
-        run_together(prove, parts, written, workers=workers)
+        run_together(prove, new, written, workers=workers)
+        shipped = [run.exports / f"{part.stem}.parquet" for part in kept if part.half.ships]
+        run_together(lambda file: audit_again(run.beside(), file, dataset), shipped, workers=workers)
         require_distinct(run.beside())
 
     return prove_all
 
 
-class _Half(NamedTuple):
-    """The rows of a dataset that ship, or those that are refused.
-
-    ``stem`` is the path of their parts below exports/, ``where`` the condition that selects them, ``contract`` their schema.
-    """
-
-    dataset: Dataset
-    stem: str
-    where: str
-    contract: type[pa_polars.DataFrameModel]
-
-    @property
-    def ships(self) -> bool:
-        """Whether these are the rows that ship."""
-        return self.stem == self.dataset.stem
-
-    @property
-    def name(self) -> str:
-        """The dataset's name in the metadata of the Parquet file."""
-        return self.dataset.name if self.ships else self.stem
-
-    def parts(self, run: Run) -> "list[_Part]":
-        """Return the parts that have rows, in their order; the first part where none has."""
-        found = run.warehouse.execute(
-            f"select part, count(*) from {self.dataset.decisions} where dataset = $dataset and {self.where} "
-            "group by part order by part",
-            {"dataset": self.dataset.name},
-        )
-        total = sum(count for _, count in found)
-        return [_Part(self, number, total, run.settings.one_file) for number, _ in found or [(1, 0)]]
+def _keep(run: Run, part: Part, stem: str) -> None:
+    """Give the published files of this stem the names of a part, which has the same rows."""
+    for ending in ENDINGS:
+        target = run.exports / f"{part.stem}{ending}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(run.project.exports / f"{stem}{ending}", target)
 
 
-class _Part(NamedTuple):
-    """The rows of a half that lie in one part of the evidence; ``total`` are the rows of the half."""
-
-    half: _Half
-    number: int
-    total: int
-    is_whole: bool
-
-    @property
-    def stem(self) -> str:
-        """The path of its files below exports/, without their endings."""
-        return self.half.stem if self.is_whole else part_of(self.half.stem, self.number)
-
-    def rows(self, run: Run) -> Iterator[list[pa.Table]]:
-        """Stream its rows in their order: a few row groups at a time, which depend on the rows alone."""
-        columns = columns_of(self.half.contract)
-        for keys in self._batches(run):
-            yield fetch_rows(run, self.half.dataset, columns, keys)
-
-    def _batches(self, run: Run) -> Iterator[list[pa.Table]]:
-        """Yield the keys of its rows, those of a row group in one table; one empty table where there are no rows."""
-        table = self._keys(run)
-        sizes = table["bytes"].to_pylist()
-        batch: list[pa.Table] = []
-        held = 0
-        for start, end in _cut(sizes):
-            size = sum(sizes[start:end])
-            if batch and (len(batch) == GROUPS_PER_BATCH or held + size > BYTES_PER_BATCH):
-                yield batch
-                batch, held = [], 0
-            batch.append(table.slice(start, end - start))
-            held += size
-        yield batch or [table]
-
-    def _keys(self, run: Run) -> pa.Table:
-        """Return the keys of its rows in their order, and how many bytes of text each row has: none where it is refused."""
-        dataset, keys = self.half.dataset, self.half.dataset.keys
-        joins, sizes = [], ["0"]
-        for key in keys if self.half.ships else ():
-            joins.append(f"inner join evidence.stored_record as of_{key} on decision.{key} = of_{key}.record_key")
-            sizes.append(f"of_{key}.text_bytes")
-        return run.warehouse.arrow(
-            f"select {', '.join(f'decision.{key}' for key in keys)}, {' + '.join(sizes)} as bytes "
-            f"from {dataset.decisions} as decision {' '.join(joins)} "
-            f"where decision.dataset = $dataset and decision.part = $part and {self.half.where} "
-            f"order by {', '.join(f'decision.{name}' for name in dataset.order)}",
-            {"dataset": dataset.name, "part": self.number},
-        )
+def _write_all(run: Run, dataset: Dataset, parts: list[Part], workers: int) -> list[Written]:
+    """Write parts side by side; the metadata of each Parquet file has the version of the columns, and the settings."""
+    if parts:
+        define_rows(run, dataset)
+    lineage = run.lineage or Lineage.of(run.warehouse)
+    settings = lineage.settings_of(dataset.relations, dataset.name)
+    versions = {"schema_version": SCHEMA_VERSION, "settings_hash": settings_hash(run.settings, settings)}
+    return run_together(lambda part: _write(run.beside(), part, versions), parts, workers=workers)
 
 
-def _cut(sizes: list[int]) -> Iterator[tuple[int, int]]:
-    """Yield where row groups begin and end, given how many bytes of text each row has."""
-    start = held = 0
-    for place, size in enumerate(sizes):
-        if place > start and (place - start == ROWS_PER_GROUP or held + size > BYTES_PER_GROUP):
-            yield start, place
-            start, held = place, 0
-        held += size
-    if start < len(sizes):
-        yield start, len(sizes)
-
-
-def _write(run: Run, part: _Part, versions: dict[str, str]) -> Written:
+def _write(run: Run, part: Part, versions: dict[str, str]) -> Written:
     """Write the rows of a part; the metadata of its Parquet file names the dataset and the ``versions``."""
     with read_ahead(part.rows(run)) as batches:
         first = next(batches)
@@ -172,7 +85,7 @@ def _write(run: Run, part: _Part, versions: dict[str, str]) -> Written:
         return write_files(run.exports / part.stem, schema, {"dataset": part.half.name, **versions}, good)
 
 
-def _validated(run: Run, part: _Part, batches: Iterator[list[pa.Table]], schema: pa.Schema) -> Iterator[pa.Table]:
+def _validated(run: Run, part: Part, batches: Iterator[list[pa.Table]], schema: pa.Schema) -> Iterator[pa.Table]:
     """Yield the tables once they have passed the contract of their half, and show the progress."""
     done = 0
     for tables in batches:

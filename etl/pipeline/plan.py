@@ -73,7 +73,8 @@ class Published:
     ``untouched`` are the paths of evidence files whose bytes have not changed; ``carried`` those paths, of evidence and of
     exports (``exports/…``), for which only the file system says so. Where ``is_base``, the evidence in the published
     warehouse is what this run would collect of the untouched files, but for the sources in ``anew``, whose own settings
-    have changed.
+    have changed. ``intact`` are the exported files that are as their receipts say, of stages that would write the same rows
+    in the same way.
     """
 
     summary: RunSummary
@@ -82,6 +83,7 @@ class Published:
     carried: frozenset[str]
     is_base: bool
     anew: frozenset[str]
+    intact: frozenset[str]
 
 
 def plan(request: Request) -> Plan:
@@ -145,10 +147,20 @@ def make_plan(
         steps.append(_step(stage, changed or own_reason(stage) or spoiled, receipt))
     anew = None if code or _is_forced(request, COLLECT) else _changed_sources(request.settings, summary, collected, lineage)
     of_anew = {path for path in files.carried if source_of(path) in (anew or ())}
+    plan = Plan(published_run_id=summary.run_id, steps=steps)
+    stale = {step.stage for step in plan.stale}
+    like_before = [receipts[stage.name] for stage in STAGES if stage.name in stale and not own_reason(stage)]
+    intact = frozenset(path for receipt in like_before for path in files.intact(receipt)) if anew is not None else frozenset()
     published = Published(
-        summary, receipts, frozenset(files.untouched), frozenset(files.carried - of_anew), anew is not None, anew or frozenset()
+        summary,
+        receipts,
+        frozenset(files.untouched),
+        frozenset(files.carried - of_anew),
+        anew is not None,
+        anew or frozenset(),
+        intact,
     )
-    return Plan(published_run_id=summary.run_id, steps=steps), published
+    return plan, published
 
 
 def _is_forced(request: Request, stage: Stage) -> bool:
@@ -272,11 +284,18 @@ class _Files:
 
     def spoiled(self, receipt: StageReceipt) -> str | None:
         """Return which of the exported files of a stage is not what the receipt says, if one is."""
+        spoiled = (path for path, is_intact in self._judged(receipt) if not is_intact)
+        return next((f"{path} is gone, or somebody changed it" for path in spoiled), None)
+
+    def intact(self, receipt: StageReceipt) -> list[str]:
+        """Return the exported files of a stage that are what the receipt says."""
+        return [path for path, is_intact in self._judged(receipt) if is_intact]
+
+    def _judged(self, receipt: StageReceipt) -> Iterator[tuple[str, bool]]:
         for entry in receipt.outputs.files:
-            file = self._root / entry.path
-            if entry.bytes is not None and not self._is_same(entry, file, stat_of(file), self._exported.get(entry.path)):
-                return f"{entry.path} is gone, or somebody changed it"
-        return None
+            if entry.bytes is not None:
+                file = self._root / entry.path
+                yield entry.path, self._is_same(entry, file, stat_of(file), self._exported.get(entry.path))
 
     def _is_same(self, entry: FileEntry, file: Path, now: FileStat | None, before: FileStat | None) -> bool:
         """Return whether a file has the bytes that a receipt names: by its stats now and before, else by its hash."""

@@ -5,7 +5,6 @@ that is not one of our files is somebody else's, and stays. docs/publishing.md h
 """
 
 import ctypes
-import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -13,8 +12,8 @@ from pathlib import Path
 
 from etl.base.datasets import STEMS, exported_files, is_exported
 from etl.base.errors import UsageError
-from etl.base.file_stat import RECEIPTS, WAREHOUSE, settled_stat_of, stat_of, write_stats
-from etl.base.files import sha256_of, sync_file, sync_folder
+from etl.base.file_stat import RECEIPTS, WAREHOUSE, settle, settled_stat_of, stat_of, write_stats
+from etl.base.files import link_or_copy, sha256_of, sync_file, sync_folder
 from etl.pipeline.obstacles import copy_mode
 from etl.pipeline.staging import Publishing, Staging
 
@@ -35,18 +34,6 @@ def make_durable(staging: Staging) -> None:
             sync_file(file)
     for folder, _, _ in os.walk(staging.build):
         sync_folder(Path(folder))
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name; or copy it, where the file system or its owner does not allow a second name."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError as error:
-        if error.errno in {errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EIO}:
-            raise
-        shutil.copy2(source, target, follow_symlinks=False)
-        if not target.is_symlink():
-            sync_file(target)
 
 
 def _each_stranger(old: Path, new: Path, take: Callable[[Path, Path], None]) -> None:
@@ -185,6 +172,7 @@ def note_file_stats(staging: Staging, entry: Publishing) -> None:
     if entry.exports is None:
         return
     project = staging.project
+    settle(project.exports / path for path in entry.exports)
     exported = {f"exports/{path}": settled_stat_of(project.exports / path) for path in entry.exports}
     others = {WAREHOUSE: stat_of(project.warehouse), RECEIPTS: stat_of(project.known_receipts)}
     write_stats(project.published_stats, exported | others, entry.run_id)

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from functools import partial
 
 from etl.base.errors import UsageError, sentence_of
-from etl.base.file_stat import read_stats, write_stats
+from etl.base.file_stat import read_stats, stat_of, write_stats
+from etl.base.files import clone_or_copy, link_or_copy
 from etl.base.signals import ignore_signals, interrupting, run_stoppable, stop_if_told
 from etl.context import EvidenceFile, Run, Stage
 from etl.ingest.files import find_evidence
 from etl.pipeline.obstacles import require_publishable
 from etl.pipeline.plan import Plan, Published, header_of, make_plan
-from etl.pipeline.publish import link_or_copy, make_durable, make_exports, publish
+from etl.pipeline.publish import make_durable, make_exports, publish
 from etl.pipeline.recover import finish_cut_run, publish_documents
 from etl.pipeline.request import Outcome, Request
 from etl.pipeline.stages import STAGES, run_stages
 from etl.pipeline.staging import Building, Publishing, Staging
 from etl.receipts.header import timestamp_of
-from etl.receipts.models import StageReceipt
+from etl.receipts.models import FileEntry, StageReceipt
 from etl.receipts.recorder import Recorder
 from etl.receipts.report import RunReport, compose_report, write_report
 from etl.receipts.store import (
@@ -114,11 +115,19 @@ def _prepare(request: Request, staging: Staging, history: Warehouse, evidence: t
         lineage,
         request.clock,
         base.carried if base else frozenset(),
+        _intact_files(request, base) if base else {},
         request.fail_fast,
         lambda partial_run: staging.note(Building(partial_run=partial_run)),
     )
     recorder.begin((*stages, *STAGES)[0].name)
     return _Prepared(request, staging, history, evidence, recorder, stages, reused, base)
+
+
+def _intact_files(request: Request, base: Published) -> dict[int, FileEntry]:
+    """Return the entries of the exported files that are as their receipts say, by their inodes: a second name shows there."""
+    entries = {entry.path: entry for receipt in base.receipts.values() for entry in receipt.outputs.files}
+    stats = {path: stat_of(request.project.root / path) for path in base.intact}
+    return {stat.inode: entries[path] for path, stat in stats.items() if stat}
 
 
 def _stages_to_run(plan: Plan, wanted: Sequence[Stage]) -> tuple[Stage, ...]:
@@ -160,6 +169,7 @@ def _build(run: _Prepared) -> Iterator[Warehouse | None]:
             base.untouched if base else frozenset(),
             base.anew if base else frozenset(),
             run.recorder.lineage,
+            base.intact if base else frozenset(),
         )
         run_stages(context, run.stages, run.recorder.observer(context), at_last=partial(_keep_rows, run, warehouse))
         yield warehouse
@@ -169,7 +179,7 @@ def _open_warehouse(run: _Prepared) -> Warehouse:
     """Open the warehouse that the run builds: a new one, or a copy of the published one, which has these very views."""
     request, file = run.request, run.staging.build / "etl.duckdb"
     if run.base:
-        shutil.copyfile(request.project.warehouse, file)
+        clone_or_copy(request.project.warehouse, file)
         warehouse = Warehouse.take_over(request.settings, file)
     else:
         warehouse = Warehouse.create(request.sql, request.settings, file)

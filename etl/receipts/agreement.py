@@ -165,10 +165,8 @@ def _of_receipt(run: RunDocuments, name: str) -> Iterator[Claim]:
         paths = [entry.path for entry in files]
         yield claim(f"{side}.files", paths, sorted({*paths}), "the order of paths, each once")
         yield claim(f"{side}.hash", getattr(receipt, side).hash, aggregate_hash(files), f"{side}.files")
-        is_made = side == "outputs" and receipt.made_by is None
         for at, entry in enumerate(files):
-            can_be = entry.bytes is not None and not is_made
-            yield claim(f"{side}.files.{at}.carried", entry.carried, entry.carried and can_be, "made_by and bytes")
+            yield claim(f"{side}.files.{at}.carried", entry.carried, entry.carried and entry.bytes is not None, "bytes")
     first_name, first = next(iter(run.receipts.items()))
     yield claim("code_hash", receipt.code_hash, first.code_hash, f"{first_name}.json")
     for program, version in receipt.engine:
@@ -284,12 +282,13 @@ def _of_before(run: RunDocuments, before: RunDocuments) -> Iterator[Claim]:
                 taken = taken.model_copy(update={"status": "failed", "validation": receipt.validation})
             yield from unlike(f"{name}.json", receipt, taken, source)
         known = {(entry.path, entry.sha256): entry.bytes for entry in (*made.inputs.files, *made.outputs.files)}
+        exported = {entry.sha256 for entry in made.outputs.files}  # a part may have another number now
         for side, files in sides:
             for at, entry in enumerate(files):
                 content = (entry.path, entry.sha256)
                 yield claim(f"{side}.files.{at}.bytes", entry.bytes, known.get(content, entry.bytes), source)
-                carried_over = entry.carried and content in known
-                yield claim(f"{side}.files.{at}.carried", entry.carried, carried_over, source)
+                can_be = content in known or (side == "outputs" and entry.sha256 in exported)
+                yield claim(f"{side}.files.{at}.carried", entry.carried, entry.carried and can_be, source)
 
 
 def _records(files: Sequence[FileEntry]) -> int:

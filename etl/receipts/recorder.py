@@ -4,9 +4,10 @@ Its facts come from row counts of relations and from the bytes on disk, never fr
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -54,7 +55,8 @@ RELATIONS = {
 class Recorder:
     """Records one run; :meth:`observer` returns the observer of its stages, of which two may be under way at once.
 
-    ``carried`` are the paths of files that were not read: their hashes are an earlier run's.
+    ``carried`` are the paths of files that were not read: their hashes are an earlier run's. ``intact`` are the entries of
+    published files that are as an earlier run's receipts say, by their inodes: what is a second name of one has its hash.
     """
 
     header: RunHeader
@@ -63,6 +65,7 @@ class Recorder:
     lineage: Lineage
     clock: Clock
     carried: frozenset[str]
+    intact: Mapping[int, FileEntry]
     fail_fast: bool
     note: Callable[[PartialRun], None]
     receipts: dict[str, StageReceipt] = field(default_factory=dict)
@@ -96,7 +99,7 @@ class Recorder:
 
     def observer(self, run: Run) -> Observer:
         """Return the observer that records a run's stages; it raises StageError where a stage's counts do not add up."""
-        meter = StageMeter(self.header, run.beside(), self.lineage, self.carried)
+        meter = StageMeter(self.header, run.beside(), self.lineage, self.carried, self.intact)
         above = self.lineage.above(["receipts.unbalanced"])
         books = [view for view in self.sql.kept if view.qualified in above]  # the others are filled when the run ends
 
@@ -134,6 +137,7 @@ class StageMeter:
     run: Run
     lineage: Lineage
     carried: frozenset[str]
+    intact: Mapping[int, FileEntry]
     _relations: dict[str, FileEntry] = field(default_factory=dict)
 
     def receipt(self, stage: Stage, timestamp: str, duration_ms: int) -> StageReceipt:
@@ -201,7 +205,11 @@ class StageMeter:
         """Return the entries of the files that a stage wrote."""
         exports = self.run.exports
         files = [file for stem in stage.exports for file in exported_files(exports, stem)]
-        return run_together(lambda file: measure(file, f"exports/{file.relative_to(exports).as_posix()}"), files)
+        return run_together(lambda file: self._written_file(file, f"exports/{file.relative_to(exports).as_posix()}"), files)
+
+    def _written_file(self, file: Path, path: str) -> FileEntry:
+        known = self.intact.get(file.stat().st_ino)
+        return known.model_copy(update={"path": path, "carried": known.path in self.carried}) if known else measure(file, path)
 
     def _evidence_files(self) -> list[FileEntry]:
         """Return the entries of the files of evidence, and of .etlignore, which decides what is read."""

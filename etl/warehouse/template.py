@@ -28,7 +28,7 @@ from etl.warehouse.statements import read_sql
 STORAGE_VERSION = "v1.5.0"
 
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
-FORMAT = 10
+FORMAT = 11
 
 #: The engine neither downloads nor loads extensions.
 CLOSED: dict[str, str | bool | int | float | list[str]] = {

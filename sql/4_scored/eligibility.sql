@@ -123,6 +123,8 @@ union all
 select
     record.record_key,
     'repeated_response' as defect,
-    'its answer answers ' || constant.prompts || ' prompts' as detail,
+    -- not how many: each new prompt would change what is said of all
+    'its answer answers more than ' || setting.max_prompts_per_response || ' prompts' as detail,
 from evidence.record as record
 inner join scored.constant_response as constant on record.answer_hash = constant.answer_hash
+cross join policy.setting as setting

@@ -17,7 +17,7 @@ from etl.base import files
 from etl.base.datasets import DATASETS, ENDINGS, STEMS, part_of
 from etl.checks import columns_of, contract_of, quarantine_of
 from etl.checks.quarantine import REASON
-from etl.export import export
+from etl.export import parts
 from etl.export.writer import regrouped
 from etl.pipeline.stages import STAGES
 from etl.receipts.store import ROW_HISTORY
@@ -224,8 +224,8 @@ def test_the_engine_reads_batches_of_any_length(warehouse: Warehouse, lengths: l
 
 def test_batches_are_cut_by_bytes_as_well(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However few rows are fetched at once, the rows are the same; row groups have no more bytes of text than they may."""
-    monkeypatch.setattr(export, "BYTES_PER_GROUP", 60)
-    monkeypatch.setattr(export, "BYTES_PER_BATCH", 100)
+    monkeypatch.setattr(parts, "BYTES_PER_GROUP", 60)
+    monkeypatch.setattr(parts, "BYTES_PER_BATCH", 100)
     known = exported / "known.txt"
     assert etl("run-all", "--root", tmp_path, "--evidence", exported / "evidence", "--known-paths", known).exit_code == 0
     for stem in STEMS:

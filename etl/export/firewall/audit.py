@@ -88,9 +88,19 @@ def audit(run: Run, written: Written, rows: Rows, dataset: Dataset | None = None
     """
     with closing(_read_both(written, rows)) as tables:
         if dataset:
-            _refuse_forbidden(run, dataset, tables, _published_name(written.jsonl))
+            _refuse_forbidden(run, dataset, tables, _sides(dataset), _published_name(written.jsonl))
         for _ in tables:
             pass
+
+
+def audit_again(run: Run, parquet: Path, dataset: Dataset) -> None:
+    """Judge the rows of a part that an earlier run wrote and audited: by their ids and by the records that they name alone.
+
+    New evidence may have rejected one of them. What they carry has not changed since. Raises FirewallError.
+    """
+    with pq.ParquetFile(parquet) as written:
+        groups = (written.read_row_group(group, sorted(IDENTITY)) for group in range(written.num_row_groups))
+        _refuse_forbidden(run, dataset, groups, {side: {} for side in _sides(dataset)}, _published_name(parquet))
 
 
 def _read_both(written: Written, rows: Rows) -> Generator[pa.Table]:
@@ -110,13 +120,19 @@ def _read_both(written: Written, rows: Rows) -> Generator[pa.Table]:
         raise AuditError(_describe_difference(written, rows)) from None
 
 
-def _refuse_forbidden(run: Run, dataset: Dataset, written: Iterable[pa.Table], file: str) -> None:
+def _sides(dataset: Dataset) -> Mapping[str, Mapping[str, str]]:
+    """Return what the columns of a row carry, for each record that it is made from."""
+    return PAIR if dataset.grain == "pair" else {"record": dataset.carries}
+
+
+def _refuse_forbidden(
+    run: Run, dataset: Dataset, written: Iterable[pa.Table], sides: Mapping[str, Mapping[str, str]], file: str
+) -> None:
     """Read the written rows of a dataset, and raise FirewallError for the first row, by id, that must not ship.
 
     A row must not ship if its category may never enter the dataset, if its attempt or content is rejected, or if it does not
     match the records that it names. The error names the ``file``.
     """
-    sides = PAIR if dataset.grain == "pair" else {"record": dataset.carries}
     own = rules_of(run)
     held = 0
     for rows in written:

@@ -13,9 +13,12 @@
 --   rejected: see main.judged
 --   has_messages, pair_created_at, reason: see temp.written
 create view main.named as
-with carried as (
+with carried as ( -- what the rows do not carry is not read
     select
         bool_or(title is not null) as has_title,
+        bool_or(prompt is not null) as has_prompt,
+        bool_or(response is not null) as has_response,
+        bool_or(messages is not null) as has_conversations,
         coalesce(bool_or(has_messages), false) as has_messages_of_pairs,
     from temp.written
 ),
@@ -31,10 +34,12 @@ record as ( -- of those that rows name, see choose.sql
         -- a title costs more than all the others
         case when carried.has_title then policy.title(record.prompt) end as whole_title,
         hash(case when not policy.is_blank(whole_title) then whole_title end) as title_hash,
-        hash(record.prompt) as prompt_text_hash,
-        hash(record.response) as response_text_hash,
+        case when carried.has_prompt then hash(record.prompt) end as prompt_text_hash,
+        case when carried.has_response then hash(record.response) end as response_text_hash,
         record.answer_end is not null as has_conversation,
-        hash(policy.conversation(record.messages, record.answer_end)) as messages_hash,
+        case
+            when carried.has_conversations then hash(policy.conversation(record.messages, record.answer_end))
+        end as messages_hash,
         hash(case when has_conversation then record.tools end) as tools_of_messages_hash,
         hash(record.tools) as tools_hash,
         record.prompt_sha256,
