@@ -3,7 +3,7 @@
 It looks up each record that a written row names, and trusts nothing that the row says about itself.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import zip_longest
@@ -70,14 +70,14 @@ def begin_audit(run: Run) -> None:
     """Make what the audits of a dataset's parts share: the rules, and the table of the ids that are found."""
     make_rules(run)
     own, _ = run.warehouse.apart(REREAD)
-    own.execute("create or replace table main.written_id (file varchar, id varchar)")
+    own.execute("create or replace table main.written_id (id varchar)")
 
 
-def require_distinct(run: Run) -> None:
-    """Raise FirewallError where two rows of the parts that were audited have one id."""
+def require_distinct(run: Run, parts: Sequence[Path]) -> None:
+    """Raise FirewallError where two rows of a dataset's parts, given by their Parquet files, have one id; they were audited."""
     own, _ = run.warehouse.apart(REREAD)
-    for file, row in own.execute(read_sql(__file__, "twice")):
-        raise FirewallError(_refusal(run, file, row, "is there twice"))
+    for (row,) in own.execute(read_sql(__file__, "twice")):
+        raise FirewallError(_refusal(run, _part_with(row, parts), row, "is there twice"))
 
 
 def audit(run: Run, written: Written, rows: Rows, dataset: Dataset | None = None) -> None:
@@ -88,19 +88,25 @@ def audit(run: Run, written: Written, rows: Rows, dataset: Dataset | None = None
     """
     with closing(_read_both(written, rows)) as tables:
         if dataset:
-            _refuse_forbidden(run, dataset, tables, _sides(dataset), _published_name(written.jsonl))
+            _refuse_forbidden(run, dataset, tables, _sides(dataset), [written.parquet])
         for _ in tables:
             pass
 
 
-def audit_again(run: Run, parquet: Path, dataset: Dataset) -> None:
-    """Judge the rows of a part that an earlier run wrote and audited: by their ids and by the records that they name alone.
+def audit_again(run: Run, parts: Sequence[Path], dataset: Dataset) -> None:
+    """Judge the rows of parts that an earlier run wrote and audited, by their ids and by the records that they name alone.
 
     New evidence may have rejected one of them. What they carry has not changed since. Raises FirewallError.
     """
-    with pq.ParquetFile(parquet) as written:
-        groups = (written.read_row_group(group, sorted(IDENTITY)) for group in range(written.num_row_groups))
-        _refuse_forbidden(run, dataset, groups, {side: {} for side in _sides(dataset)}, _published_name(parquet))
+    if parts:
+        _refuse_forbidden(run, dataset, _read_identities(parts), {side: {} for side in _sides(dataset)}, parts)
+
+
+def _read_identities(parts: Iterable[Path]) -> Iterator[pa.Table]:
+    for part in parts:
+        with pq.ParquetFile(part) as written:
+            for group in range(written.num_row_groups):
+                yield written.read_row_group(group, sorted(IDENTITY))
 
 
 def _read_both(written: Written, rows: Rows) -> Generator[pa.Table]:
@@ -126,37 +132,43 @@ def _sides(dataset: Dataset) -> Mapping[str, Mapping[str, str]]:
 
 
 def _refuse_forbidden(
-    run: Run, dataset: Dataset, written: Iterable[pa.Table], sides: Mapping[str, Mapping[str, str]], file: str
+    run: Run, dataset: Dataset, written: Iterable[pa.Table], sides: Mapping[str, Mapping[str, str]], parts: Sequence[Path]
 ) -> None:
     """Read the written rows of a dataset, and raise FirewallError for the first row, by id, that must not ship.
 
     A row must not ship if its category may never enter the dataset, if its attempt or content is rejected, or if it does not
-    match the records that it names. The error names the ``file``.
+    match the records that it names. The error names which of the ``parts`` has it.
     """
     own = rules_of(run)
     held = 0
     for rows in written:
-        _require_known(rows, sides, file)
+        _require_known(rows, sides, _published_name(parts[0]))
         for side, carries in sides.items():
             with own.lent("written_rows", _select_records(rows, side, carries)):
                 own.execute(read_sql(__file__, "note"), {"side": side, "carried": [*carries.values()]})
         held += rows.nbytes
         if held > JUDGED_BYTES:
-            _judge(run, own, dataset, file)
+            _judge(run, own, dataset, parts)
             held = 0
-    _judge(run, own, dataset, file)
+    _judge(run, own, dataset, parts)
     own.close()
 
 
-def _judge(run: Run, own: Warehouse, dataset: Dataset, file: str) -> None:
+def _judge(run: Run, own: Warehouse, dataset: Dataset, parts: Sequence[Path]) -> None:
     """Raise FirewallError for the first row of temp.written, by id, that must not ship; note the ids, and empty the table."""
     own.execute(read_sql(__file__, "choose"))
     law = {"preferences": PREFERENCES} if dataset.grain == "pair" else {"never": sorted(dataset.never)}
     for row, problem in own.execute(read_sql(__file__, dataset.grain), {"dataset": dataset.name, **law}):
-        raise FirewallError(_refusal(run, file, row, problem))
-    own.execute(read_sql(__file__, "note_id"), {"file": file})
+        raise FirewallError(_refusal(run, _part_with(row, parts), row, problem))
+    own.execute(read_sql(__file__, "note_id"))
     for table in ("written", "wanted"):
         own.execute(f"truncate temp.{table}")
+
+
+def _part_with(row: str, parts: Sequence[Path]) -> str:
+    """Return the published name of the JSONL file of the first part that has a row of this id."""
+    found = (part for part in parts if row in pq.read_table(part, columns=["id"])["id"].to_pylist())
+    return _published_name(next(found, parts[0]).with_suffix(".jsonl"))
 
 
 def _refusal(run: Run, file: str, row: str, problem: str) -> str:

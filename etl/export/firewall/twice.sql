@@ -1,9 +1,5 @@
 -- The first id that two written rows have; no row where each has its own.
---   file: a file that has it
---   id: the id
-select
-    max(file) as file,
-    id,
+select id
 from main.written_id
 group by id
 having count(*) > 1
