@@ -45,14 +45,14 @@ class Warehouse:
         self._cursors: list[ref[duckdb.DuckDBPyConnection]] = [] if cursors is None else cursors
 
     @classmethod
-    def create(cls, sql: Sql, settings: Settings, file: Path | None = None) -> "Warehouse":
+    def create(cls, sql: Sql, settings: Settings, file: Path | None = None, is_for_run: bool = True) -> "Warehouse":
         """Create a warehouse in ``file``, or in memory, with its tables, macros and views.
 
-        Raises SqlError where a file of the sql folder does not work.
+        One that is not for a run takes in receipts alone. Raises SqlError where a file of the sql folder does not work.
         """
         with naming_errors():
             warehouse = cls(from_template(sql, partial(_copied, settings, file)))
-        warehouse._prepare(settings)
+        warehouse._prepare(settings, is_for_run)
         return warehouse
 
     @classmethod
@@ -63,22 +63,26 @@ class Warehouse:
         warehouse._prepare(settings)
         return warehouse
 
-    def _prepare(self, settings: Settings) -> None:
+    def _prepare(self, settings: Settings, is_for_run: bool = True) -> None:
         """Attach the relations of a run in memory, fill in the settings, and forbid access to anything outside."""
         self.execute("set timezone = 'UTC'")
-        self.execute("attach ':memory:' as raw")
-        for database in (BATCH, REREAD):
-            self.execute(f"attach ':memory:' as {database}")
-        published = f'"{self.one("select current_database()")}".raw'
-        for (table,) in self.execute("select table_name from duckdb_tables() where schema_name = 'raw'"):
-            self.execute(f"create table raw.main.{table} as from {published}.{table} with no data")
-        self.execute(f"drop schema {published} cascade")
+        if is_for_run:
+            self._attach_in_memory()
         self.execute("set enable_external_access = false")
         self.execute("set lock_configuration = true")
         self.replace("policy.setting", pa.Table.from_pylist([settings.row()]))
         own = pa.schema([(name, pa.string()) for name in SourceSetting._fields])
         rows = [row._asdict() for row in settings.source_settings]
         self.replace("policy.source_setting", pa.Table.from_pylist(rows, own))
+
+    def _attach_in_memory(self) -> None:
+        """Attach what holds rows for the time of a run: raw, in place of the schema of this name, and those named above."""
+        for database in ("raw", BATCH, REREAD):
+            self.execute(f"attach ':memory:' as {database}")
+        published = f'"{self.one("select current_database()")}".raw'
+        for (table,) in self.execute("select table_name from duckdb_tables() where schema_name = 'raw'"):
+            self.execute(f"create table raw.main.{table} as from {published}.{table} with no data")
+        self.execute(f"drop schema {published} cascade")
 
     def cursor(self) -> "Warehouse":
         """Return the same warehouse for another thread."""
@@ -209,9 +213,10 @@ def _connect(settings: Settings, file: Path | None = None) -> duckdb.DuckDBPyCon
     memory = engine_limit(settings.memory_limit)
     config = CLOSED | {
         "memory_limit": f"{memory}B",
-        "block_allocator_memory": f"{memory // KEPT_PART}B",
         "fsync_mode": "NONE",  # what is built aside is made durable once, when it is whole
     }
+    if file:  # what is in memory is mostly receipts, which would touch whole blocks and fill little of them
+        config["block_allocator_memory"] = f"{memory // KEPT_PART}B"
     if settings.threads is not None:
         config["threads"] = settings.threads
     spill = file.parent / "spill" if file else Path(tempfile.gettempdir()) / f"etl-spill-{os.getpid()}"

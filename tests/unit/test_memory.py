@@ -55,9 +55,9 @@ def test_the_default_is_half_of_what_there_is(monkeypatch: pytest.MonkeyPatch, t
         assert machine_memory() == expected or (expected is None and machine_memory() >= whole)
 
 
-def test_the_engine_is_told(sql: Sql) -> None:
+def test_the_engine_is_told(sql: Sql, tmp_path: Path) -> None:
     """The warehouse's engine gets its part of the limit."""
-    warehouse = Warehouse.create(sql, Settings(memory_limit="1GiB"))
+    warehouse = Warehouse.create(sql, Settings(memory_limit="1GiB"), tmp_path / "etl.duckdb")
     told = warehouse.execute("select current_setting('memory_limit'), current_setting('block_allocator_memory')")[0]
     warehouse.close()
     numbers, units = zip(*(size.split() for size in told), strict=True)
