@@ -1,6 +1,7 @@
 """The recorder watches stages from outside and writes down what went in, what came out, and why.
 
-Its facts come from row counts of relations and from the bytes on disk, never from the stage that made them.
+Its facts come from row counts of relations and from the bytes on disk, never from the stage that made them. What measures them
+is imported then: a run in which nothing changed needs none of it.
 """
 
 import hashlib
@@ -12,7 +13,6 @@ from threading import Lock
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from etl.base.datasets import exported_files
 from etl.base.errors import StageError
@@ -20,7 +20,6 @@ from etl.base.terminal import short, short_place
 from etl.base.threads import run_together
 from etl.context import Clock, Observer, Run, Stage
 from etl.receipts.header import PartialRun, RunHeader, deciding, timestamp_of
-from etl.receipts.measure import measure
 from etl.receipts.models import (
     UNBALANCED,
     CountsByReason,
@@ -203,6 +202,8 @@ class StageMeter:
 
     def _written_files(self, stage: Stage) -> list[FileEntry]:
         """Return the entries of the files that a stage wrote."""
+        from etl.receipts.measure import measure
+
         exports = self.run.exports
         files = [file for stem in stage.exports for file in exported_files(exports, stem)]
         return run_together(lambda file: self._written_file(file, f"exports/{file.relative_to(exports).as_posix()}"), files)
@@ -256,6 +257,8 @@ def doubts(warehouse: Warehouse) -> list[tuple[str, str]]:
 
 def _lines(rows: pa.RecordBatch) -> pa.Buffer:
     """Return a line of text per row: its cells joined by 0x1F, a null as an empty cell, and a line feed."""
+    import pyarrow.compute as pc
+
     cells = pc.binary_join_element_wise(*rows.columns, "\x1f", null_handling="replace", null_replacement="")
     ended = pc.binary_join_element_wise(cells, "\n", "")
     whole = pa.ListArray.from_arrays(pa.array([0, len(ended)], pa.int32()), ended)
