@@ -5,9 +5,13 @@ the categories that may never ship: that is the second layer of the firewall.
 """
 
 import pandera.polars as pa
+import polars as pl
 
 from etl.base.datasets import Dataset
 from etl.checks import preference, quarantine, rag, sft
+
+# a contract asks dozens of small questions of a batch, for each of which the streaming engine would start its machinery
+pl.Config.set_engine_affinity("in-memory")
 
 #: The contract of each dataset's rows, by its name.
 CONTRACTS: dict[str, type[pa.DataFrameModel]] = {
