@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 from etl.base.terminal import short
 from etl.context import IGNORE_FILE
 from etl.receipts.models import (
+    DONE,
     UNBALANCED,
     CountsByReason,
     Document,
@@ -33,9 +34,6 @@ from etl.receipts.store import SUMMARY
 T = TypeVar("T")
 
 DRIFT, PAGE = "drift.json", "summary.md"
-
-#: The states of a stage whose output counts.
-DONE = ("ok", "reused")
 
 #: The stages that export nothing, each with the stats that it never has.
 NEVER: Mapping[str, Sequence[str]] = {"collect": ("rejected", "quarantined"), "score": ("skipped",)}

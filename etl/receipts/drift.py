@@ -1,11 +1,12 @@
 """Reads the drift views: what changed since the prior run, how bad it is, and why; and keeps the run that is pinned."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from etl.base.errors import UsageError
 from etl.base.files import sync_folder, write_text
 from etl.base.project import Project
-from etl.receipts.models import DriftReport, Pin
+from etl.receipts.models import DONE, DriftReport, DriftStage, Pin, StageReceipt
 from etl.receipts.store import require_published, set_baseline
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.statements import read_sql
@@ -17,6 +18,15 @@ _KINDS = ["source", "volume", "pairs", "category", "reason", "accepted"]
 def drift_of(history: Warehouse, run_id: str) -> DriftReport:
     """Return the drift report of a run, under the settings that ``history`` has."""
     return _reports(history, "where run_id = ?", [run_id])[run_id]
+
+
+def first_drift(run_id: str, receipts: Iterable[StageReceipt]) -> DriftReport:
+    """Return what the drift views say of a root's first run, which has none to be compared with: to ask them costs a lot."""
+    unknown = dict.fromkeys(DriftStage.model_fields)
+    known = {"deterministic_violation": False, "notes": []}
+    stages = [unknown | known | {"stage": receipt.stage} for receipt in receipts if receipt.status in DONE]
+    whole = {"run_id": run_id, "prior_run_id": None, "severity": "ok", "flags": ["no prior; baseline established"]}
+    return DriftReport.model_validate(whole | {"stages": stages})
 
 
 def drift_reports(history: Warehouse) -> dict[str, DriftReport]:

@@ -29,6 +29,9 @@ Count = Annotated[int, Field(ge=0)]
 Status = Literal["ok", "reused", "failed", "not_run"]
 Severity = Literal["ok", "warn", "alert"]
 
+#: The states of a stage whose output counts.
+DONE: tuple[Status, ...] = ("ok", "reused")
+
 #: How the error of a stage begins whose counts do not add up: its receipt keeps them as they were counted.
 UNBALANCED = "The books do not balance:"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl.base.files import write_text
-from etl.receipts.drift import drift_of
+from etl.receipts.drift import drift_of, first_drift
 from etl.receipts.header import RunHeader
 from etl.receipts.markdown import inert, table
 from etl.receipts.models import DriftReport, Head, Named, RunSummary, StageReceipt, StageSummary, Stats, run_hash
@@ -42,7 +42,8 @@ def compose_report(history: Warehouse, sql: Sql, header: RunHeader, receipts: li
     provisional = _summarise(header, receipts, published)
     forget(history, sql, header.run_id)
     take_in(history, sql.kept, as_texts([*receipts, provisional]))
-    drift = drift_of(history, header.run_id)
+    is_first = header.seq == 1 and not sql.replaced
+    drift = first_drift(header.run_id, receipts) if is_first else drift_of(history, header.run_id)
     texts = {f"{receipt.stage}.json": receipt.to_json() for receipt in receipts}
     texts |= {"drift.json": drift.to_json(), "summary.md": summary_page(provisional, receipts, drift)}
     bound = [Named(path=name, sha256=_sha256(text)) for name, text in sorted(texts.items())]

@@ -31,7 +31,8 @@ def load_history(project: Project, sql: Sql, settings: Settings, documents_only:
 
     With ``documents_only`` every document is read now, and nothing else is trusted.
     """
-    history = Warehouse.create(sql, settings, is_for_run=False)
+    # so few rows are counted sooner than shared out among threads
+    history = Warehouse.create(sql, settings.model_copy(update={"threads": 1}), is_for_run=False)
     for name, rows in ({} if documents_only else _known_rows(project, sql)).items():
         history.insert(name, rows)
     known = {row[0] for row in history.execute("select run_id from receipts.run")}

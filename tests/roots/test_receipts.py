@@ -46,6 +46,13 @@ def folder_of(root: Path) -> Path:
     return max(path for path in (root / "reports/distillation").iterdir() if path.is_dir())
 
 
+def test_the_first_drift_report_says_what_the_views_say(root: Path) -> None:
+    """The report of a root's first run is written without the drift views, and they say the same."""
+    first = min(path for path in (root / "reports/distillation").iterdir() if path.is_dir())
+    written = json.loads((first / "drift.json").read_text(encoding="utf-8"))
+    assert etl("drift", first.name, "--root", root, "--json").json == written
+
+
 def test_every_document_is_there_and_valid(root: Path) -> None:
     """A run leaves one receipt per stage, summary, drift report and Markdown; each document fits its definition."""
     folder = folder_of(root)
