@@ -37,9 +37,14 @@ class Warehouse:
     """One open warehouse, in a file or in memory."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, cursors: "list[ref[duckdb.DuckDBPyConnection]] | None" = None
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        cursors: "list[ref[duckdb.DuckDBPyConnection]] | None" = None,
+        name: str = "",
     ) -> None:
         self._connection = connection
+        #: The name of its database, quoted for SQL; where it has databases in memory beside it.
+        self._name = name
         self._materialised: list[str] = []
         #: All cursors on the warehouse: an interruption is for all. A list, because a thread may append while another reads.
         self._cursors: list[ref[duckdb.DuckDBPyConnection]] = [] if cursors is None else cursors
@@ -79,7 +84,8 @@ class Warehouse:
         """Attach what holds rows for the time of a run: raw, in place of the schema of this name, and those named above."""
         for database in ("raw", BATCH, REREAD):
             self.execute(f"attach ':memory:' as {database}")
-        published = f'"{self.one("select current_database()")}".raw'
+        self._name = f'"{self.one("select current_database()")}"'
+        published = f"{self._name}.raw"
         for (table,) in self.execute("select table_name from duckdb_tables() where schema_name = 'raw'"):
             self.execute(f"create table raw.main.{table} as from {published}.{table} with no data")
         self.execute(f"drop schema {published} cascade")
@@ -89,7 +95,7 @@ class Warehouse:
         with naming_errors():
             cursor = self._connection.cursor()
         self._cursors.append(ref(cursor))
-        return Warehouse(cursor, self._cursors)
+        return Warehouse(cursor, self._cursors, self._name)
 
     def apart(self, database: str) -> "tuple[Warehouse, str]":
         """Return a cursor on one of the databases in memory, and the name by which it reads the warehouse's, quoted for SQL.
@@ -98,9 +104,7 @@ class Warehouse:
         """
         cursor = self.cursor()
         cursor.execute(f"use {database}")
-        databases = "select database_name from duckdb_databases() where not internal"
-        (name,) = {f'"{name}"' for (name,) in cursor.execute(databases)} - {'"raw"', BATCH, REREAD}
-        return cursor, name
+        return cursor, self._name
 
     def materialise(self, view: str) -> None:
         """Compute ``view`` once, unless it was; until ``finish`` its name stands for the rows. The rows have no order."""
