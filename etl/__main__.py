@@ -1,6 +1,5 @@
 """``python -m etl``, and the script ``etl``."""
 
-import atexit
 import os
 import sys
 from contextlib import suppress
@@ -17,7 +16,6 @@ def main() -> None:
             with suppress(OSError):  # Python itself reports what cannot be written any more
                 sys.stdout.flush()
                 sys.stderr.flush()
-                atexit._run_exitfuncs()  # noqa: SLF001 - it has no public name
                 os._exit(end.code)
         raise
 
