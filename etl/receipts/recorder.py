@@ -202,13 +202,13 @@ class StageMeter:
 
     def _written_files(self, stage: Stage) -> list[FileEntry]:
         """Return the entries of the files that a stage wrote."""
-        from etl.receipts.measure import measure
-
         exports = self.run.exports
         files = [file for stem in stage.exports for file in exported_files(exports, stem)]
         return run_together(lambda file: self._written_file(file, f"exports/{file.relative_to(exports).as_posix()}"), files)
 
     def _written_file(self, file: Path, path: str) -> FileEntry:
+        from etl.receipts.measure import measure
+
         known = self.intact.get(file.stat().st_ino)
         return known.model_copy(update={"path": path, "carried": known.path in self.carried}) if known else measure(file, path)
 
