@@ -102,6 +102,13 @@ heard as (
     from timed
 ),
 
+normalised as (
+    select
+        *,
+        policy.normal_said(said) as normal,
+    from heard
+),
+
 turned as (
     select
         * replace (
@@ -112,7 +119,10 @@ turned as (
             case when source_class is distinct from 'grade' or not policy.is_blank(task_id) then task_id end as task_id,
             case when source_class is distinct from 'grade' or not policy.is_blank(run_id) then run_id end as run_id
         ),
-    from heard
+        -- the texts of messages are normalised already
+        case when prompt is null then policy.normal_prompt_of(said, normal) end as heard_prompt,
+        case when response is null then policy.normal_response_of(said, normal) end as heard_response,
+    from normalised
 ),
 
 -- DuckDB drops an offset when it casts text to timestamp, and assumes the session's zone where the text has none. So the text
@@ -130,9 +140,8 @@ clocked as (
                 coalesce(nullif(clock.zone, ''), 'Z')
             ) as timestamptz
         ))) as created_at_utc,
-        policy.normalised(prompt) as normal_prompt,
-        policy.normalised(response) as normal_response,
-        policy.normal_said(said) as normal,
+        coalesce(heard_prompt, policy.normalised(prompt)) as normal_prompt,
+        coalesce(heard_response, policy.normalised(response)) as normal_response,
     from turned
 ),
 
