@@ -1,6 +1,6 @@
 """The stage collect: each item of the evidence becomes a record, is part of one, is skipped with its reason, or is blank.
 
-Four threads work in step: one reads and judges items, one parses their fields, one maps them, one puts rows into the tables.
+Three threads work in step: one reads and judges items, one maps them, one puts rows into the tables.
 What an earlier run collected and nobody touched since is not read again; of a line file that grew, only what is new is parsed.
 """
 
@@ -37,9 +37,9 @@ def collect(run: Run) -> None:
     loader = Loader(run.warehouse.cursor())
     loader.forget(gone)
     rows = [_row_of_ignored(file) for file in found if file.ignored_by]
-    with mapping_room(cursor), Background(PORTIONS_AHEAD) as loading, Background() as mapping, Background(1) as parsing:
+    with mapping_room(cursor), Background(PORTIONS_AHEAD) as loading, Background() as mapping:
         paths = [file.source_path for file in found]
-        sources = _Sources(run, rules, paths, before, cursor, loader, parsing, mapping, loading)
+        sources = _Sources(run, rules, paths, before, cursor, loader, mapping, loading)
         changes = _changes(run, evidence, before, gone)
         sources.total = sum(file.size for file in evidence if file.source in changes)
         for source, files in groupby(
@@ -124,7 +124,6 @@ class _Sources:
     before: _Before
     cursor: Any
     loader: Loader
-    parsing: Background
     mapping: Background
     loading: Background
     total: int = 0
@@ -160,7 +159,7 @@ class _Sources:
         ]
 
     def _portion(self, source: str, mapper: Mapper | None, failure: MappingError | None = None) -> Portion:
-        return Portion(source, mapper, self.loader, self.parsing, self.mapping, self.loading, failure)
+        return Portion(source, mapper, self.loader, self.mapping, self.loading, failure)
 
     def _read(self, portion: Portion, files: Sequence[EvidenceFile], is_whole: bool) -> list[dict[str, Any]]:
         directives = self.rules.directives.get(portion.source, Directives())

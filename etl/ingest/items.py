@@ -20,7 +20,7 @@ from etl.ingest.formats.documents import DocumentError, DocumentLimits, Element,
 from etl.ingest.formats.lines import Blank, CorruptError, HashedFile, Known, LineReader, Lines, LongLine, Read, Tail, Unpacking
 from etl.ingest.formats.packing import CHUNK
 from etl.ingest.formats.parquet import ParquetError, rows_of
-from etl.ingest.formats.strict_json import Refusal, is_blank, judge, without_nan
+from etl.ingest.formats.strict_json import Refusal, is_blank, read_object, without_nan
 
 #: Elements are handed on when they are about this many bytes.
 PIECE_BYTES = 1 << 20
@@ -33,9 +33,14 @@ class Sink(Protocol):
         """Begin with the items of another file, or member of an archive."""
 
     def accept(
-        self, numbers: Sequence[int], contents: Sequence[bytes], texts: Sequence[bytes] = (), pointers: Sequence[str] = ()
+        self,
+        numbers: Sequence[int],
+        contents: Sequence[bytes],
+        values: Sequence[dict[str, Any]],
+        texts: Sequence[bytes] = (),
+        pointers: Sequence[str] = (),
     ) -> None:
-        """Take items that the judge passed; ``texts`` where the mapping reads something else than the bytes."""
+        """Take items that the judge passed, and what it read of each; ``texts`` where it read something else than the bytes."""
 
     def skip(self, number: int, digest: str | None, reason: str, detail: str | None = None, raw: bytes | None = None) -> None:
         """Take an item that is refused, or an entry for the file as a whole."""
@@ -291,21 +296,25 @@ class ItemReader:
         tally.nan_of_last = texts[-1][1] if texts else 0
         first = tally.items + 1
         good: list[int] = []
+        values: list[dict[str, Any]] = []
         for place, line in enumerate(lines):
             if is_blank(line):
                 tally.blank += 1
-            elif self._passes(first + place, line, texts[place][0] if texts else line):
+            elif (value := self._read_item(first + place, line, texts[place][0] if texts else line)) is not None:
                 good.append(place)
+                values.append(value)
         read_as = [texts[place][0] for place in good] if texts and any(count for _, count in texts) else ()
-        self._sink.accept([first + place for place in good], [lines[place] for place in good], read_as)
+        self._sink.accept([first + place for place in good], [lines[place] for place in good], values, read_as)
         tally.items += len(lines)
         tally.last_is_blank = is_blank(lines[-1])
 
-    def _passes(self, number: int, content: bytes, text: bytes) -> bool:
-        refusal = judge(text, self._settings.max_depth, self._settings.max_values)
-        if refusal:
-            self._sink.skip(number, sha256(content).hexdigest(), refusal.reason, refusal.detail, content)
-        return refusal is None
+    def _read_item(self, number: int, content: bytes, text: bytes) -> dict[str, Any] | None:
+        """Return what is read of an item; one that the judge refuses is None, and skipped."""
+        value = read_object(text, self._settings.max_depth, self._settings.max_values)
+        if isinstance(value, Refusal):
+            self._sink.skip(number, sha256(content).hexdigest(), value.reason, value.detail, content)
+            return None
+        return value
 
     # --- whole files ---------------------------------------------------------------------------------------------------
 
@@ -357,11 +366,11 @@ class ItemReader:
             self._sink.skip(1, digest, "line_too_long", f"offset 0, length {len(content)}")
             return
         try:
-            text = encode({"text": content.decode()})
+            value = {"text": content.decode()}
         except UnicodeDecodeError as error:
             self._sink.skip(1, digest, "invalid_utf8", f"byte {error.start + 1}: {error.reason}", content)
             return
-        self._sink.accept([1], [content], [text])
+        self._sink.accept([1], [content], [value], [encode(value)])
 
     def _take_document(self, document: bytearray, tally: Tally) -> None:
         settings = self._settings
@@ -378,6 +387,7 @@ class ItemReader:
 
     def _take_elements(self, elements: Sequence[Element | LongElement], tally: Tally) -> None:
         good: list[tuple[int, Element]] = []
+        values: list[dict[str, Any]] = []
         for element in elements:
             tally.items += 1
             if isinstance(element, LongElement):
@@ -385,11 +395,13 @@ class ItemReader:
                 self._sink.skip(tally.items, element.sha256, "line_too_long", detail)
                 continue
             tally.nan += element.replaced
-            if self._passes(tally.items, element.content, element.text):
+            if (value := self._read_item(tally.items, element.content, element.text)) is not None:
                 good.append((tally.items, element))
+                values.append(value)
         self._sink.accept(
             [number for number, _ in good],
             [element.content for _, element in good],
+            values,
             [element.text for _, element in good] if any(element.replaced for _, element in good) else (),
             [element.pointer for _, element in good],
         )

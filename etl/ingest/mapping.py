@@ -187,18 +187,24 @@ class Mapper:
         return f"from raw.main.mapped_shape union all by name {select}"
 
     def parse(self, portion: Sequence[Items]) -> pa.Table:
-        """Return the rows of raw.item, and more of each item; it may be called while another thread maps.
+        """Return the rows of raw.item of a portion, see ``rows``."""
+        return self.together([self.rows(items) for items in portion])
 
-        ``_content`` are its bytes, where ``json`` is not these; ``_problem`` and ``_detail`` say what is wrong with a field.
-        """
-        table = pa.concat_tables([self._rows(items) for items in portion or [Items("", None)]])
+    def together(self, rows: Sequence[pa.Table]) -> pa.Table:
+        """Return rows of raw.item as one table."""
+        table = pa.concat_tables(rows or [self.rows(Items("", None))])
         # in one piece, so that the engine reads it in its order
         return table.combine_chunks() if self._directives.grain == "item" and not self.needs_whole_source else table
 
-    def _rows(self, items: Items) -> pa.Table:
+    def rows(self, items: Items, values: Sequence[dict[str, Any]] | None = None) -> pa.Table:
+        """Return the rows of raw.item, and more of each item; it may be called while another thread maps.
+
+        ``values`` are the items as objects, where they are at hand. ``_content`` are their bytes, where ``json`` is not these;
+        ``_problem`` and ``_detail`` say what is wrong with a field.
+        """
         content = pa.array(items.contents, pa.binary())  # the judge has seen that it is UTF-8
         length = len(content)
-        columns, faults = self._parser.parse(items.texts or items.contents)
+        columns, faults = self._parser.parse(items.texts or items.contents, values)
         rows = {
             "source": pa.array([self._mapping.name] * length, pa.string()),  # pa.repeat takes ten times as long
             "source_path": pa.array([items.source_path] * length, pa.string()),
@@ -214,7 +220,7 @@ class Mapper:
         return pa.table(rows | dict(zip(self._parser.schema.names, columns, strict=True)))
 
     def map(self, items: pa.Table) -> Mapped:
-        """Return the records made of the items, as ``parse`` gives them, and rows of evidence.skipped for those that give none.
+        """Return the records made of items, as ``together`` gives them, and rows of evidence.skipped for those that give none.
 
         Raises MappingError that names an item, where the mapping fails.
         """
@@ -280,7 +286,13 @@ class Mapper:
         if strangers.num_rows:
             raise self._error("the source_path and item_number of a row are not those of its item")
         if not _is_increasing(incoming):
-            twice = pl.DataFrame(incoming.select(_KEY)).filter(pl.struct(pl.all()).is_duplicated()).sort(pl.all()).head(1).to_arrow()
+            twice = (
+                pl.DataFrame(incoming.select(_KEY))
+                .filter(pl.struct(pl.all()).is_duplicated())
+                .sort(pl.all())
+                .head(1)
+                .to_arrow()
+            )
             raise self._error(
                 f"it gives several rows for {_place(twice)} with the record_number {twice['record_number'][0]}; a mapping "
                 "gives one row for an item, or numbers them with record_number"

@@ -28,13 +28,12 @@ class Portion:
     source: str
     mapper: Mapper | None
     loader: Loader
-    parsing: Background
     mapping: Background
     loading: Background
     failure: MappingError | None = None
     _path: str = ""
     _unit: str | None = None
-    _items: list[Items] = field(default_factory=list)
+    _rows: list[pa.Table] = field(default_factory=list)
     _skipped: list[tuple[Any, ...]] = field(default_factory=list)
     _held: int = 0
 
@@ -45,14 +44,20 @@ class Portion:
         self._path, self._unit = path, unit
 
     def accept(
-        self, numbers: Sequence[int], contents: Sequence[bytes], texts: Sequence[bytes] = (), pointers: Sequence[str] = ()
+        self,
+        numbers: Sequence[int],
+        contents: Sequence[bytes],
+        values: Sequence[dict[str, Any]],
+        texts: Sequence[bytes] = (),
+        pointers: Sequence[str] = (),
     ) -> None:
-        """Take items that the judge passed; ``texts`` where the mapping reads something else than the bytes."""
+        """Take items that the judge passed, and what it read of each; ``texts`` where it read something else than the bytes."""
         if self.failure:
             for number, content in zip(numbers, contents, strict=True):
                 self.skip(number, sha256(content).hexdigest(), "mapping_failed", str(self.failure), content)
-        elif contents:
-            self._items.append(Items(self._path, self._unit, [*numbers], [*contents], [*texts], [*pointers]))
+        elif contents and self.mapper:
+            items = Items(self._path, self._unit, [*numbers], [*contents], [*texts], [*pointers])
+            self._rows.append(self.mapper.rows(items, values))
             self._hold(sum(map(len, contents)) + sum(map(len, texts)) + _ROW_BYTES * len(contents))
 
     def skip(self, number: int, digest: str | None, reason: str, detail: str | None = None, raw: bytes | None = None) -> None:
@@ -67,35 +72,30 @@ class Portion:
 
     def forget(self, path: str, after_item: int = -1) -> None:
         """Have the rows of a file removed, from an item on, before its new items come."""
-        self.parsing.give(self.mapping.give, self.loading.give, self.loader.forget, [path], after_item)
+        self.mapping.give(self.loading.give, self.loader.forget, [path], after_item)
 
     def forget_source(self) -> None:
         """Have all rows of the source removed, and drop what is on its way."""
-        self._items, self._skipped, self._held = [], [], 0
-        self.parsing.give(self.mapping.give, self.loading.give, self.loader.forget_source, self.source)
+        self._rows, self._skipped, self._held = [], [], 0
+        self.mapping.give(self.loading.give, self.loader.forget_source, self.source)
 
     def hand_over(self) -> None:
         """Have the items so far mapped and inserted, and begin a new portion."""
-        self.parsing.give(self._parse, self._items, skipped_rows(self._skipped))
-        self._items, self._skipped, self._held = [], [], 0
+        self.mapping.give(self._map, self._rows, skipped_rows(self._skipped))
+        self._rows, self._skipped, self._held = [], [], 0
 
     def finish(self) -> None:
         """Hand over what is left, and wait until it is mapped. Raises MappingError where the mapping failed for an item."""
         self.hand_over()
-        self.parsing.wait()
         self.mapping.wait()
         if self.failure and self.mapper:
             raise self.failure
 
-    def _parse(self, items: list[Items], skipped: pa.Table) -> None:
-        parsed = self.mapper.parse(items) if self.mapper and items and not self.failure else None
-        self.mapping.give(self._map, parsed, skipped)
-
-    def _map(self, items: pa.Table | None, skipped: pa.Table) -> None:
+    def _map(self, rows: list[pa.Table], skipped: pa.Table) -> None:
         records = None
-        if self.mapper and items and not self.failure:
+        if self.mapper and rows and not self.failure:
             try:
-                mapped = self.mapper.map(items)
+                mapped = self.mapper.map(self.mapper.together(rows))
             except MappingError as error:
                 self.failure = error  # the reading thread sees it at the end of the source
                 return

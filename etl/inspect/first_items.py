@@ -80,7 +80,12 @@ class Taken:
         self._path, self._unit = path, unit
 
     def accept(
-        self, numbers: Sequence[int], contents: Sequence[bytes], texts: Sequence[bytes] = (), pointers: Sequence[str] = ()
+        self,
+        numbers: Sequence[int],
+        contents: Sequence[bytes],
+        _values: Sequence[dict[str, Any]],
+        texts: Sequence[bytes] = (),
+        pointers: Sequence[str] = (),
     ) -> None:
         """Take items that the judge passed."""
         places = [place for place, number in enumerate(numbers) if self.only is None or number in self.only]

@@ -78,10 +78,10 @@ def test_a_bomb_is_cut_off(tmp_path: Path, pack: object, setting: str, sentence:
 #: Judges each line of a file and prints the reasons.
 JUDGE = """
 import sys
-from etl.ingest.formats.strict_json import judge
+from etl.ingest.formats.strict_json import judge_value
 
 for line in open(sys.argv[1], "rb"):
-    print(*(judge(line, 64, 1_000_000) or ["good"])[:1], file=sys.stderr)
+    print(*(judge_value(line, 64, 1_000_000) or ["good"])[:1], file=sys.stderr)
 """
 
 #: The length of a line whose values would take a gigabyte and more if they were read.

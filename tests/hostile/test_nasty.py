@@ -15,8 +15,7 @@ from backports import zstd
 from conftest import etl, evidence_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from etl.ingest.formats.strict_json import judge
+from judging import judge
 
 PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstd.compress}
 

@@ -299,14 +299,14 @@ READ = """
 import sys, time
 from pathlib import Path
 from etl.ingest.formats.documents import DocumentError, DocumentLimits, Element, elements_of, parse_patterns
-from etl.ingest.formats.strict_json import judge
+from etl.ingest.formats.strict_json import judge_value
 
 document = Path({path!r}).read_bytes()
 started, count = time.process_time(), 0
 limits = DocumentLimits(64, 1_000_000, 64 << 20)
 try:
     for element in elements_of(document, parse_patterns({patterns}), limits, nan_as_null={nan}):
-        count += isinstance(element, Element) and (not {judged} or judge(element.text, 64, 1_000_000) is None)
+        count += isinstance(element, Element) and (not {judged} or judge_value(element.text, 64, 1_000_000) is None)
     print(count)
 except DocumentError as error:
     print(error.refusal.reason)

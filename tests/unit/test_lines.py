@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from judging import judge
 
 from etl.ingest.formats import strict_json
-from etl.ingest.formats.strict_json import Refusal, is_blank, judge, judge_value
+from etl.ingest.formats.strict_json import Refusal, is_blank, judge_value
 
 MAX_DEPTH = 64
 MAX_VALUES = 1_000_000

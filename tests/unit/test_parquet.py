@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from judging import judge
 
 from etl.ingest.formats import parquet
 from etl.ingest.formats.parquet import ParquetError, encode_rows, rows_of
-from etl.ingest.formats.strict_json import judge, without_nan
+from etl.ingest.formats.strict_json import without_nan
 
 
 def encoded(values: Sequence[Any], kind: Any) -> list[str]:

@@ -36,23 +36,30 @@ def is_blank(line: bytes) -> bool:
     return not line.strip(b" \t\r")
 
 
-def judge(line: bytes, max_depth: int, max_values: int) -> Refusal | None:
-    """Return why an item that is not blank is refused, or None if it is one JSON object.
+def read_object(item: bytes, max_depth: int, max_values: int) -> dict[str, Any] | Refusal:
+    """Return an item that is not blank as the JSON object that it is, or why it is refused.
 
     The reasons, the first that applies: invalid_utf8, too_large, too_deep, malformed_json, duplicate_key, not_an_object.
     ``max_values`` bounds the memory that the parser takes; it reads 200 brackets deep, so ``max_depth`` is 200 at the most.
     """
-    refusal = judge_value(line, max_depth, max_values)
-    if refusal is None and (start := line.lstrip(b" \t\r\n")[:1]) != b"{":
-        return Refusal("not_an_object", f"the item is {_TYPES.get(start, 'a number')}")
-    return refusal
+    value = _read(item, max_depth, max_values)
+    if isinstance(value, dict | Refusal):
+        return value
+    start = item.lstrip(b" \t\r\n")[:1]
+    return Refusal("not_an_object", f"the item is {_TYPES.get(start, 'a number')}")
 
 
 def judge_value(text: bytes, max_depth: int, max_values: int, offset: int = 0) -> Refusal | None:
-    """Return why a text is refused as ``judge`` does, or None if it is one JSON value of any type.
+    """Return why a text is refused as ``read_object`` does, or None if it is one JSON value of any type.
 
     ``offset`` is how many bytes stand before it in its file: a byte that is named is counted from there.
     """
+    value = _read(text, max_depth, max_values, offset)
+    return value if isinstance(value, Refusal) else None
+
+
+def _read(text: bytes, max_depth: int, max_values: int, offset: int = 0) -> Any:
+    """Return the JSON value of a text, or why it is refused."""
     if len(text) > max_values and _values(text) > max_values and sum(map(_values, _unquoted(text))) > max_values:
         refusal = Refusal(
             "too_large", f"more than {max_values} commas and opening brackets outside strings (setting max_values)"
@@ -66,7 +73,7 @@ def judge_value(text: bytes, max_depth: int, max_values: int, offset: int = 0) -
             refusal = _too_deep(max_depth) if is_deeper else _fault(text, error, offset)
         else:
             if not may_be_deeper or not _nests_deeper(value, max_depth):
-                return None
+                return value
             refusal = _too_deep(max_depth)
     return _bad_encoding(text, offset) or refusal
 
