@@ -3,13 +3,16 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.base.errors import SqlError
+from etl.ingest import fields
 from etl.ingest.directives import Directives, directives_of
 from etl.ingest.fields import FieldParser
+from etl.ingest.formats.strict_json import Refusal, read_object
 from etl.warehouse.sql_files import View
 
 
@@ -155,6 +158,43 @@ def test_fields_are_those_of_a_plain_walk(items: list[dict[str, Any]], wanted: l
             found = values[f"f{place}"][index]
             assert (json.loads(found) if kind == "json" and found else found) == expected
         assert problems.get(index) == next(iter(missing + bad), None)
+
+
+def _spelled(keys: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Return JSON values as texts: numbers in any spelling, strings with and without escapes, arrays and objects of these."""
+    number = st.from_regex(r"-?(0|[1-9][0-9]{0,20})([.][0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+    string = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+    plain = st.sampled_from(["null", "true", "false", "-0", str(2**53 + 1), str(2**63), "1e400", '"\\ud83d\\ude00"'])
+    return st.recursive(
+        plain | number | string.map(json.dumps) | string.map(lambda text: json.dumps(text, ensure_ascii=False)),
+        lambda inner: st.lists(inner, max_size=3).map(lambda texts: f"[{' , '.join(texts)}]") | _spelled_object(keys, inner),
+        max_leaves=8,
+    )
+
+
+def _spelled_object(keys: st.SearchStrategy[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    members = st.dictionaries(keys, values, max_size=4)
+    return members.map(lambda pairs: "{" + ",".join(f' "{key}":{value}\t' for key, value in pairs.items()) + "}\r")
+
+
+_KEYS = st.sampled_from(["a", "b", "0", "1"])
+
+
+@given(
+    st.lists(_spelled_object(_KEYS, _spelled(_KEYS)), min_size=1, max_size=4),
+    st.lists(st.tuples(_TYPES, st.booleans(), _POINTERS), min_size=1, max_size=5),
+)
+def test_what_the_judge_has_read_gives_the_same_fields(items: list[str], wanted: list[tuple[str, bool, str]]) -> None:
+    """A field taken from what the judge has read is, bit for bit, what the text of the value alone gives; so are its faults."""
+    own = header("fields:", *(f"f{place} {kind} = {pointer}" for place, (kind, _, pointer) in enumerate(wanted))).fields
+    lines = [item.encode() for item in items]
+    values = [read_object(line, 64, 1_000_000) for line in lines]
+    assert not any(isinstance(value, Refusal) for value in values)
+    columns, faults = FieldParser(own).parse(lines, [value for value in values if isinstance(value, dict)])
+    for index, line in enumerate(lines):
+        each = [fields._judged(field, fields._resolved(msgspec.Raw(line.strip()), field.tokens)) for field in own]
+        assert [repr(column[index].as_py()) for column in columns] == [repr(value) for value, _ in each]
+        assert faults.get(index) == next((fault for _, fault in each if fault), None)
 
 
 @pytest.mark.parametrize(
