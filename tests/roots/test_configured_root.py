@@ -195,9 +195,9 @@ def test_such_a_mapping_goes_row_by_row(root: Path, monkeypatch: pytest.MonkeyPa
     """It maps a source in several portions, with the same result; only what is new of a file that grew is mapped."""
     before = exports(root)
     sizes = []
-    parse = Mapper.parse
+    together = Mapper.together
     monkeypatch.setattr(portion, "PORTION_BYTES", 1)
-    monkeypatch.setattr(Mapper, "parse", lambda self, items: (sizes.append(len(items)), parse(self, items))[1])
+    monkeypatch.setattr(Mapper, "together", lambda self, rows: (sizes.append(len(rows)), together(self, rows))[1])
     with (root / "evidence/others/one.jsonl").open("ab") as lines:
         lines.write(b"\n")
     run(root, "--force")
