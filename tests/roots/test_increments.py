@@ -65,13 +65,13 @@ def carried(receipt: Mapping[str, Any]) -> dict[str, bool]:
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Give the list to which every line that is judged from now on is added."""
     lines: list[bytes] = []
-    judge = items.judge
+    read_object = items.read_object
 
-    def noting(line: bytes, max_depth: int, max_values: int) -> Refusal | None:
+    def noting(line: bytes, max_depth: int, max_values: int) -> dict[str, Any] | Refusal:
         lines.append(line)
-        return judge(line, max_depth, max_values)
+        return read_object(line, max_depth, max_values)
 
-    monkeypatch.setattr(items, "judge", noting)
+    monkeypatch.setattr(items, "read_object", noting)
     return lines
 
 
