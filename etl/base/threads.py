@@ -6,7 +6,7 @@ with their ``with`` blocks, also those of a run that is told to stop, which ends
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice, repeat, takewhile
 from types import TracebackType
@@ -62,6 +62,16 @@ def map_ahead(job: Callable[[S], T], items: Iterable[S], workers: int = 2) -> It
 
     try:
         yield results()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def workers(count: int) -> Iterator[Executor]:
+    """Give so many threads for jobs; those that have not begun when the block ends are not done."""
+    pool = ThreadPoolExecutor(count, thread_name_prefix="workers")
+    try:
+        yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -1,16 +1,19 @@
 """The stage collect: each item of the evidence becomes a record, is part of one, is skipped with its reason, or is blank.
 
-Three threads work in step: one reads and judges items, one maps them, one puts rows into the tables.
+Threads work in step: one reads and judges items, several map portions of them, one puts rows into the tables.
 What an earlier run collected and nobody touched since is not read again; of a line file that grew, only what is new is parsed.
 """
 
+from collections import deque
 from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import Executor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from etl.base.threads import Background
+from etl.base.memory import workers_within
+from etl.base.threads import Background, workers
 from etl.context import IGNORE_FILE, EvidenceFile, Run, source_of
 from etl.ingest.directives import Directives
 from etl.ingest.files import Rules, find_evidence
@@ -19,9 +22,10 @@ from etl.ingest.items import ItemReader, Tally, skim
 from etl.ingest.loader import Loader
 from etl.ingest.mapping import Mapper, MappingError, mapping_room
 from etl.ingest.portion import Portion
+from etl.warehouse.connection import Warehouse
 
-#: Portions that may wait to be inserted: about as many as make one insert, so that mapping goes on meanwhile.
-PORTIONS_AHEAD = 6
+#: Portions that may wait beside those that are mapped, so that mapping goes on during an insert.
+PORTIONS_AHEAD = 4
 
 
 def collect(run: Run) -> None:
@@ -37,9 +41,11 @@ def collect(run: Run) -> None:
     loader = Loader(run.warehouse.cursor())
     loader.forget(gone)
     rows = [_row_of_ignored(file) for file in found if file.ignored_by]
-    with mapping_room(cursor), Background(PORTIONS_AHEAD) as loading, Background() as mapping:
+    most = workers_within(run.settings.memory_limit, run.settings.threads)
+    with mapping_room(cursor), Background(most + PORTIONS_AHEAD) as loading, workers(most) as mapping:
         paths = [file.source_path for file in found]
         sources = _Sources(run, rules, paths, before, cursor, loader, mapping, loading)
+        sources.cursors.extend(run.warehouse.cursor() for _ in range(most))
         changes = _changes(run, evidence, before, gone)
         sources.total = sum(file.size for file in evidence if file.source in changes)
         for source, files in groupby(
@@ -124,8 +130,9 @@ class _Sources:
     before: _Before
     cursor: Any
     loader: Loader
-    mapping: Background
+    mapping: Executor
     loading: Background
+    cursors: deque[Warehouse] = field(default_factory=deque)
     total: int = 0
     done: int = 0
 
@@ -159,7 +166,7 @@ class _Sources:
         ]
 
     def _portion(self, source: str, mapper: Mapper | None, failure: MappingError | None = None) -> Portion:
-        return Portion(source, mapper, self.loader, self.mapping, self.loading, failure)
+        return Portion(source, mapper, self.loader, self.mapping, self.cursors, self.loading, failure)
 
     def _read(self, portion: Portion, files: Sequence[EvidenceFile], is_whole: bool) -> list[dict[str, Any]]:
         directives = self.rules.directives.get(portion.source, Directives())

@@ -191,19 +191,23 @@ def normalise_tools(text: bytes, max_depth: int, max_values: int) -> bytes | Non
     return encode(tools) if tools else None
 
 
+def no_conversations() -> pa.Table:
+    """Return what ``normalise_rows`` does where no row has messages or tools."""
+    return pa.schema(_COLUMNS).empty_table()
+
+
 def normalise_rows(given: pa.Table, judged: Sequence[bool], max_depth: int, max_values: int) -> pa.Table:
     """Return messages and tools of rows in normal form, and how far prompt and answer go; no rows where no row has either.
 
     ``judged`` says of each row whether its messages are judged already. Where they cannot be normalised, ``problem`` is
     ``bad_messages`` or ``bad_tools``, and ``detail`` says why.
     """
-    schema = pa.schema(_COLUMNS)
     if given["messages"].null_count == given["tools"].null_count == given.num_rows:
-        return schema.empty_table()
+        return no_conversations()
     texts = (column.cast(pa.large_binary()).to_pylist() for column in (given["messages"], given["tools"]))
     columns = zip(*texts, judged, strict=True)
     rows = [_normal_row(messages, tools, is_judged, max_depth, max_values) for messages, tools, is_judged in columns]
-    return pa.table([*map(list, zip(*rows, strict=True))], schema=schema)
+    return pa.table([*map(list, zip(*rows, strict=True))], schema=pa.schema(_COLUMNS))
 
 
 def _normal_row(messages: bytes | None, tools: bytes | None, is_judged: bool, *limits: int) -> tuple[object, ...]:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from etl.base.errors import MachineError, SqlPlace, StageError
 from etl.base.settings import Settings
 from etl.base.terminal import short_place
-from etl.ingest.conversation import normalise_rows
+from etl.ingest.conversation import no_conversations, normalise_rows
 from etl.ingest.directives import Directives
 from etl.ingest.fields import FieldParser
 from etl.warehouse.connection import ADDING, Warehouse
@@ -101,7 +101,7 @@ class Mapped:
 
 @contextmanager
 def mapping_room(warehouse: Warehouse) -> Iterator[None]:
-    """Let raw.item and raw.mapped be views over the portion that is mapped, in place of the tables, for a while."""
+    """Let raw.item and raw.mapped be views over the portion that a cursor maps, in place of the tables, for a while."""
     names = ("item", "mapped")
     for name in names:
         warehouse.execute(f"alter table raw.main.{name} rename to {name}_shape")
@@ -124,7 +124,9 @@ def _show_settings(warehouse: Warehouse, where: str, values: Sequence[str] = ())
 
 
 class Mapper:
-    """One source's mapping at work; ``warehouse`` is a cursor for the thread that maps.
+    """One source's mapping at work; ``warehouse`` is a cursor for the thread that prepares it.
+
+    What is lent to a cursor is seen by no other, and views read what their reader was lent: so each cursor can map a portion.
 
     A mapping of the grain ``item`` can map any portion of the items, unless its plan shows that it looks at several of them,
     say with a window: then it needs all items of its source at once (``needs_whole_source``), as one of the grain ``source``.
@@ -136,7 +138,7 @@ class Mapper:
         self._mapping = mapping
         self._directives = directives
         self._parser = FieldParser(directives.fields)
-        self._given, self._mapped = "", ""
+        self._given = ""
         self._is_one_for_one, self._has_conversations = False, False
         self.needs_whole_source = directives.grain == "source"
 
@@ -144,7 +146,8 @@ class Mapper:
         """Bind the mapping. Raises MappingError where it does not work for any item."""
         # it sees no setting of another source, so that it need not run again where one of those changes
         _show_settings(self._warehouse, "source = ?", [self._mapping.name])
-        with self._shown(self.parse([])):
+        with self._shown(self._warehouse, self.parse([])):
+            self._run(_ITEM)
             self._run(f"create or replace view {self._mapping.qualified} as\n{self._mapping.body}")
             given = dict(self._run(f"select column_name, column_type from (describe {self._mapping.qualified})"))
             wanted = dict(self._run("select column_name, column_type from (describe raw.main.mapped_shape)"))
@@ -159,7 +162,21 @@ class Mapper:
         if len(key) == 1 or (not key and not self._is_one_for_one):
             raise self._error("select source_path and item_number too, so that each row names its item")
         self._given = self._select(given, wanted)
-        self._mapped = read_sql(__file__, "by_position" if self._is_one_for_one else "by_key")
+        self._make_views(read_sql(__file__, "by_position" if self._is_one_for_one else "by_key"))
+
+    def _make_views(self, mapped: str) -> None:
+        """Make the views through which evidence.incoming reads a portion."""
+        with self._shown(self._warehouse, self.parse([])):
+            rows = self._warehouse.arrow("from raw.main.mapped_shape")
+            with self._warehouse.lent("given_rows", rows), self._warehouse.lent("conversations", no_conversations()):
+                given = "from given_rows" if self._is_fetched else self._given
+                self._warehouse.execute(f"create or replace view raw.main.given as {given}")
+                self._warehouse.execute(f"create or replace view raw.main.mapped as {mapped}")
+
+    @property
+    def _is_fetched(self) -> bool:
+        """Whether the rows that the mapping gives are fetched at first: joins give rows in any order."""
+        return self._has_conversations and not self._is_one_for_one
 
     def _select(self, given: dict[str, str], wanted: dict[str, str]) -> str:
         """Return the statement that gives the columns of the mapping in the types of raw.mapped, and null in all others."""
@@ -219,58 +236,55 @@ class Mapper:
         }
         return pa.table(rows | dict(zip(self._parser.schema.names, columns, strict=True)))
 
-    def map(self, items: pa.Table) -> Mapped:
+    def map(self, items: pa.Table, warehouse: Warehouse | None = None) -> Mapped:
         """Return the records made of items, as ``together`` gives them, and rows of evidence.skipped for those that give none.
+
+        ``warehouse`` is a cursor for the thread that maps; several may do so at once, each with one of its own.
 
         Raises MappingError that names an item, where the mapping fails.
         """
         try:
-            return self._map(items)
+            return self._map(items, warehouse or self._warehouse)
         except (MachineError, MappingError):
             raise
         except StageError:
-            self._name_item(items)
+            self._name_item(items, warehouse or self._warehouse)
             raise
 
-    def _map(self, items: pa.Table) -> Mapped:
-        with self._shown(items), self._normalised(items):
-            self._warehouse.execute(f"create or replace view raw.main.mapped as {self._mapped}")
+    def _map(self, items: pa.Table, warehouse: Warehouse) -> Mapped:
+        with self._shown(warehouse, items), self._normalised(warehouse, items):
             # joins give rows in any order; records are inserted in the order of the evidence
-            incoming = _in_order(self._warehouse.arrow("from evidence.incoming"))
+            incoming = _in_order(warehouse.arrow("from evidence.incoming"))
             self._require_keys(incoming)
             is_plain = incoming["problem"].null_count == incoming.num_rows == incoming["parts"].null_count
             refused = incoming.filter(pc.is_valid(incoming["problem"]))
             if is_plain and incoming.num_rows == items.num_rows and self._directives.grain == "item":
                 skipped = pa.table({})
             else:
-                with self._warehouse.lent("incoming", incoming):
-                    self._require_parts()
-                    skipped = self._warehouse.arrow(read_sql(__file__, "refused"))
-                    incoming = self._accepted(incoming)
+                with warehouse.lent("incoming", incoming):
+                    self._require_parts(warehouse)
+                    skipped = warehouse.arrow(read_sql(__file__, "refused"))
+                    incoming = self._accepted(warehouse, incoming)
         return Mapped(incoming.drop_columns(["problem", "detail"]), skipped, refused)
 
-    def _accepted(self, incoming: pa.Table) -> pa.Table:
+    def _accepted(self, warehouse: Warehouse, incoming: pa.Table) -> pa.Table:
         """Return the rows of the items of which no record has a problem; ``incoming`` is lent."""
         if self._is_one_for_one:
             return incoming.filter(pc.is_null(incoming["problem"]))
-        return _in_order(self._warehouse.arrow(read_sql(__file__, "accepted")))
+        return _in_order(warehouse.arrow(read_sql(__file__, "accepted")))
 
     @contextmanager
-    def _normalised(self, items: pa.Table) -> Iterator[None]:
-        """Show what the mapping gives as raw.main.given, and its conversations in normal form beside, row by row."""
-        self._warehouse.execute(f"create or replace view raw.main.given as {self._given}")
+    def _normalised(self, warehouse: Warehouse, items: pa.Table) -> Iterator[None]:
+        """Show what the mapping gives, where that must be fetched, and its conversations in normal form beside, row by row."""
         with ExitStack() as lent:
-            given = pa.table({"messages": pa.array([], pa.string()), "tools": pa.array([], pa.string())})
-            judged: list[bool] = []
-            if self._has_conversations and self._is_one_for_one:
-                given = self._warehouse.arrow("select messages, tools from raw.main.given")
-                judged = self._handed_on(items, given["messages"])
-            elif self._has_conversations:  # joins give rows in any order, so they are fetched once
-                given = self._warehouse.arrow("from raw.main.given").combine_chunks()
-                lent.enter_context(self._warehouse.lent("given_rows", given))
-                self._warehouse.execute("create or replace view raw.main.given as from given_rows")
-                judged = [False] * given.num_rows
-            lent.enter_context(self._warehouse.lent("conversations", normalise_rows(given, judged, *self._limits)))
+            conversations = no_conversations()
+            if self._has_conversations:
+                given = warehouse.arrow("select messages, tools from raw.main.given" if self._is_one_for_one else self._given)
+                judged = self._handed_on(items, given["messages"]) if self._is_one_for_one else [False] * given.num_rows
+                conversations = normalise_rows(given, judged, *self._limits)
+                if self._is_fetched:
+                    lent.enter_context(warehouse.lent("given_rows", given.combine_chunks()))
+            lent.enter_context(warehouse.lent("conversations", conversations))
             yield
 
     def _handed_on(self, items: pa.Table, values: pa.ChunkedArray) -> list[bool]:
@@ -298,30 +312,30 @@ class Mapper:
                 "gives one row for an item, or numbers them with record_number"
             )
 
-    def _require_parts(self) -> None:
-        for path, number in self._warehouse.execute(read_sql(__file__, "stray_part"), [self._directives.grain]):
+    def _require_parts(self, warehouse: Warehouse) -> None:
+        for path, number in warehouse.execute(read_sql(__file__, "stray_part"), [self._directives.grain]):
             place, grain = short_place(path, number), self._directives.grain
             raise self._error(f"the parts of {place} name what is no item of the same {grain}")
 
-    def _name_item(self, items: pa.Table) -> None:
+    def _name_item(self, items: pa.Table, warehouse: Warehouse) -> None:
         """Raise MappingError that names the first unit, or item, for which the mapping fails alone, found by halving."""
         while True:
             groups = items["unit"].unique() if self._directives.grain != "item" else items["item_number"]
             if len(groups) < 2 or self.needs_whole_source:
                 break
             half = _first_half(items, self._directives.grain)
-            items = half if self._fails(half) else items.slice(half.num_rows)
-        with self._shown(items):
+            items = half if self._fails(half, warehouse) else items.slice(half.num_rows)
+        with self._shown(warehouse, items):
             # the mapping itself, not the view, so that the engine says where in its text it failed
             try:
-                self._warehouse.execute(f"create or replace temp table mapping_failed as\n{self._mapping.body}")
+                warehouse.execute(f"create or replace temp table mapping_failed as\n{self._mapping.body}")
             except StageError as error:
                 raise self._failure(error, items) from None
-            self._warehouse.execute("drop table mapping_failed")
+            warehouse.execute("drop table mapping_failed")
 
-    def _fails(self, items: pa.Table) -> bool:
+    def _fails(self, items: pa.Table, warehouse: Warehouse) -> bool:
         try:
-            self._map(items)
+            self._map(items, warehouse)
         except MachineError:
             raise
         except (StageError, MappingError):
@@ -350,9 +364,8 @@ class Mapper:
         return MappingError(f"{self._mapping.path}: {what}.", SqlPlace(self._mapping.path))
 
     @contextmanager
-    def _shown(self, items: pa.Table) -> Iterator[None]:
-        with self._warehouse.lent("items", items):
-            self._warehouse.execute(_ITEM)
+    def _shown(self, warehouse: Warehouse, items: pa.Table) -> Iterator[None]:
+        with warehouse.lent("items", items):
             yield
 
 

@@ -1,6 +1,8 @@
 """Items of one source on their way to its mapping, and what comes of them on their way to the tables."""
 
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -9,7 +11,8 @@ import pyarrow as pa
 
 from etl.base.threads import Background
 from etl.ingest.loader import Loader, skipped_rows
-from etl.ingest.mapping import Items, Mapper, MappingError
+from etl.ingest.mapping import Items, Mapped, Mapper, MappingError
+from etl.warehouse.connection import Warehouse
 
 #: Items are mapped in portions of about this many bytes: enough to be worth a query, few enough to hold several of them.
 PORTION_BYTES = 32 << 20
@@ -22,13 +25,15 @@ _ROW_BYTES = 200
 class Portion:
     """Items of one source that are mapped together: whole units, where its mapping must see such.
 
-    It is the ``Sink`` of a run. ``failure`` says why all items of the source are skipped, because its mapping does not work.
+    It is the ``Sink`` of a run. Several portions are mapped at once, each with one of the ``cursors``, and inserted in their
+    order. ``failure`` says why all items of the source are skipped, because its mapping does not work.
     """
 
     source: str
     mapper: Mapper | None
     loader: Loader
-    mapping: Background
+    mapping: Executor
+    cursors: deque[Warehouse]
     loading: Background
     failure: MappingError | None = None
     _path: str = ""
@@ -72,35 +77,49 @@ class Portion:
 
     def forget(self, path: str, after_item: int = -1) -> None:
         """Have the rows of a file removed, from an item on, before its new items come."""
-        self.mapping.give(self.loading.give, self.loader.forget, [path], after_item)
+        self.loading.give(self.loader.forget, [path], after_item)
 
     def forget_source(self) -> None:
         """Have all rows of the source removed, and drop what is on its way."""
         self._rows, self._skipped, self._held = [], [], 0
-        self.mapping.give(self.loading.give, self.loader.forget_source, self.source)
+        self.loading.give(self.loader.forget_source, self.source)
 
     def hand_over(self) -> None:
         """Have the items so far mapped and inserted, and begin a new portion."""
-        self.mapping.give(self._map, self._rows, skipped_rows(self._skipped))
+        mapped = self.mapping.submit(self._map, self._rows) if self.mapper and self._rows else None
+        self.loading.give(self._put, mapped, skipped_rows(self._skipped))
         self._rows, self._skipped, self._held = [], [], 0
 
     def finish(self) -> None:
-        """Hand over what is left, and wait until it is mapped. Raises MappingError where the mapping failed for an item."""
+        """Hand over what is left, and wait until all is inserted. Raises MappingError where the mapping failed for an item."""
         self.hand_over()
-        self.mapping.wait()
+        self.loading.wait()
         if self.failure and self.mapper:
             raise self.failure
 
-    def _map(self, rows: list[pa.Table], skipped: pa.Table) -> None:
-        records = None
-        if self.mapper and rows and not self.failure:
-            try:
-                mapped = self.mapper.map(self.mapper.together(rows))
-            except MappingError as error:
-                self.failure = error  # the reading thread sees it at the end of the source
-                return
-            records, skipped = mapped.records, pa.concat_tables([skipped, mapped.skipped], promote_options="default")
-        self.loading.give(self.loader.put, records, skipped)
+    def _map(self, rows: list[pa.Table]) -> Mapped | None:
+        """Return what comes of a portion; nothing where the mapping failed for an earlier one."""
+        if not self.mapper or self.failure:
+            return None
+        cursor = self.cursors.pop()
+        try:
+            return self.mapper.map(self.mapper.together(rows), cursor)
+        finally:
+            self.cursors.append(cursor)
+
+    def _put(self, mapped: "Future[Mapped | None] | None", skipped: pa.Table) -> None:
+        if self.mapper and self.failure:
+            return  # all items of the source are skipped instead
+        try:
+            made = mapped and mapped.result()
+        except MappingError as error:
+            self.failure = error  # the reading thread sees it at the end of the source
+        except CancelledError:
+            pass  # the run ends
+        else:
+            if made:
+                skipped = pa.concat_tables([skipped, made.skipped], promote_options="default")
+            self.loader.put(made and made.records, skipped)
 
     def _needs_all(self) -> bool:
         return self.mapper is not None and self.mapper.needs_whole_source

@@ -1,13 +1,19 @@
 """A new source, added by somebody who has read one page: one SQL file beside the evidence, and no Python."""
 
 import json
+import time
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from conftest import Line, Result, etl, jsonl, write_evidence
+
+from etl.ingest import portion
+from etl.ingest.mapping import Mapped, Mapper
+from etl.warehouse.connection import Warehouse
 
 TICKETS: list[Line] = [
     {"id": 1, "state": "resolved", "question": "Why is it slow?", "answer": "It is not cached."},
@@ -239,6 +245,28 @@ def test_a_mapping_that_fails_skips_its_source(tmp_path: Path, mapping: str, wor
     assert words in skipped[0]["detail"]
     assert rows(root, "select source from evidence.record") == [{"source": "evidence"}]
     assert not any(b"It is not" in file.read_bytes() for file in root.glob("reports/**/*") if file.is_file())
+
+
+def test_the_first_portion_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Portions are mapped at once: whichever fails first, the run names the first in the order of the evidence."""
+    root = root_of(tmp_path, with_score("(json ->> '$.state')::double"), [])
+    files = {
+        f"tickets/{name}.jsonl": [{"id": name, "state": state}]
+        for name, state in zip("abcd", ("1", "x", "x", "x"), strict=True)
+    }
+    write_evidence(root / "evidence", files)
+    map_portion = Mapper.map
+
+    def map_slowly(mapper: Mapper, items: pa.Table, *cursor: Warehouse) -> Mapped:
+        time.sleep(0.2 if items["source_path"][0].as_py() == "tickets/b.jsonl" else 0)
+        return map_portion(mapper, items, *cursor)
+
+    monkeypatch.setattr(portion, "PORTION_BYTES", 1)
+    monkeypatch.setattr(Mapper, "map", map_slowly)
+    assert etl("run-all", "--root", root, "--set", "threads=4").exit_code == 1
+    skipped = rows(root, "select source_path, detail from evidence.skipped order by all")
+    assert [row["source_path"] for row in skipped] == [*files]
+    assert all(row["detail"].endswith("Conversion Error at tickets/b.jsonl:1.") for row in skipped), skipped
 
 
 def test_a_mapping_that_is_mended_takes_its_source_in(tmp_path: Path) -> None:
