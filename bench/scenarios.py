@@ -7,6 +7,7 @@ scenario to results.json as soon as it is done.
 import argparse
 import filecmp
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain, repeat
@@ -66,8 +67,18 @@ def require_same_exports(root: Path, scratch: Path) -> None:
 
 def appended(count: int, rounds: int, folder: Path) -> Iterator[Pair]:
     """Run, append 1 % of lines, and run again; the baseline runs from scratch and must give the same bytes."""
-    file = write(folder / "evidence.jsonl", count)
-    size = file.stat().st_size
+    yield from grown(write(folder / "evidence.jsonl", count), count, rounds, folder)
+
+
+def added(count: int, rounds: int, folder: Path) -> Iterator[Pair]:
+    """Run, add a file with 1 % more lines, and run again; the baseline runs from scratch and must give the same bytes."""
+    write(folder / "evidence" / "first.jsonl", count)
+    yield from grown(folder / "evidence" / "second.jsonl", count, rounds, folder)
+
+
+def grown(file: Path, count: int, rounds: int, folder: Path) -> Iterator[Pair]:
+    """Run, let a file grow by 1 % of the lines, and run again; the file may be new."""
+    size = file.stat().st_size if file.exists() else None
     for turn in range(rounds):
         with fresh_folder() as root, fresh_folder() as scratch:
             run_product(root, folder)
@@ -75,8 +86,10 @@ def appended(count: int, rounds: int, folder: Path) -> Iterator[Pair]:
             again, from_scratch = (lambda out=out: run_product(out, folder) for out in (root, scratch))
             yield in_turn(turn, again, from_scratch)
             require_same_exports(root, scratch)
-        with file.open("r+b") as stream:
-            stream.truncate(size)
+        if size is None:
+            file.unlink()
+        else:
+            os.truncate(file, size)
 
 
 def unchanged(count: int, rounds: int, folder: Path) -> Iterator[Pair]:
@@ -115,6 +128,7 @@ def files(count: int, rounds: int, folder: Path) -> Iterator[Pair]:
 
 SCENARIOS = {
     "appended": Scenario("1 % of lines appended", "from scratch", appended),
+    "added": Scenario("1 % of lines in a new file", "from scratch", added),
     "unchanged": Scenario("nothing changed", "first run", unchanged),
     "larger": Scenario("5 times the lines in 2 GB", "the lines in 2 GB", larger, scale=5),
     "hot": Scenario("4 % of lines in one task", "no such task", hot),
