@@ -146,7 +146,7 @@ class Mapper:
         """Bind the mapping. Raises MappingError where it does not work for any item."""
         # it sees no setting of another source, so that it need not run again where one of those changes
         _show_settings(self._warehouse, "source = ?", [self._mapping.name])
-        with self._shown(self._warehouse, self.parse([])):
+        with self._warehouse.lent("items", self.parse([])):
             self._run(_ITEM)
             self._run(f"create or replace view {self._mapping.qualified} as\n{self._mapping.body}")
             given = dict(self._run(f"select column_name, column_type from (describe {self._mapping.qualified})"))
@@ -166,7 +166,7 @@ class Mapper:
 
     def _make_views(self, mapped: str) -> None:
         """Make the views through which evidence.incoming reads a portion."""
-        with self._shown(self._warehouse, self.parse([])):
+        with self._warehouse.lent("items", self.parse([])):
             rows = self._warehouse.arrow("from raw.main.mapped_shape")
             with self._warehouse.lent("given_rows", rows), self._warehouse.lent("conversations", no_conversations()):
                 given = "from given_rows" if self._is_fetched else self._given
@@ -252,7 +252,7 @@ class Mapper:
             raise
 
     def _map(self, items: pa.Table, warehouse: Warehouse) -> Mapped:
-        with self._shown(warehouse, items), self._normalised(warehouse, items):
+        with warehouse.lent("items", items), self._normalised(warehouse, items):
             # joins give rows in any order; records are inserted in the order of the evidence
             incoming = _in_order(warehouse.arrow("from evidence.incoming"))
             self._require_keys(incoming)
@@ -325,7 +325,7 @@ class Mapper:
                 break
             half = _first_half(items, self._directives.grain)
             items = half if self._fails(half, warehouse) else items.slice(half.num_rows)
-        with self._shown(warehouse, items):
+        with warehouse.lent("items", items):
             # the mapping itself, not the view, so that the engine says where in its text it failed
             try:
                 warehouse.execute(f"create or replace temp table mapping_failed as\n{self._mapping.body}")
@@ -362,11 +362,6 @@ class Mapper:
 
     def _error(self, what: str) -> MappingError:
         return MappingError(f"{self._mapping.path}: {what}.", SqlPlace(self._mapping.path))
-
-    @contextmanager
-    def _shown(self, warehouse: Warehouse, items: pa.Table) -> Iterator[None]:
-        with warehouse.lent("items", items):
-            yield
 
 
 def _sparse(values: Mapping[int, str | None], length: int) -> pa.Array:
