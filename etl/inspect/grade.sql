@@ -10,7 +10,7 @@ with met as (
             source_path := other.source_path, item_number := other.item_number, record_number := other.record_number
         ) as place,
     from scored.graded_attempt as attempt
-    inner join evidence.record as other
+    inner join evidence.stored_record as other
         on
             attempt.task_id = other.task_id
             and (attempt.run_id = other.run_id or attempt.lone_key = other.record_key)
@@ -44,7 +44,7 @@ select
     outcome.outcome,
     outcome.attempts,
     coalesce(graded.places, []) as records,
-from evidence.record as grade
+from evidence.stored_record as grade
 inner join scored.grade as outcome on grade.record_key = outcome.record_key
 left join graded on grade.record_key = graded.grade_key
 where

@@ -125,7 +125,7 @@ def _examine_warehouse(project: Project) -> Iterator[Check]:
     status, detail = "warn", "nothing is published yet; publish with etl run-all"
     if project.warehouse.is_file():
         with PublishedWarehouse.open(project.warehouse) as warehouse:
-            records = warehouse.one("select count(*) from evidence.record")
+            records = warehouse.one("select count(*) from evidence.stored_record")
             doubtful = doubts(warehouse)
         yield from (Check(what, "warn", sentence) for what, sentence in doubtful)
         status, detail = "ok", f"{records:,} records in {project.relative(project.warehouse)}"

@@ -6,9 +6,9 @@ from (
     union all
     select id from datasets.pair_decision
     union all
-    select evidence_id as id from evidence.record
+    select evidence_id as id from evidence.stored_record
     union all
-    select item_sha256 as id from evidence.record
+    select item_sha256 as id from evidence.stored_record
     union all
     select item_sha256 as id from evidence.skipped
 ) as known

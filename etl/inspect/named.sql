@@ -8,14 +8,14 @@ with named as (
         1 as position,
         'evidence_id' as kind,
         record_key,
-    from evidence.record
+    from evidence.stored_record
     where evidence_id = $id
     union all
     select
         2 as position,
         'item_sha256' as kind,
         record_key,
-    from evidence.record
+    from evidence.stored_record
     where item_sha256 = $id
     union all
     select
@@ -29,21 +29,21 @@ with named as (
         4 as position,
         'run_id' as kind,
         record_key,
-    from evidence.record
+    from evidence.stored_record
     where run_id = $id
     union all
     select
         5 as position,
         'task_id' as kind,
         record_key,
-    from evidence.record
+    from evidence.stored_record
     where task_id = $id
     union all
     select
         6 as position,
         'path:item' as kind,
         record_key,
-    from evidence.record
+    from evidence.stored_record
     where
         list_contains($places, source_path || ':' || item_number)
         or list_has_any($places, list_transform(parts, lambda part: part['source_path'] || ':' || part['item_number']))

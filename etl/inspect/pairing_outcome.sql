@@ -5,7 +5,7 @@ select
     record.record_key,
     pairing.outcome as pairing_outcome,
 from pairs.record as pairing
-inner join evidence.record as record
+inner join evidence.stored_record as record
     on
         pairing.source_path = record.source_path
         and pairing.item_number = record.item_number

@@ -36,7 +36,7 @@ found as (
     select
         wanted.*,
         exists (
-            from evidence.record as record
+            from evidence.stored_record as record
             where record.source_path = wanted.wanted_path and record.item_number = wanted.number
         ) as is_record,
         exists (
@@ -58,14 +58,14 @@ found as (
                     )
                     order by record.source_path, record.item_number, record.record_number
                 )
-            from evidence.record as record
+            from evidence.stored_record as record
             where
                 list_contains(
                     record.parts, struct_pack(source_path := wanted.wanted_path, item_number := wanted.number::bigint)
                 )
         ) as part_of,
         exists (
-            from evidence.record as record
+            from evidence.stored_record as record
             where record.source_path = wanted.wanted_path
         )
         or exists (
@@ -73,7 +73,7 @@ found as (
             where skipped.source_path = wanted.wanted_path
         )
         or exists (
-            from evidence.record as record
+            from evidence.stored_record as record
             where list_contains(list_transform(record.parts, lambda part: part['source_path']), wanted.wanted_path)
         ) as is_known_member,
     from wanted

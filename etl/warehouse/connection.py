@@ -23,7 +23,7 @@ from etl.base.memory import KEPT_PART, engine_limit, trim_memory
 from etl.base.settings import Settings, SourceSetting
 from etl.warehouse.errors import naming_errors, sentence_of
 from etl.warehouse.sql_files import Sql
-from etl.warehouse.template import CLOSED, define, from_template
+from etl.warehouse.template import ENGINE, define, from_template
 
 #: Rows of a streamed batch, five of the engine's vectors: enough to be worth a call, few enough to hold several batches.
 ROWS_PER_BATCH = 10_240
@@ -215,7 +215,7 @@ class Warehouse:
 def _connect(settings: Settings, file: Path | None = None) -> duckdb.DuckDBPyConnection:
     """Return a connection to a file, or to a database in memory, within the limits of these settings."""
     memory = engine_limit(settings.memory_limit)
-    config = CLOSED | {
+    config = ENGINE | {
         "memory_limit": f"{memory}B",
         "fsync_mode": "NONE",  # what is built aside is made durable once, when it is whole
     }

@@ -13,7 +13,7 @@ import duckdb
 from etl.base.errors import NotFoundError, UsageError
 from etl.warehouse.connection import ROWS_PER_BATCH, Warehouse
 from etl.warehouse.errors import sentence_of
-from etl.warehouse.template import CLOSED, FORMAT
+from etl.warehouse.template import ENGINE, FORMAT
 from etl.warehouse.values import AS_TEXT, reader_of
 
 #: Rows as the engine's client gives them.
@@ -22,7 +22,7 @@ Rows = list[tuple[Any, ...]]
 #: What etl sql may run. DESCRIBE, SHOW and SUMMARIZE are a SELECT to the parser.
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
-_READ_ONLY = CLOSED | {"enable_external_access": "false", "lock_configuration": "true"}
+_READ_ONLY = ENGINE | {"enable_external_access": "false", "lock_configuration": "true"}
 
 
 class PublishedWarehouse(Warehouse):

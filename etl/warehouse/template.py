@@ -30,10 +30,12 @@ STORAGE_VERSION = "v1.5.0"
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
 FORMAT = 11
 
-#: The engine neither downloads nor loads extensions.
-CLOSED: dict[str, str | bool | int | float | list[str]] = {
+#: What holds for every connection: the engine neither downloads nor loads extensions, and leaves out a step of its planning that
+#: takes most of the time where views stand upon views, and gains nothing here (docs/engine-notes.md).
+ENGINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
+    "disabled_optimizers": "projection_pullup",
 }
 
 #: How many templates the cache keeps: each overlay and each version of the program has its own.
@@ -93,7 +95,7 @@ def _made(sql: Sql, file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=file.parent) as folder:
         aside = Path(folder, file.name)
-        with duckdb.connect(str(aside), config=CLOSED | {"storage_compatibility_version": STORAGE_VERSION}) as new:
+        with duckdb.connect(str(aside), config=ENGINE | {"storage_compatibility_version": STORAGE_VERSION}) as new:
             new.begin()  # hundreds of statements cost more as a transaction each
             _fill(new, sql)
             new.commit()

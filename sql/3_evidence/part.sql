@@ -20,7 +20,7 @@ block as (
         source_path,
         item_number // 16 as block,
         greatest(count(*), sum(text_bytes)::bigint // 2684) as size,
-    from evidence.record
+    from evidence.stored_record
     where source_class <> 'grade'
     group by source_path, item_number // 16
 ),

@@ -1,5 +1,5 @@
 -- One row per record: what one source says of one attempt, in one shape for all sources. Its key is (source_path, item_number,
--- record_number). Long texts are put together from their pieces; a column that a query does not name costs it nothing.
+-- record_number). Long texts are put together from their pieces; what needs no text reads evidence.stored_record, which is faster.
 -- key: record_key.
 --   evidence_id: sha256 hex of source, run_id, task_id, item_sha256 (with parts: a sha256 over the hashes of the item and its
 --       parts) and record_number where above 1, joined by 0x1F; equal for identical items
@@ -53,39 +53,14 @@
 --   completion_tokens: how many tokens the model wrote; null: not recorded
 --   text_bytes: how many bytes its prompt, response, messages and tools take
 --   record_key: an integer by which the views join records; another warehouse of the same evidence may number otherwise
-with long_prompt as (
+with long as (
     select
         record_key,
-        string_agg(chunk, '' order by chunk_number) as content,
+        string_agg(chunk, '' order by chunk_number) filter (where field = 'prompt') as prompt,
+        string_agg(chunk, '' order by chunk_number) filter (where field = 'response') as response,
+        string_agg(chunk, '' order by chunk_number) filter (where field = 'messages') as messages,
+        string_agg(chunk, '' order by chunk_number) filter (where field = 'tools') as tools,
     from evidence.long_text
-    where field = 'prompt'
-    group by record_key
-),
-
-long_response as (
-    select
-        record_key,
-        string_agg(chunk, '' order by chunk_number) as content,
-    from evidence.long_text
-    where field = 'response'
-    group by record_key
-),
-
-long_messages as (
-    select
-        record_key,
-        string_agg(chunk, '' order by chunk_number) as content,
-    from evidence.long_text
-    where field = 'messages'
-    group by record_key
-),
-
-long_tools as (
-    select
-        record_key,
-        string_agg(chunk, '' order by chunk_number) as content,
-    from evidence.long_text
-    where field = 'tools'
     group by record_key
 )
 
@@ -103,8 +78,8 @@ select
     stored.created_at,
     stored.model,
     stored.file,
-    coalesce(stored.prompt, long_prompt.content) as prompt,
-    coalesce(stored.response, long_response.content) as response,
+    coalesce(stored.prompt, long.prompt) as prompt,
+    coalesce(stored.response, long.response) as response,
     stored.prompt_sha256,
     stored.prompt_hash,
     stored.prompt_length,
@@ -116,10 +91,10 @@ select
     stored.turn_hash,
     stored.content_hash,
     stored.tools_sha256,
-    coalesce(stored.messages, long_messages.content) as messages,
+    coalesce(stored.messages, long.messages) as messages,
     stored.prompt_end,
     stored.answer_end,
-    coalesce(stored.tools, long_tools.content) as tools,
+    coalesce(stored.tools, long.tools) as tools,
     stored.verdict,
     stored.score,
     stored.grounded_fraction,
@@ -136,7 +111,4 @@ select
     stored.text_bytes,
     stored.record_key,
 from evidence.stored_record as stored
-left join long_prompt on stored.record_key = long_prompt.record_key
-left join long_response on stored.record_key = long_response.record_key
-left join long_messages on stored.record_key = long_messages.record_key
-left join long_tools on stored.record_key = long_tools.record_key
+left join long on stored.record_key = long.record_key

@@ -18,7 +18,7 @@ with said as (
         record.human_override as category,
         false as is_by_grade,
         null as comparison,
-    from evidence.record as record
+    from evidence.stored_record as record
     where record.human_override is not null and record.source_class <> 'grade'
     union all
     select
@@ -29,7 +29,7 @@ with said as (
         record.human_override as category,
         true as is_by_grade,
         record.comparison,
-    from evidence.record as record
+    from evidence.stored_record as record
     inner join scored.graded_attempt as met on record.record_key = met.grade_key and met.counts
     where record.human_override is not null
 ),

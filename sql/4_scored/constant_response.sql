@@ -5,7 +5,7 @@
 --   prompts: how many different prompts it answers
 with frequent as ( -- few; to count records first is cheaper than to count the prompts of all
     select record.answer_hash
-    from evidence.record as record
+    from evidence.stored_record as record
     where record.answer_length >= 32 and record.source_class <> 'grade'
     group by record.answer_hash
     having count(*) > (select setting.max_prompts_per_response from policy.setting as setting)
@@ -14,7 +14,7 @@ with frequent as ( -- few; to count records first is cheaper than to count the p
 select
     record.answer_hash,
     count(distinct record.prompt_hash) as prompts,
-from evidence.record as record
+from evidence.stored_record as record
 inner join frequent on record.answer_hash = frequent.answer_hash
 where record.source_class <> 'grade'
 group by record.answer_hash

@@ -39,7 +39,7 @@ with incomplete as (
                     then struct_pack(defect := 'missing_column', detail := 'source, task_id or category')
             end
         ]) as found,
-    from evidence.record as record
+    from evidence.stored_record as record
     -- few records are incomplete, so the list is made for them alone
     where
         record.is_answer_empty
@@ -60,7 +60,7 @@ cited as (
         record.record_key,
         unnest(record.cited_paths) as path,
         generate_subscripts(record.cited_paths, 1) as position,
-    from evidence.record as record
+    from evidence.stored_record as record
     cross join policy.setting as setting
     where setting.known_paths_sha256 is not null
 ),
@@ -81,7 +81,7 @@ absent as (
 -- Few records are repeated. To count all and number the repeated ones is cheaper than to number all.
 repeated as (
     select evidence_id
-    from evidence.record
+    from evidence.stored_record
     group by evidence_id
     having count(*) > 1
 ),
@@ -91,7 +91,7 @@ numbered as (
         record.record_key,
         row_number() over same_evidence as occurrence,
         first_value(policy.short_place(record.source_path, record.item_number)) over same_evidence as first_at,
-    from evidence.record as record
+    from evidence.stored_record as record
     inner join repeated on record.evidence_id = repeated.evidence_id
     window same_evidence as (
         partition by record.evidence_id order by record.source_path, record.item_number, record.record_number
@@ -125,6 +125,6 @@ select
     'repeated_response' as defect,
     -- not how many: each new prompt would change what is said of all
     'its answer answers more than ' || setting.max_prompts_per_response || ' prompts' as detail,
-from evidence.record as record
+from evidence.stored_record as record
 inner join scored.constant_response as constant on record.answer_hash = constant.answer_hash
 cross join policy.setting as setting

@@ -29,6 +29,6 @@ select
         when met.attempts > 1 then 'ambiguous_grade'
         else 'met'
     end as outcome,
-from evidence.record as record
+from evidence.stored_record as record
 left join met on record.record_key = met.grade_key
 where record.source_class = 'grade'

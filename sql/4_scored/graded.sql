@@ -14,7 +14,7 @@ with target as (
         record.record_key,
         met.grade_key,
     from scored.graded_attempt as met
-    inner join evidence.record as record on met.task_id = record.task_id and met.run_id = record.run_id
+    inner join evidence.stored_record as record on met.task_id = record.task_id and met.run_id = record.run_id
     where met.counts and record.source_class <> 'grade'
     union all
     select

@@ -13,7 +13,7 @@ with grade as (
         record.task_id,
         record.run_id,
         record.human_override,
-    from evidence.record as record
+    from evidence.stored_record as record
     where record.source_class = 'grade'
 ),
 
@@ -22,7 +22,7 @@ attempt as ( -- of the tasks and runs that grades name
         record.task_id,
         record.run_id,
         case when record.run_id is null then record.record_key end as lone_key,
-    from evidence.record as record
+    from evidence.stored_record as record
     where
         record.source_class <> 'grade'
         and (

@@ -6,7 +6,7 @@
 select
     content_hash,
     count(*) as records,
-from evidence.record
+from evidence.stored_record
 where source_class <> 'grade'
 group by content_hash
 having count(*) > 1

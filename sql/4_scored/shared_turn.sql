@@ -5,14 +5,14 @@
 --   records: how many records have it
 with conversed as ( -- few, or none, and then nothing else is read
     select distinct turn_hash
-    from evidence.record
+    from evidence.stored_record
     where answer_end is not null and response_length > 0 and source_class <> 'grade'
 )
 
 select
     record.turn_hash,
     count(*) as records,
-from evidence.record as record
+from evidence.stored_record as record
 inner join conversed on record.turn_hash = conversed.turn_hash
 where record.source_class <> 'grade'
 group by record.turn_hash

@@ -53,7 +53,7 @@ with normalised as (
         record.grounded_fraction,
         coalesce(record.success_markers, []) as success_markers,
         coalesce(record.failure_markers, []) as failure_markers,
-    from evidence.record as record
+    from evidence.stored_record as record
 )
 
 select

@@ -8,7 +8,7 @@ with spelling as ( -- few, so that not every record is normalised
         record.source,
         record.verdict,
         count(*) as records,
-    from evidence.record as record
+    from evidence.stored_record as record
     where record.verdict is not null
     group by record.source, record.verdict
 )

@@ -54,7 +54,7 @@ clean as not materialized (
         run.has_several_comparisons,
         run.score,
     from scored.run as run
-    inner join evidence.record as record on run.record_key = record.record_key
+    inner join evidence.stored_record as record on run.record_key = record.record_key
     where not exists (
         select 1
         from refused

@@ -9,12 +9,12 @@ with own as (
     select distinct
         record.source_path,
         record.item_number,
-    from evidence.record as record
+    from evidence.stored_record as record
 ),
 
 listed as (
     select distinct unnest(record.parts) as item
-    from evidence.record as record
+    from evidence.stored_record as record
     where record.parts is not null
 ),
 
@@ -31,4 +31,4 @@ select
     (select count(*) from part) as part,
     (select count(*) from evidence.skipped) as skipped,
     (select coalesce(sum(file.blank_count), 0)::bigint from evidence.file as file) as blank,
-    (select count(*) from evidence.record) as records,
+    (select count(*) from evidence.stored_record) as records,

@@ -8,7 +8,7 @@ select
     'in' as stat,
     null::varchar as reason,
     count(*) as records,
-from evidence.record
+from evidence.stored_record
 where source_class <> 'grade'
 union all
 select

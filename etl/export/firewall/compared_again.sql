@@ -1,16 +1,15 @@
--- Makes the view of all records where an overlay may have changed how their texts are compared: what evidence.record knows of
--- its texts without reading them again is computed anew. The columns are those of evidence.record.
-create view evidence.record as
+-- Makes main.compared_record, which stands for evidence.stored_record where an overlay may have changed how texts are compared: what
+-- that table knows of the texts is computed anew, once. Its columns are those of the table, read as main.whole_record.
+create table main.compared as
 with heard as (
     select
-        whole.* exclude (
-            prompt_sha256, prompt_hash, prompt_length, response_length, answer_hash, answer_length, is_answer_empty,
-            has_unparsed_call, turn_hash, content_hash, tools_sha256
-        ),
+        record_key,
+        prompt,
+        tools,
         policy.normalised(prompt) as normal_prompt,
         policy.normalised(response) as normal_response,
         policy.said(messages, prompt_end, answer_end) as said,
-    from evidence.whole_record as whole
+    from evidence.record
 ),
 
 normalised as (
@@ -29,6 +28,16 @@ hashed as (
 )
 
 select
-    hashed.* exclude (normal_prompt, normal_response, said, normal, turn, conversed),
+    record_key,
     unnest(policy.content(prompt, turn, conversed, tools)),
-from hashed
+from hashed;
+
+create view main.compared_record as
+select
+    whole.* exclude (
+        prompt_sha256, prompt_hash, prompt_length, response_length, answer_hash, answer_length, is_answer_empty,
+        has_unparsed_call, turn_hash, content_hash, tools_sha256
+    ),
+    compared.* exclude (record_key),
+from main.whole_record as whole
+inner join main.compared as compared on whole.record_key = compared.record_key

@@ -23,7 +23,7 @@ select
     case when attempt.category is not null then 'human_override' else 'overlay' end as rule,
     given.comparison,
     case when attempt.category is null then given.decided_in end as decided_in,
-from evidence.record as record
+from evidence.stored_record as record
 inner join main.given_run as given on record.record_key = given.record_key
 left join scored.attempt_override as attempt
     on

@@ -45,14 +45,19 @@ def make_rules(run: Run) -> None:
     own.execute(Sql.packaged()["macros"])
     for schema in ("evidence", "scored"):
         own.execute(f"create schema {schema}")
-    own.execute(f"create view policy.setting as from {stored}.policy.setting")
-    for table in ("stored_record", "long_text"):
-        own.execute(f"create view evidence.{table} as from {stored}.evidence.{table}")
+    for view, relation in (
+        ("policy.setting", "policy.setting"),
+        ("main.whole_record", "evidence.stored_record"),
+        ("evidence.stored_record", "evidence.stored_record"),
+        ("evidence.long_text", "evidence.long_text"),
+    ):
+        own.execute(f"create view {view} as from {stored}.{relation}")
+    _create_packaged(own, RECORD)
+    records = "main.whole_record"
     if COMPARING & run.sql.replaced.keys():
-        own.execute(f"create view evidence.whole_record as\n{Sql.packaged().view(RECORD).body}")
         own.execute(read_sql(__file__, "compared_again"))
-    else:
-        _create_packaged(own, RECORD)
+        records = "main.compared_record"
+        own.execute(f"create or replace view evidence.stored_record as from {records}")
     for view in BEFORE_CATEGORY:
         _create_packaged(own, view)
     if {*BEFORE_CATEGORY, CATEGORY} & run.sql.replaced.keys():
@@ -63,9 +68,9 @@ def make_rules(run: Run) -> None:
     own.execute(read_sql(__file__, "judged"))
     for table in ("written", "wanted"):
         own.execute(read_sql(__file__, table))
-    for table in ("stored_record", "long_text"):
+    for view, relation in (("stored_record", records), ("long_text", f"{stored}.evidence.long_text")):
         wanted = "semi join temp.wanted as wanted using (record_key)"
-        own.execute(f"create or replace view evidence.{table} as from {stored}.evidence.{table} {wanted}")
+        own.execute(f"create or replace view evidence.{view} as from {relation} {wanted}")
     own.execute(read_sql(__file__, "named"))
     own.close()
 
