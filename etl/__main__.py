@@ -4,11 +4,11 @@ import os
 import sys
 from contextlib import suppress
 
-from etl.cli.app import app
-
 
 def main() -> None:
     """Run the command, then end the process at once: Python would free all it holds, one by one, for a fifth of a second."""
+    from etl.cli.app import app  # a process that judges lines imports this module too
+
     try:
         app()
     except SystemExit as end:

@@ -1,6 +1,7 @@
 """The stage collect: each item of the evidence becomes a record, is part of one, is skipped with its reason, or is blank.
 
-Threads work in step: one reads and judges items, several map portions of them, one puts rows into the tables.
+Threads work in step: one reads items, which processes judge where there are many, several map portions of them, one puts rows
+into the tables.
 What an earlier run collected and nobody touched since is not read again; of a line file that grew, only what is new is parsed.
 """
 
@@ -19,6 +20,7 @@ from etl.ingest.directives import Directives
 from etl.ingest.files import Rules, find_evidence
 from etl.ingest.formats.lines import Known
 from etl.ingest.items import ItemReader, Tally, skim
+from etl.ingest.judging import Judging, judging
 from etl.ingest.loader import Loader
 from etl.ingest.mapping import Mapper, MappingError, mapping_room
 from etl.ingest.portion import Portion
@@ -42,12 +44,17 @@ def collect(run: Run) -> None:
     loader.forget(gone)
     rows = [_row_of_ignored(file) for file in found if file.ignored_by]
     most = workers_within(run.settings.memory_limit, run.settings.threads)
-    with mapping_room(cursor), Background(most + PORTIONS_AHEAD) as loading, workers(most) as mapping:
+    changes = _changes(run, evidence, before, gone)
+    total = sum(file.size for file in evidence if file.source in changes)
+    with (
+        mapping_room(cursor),
+        judging(most, total) as judges,
+        Background(most + PORTIONS_AHEAD) as loading,
+        workers(most) as mapping,
+    ):
         paths = [file.source_path for file in found]
-        sources = _Sources(run, rules, paths, before, cursor, loader, mapping, loading)
+        sources = _Sources(run, rules, paths, before, cursor, loader, mapping, loading, judges, total=total)
         sources.cursors.extend(run.warehouse.cursor() for _ in range(most))
-        changes = _changes(run, evidence, before, gone)
-        sources.total = sum(file.size for file in evidence if file.source in changes)
         for source, files in groupby(
             sorted(evidence, key=lambda file: (file.source, file.source_path)), key=lambda file: file.source
         ):
@@ -132,6 +139,7 @@ class _Sources:
     loader: Loader
     mapping: Executor
     loading: Background
+    judging: Judging
     cursors: deque[Warehouse] = field(default_factory=deque)
     total: int = 0
     done: int = 0
@@ -171,7 +179,7 @@ class _Sources:
     def _read(self, portion: Portion, files: Sequence[EvidenceFile], is_whole: bool) -> list[dict[str, Any]]:
         directives = self.rules.directives.get(portion.source, Directives())
         paths = [path for path in self.paths if source_of(path) == portion.source]
-        reader = ItemReader(self.run.settings, self.rules, directives, paths, portion)
+        reader = ItemReader(self.run.settings, self.rules, directives, paths, portion, self.judging)
         can_go_on = directives.grain == "item" and not is_whole and portion.mapper is not None
         for file in files:
             if file.source_path in self.before.units and not (can_go_on and file.format == "lines"):

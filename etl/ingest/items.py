@@ -9,18 +9,21 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
+import pyarrow as pa
 from msgspec.json import encode
 
 from etl.base.settings import Settings
 from etl.context import EvidenceFile
 from etl.ingest.directives import Directives
+from etl.ingest.fields import FieldParser
 from etl.ingest.files import Rules, unit_of
 from etl.ingest.formats.archives import ArchiveError, ArchiveLimits, Member, members_of
 from etl.ingest.formats.documents import DocumentError, DocumentLimits, Element, LongElement, elements_of, parse_patterns
 from etl.ingest.formats.lines import Blank, CorruptError, HashedFile, Known, LineReader, Lines, LongLine, Read, Tail, Unpacking
 from etl.ingest.formats.packing import CHUNK
 from etl.ingest.formats.parquet import ParquetError, rows_of
-from etl.ingest.formats.strict_json import Refusal, is_blank, read_object, without_nan
+from etl.ingest.formats.strict_json import Refusal
+from etl.ingest.judging import Judge, Judged, Judging
 
 #: Elements are handed on when they are about this many bytes.
 PIECE_BYTES = 1 << 20
@@ -32,15 +35,8 @@ class Sink(Protocol):
     def begin(self, path: str, unit: str | None) -> None:
         """Begin with the items of another file, or member of an archive."""
 
-    def accept(
-        self,
-        numbers: Sequence[int],
-        contents: Sequence[bytes],
-        values: Sequence[dict[str, Any]],
-        texts: Sequence[bytes] = (),
-        pointers: Sequence[str] = (),
-    ) -> None:
-        """Take items that the judge passed, and what it read of each; ``texts`` where it read something else than the bytes."""
+    def accept(self, numbers: Sequence[int], rows: pa.Table, pointers: Sequence[str] = ()) -> None:
+        """Take items that the judge passed, see ``Judged.rows``; of elements, also where they stand in their document."""
 
     def skip(self, number: int, digest: str | None, reason: str, detail: str | None = None, raw: bytes | None = None) -> None:
         """Take an item that is refused, or an entry for the file as a whole."""
@@ -160,6 +156,7 @@ class ItemReader:
         directives: Directives,
         paths: Collection[str],
         sink: Sink,
+        judging: Judging,
         *,
         is_hashing: bool = True,
     ) -> None:
@@ -168,6 +165,8 @@ class ItemReader:
         self._paths = set(paths)
         self._directives = directives
         self._sink = sink
+        self._judging = judging
+        self._judge = Judge(FieldParser(directives.fields), directives.nan_is_null, settings.max_depth, settings.max_values)
         self._is_hashing = is_hashing
         self._archives = Archives(settings)
         self._tallies: dict[str, Tally] = {}
@@ -268,18 +267,18 @@ class ItemReader:
             }
 
     def _take_lines(self, lines: Iterable[Read], tally: Tally) -> None:
-        for read in lines:
-            if isinstance(read, list):
-                self._judge_lines(read, tally)
-                self._sink.step(tally.items)
-                continue
-            tally.last_is_blank, tally.nan_of_last = isinstance(read, Blank), 0
+        reads: Iterator[Judged | Blank | LongLine | Tail] = self._judging.judged(self._judge, lines)
+        for read in reads:
             if isinstance(read, Blank):
                 tally.items += read.lines
                 tally.blank += read.lines
-            else:
+                tally.last_is_blank, tally.nan_of_last = True, 0
+            elif isinstance(read, LongLine | Tail):
                 tally.items += 1
+                tally.last_is_blank, tally.nan_of_last = False, 0
                 self._skip_line(read, tally.items)
+            else:
+                self._take(read, tally)
             self._sink.step(tally.items)
 
     def _skip_line(self, line: LongLine | Tail, number: int) -> None:
@@ -289,32 +288,16 @@ class ItemReader:
             digest = sha256(line.content).hexdigest()
             self._sink.skip(number, digest, line.refusal.reason, line.refusal.detail, line.content)
 
-    def _judge_lines(self, lines: list[bytes], tally: Tally) -> None:
+    def _take(self, judged: Judged, tally: Tally) -> None:
         """Put the good lines into the sink, and the refused ones with their reasons; count the blank ones."""
-        texts = [without_nan(line) for line in lines] if self._directives.nan_is_null else None
-        tally.nan += sum(count for _, count in texts or ())
-        tally.nan_of_last = texts[-1][1] if texts else 0
         first = tally.items + 1
-        good: list[int] = []
-        values: list[dict[str, Any]] = []
-        for place, line in enumerate(lines):
-            if is_blank(line):
-                tally.blank += 1
-            elif (value := self._read_item(first + place, line, texts[place][0] if texts else line)) is not None:
-                good.append(place)
-                values.append(value)
-        read_as = [texts[place][0] for place in good] if texts and any(count for _, count in texts) else ()
-        self._sink.accept([first + place for place in good], [lines[place] for place in good], values, read_as)
-        tally.items += len(lines)
-        tally.last_is_blank = is_blank(lines[-1])
-
-    def _read_item(self, number: int, content: bytes, text: bytes) -> dict[str, Any] | None:
-        """Return what is read of an item; one that the judge refuses is None, and skipped."""
-        value = read_object(text, self._settings.max_depth, self._settings.max_values)
-        if isinstance(value, Refusal):
-            self._sink.skip(number, sha256(content).hexdigest(), value.reason, value.detail, content)
-            return None
-        return value
+        for place, digest, refusal, content in judged.refused:
+            self._sink.skip(first + place, digest, refusal.reason, refusal.detail, content)
+        self._sink.accept([first + place for place in judged.places], judged.rows)
+        tally.items += judged.items
+        tally.blank += judged.blank
+        tally.nan += judged.nan
+        tally.last_is_blank, tally.nan_of_last = judged.is_last_blank, judged.nan_of_last
 
     # --- whole files ---------------------------------------------------------------------------------------------------
 
@@ -355,8 +338,8 @@ class ItemReader:
             self._take_document(content, tally)
 
     def _take_rows(self, batches: Iterable[list[bytes]], tally: Tally) -> None:
-        for rows in batches:
-            self._judge_lines(rows, tally)
+        for judged in self._judging.judged(self._judge, batches):
+            self._take(judged, tally)
             self._sink.step(tally.items)
 
     def _take_text(self, content: bytes, tally: Tally) -> None:
@@ -370,7 +353,7 @@ class ItemReader:
         except UnicodeDecodeError as error:
             self._sink.skip(1, digest, "invalid_utf8", f"byte {error.start + 1}: {error.reason}", content)
             return
-        self._sink.accept([1], [content], [value], [encode(value)])
+        self._sink.accept([1], self._judge.rows([content], [encode(value)], [value]))
 
     def _take_document(self, document: bytearray, tally: Tally) -> None:
         settings = self._settings
@@ -386,25 +369,22 @@ class ItemReader:
             self._skip_whole(tally, error.refusal)
 
     def _take_elements(self, elements: Sequence[Element | LongElement], tally: Tally) -> None:
-        good: list[tuple[int, Element]] = []
-        values: list[dict[str, Any]] = []
+        numbers: list[int] = []
+        short: list[Element] = []
         for element in elements:
             tally.items += 1
             if isinstance(element, LongElement):
                 detail = f"offset {element.offset}, length {element.length}"
                 self._sink.skip(tally.items, element.sha256, "line_too_long", detail)
-                continue
-            tally.nan += element.replaced
-            if (value := self._read_item(tally.items, element.content, element.text)) is not None:
-                good.append((tally.items, element))
-                values.append(value)
-        self._sink.accept(
-            [number for number, _ in good],
-            [element.content for _, element in good],
-            values,
-            [element.text for _, element in good] if any(element.replaced for _, element in good) else (),
-            [element.pointer for _, element in good],
-        )
+            else:
+                tally.nan += element.replaced
+                numbers.append(tally.items)
+                short.append(element)
+        judged = self._judge.judge([element.content for element in short], [(element.text, 0) for element in short])
+        for place, digest, refusal, content in judged.refused:
+            self._sink.skip(numbers[place], digest, refusal.reason, refusal.detail, content)
+        pointers = [short[place].pointer for place in judged.places]
+        self._sink.accept([numbers[place] for place in judged.places], judged.rows, pointers)
 
 
 def _pieces(elements: Iterable[Element | LongElement]) -> Iterator[list[Element | LongElement]]:

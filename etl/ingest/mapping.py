@@ -1,10 +1,9 @@
 """From items to records: a source's mapping (sql/2_sources) over a portion of its items, and checks of its rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
-from hashlib import sha256
 from typing import Any
 
 import polars as pl
@@ -17,6 +16,7 @@ from etl.base.terminal import short_place
 from etl.ingest.conversation import no_conversations, normalise_rows
 from etl.ingest.directives import Directives
 from etl.ingest.fields import FieldParser
+from etl.ingest.judging import Judge
 from etl.warehouse.connection import ADDING, Warehouse
 from etl.warehouse.errors import fault_of
 from etl.warehouse.sql_files import View
@@ -74,17 +74,27 @@ class MappingError(Exception):
 
 @dataclass
 class Items:
-    """Items of one file, or of one member of an archive, on their way to the mapping.
-
-    ``contents`` are their bytes; ``texts`` what the mapping reads in their place, where that differs.
-    """
+    """Items of one file, or of one member of an archive, on their way to the mapping; ``rows`` as ``Judged.rows`` has them."""
 
     source_path: str
     unit: str | None
-    numbers: list[int] = field(default_factory=list)
-    contents: list[bytes] = field(default_factory=list)
-    texts: list[bytes] = field(default_factory=list)
-    pointers: list[str | None] = field(default_factory=list)
+    numbers: list[int]
+    rows: pa.Table
+    pointers: list[str]
+
+    def content(self, index: int) -> bytes:
+        """Return the bytes of an item."""
+        content: bytes | None = self.rows["_content"][index].as_py()
+        return self.text(index) if content is None else content
+
+    def text(self, index: int) -> bytes:
+        """Return the text of an item that is read in place of its bytes."""
+        return bytes(self.rows["json"][index].as_buffer())
+
+    def cut(self, length: int) -> None:
+        """Drop the items after so many."""
+        self.rows = self.rows.slice(0, length)
+        del self.numbers[length:], self.pointers[length:]
 
 
 @dataclass(frozen=True)
@@ -137,7 +147,6 @@ class Mapper:
         self._limits = (settings.max_depth, settings.max_values)
         self._mapping = mapping
         self._directives = directives
-        self._parser = FieldParser(directives.fields)
         self._given = ""
         self._is_one_for_one, self._has_conversations = False, False
         self.needs_whole_source = directives.grain == "source"
@@ -146,7 +155,7 @@ class Mapper:
         """Bind the mapping. Raises MappingError where it does not work for any item."""
         # it sees no setting of another source, so that it need not run again where one of those changes
         _show_settings(self._warehouse, "source = ?", [self._mapping.name])
-        with self._warehouse.lent("items", self.parse([])):
+        with self._warehouse.lent("items", self._no_items()):
             self._run(_ITEM)
             self._run(f"create or replace view {self._mapping.qualified} as\n{self._mapping.body}")
             given = dict(self._run(f"select column_name, column_type from (describe {self._mapping.qualified})"))
@@ -166,7 +175,7 @@ class Mapper:
 
     def _make_views(self, mapped: str) -> None:
         """Make the views through which evidence.incoming reads a portion."""
-        with self._warehouse.lent("items", self.parse([])):
+        with self._warehouse.lent("items", self._no_items()):
             rows = self._warehouse.arrow("from raw.main.mapped_shape")
             with self._warehouse.lent("given_rows", rows), self._warehouse.lent("conversations", no_conversations()):
                 given = "from given_rows" if self._is_fetched else self._given
@@ -203,38 +212,28 @@ class Mapper:
         select = f"select {', '.join(columns)} from {home}.{self._mapping.qualified}"
         return f"from raw.main.mapped_shape union all by name {select}"
 
-    def parse(self, portion: Sequence[Items]) -> pa.Table:
-        """Return the rows of raw.item of a portion, see ``rows``."""
-        return self.together([self.rows(items) for items in portion])
-
-    def together(self, rows: Sequence[pa.Table]) -> pa.Table:
-        """Return rows of raw.item as one table."""
-        table = pa.concat_tables(rows or [self.rows(Items("", None))])
+    def together(self, portion: Sequence[Items]) -> pa.Table:
+        """Return the rows of raw.item of a portion, and more of each item, see ``Judged.rows``."""
+        table = pa.concat_tables([self._rows(items) for items in portion])
         # in one piece, so that the engine reads it in its order
         return table.combine_chunks() if self._directives.grain == "item" and not self.needs_whole_source else table
 
-    def rows(self, items: Items, values: Sequence[dict[str, Any]] | None = None) -> pa.Table:
-        """Return the rows of raw.item, and more of each item; it may be called while another thread maps.
-
-        ``values`` are the items as objects, where they are at hand. ``_content`` are their bytes, where ``json`` is not these;
-        ``_problem`` and ``_detail`` say what is wrong with a field.
-        """
-        content = pa.array(items.contents, pa.binary())  # the judge has seen that it is UTF-8
-        length = len(content)
-        columns, faults = self._parser.parse(items.texts or items.contents, values)
-        rows = {
+    def _rows(self, items: Items) -> pa.Table:
+        length = len(items.numbers)
+        judged = dict(zip(items.rows.column_names, items.rows.columns, strict=True))
+        place = {
             "source": pa.array([self._mapping.name] * length, pa.string()),  # pa.repeat takes ten times as long
             "source_path": pa.array([items.source_path] * length, pa.string()),
             "item_number": pa.array(items.numbers, pa.int64()),
-            "item_sha256": pa.array([sha256(text).hexdigest() for text in items.contents], pa.string()),
+            "item_sha256": judged.pop("item_sha256"),
             "unit": pa.repeat(pa.scalar(items.unit, pa.string()), length),
             "pointer": pa.array(items.pointers, pa.string()) if items.pointers else pa.nulls(length, pa.string()),
-            "json": (pa.array(items.texts, pa.binary()) if items.texts else content).view(pa.string()),
-            "_content": content if items.texts else pa.nulls(length, pa.binary()),
-            "_problem": _sparse({index: fault.problem for index, fault in faults.items()}, length),
-            "_detail": _sparse({index: fault.detail for index, fault in faults.items()}, length),
         }
-        return pa.table(rows | dict(zip(self._parser.schema.names, columns, strict=True)))
+        return pa.table(place | judged)
+
+    def _no_items(self) -> pa.Table:
+        no_rows = Judge(FieldParser(self._directives.fields), False, *self._limits).rows([], [], [])
+        return self.together([Items("", None, [], no_rows, [])])
 
     def map(self, items: pa.Table, warehouse: Warehouse | None = None) -> Mapped:
         """Return the records made of items, as ``together`` gives them, and rows of evidence.skipped for those that give none.
@@ -362,11 +361,6 @@ class Mapper:
 
     def _error(self, what: str) -> MappingError:
         return MappingError(f"{self._mapping.path}: {what}.", SqlPlace(self._mapping.path))
-
-
-def _sparse(values: Mapping[int, str | None], length: int) -> pa.Array:
-    """Return an array of texts that is null but at a few indexes."""
-    return pa.array([values.get(index) for index in range(length)], pa.string()) if values else pa.nulls(length, pa.string())
 
 
 def _fit(name: str, given: str, wanted: str, macros: str) -> tuple[str, str | None]:

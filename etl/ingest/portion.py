@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 import pyarrow as pa
@@ -38,7 +37,7 @@ class Portion:
     failure: MappingError | None = None
     _path: str = ""
     _unit: str | None = None
-    _rows: list[pa.Table] = field(default_factory=list)
+    _items: list[Items] = field(default_factory=list)
     _skipped: list[tuple[Any, ...]] = field(default_factory=list)
     _held: int = 0
 
@@ -48,22 +47,16 @@ class Portion:
             self.hand_over()
         self._path, self._unit = path, unit
 
-    def accept(
-        self,
-        numbers: Sequence[int],
-        contents: Sequence[bytes],
-        values: Sequence[dict[str, Any]],
-        texts: Sequence[bytes] = (),
-        pointers: Sequence[str] = (),
-    ) -> None:
-        """Take items that the judge passed, and what it read of each; ``texts`` where it read something else than the bytes."""
+    def accept(self, numbers: Sequence[int], rows: pa.Table, pointers: Sequence[str] = ()) -> None:
+        """Take items that the judge passed, see ``Judged.rows``; of elements, also where they stand in their document."""
+        items = Items(self._path, self._unit, [*numbers], rows, [*pointers])
         if self.failure:
-            for number, content in zip(numbers, contents, strict=True):
-                self.skip(number, sha256(content).hexdigest(), "mapping_failed", str(self.failure), content)
-        elif contents and self.mapper:
-            items = Items(self._path, self._unit, [*numbers], [*contents], [*texts], [*pointers])
-            self._rows.append(self.mapper.rows(items, values))
-            self._hold(sum(map(len, contents)) + sum(map(len, texts)) + _ROW_BYTES * len(contents))
+            for index, number in enumerate(numbers):
+                digest = rows["item_sha256"][index].as_py()
+                self.skip(number, digest, "mapping_failed", str(self.failure), items.content(index))
+        elif numbers and self.mapper:
+            self._items.append(items)
+            self._hold(rows["json"].nbytes + rows["_content"].nbytes + _ROW_BYTES * len(numbers))
 
     def skip(self, number: int, digest: str | None, reason: str, detail: str | None = None, raw: bytes | None = None) -> None:
         """Take an item that is refused, or an entry for the file as a whole."""
@@ -81,14 +74,14 @@ class Portion:
 
     def forget_source(self) -> None:
         """Have all rows of the source removed, and drop what is on its way."""
-        self._rows, self._skipped, self._held = [], [], 0
+        self._items, self._skipped, self._held = [], [], 0
         self.loading.give(self.loader.forget_source, self.source)
 
     def hand_over(self) -> None:
         """Have the items so far mapped and inserted, and begin a new portion."""
-        mapped = self.mapping.submit(self._map, self._rows) if self.mapper and self._rows else None
+        mapped = self.mapping.submit(self._map, self._items) if self.mapper and self._items else None
         self.loading.give(self._put, mapped, skipped_rows(self._skipped))
-        self._rows, self._skipped, self._held = [], [], 0
+        self._items, self._skipped, self._held = [], [], 0
 
     def finish(self) -> None:
         """Hand over what is left, and wait until all is inserted. Raises MappingError where the mapping failed for an item."""
@@ -97,13 +90,13 @@ class Portion:
         if self.failure and self.mapper:
             raise self.failure
 
-    def _map(self, rows: list[pa.Table]) -> Mapped | None:
+    def _map(self, items: list[Items]) -> Mapped | None:
         """Return what comes of a portion; nothing where the mapping failed for an earlier one."""
         if not self.mapper or self.failure:
             return None
         cursor = self.cursors.pop()
         try:
-            return self.mapper.map(self.mapper.together(rows), cursor)
+            return self.mapper.map(self.mapper.together(items), cursor)
         finally:
             self.cursors.append(cursor)
 

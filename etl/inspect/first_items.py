@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
+import pyarrow as pa
+
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.context import EvidenceFile
 from etl.ingest.directives import Directives
 from etl.ingest.files import Rules
 from etl.ingest.items import ItemReader
+from etl.ingest.judging import Judging
 from etl.ingest.mapping import Items
 from etl.warehouse.sql_files import Sql
 
@@ -79,21 +82,12 @@ class Taken:
         """Begin with the items of another file, or member of an archive."""
         self._path, self._unit = path, unit
 
-    def accept(
-        self,
-        numbers: Sequence[int],
-        contents: Sequence[bytes],
-        _values: Sequence[dict[str, Any]],
-        texts: Sequence[bytes] = (),
-        pointers: Sequence[str] = (),
-    ) -> None:
+    def accept(self, numbers: Sequence[int], rows: pa.Table, pointers: Sequence[str] = ()) -> None:
         """Take items that the judge passed."""
         places = [place for place, number in enumerate(numbers) if self.only is None or number in self.only]
         if places:
-            columns: list[list[Any]] = [
-                [column[place] for place in places] if column else [] for column in (numbers, contents, texts, pointers)
-            ]
-            self.items.append(Items(self._path, self._unit, *columns))
+            own = [pointers[place] for place in places] if pointers else []
+            self.items.append(Items(self._path, self._unit, [numbers[place] for place in places], rows.take(places), own))
 
     def skip(self, number: int, digest: str | None, reason: str, detail: str | None = None, raw: bytes | None = None) -> None:
         """Take an item that is refused, or an entry for the file as a whole."""
@@ -126,12 +120,7 @@ class Taken:
             self.skipped = [row for row in self.skipped if row[1] != self._path or row[2] <= last]
             for items in self.items:
                 if items.source_path == self._path:
-                    _cut(items, bisect_right(items.numbers, last))
-
-
-def _cut(items: Items, length: int) -> None:
-    for column in (items.numbers, items.contents, items.texts, items.pointers):
-        del column[length:]
+                    items.cut(bisect_right(items.numbers, last))
 
 
 def _units(search: Search, reader: ItemReader, is_whole: bool) -> Iterator[list[EvidenceFile]]:
@@ -167,7 +156,9 @@ def read_units(search: Search, is_whole: bool) -> Iterator[Taken]:
     wanted = frozenset(number for _, number in search.wanted) or None
     taken = Taken(search.source, search.most if by_item and wanted is None else None, wanted if by_item else None)
     paths = [file.source_path for file in search.files]
-    with closing(ItemReader(search.settings, search.rules, search.directives, paths, taken, is_hashing=False)) as reader:
+    with closing(
+        ItemReader(search.settings, search.rules, search.directives, paths, taken, Judging(), is_hashing=False)
+    ) as reader:
         for unit in _units(search, reader, is_whole):
             with suppress(_EnoughError):
                 for file in unit:

@@ -36,5 +36,5 @@ def _read(search: Search, wanted: Mapping[Place, str]) -> dict[Place, str]:
     for taken in read_units(search, is_whole=False):
         kept.keep(taken)
     items = {place: kept.find(place) for place in search.wanted}
-    contents = {place: found[0].contents[found[1]] for place, found in items.items() if found}
+    contents = {place: found[0].content(found[1]) for place, found in items.items() if found}
     return {place: content.decode() for place, content in contents.items() if sha256(content).hexdigest() == wanted[place]}

@@ -181,7 +181,7 @@ def _peek_mapped(search: Search, warehouse: Warehouse, mapper: Mapper) -> Peek:
         kept.keep(taken)
         skipped = skipped_rows(taken.skipped)
         try:
-            mapped = mapper.map(mapper.parse(taken.items)) if taken.items else None
+            mapped = mapper.map(mapper.together(taken.items)) if taken.items else None
         except MappingError as error:
             failure = _failure(search, str(error), error.place, error.item)
             break
@@ -244,8 +244,8 @@ def _item(search: Search, kept: Kept, place: Place) -> PeekedItem:
     if found:
         items, index = found
         item = PeekedItem(path, number, items.unit, items.pointers[index] if items.pointers else None)
-        item.fields = _values(search.directives, (items.texts or items.contents)[index])
-        item.text = items.contents[index].decode("utf-8", "backslashreplace")
+        item.fields = _values(search.directives, items.text(index))
+        item.text = items.content(index).decode("utf-8", "backslashreplace")
         return item
     row = kept.skipped.get(place) or as_whole or kept.skipped.get((path.partition("!")[0], 0))
     if row:
@@ -313,7 +313,7 @@ def _peek_unmapped(search: Search) -> Peek:
         elements = _first_units(as_elements)
         if elements.items:
             as_documents, kept, items = as_elements, elements, _ELEMENTS[0]
-    texts = [content for each in kept.items for content in each.texts or each.contents]
+    texts = [each.text(index) for each in kept.items for index in range(len(each.numbers))]
     found = _described(search, False, _unmapped_items(as_documents, kept))
     found.mapping, found.suggestion = None, suggest_fields(texts, items)
     found.write = str(search.project.overlay / "2_sources" / f"{search.source}.sql")

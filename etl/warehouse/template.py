@@ -7,7 +7,7 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -30,7 +30,7 @@ STORAGE_VERSION = "v1.5.0"
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
 FORMAT = 11
 
-#: What holds for every connection: the engine neither downloads nor loads extensions, and leaves out a step of its planning that
+#: What holds for every connection: the engine neither downloads nor loads extensions, and leaves out a step of planning that
 #: takes most of the time where views stand upon views, and gains nothing here (docs/engine-notes.md).
 ENGINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -158,8 +158,7 @@ def _fill(new: duckdb.DuckDBPyConnection, sql: Sql) -> None:
         raise SqlError(sentence_of(error).removeprefix("Invalid Input Error: ")) from None
     for mapping, reads in new.execute(read_sql(__file__, "impure")).fetchall():
         raise SqlError(f"{sql.view(mapping).path}: a mapping cannot read {reads}; it reads raw.item.")
-    for view in _in_order(new, sql.views):
-        _create_view(new, view)
+    _create_views(new, _in_order(new, sql.views))
     _comment_on_columns(new, sql.views)
 
 
@@ -185,6 +184,19 @@ def _in_order(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> l
     except CycleError as error:
         first, *others = error.args[1]
         raise SqlError(f"{by_name[first].path}: it reads itself through {' and '.join(others)}.") from None
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, views: Sequence[View]) -> None:
+    """Create views, each over empty tables in place of the views that it reads: else the engine binds all of these again."""
+    for view in views:
+        _create_view(connection, view)
+        if not view.is_kept:
+            connection.execute(f'alter view {view.qualified} rename to "{view.name} as defined"')
+            connection.execute(f'create table {view.qualified} as from {view.schema}."{view.name} as defined" with no data')
+    for view in views:
+        if not view.is_kept:
+            connection.execute(f"drop table {view.qualified}")
+            connection.execute(f'alter view {view.schema}."{view.name} as defined" rename to {view.name}')
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, view: View) -> None:

@@ -35,7 +35,7 @@ def ground() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("create schema evidence")
         connection.execute(f"create table policy.setting as select {MOST}::bigint as part_items, false as one_file")
         columns = "source_path varchar, item_number bigint, text_bytes bigint, source_class varchar"
-        connection.execute(f"create table evidence.record ({columns})")
+        connection.execute(f"create table evidence.stored_record ({columns})")
         connection.execute(f"create view evidence.part as\n{Sql.packaged().view('evidence.part').body}")
         yield connection
 
@@ -43,11 +43,11 @@ def ground() -> Iterator[duckdb.DuckDBPyConnection]:
 def parts_of(ground: duckdb.DuckDBPyConnection, files: Mapping[str, int], text_bytes: int = 100) -> list[list[tuple[str, int]]]:
     """Return the items of each part, by path and number, in the order of the parts; each item is one record."""
     sizes = pa.table({"path": pa.array([*files], pa.string()), "items": pa.array([*files.values()], pa.int64())})
-    ground.execute("delete from evidence.record")
+    ground.execute("delete from evidence.stored_record")
     ground.register("sizes", sizes)
     records = f"select path, unnest(range(1, items + 1)), {text_bytes}, 'verdict' from sizes"
-    ground.execute(f"insert into evidence.record {records}")
-    ground.execute("create or replace temp view placed as from evidence.record select *, item_number // 16 as block")
+    ground.execute(f"insert into evidence.stored_record {records}")
+    ground.execute("create or replace temp view placed as from evidence.stored_record select *, item_number // 16 as block")
     rows = ground.execute(
         "select part, source_path, item_number from placed inner join evidence.part using (source_path, block) order by all"
     ).fetchall()

@@ -15,6 +15,8 @@ from conftest import insert_records, insert_runs
 from etl.base.settings import Settings
 from etl.context import source_of
 from etl.ingest.directives import directives_of
+from etl.ingest.fields import FieldParser
+from etl.ingest.judging import Judge
 from etl.ingest.mapping import Items, Mapper, mapping_room
 from etl.receipts.store import take_in
 from etl.warehouse.connection import Warehouse
@@ -50,11 +52,13 @@ def maps(warehouse: Warehouse, path: str, lines: str, table: str) -> None:
     mapping = Sql.packaged().source(source_of(path))
     contents = [line.encode() for line in _split(lines)]
     directives = directives_of(mapping)
-    items = Items(path, path if directives.grain == "file" else None, [*range(1, len(contents) + 1)], contents)
+    judged = Judge(FieldParser(directives.fields), False, 64, 1_000_000).judge_lines(contents)
+    unit = path if directives.grain == "file" else None
+    items = Items(path, unit, [*range(1, len(contents) + 1)], judged.rows, [])
     mapper = Mapper(warehouse, mapping, directives, Settings())
     with mapping_room(warehouse):
         mapper.prepare()
-        mapped = mapper.map(mapper.parse([items]))
+        mapped = mapper.map(mapper.together([items]))
     names = _parsed(table)[0]
     expected = [tuple(row.values()) for row in _typed(warehouse, "raw.mapped", table)]
     skipped = [{"item_number": row["item_number"], "problem": row["reason"]} for row in mapped.skipped.to_pylist()]

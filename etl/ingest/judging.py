@@ -1,0 +1,177 @@
+"""Judges items and takes their fields; lines of much evidence in processes, as Python's lock lets one thread work at a time.
+
+What comes of items does not depend on where they are judged, nor on when.
+"""
+
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import Any, NamedTuple, TypeVar
+
+import pyarrow as pa
+
+from etl.base.errors import StageError
+from etl.base.signals import SIGNALS
+from etl.ingest.fields import FieldParser
+from etl.ingest.formats.strict_json import Refusal, is_blank, read_object, without_nan
+
+#: A process pays from so many bytes of evidence on: it takes half a second to start.
+BYTES_PER_PROCESS = 64 << 20
+
+T = TypeVar("T")
+
+
+class Judged(NamedTuple):
+    """What came of items that were judged together; a place is the index of an item among them.
+
+    ``rows`` are the good ones, which stand at ``places``: json is the text of an item, _content its bytes where these are
+    others; _problem and _detail say what is wrong with a field. ``refused`` are place, sha256, reason and bytes of the others
+    that are not blank. ``nan`` counts the numbers that were read as null, ``nan_of_last`` those of the last item.
+    """
+
+    places: list[int]
+    rows: pa.Table
+    refused: list[tuple[int, str, Refusal, bytes]]
+    items: int
+    blank: int
+    is_last_blank: bool
+    nan: int
+    nan_of_last: int
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges items of one source, each within the limits of ``read_object``."""
+
+    fields: FieldParser
+    nan_is_null: bool
+    max_depth: int
+    max_values: int
+
+    def judge_lines(self, lines: Sequence[bytes]) -> Judged:
+        """Judge lines, of which some may be blank."""
+        texts = [without_nan(line) for line in lines] if self.nan_is_null else [(line, 0) for line in lines]
+        return self.judge(lines, texts)
+
+    def judge(self, contents: Sequence[bytes], texts: Sequence[tuple[bytes, int]]) -> Judged:
+        """Judge items by the texts that are read in place of their bytes, each with how many numbers in it became null."""
+        places: list[int] = []
+        values: list[dict[str, Any]] = []
+        refused: list[tuple[int, str, Refusal, bytes]] = []
+        blank = 0
+        for place, (text, _) in enumerate(texts):
+            if is_blank(text):
+                blank += 1
+                continue
+            value = read_object(text, self.max_depth, self.max_values)
+            if isinstance(value, Refusal):
+                refused.append((place, sha256(contents[place]).hexdigest(), value, contents[place]))
+            else:
+                places.append(place)
+                values.append(value)
+        rows = self.rows([contents[place] for place in places], [texts[place][0] for place in places], values)
+        last, nan_of_last = texts[-1] if texts else (b"", 0)
+        nan = sum(count for _, count in texts)
+        return Judged(places, rows, refused, len(texts), blank, is_blank(last), nan, nan_of_last)
+
+    def rows(self, contents: Sequence[bytes], texts: Sequence[bytes], values: Sequence[dict[str, Any]]) -> pa.Table:
+        """Return the rows of good items: their bytes, their texts, and these as objects."""
+        columns, faults = self.fields.parse(texts, values)
+        json = pa.array(texts, pa.binary())  # the judge has seen that it is UTF-8
+        others = [None if content == text else content for content, text in zip(contents, texts, strict=True)]
+        rows = {
+            "item_sha256": pa.array([sha256(content).hexdigest() for content in contents], pa.string()),
+            "json": json.view(pa.string()),
+            "_content": pa.array(others, pa.binary()),
+            "_problem": _sparse({index: fault.problem for index, fault in faults.items()}, len(texts)),
+            "_detail": _sparse({index: fault.detail for index, fault in faults.items()}, len(texts)),
+        }
+        return pa.table(rows | dict(zip(self.fields.schema.names, columns, strict=True)))
+
+
+def _sparse(values: dict[int, Any], length: int) -> pa.Array:
+    """Return an array of texts that is null but at a few indexes."""
+    return pa.array([values.get(index) for index in range(length)], pa.string()) if values else pa.nulls(length, pa.string())
+
+
+class Judging:
+    """Where lines are judged: in the processes of a pool; without one, at once."""
+
+    def __init__(self, processes: int = 0, pool: ProcessPoolExecutor | None = None) -> None:
+        self._pool = pool
+        self._depth = 2 * processes
+
+    def judged(self, judge: Judge, reads: Iterable[list[bytes] | T]) -> Iterator[Judged | T]:
+        """Yield what was read, in its order, and in place of lines what came of them.
+
+        An error of the reading is raised once the lines that were read before are judged.
+        Raises StageError where a process is killed.
+        """
+        try:
+            yield from self._judged(judge, reads)
+        except BrokenProcessPool:
+            raise StageError("A process that judges lines was killed, perhaps for want of memory; set fewer threads.") from None
+
+    def _judged(self, judge: Judge, reads: Iterable[list[bytes] | T]) -> Iterator[Judged | T]:
+        waiting: deque[Future[Judged] | T] = deque()
+        failure = None
+        left = iter(reads)
+        while True:
+            try:
+                read = next(left, None)
+            except OSError as error:
+                read, failure = None, error
+            if read is None:
+                break
+            if not isinstance(read, list):
+                waiting.append(read)
+            elif self._pool:
+                waiting.append(self._pool.submit(judge.judge_lines, read))
+            else:
+                yield judge.judge_lines(read)
+            while len(waiting) > self._depth:
+                yield _result(waiting.popleft())
+        while waiting:
+            yield _result(waiting.popleft())
+        if failure:
+            raise failure
+
+
+def _result(waited: "Future[Judged] | T") -> Judged | T:
+    return waited.result() if isinstance(waited, Future) else waited
+
+
+@contextmanager
+def judging(workers: int, size: int) -> Iterator[Judging]:
+    """Give processes for so many bytes of evidence, beside so many threads: half as many, but none for little."""
+    processes = min(workers // 2, size // BYTES_PER_PROCESS)
+    if not processes:
+        yield Judging()
+        return
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent)
+    try:
+        yield Judging(processes, pool)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Leave it to the process that started this one to hear signals, and end when it ends, however it does."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    parent = parent_process()
+    if parent:
+        Thread(target=_end_after, args=(parent.join,), daemon=True).start()
+
+
+def _end_after(wait: Callable[[], object]) -> None:
+    wait()
+    os._exit(1)
