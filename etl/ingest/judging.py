@@ -21,6 +21,7 @@ import pyarrow as pa
 from etl.base.errors import StageError
 from etl.base.signals import SIGNALS
 from etl.ingest.fields import FieldParser
+from etl.ingest.formats.lines import split
 from etl.ingest.formats.strict_json import Refusal, is_blank, read_object, without_nan
 
 #: A process pays from so many bytes of evidence on: it takes half a second to start.
@@ -56,8 +57,9 @@ class Judge:
     max_depth: int
     max_values: int
 
-    def judge_lines(self, lines: Sequence[bytes]) -> Judged:
-        """Judge lines, of which some may be blank."""
+    def judge_lines(self, read: bytes | Sequence[bytes]) -> Judged:
+        """Judge lines, of which some may be blank; they are split here where they were read as they are."""
+        lines = split(read) if isinstance(read, bytes) else read
         texts = [without_nan(line) for line in lines] if self.nan_is_null else [(line, 0) for line in lines]
         return self.judge(lines, texts)
 
@@ -109,7 +111,7 @@ class Judging:
         self._pool = pool
         self._depth = 2 * processes
 
-    def judged(self, judge: Judge, reads: Iterable[list[bytes] | T]) -> Iterator[Judged | T]:
+    def judged(self, judge: Judge, reads: Iterable[bytes | list[bytes] | T]) -> Iterator[Judged | T]:
         """Yield what was read, in its order, and in place of lines what came of them.
 
         An error of the reading is raised once the lines that were read before are judged.
@@ -120,7 +122,7 @@ class Judging:
         except BrokenProcessPool:
             raise StageError("A process that judges lines was killed, perhaps for want of memory; set fewer threads.") from None
 
-    def _judged(self, judge: Judge, reads: Iterable[list[bytes] | T]) -> Iterator[Judged | T]:
+    def _judged(self, judge: Judge, reads: Iterable[bytes | list[bytes] | T]) -> Iterator[Judged | T]:
         waiting: deque[Future[Judged] | T] = deque()
         failure = None
         left = iter(reads)
@@ -131,7 +133,7 @@ class Judging:
                 read, failure = None, error
             if read is None:
                 break
-            if not isinstance(read, list):
+            if not isinstance(read, bytes | list):
                 waiting.append(read)
             elif self._pool:
                 waiting.append(self._pool.submit(judge.judge_lines, read))

@@ -24,7 +24,7 @@ from etl.base.settings import Settings
 from etl.context import EvidenceFile, name_on_disk, spelled
 from etl.ingest.files import find_evidence
 from etl.ingest.formats import lines as reader
-from etl.ingest.formats.lines import LineReader, LongLine, Tail
+from etl.ingest.formats.lines import LineReader, LongLine, Tail, split
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql
 
@@ -54,9 +54,10 @@ def folder_of(tmp_path: Path, **files: bytes) -> Path:
 
 
 def read(path: Path, limit: int = 1000) -> list[bytes | LongLine | Tail]:
-    """Return what a reader yields for one file."""
+    """Return what a reader yields for one file, line by line."""
     reader = LineReader(EvidenceFile(path, path.name, 0), Settings(max_line_bytes=limit))
-    return [line for read in reader for line in (read if isinstance(read, list) else [read])]
+    reads = (split(read) if isinstance(read, bytes) else read for read in reader)
+    return [line for read in reads for line in (read if isinstance(read, list) else [read])]
 
 
 def tasks(warehouse: Warehouse) -> list[tuple[int, str]]:

@@ -18,7 +18,7 @@ from etl.ingest.formats.lines import Blank
 from etl.ingest.judging import BYTES_PER_PROCESS, Judge, Judged, Judging, judging
 
 JUDGE = Judge(FieldParser([]), nan_is_null=True, max_depth=64, max_values=1000)
-BLOCKS = [[b'{"a": 1}', b"", b"{"], [b'{"a": NaN}', b"[]"], [b" "], [b'{"a": {}}'] * 50]
+BLOCKS = [[b'{"a": 1}', b"", b"{"], [b'{"a": NaN}', b"[]"], [b" "], [b'{"a": {}}'] * 50, b'{"a": 1}\n\n{\n']
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +35,13 @@ def shown(found: Iterator[Judged | Blank]) -> list[object]:
 
 def test_places_and_counts() -> None:
     """Good lines have their places among all; of the others it is known why, and how many are blank."""
-    first, second, third, _ = Judging().judged(JUDGE, BLOCKS)
+    first, second, third, _, block = Judging().judged(JUDGE, BLOCKS)
     assert (first.places, first.items, first.blank, first.is_last_blank) == ([0], 3, 1, False)
     assert [(place, refusal.reason) for place, _, refusal, _ in first.refused] == [(2, "malformed_json")]
     assert (second.places, second.nan, second.nan_of_last) == ([0], 1, 0)
     assert second.rows.select(["json", "_content"]).to_pylist() == [{"json": '{"a": null}', "_content": b'{"a": NaN}'}]
     assert (third.places, third.blank, third.is_last_blank) == ([], 1, True)
+    assert block._replace(rows=None) == first._replace(rows=None)
 
 
 def test_processes_give_the_same_in_the_same_order(processes: Judging) -> None:
@@ -58,7 +59,7 @@ def test_lines_before_an_error_are_judged(processes: Judging, is_apart: bool) ->
         raise OSError(5, "the disk fails")
 
     found = (processes if is_apart else Judging()).judged(JUDGE, reads())
-    assert [each.items for each in (next(found) for _ in BLOCKS)] == [3, 2, 1, 50]
+    assert [each.items for each in (next(found) for _ in BLOCKS)] == [3, 2, 1, 50, 3]
     with pytest.raises(OSError, match="the disk fails"):
         next(found)
 

@@ -43,8 +43,8 @@ class Tail(NamedTuple):
     refusal: Refusal
 
 
-#: What is read at once: lines without their line feeds, or what stands for some.
-Read = list[bytes] | Blank | LongLine | Tail
+#: What is read at once: whole lines with their line feeds, lines without, or what stands for some.
+Read = bytes | list[bytes] | Blank | LongLine | Tail
 
 #: Many short blank lines, one after another: they are counted, and do not become objects.
 _BLANK_CHARACTERS = 16
@@ -178,7 +178,7 @@ class Lines:
         self.whole_bytes = whole_bytes
 
     def __iter__(self) -> Iterator[Read]:
-        """Yield the lines in order, without their line feeds, several at once where they were read at once."""
+        """Yield the lines in order, several at once where they were read at once."""
         line = _Line(self._limit)
         try:
             for chunk in self._chunks:
@@ -216,16 +216,24 @@ class Lines:
         self.whole_bytes += line.length + 1
         return line.read(offset)
 
-    def _pass(self, content: bytes) -> Iterator[list[bytes] | LongLine]:
+    def _pass(self, content: bytes) -> Iterator[Read]:
         """Yield lines as they are, all at once where each is within the limit."""
-        lines = content.split(b"\n")
-        del lines[-1]  # nothing stands behind the last line feed
+        if content and len(content) <= self._limit:
+            self.whole_bytes += len(content)
+            yield content
+            return
+        lines = split(content)
         if lines and max(map(len, lines)) <= self._limit:
             self.whole_bytes += len(content)
             yield lines
         else:
             for line in lines:
                 yield self._end(_Line(self._limit, line))
+
+
+def split(lines: bytes) -> list[bytes]:
+    """Return whole lines without their line feeds."""
+    return lines.split(b"\n")[:-1]  # nothing stands behind the last line feed
 
 
 class LineReader(HashedFile):
@@ -248,7 +256,7 @@ class LineReader(HashedFile):
         return True
 
     def __iter__(self) -> Iterator[Read]:
-        """Yield the lines in order, without their line feeds, several at once where they were read at once."""
+        """Yield the lines in order, several at once where they were read at once."""
         with self.open() as stream:
             stream.seek(self.whole_bytes)
             chunks = Unpacking(stream, self.file.packing, self._settings, lambda: self.bytes)
