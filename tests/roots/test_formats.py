@@ -17,7 +17,7 @@ from backports.zstd import zipfile
 from conftest import REPOSITORY, copy_of, etl, write_evidence
 from increments import assert_as_fresh, run
 
-from etl.ingest import items
+from etl.ingest import judging
 from etl.ingest.formats.strict_json import Refusal
 
 FORMATS = REPOSITORY / "tests" / "formats"
@@ -379,13 +379,13 @@ def test_only_the_units_that_changed_are_read(root: Path, monkeypatch: pytest.Mo
     """Of a job, the folder whose reward changed is read again, and no other; the same holds for a session among others."""
     run(root)  # which learns the stats of the copied files
     read: list[bytes] = []
-    read_object = items.read_object
+    read_object = judging.read_object
 
     def noting(item: bytes, max_depth: int, max_values: int) -> dict[str, Any] | Refusal:
         read.append(item)
         return read_object(item, max_depth, max_values)
 
-    monkeypatch.setattr(items, "read_object", noting)
+    monkeypatch.setattr(judging, "read_object", noting)
     write_evidence(root, {SESSION.replace("s-1", "s-2"): [session_line(1, sessionId="s-2")]})
     edit(next((root / "evidence").glob("harbor/*/*aaa2/verifier/reward.txt")), "0.0", "0.25")
     run(root)

@@ -16,7 +16,7 @@ from increments import assert_as_fresh, exports, run, settle
 
 from etl.base.file_stat import TICK_NS, FileStat, read_stats, stat_of, write_stats
 from etl.base.project import Project
-from etl.ingest import items
+from etl.ingest import judging
 from etl.ingest.formats.lines import LineReader
 from etl.ingest.formats.strict_json import Refusal
 from etl.pipeline import run as run_module
@@ -65,13 +65,13 @@ def carried(receipt: Mapping[str, Any]) -> dict[str, bool]:
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Give the list to which every line that is judged from now on is added."""
     lines: list[bytes] = []
-    read_object = items.read_object
+    read_object = judging.read_object
 
     def noting(line: bytes, max_depth: int, max_values: int) -> dict[str, Any] | Refusal:
         lines.append(line)
         return read_object(line, max_depth, max_values)
 
-    monkeypatch.setattr(items, "read_object", noting)
+    monkeypatch.setattr(judging, "read_object", noting)
     return lines
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -231,20 +231,38 @@ def complains_about(result: Result, *words: str) -> None:
     assert "Traceback" not in result.stderr + result.stdout
 
 
-@pytest.mark.parametrize(("mapping", "words"), FAILING.values(), ids=FAILING)
-def test_a_mapping_that_fails_skips_its_source(tmp_path: Path, mapping: str, words: str) -> None:
-    """Each item of its source is skipped as mapping_failed, with what is wrong and where, and no text; other sources go on."""
-    root = root_of(tmp_path, mapping, LINES)
+def root_of_all(tmp_path: Path, mappings: Iterable[str], lines: Sequence[dict[str, Any]]) -> Path:
+    """Make a root with a source for each mapping, ``tickets_0`` and so on, with the same lines, and one of the package."""
+    root = root_of(tmp_path, MAPPING, [])
+    for number, mapping in enumerate(mappings):
+        (root / "sql" / "2_sources" / f"tickets_{number}.sql").write_text(mapping, encoding="utf-8")
+        write_evidence(root / "evidence", {f"tickets_{number}.jsonl": lines})
     write_evidence(root / "evidence", {"evidence.jsonl": [{"source_class": "verdict", "task_id": "a"}]})
+    return root
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the root of a run with all mappings that fail."""
+    root = root_of_all(tmp_path_factory.mktemp("failing"), (mapping for mapping, _ in FAILING.values()), LINES)
     assert etl("run-all", "--root", root).exit_code == 1
-    skipped = rows(root, "select item_number, reason, detail, raw from evidence.skipped order by item_number")
+    return root
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_mapping_that_fails_skips_its_source(failed: Path, name: str) -> None:
+    """Each item of its source is skipped as mapping_failed, with what is wrong and where, and no text; other sources go on."""
+    source = f"tickets_{[*FAILING].index(name)}"
+    skipped = rows(
+        failed, f"select item_number, reason, detail, raw from evidence.skipped where source = '{source}' order by item_number"
+    )
     assert [(row["item_number"], row["reason"]) for row in skipped] == [(number, "mapping_failed") for number in (1, 2, 3)]
     assert [json.loads(row["raw"]) for row in skipped] == list(LINES)
     assert {row["detail"] for row in skipped} == {skipped[0]["detail"]}
-    assert "sql/2_sources/tickets.sql" in skipped[0]["detail"]
-    assert words in skipped[0]["detail"]
-    assert rows(root, "select source from evidence.record") == [{"source": "evidence"}]
-    assert not any(b"It is not" in file.read_bytes() for file in root.glob("reports/**/*") if file.is_file())
+    assert f"sql/2_sources/{source}.sql" in skipped[0]["detail"]
+    assert FAILING[name][1].replace("tickets", source) in skipped[0]["detail"]
+    assert rows(failed, "select source from evidence.record") == [{"source": "evidence"}]
+    assert not any(b"It is not" in file.read_bytes() for file in failed.glob("reports/**/*") if file.is_file())
 
 
 def test_the_first_portion_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,36 +300,47 @@ def test_a_mapping_that_is_mended_takes_its_source_in(tmp_path: Path) -> None:
     assert rows(root, count) == [{"records": 1, "skipped": 0}]
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "reason"),
-    [
-        ("score", "'high'", "bad_score"),
-        ("score", "null", None),
-        ("score", "1", None),
-        ("task_id", "7", "bad_task_id"),
-        ("task_id", "json -> '$.question'", None),
-        ("task_id", "json -> '$.id'", "bad_task_id"),
-        ("model", "true", "bad_model"),
-        ("prompt_tokens", "1.5", "bad_prompt_tokens"),
-        ("prompt_tokens", "sum_of::hugeint", None),
-        ("cited_paths", "[1]", "bad_cited_paths"),
-        ("cited_paths", "[]", None),
-        ("cited_paths", "json -> '$.answer'", "bad_cited_paths"),
-        ("created_at", "timestamp '2026-01-01 10:00:00'", None),
-        ("parts", "[struct_pack(source_path, item_number)]", None),
-        ("parts", "[{'source_path': source_path, 'item_number': 1}]", None),
-        ("parts", "[{'source_path': source_path}]", "bad_parts"),
-    ],
+#: A column, what a mapping gives for it, and the reason why that does not fit.
+VALUES = (
+    ("score", "'high'", "bad_score"),
+    ("score", "null", None),
+    ("score", "1", None),
+    ("task_id", "7", "bad_task_id"),
+    ("task_id", "json -> '$.question'", None),
+    ("task_id", "json -> '$.id'", "bad_task_id"),
+    ("model", "true", "bad_model"),
+    ("prompt_tokens", "1.5", "bad_prompt_tokens"),
+    ("prompt_tokens", "sum_of::hugeint", None),
+    ("cited_paths", "[1]", "bad_cited_paths"),
+    ("cited_paths", "[]", None),
+    ("cited_paths", "json -> '$.answer'", "bad_cited_paths"),
+    ("created_at", "timestamp '2026-01-01 10:00:00'", None),
+    ("parts", "[struct_pack(source_path, item_number)]", None),
+    ("parts", "[{'source_path': source_path, 'item_number': 1}]", None),
+    ("parts", "[{'source_path': source_path}]", "bad_parts"),
 )
-def test_what_does_not_fit_a_column_is_bad(tmp_path: Path, column: str, value: str, reason: str | None) -> None:
+
+
+@pytest.fixture(scope="module")
+def valued(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the root of a run in which a source has each of the values."""
+    mappings = []
+    for column, value, _ in VALUES:
+        columns = {"source_class": "'verdict'", "task_id": "'t'"} | {column: value.replace("sum_of", "5")}
+        mappings.append(f"select {', '.join(f'{text} as {name}' for name, text in columns.items())} from raw.item")
+    root = root_of_all(tmp_path_factory.mktemp("values"), mappings, LINES[:1])
+    assert etl("run-all", "--root", root).exit_code == 1
+    return root
+
+
+@pytest.mark.parametrize("number", range(len(VALUES)), ids=[f"{column}-{value}" for column, value, _ in VALUES])
+def test_what_does_not_fit_a_column_is_bad(valued: Path, number: int) -> None:
     """A mapping's value of another type skips its item; the detail has type and length, and nothing is coerced."""
-    columns = {"source_class": "'verdict'", "task_id": "'t'"} | {column: value.replace("sum_of", "5")}
-    mapping = f"select {', '.join(f'{text} as {name}' for name, text in columns.items())} from raw.item"
-    root = root_of(tmp_path, mapping, LINES[:1])
-    assert etl("run-all", "--root", root).exit_code == (1 if reason else 0)
-    found = rows(root, "select reason, detail from evidence.skipped")
+    reason, source = VALUES[number][2], f"source = 'tickets_{number}'"
+    found = rows(valued, f"select reason, detail from evidence.skipped where {source}")
     assert [row["reason"] for row in found] == ([reason] if reason else [])
     assert all("characters, where a" in row["detail"] and "It is" not in row["detail"] for row in found)
+    assert len(rows(valued, f"select 1 from evidence.record where {source}")) == (0 if reason else 1)
 
 
 def test_a_field_may_have_any_name(tmp_path: Path) -> None:
