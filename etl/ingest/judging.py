@@ -123,7 +123,7 @@ class Judging:
             raise StageError("A process that judges lines was killed, perhaps for want of memory; set fewer threads.") from None
 
     def _judged(self, judge: Judge, reads: Iterable[bytes | list[bytes] | T]) -> Iterator[Judged | T]:
-        waiting: deque[Future[Judged] | T] = deque()
+        waiting: deque[Future[Judged] | Judged | T] = deque()
         failure = None
         left = iter(reads)
         while True:
@@ -133,12 +133,12 @@ class Judging:
                 read, failure = None, error
             if read is None:
                 break
-            if not isinstance(read, bytes | list):
-                waiting.append(read)
-            elif self._pool:
+            if isinstance(read, bytes) and self._pool:
                 waiting.append(self._pool.submit(judge.judge_lines, read))
+            elif isinstance(read, bytes | list):  # a single line may be long: it is not copied to a process and back
+                waiting.append(judge.judge_lines(read))
             else:
-                yield judge.judge_lines(read)
+                waiting.append(read)
             while len(waiting) > self._depth:
                 yield _result(waiting.popleft())
         while waiting:
@@ -147,7 +147,7 @@ class Judging:
             raise failure
 
 
-def _result(waited: "Future[Judged] | T") -> Judged | T:
+def _result(waited: "Future[Judged] | Judged | T") -> Judged | T:
     return waited.result() if isinstance(waited, Future) else waited
 
 

@@ -46,7 +46,7 @@ def test_places_and_counts() -> None:
 
 def test_processes_give_the_same_in_the_same_order(processes: Judging) -> None:
     """What is no line keeps its place between them."""
-    reads = [*BLOCKS, Blank(3), *BLOCKS]
+    reads = [*BLOCKS, Blank(3), *BLOCKS, *[b'{"a": 2}\n'] * 9, *BLOCKS]
     assert shown(processes.judged(JUDGE, reads)) == shown(Judging().judged(JUDGE, reads))
 
 
@@ -67,13 +67,12 @@ def test_lines_before_an_error_are_judged(processes: Judging, is_apart: bool) ->
 def test_a_process_that_is_killed_is_named() -> None:
     """Nobody waits for it."""
     with judging(2, BYTES_PER_PROCESS) as given:
-        found = given.judged(JUDGE, BLOCKS)
-        next(found)
+        assert len([*given.judged(JUDGE, [b"{}\n"] * 9)]) == 9
         assert given._pool
         for number in given._pool._processes:
             os.kill(number, signal.SIGKILL)
         with pytest.raises(StageError, match="was killed, perhaps for want of memory; set fewer threads"):
-            [*given.judged(JUDGE, BLOCKS * 9)]
+            [*given.judged(JUDGE, [b"{}\n"] * 9)]
 
 
 def test_little_evidence_and_few_threads_need_no_process() -> None:
@@ -93,7 +92,7 @@ def test_processes_end_with_their_parent(tmp_path: Path) -> None:
         "from test_judging import BLOCKS, JUDGE\n"
         "if __name__ == '__main__':\n"
         "    with judging(2, BYTES_PER_PROCESS) as given:\n"
-        "        list(given.judged(JUDGE, BLOCKS))\n"
+        "        assert len(list(given.judged(JUDGE, [*BLOCKS, b'{}\\n']))) == 6\n"
         "        print(*given._pool._processes, flush=True)\n"
         "        time.sleep(60)\n",
         encoding="utf-8",
