@@ -12,10 +12,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from threading import Event, Thread
 from time import perf_counter, sleep
 
 #: Bytes in a unit of peak memory: Linux counts KiB, macOS counts bytes.
@@ -92,23 +93,48 @@ def busy_cores() -> float:
 def measure(command: Sequence[str], passing: Sequence[int] = (0,), threads: int | None = None) -> Cost:
     """Run a command to its end and return its cost; stop if its exit code is not one of ``passing``.
 
-    A process inherits the peak memory of the process that starts it, so the caller must stay small. ``threads`` is told to the
-    libraries that have threads of their own; the command itself must tell the engine.
+    A process inherits the peak memory of the process that starts it, so the caller must stay small. The peaks of the command
+    and of the processes that it starts are added, as if all came at once. ``threads`` is told to the libraries that have
+    threads of their own; the command itself must tell the engine.
     """
     environment = os.environ | (dict.fromkeys(_THREAD_COUNTS, str(threads)) if threads else {})
     load, busy, before = os.getloadavg()[0], busy_cores(), busy_seconds()
     with tempfile.TemporaryFile() as messages:
         start = perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=messages, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = perf_counter() - start
+        with _watched_children(process.pid) as beside:
+            _, status, usage = os.wait4(process.pid, 0)
+            wall = perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in passing:
             messages.seek(0)
             raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}\n{messages.read().decode()}")
     cpu = usage.ru_utime + usage.ru_stime
     others = max(0.0, busy_seconds() - before - cpu) / wall
-    return Cost(wall, cpu, usage.ru_maxrss * RSS_UNIT, load, busy, others)
+    return Cost(wall, cpu, usage.ru_maxrss * RSS_UNIT + sum(beside.values()), load, busy, others)
+
+
+@contextmanager
+def _watched_children(parent: int) -> Iterator[dict[str, int]]:
+    """Give the peak memory of each process that another starts, in bytes, as far as it was seen; nothing without /proc."""
+    peaks: dict[str, int] = {}
+    ended = Event()
+
+    def watch() -> None:
+        while not ended.wait(_MOMENT):
+            with suppress(OSError, IndexError):  # one may have ended
+                for task in Path(f"/proc/{parent}/task").iterdir():
+                    for child in (task / "children").read_text("ascii").split():
+                        status = Path(f"/proc/{child}/status").read_text("ascii")
+                        peaks[child] = int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peaks
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def run_product(root: Path, evidence: Path, *options: str, threads: int | None = None) -> Cost:
