@@ -290,14 +290,17 @@ class ItemReader:
 
     def _take(self, judged: Judged, tally: Tally) -> None:
         """Put the good lines into the sink, and the refused ones with their reasons; count the blank ones."""
-        first = tally.items + 1
-        for place, digest, refusal, content in judged.refused:
-            self._sink.skip(first + place, digest, refusal.reason, refusal.detail, content)
-        self._sink.accept([first + place for place in judged.places], judged.rows)
+        self._hand_over(judged, range(tally.items + 1, tally.items + 1 + judged.items))
         tally.items += judged.items
         tally.blank += judged.blank
         tally.nan += judged.nan
         tally.last_is_blank, tally.nan_of_last = judged.is_last_blank, judged.nan_of_last
+
+    def _hand_over(self, judged: Judged, numbers: Sequence[int], pointers: Sequence[str] = ()) -> None:
+        for place, digest, refusal, content in judged.refused:
+            self._sink.skip(numbers[place], digest, refusal.reason, refusal.detail, content)
+        own = [pointers[place] for place in judged.places] if pointers else ()
+        self._sink.accept([numbers[place] for place in judged.places], judged.rows, own)
 
     # --- whole files ---------------------------------------------------------------------------------------------------
 
@@ -377,14 +380,12 @@ class ItemReader:
                 detail = f"offset {element.offset}, length {element.length}"
                 self._sink.skip(tally.items, element.sha256, "line_too_long", detail)
             else:
-                tally.nan += element.replaced
                 numbers.append(tally.items)
                 short.append(element)
-        judged = self._judge.judge([element.content for element in short], [(element.text, 0) for element in short])
-        for place, digest, refusal, content in judged.refused:
-            self._sink.skip(numbers[place], digest, refusal.reason, refusal.detail, content)
-        pointers = [short[place].pointer for place in judged.places]
-        self._sink.accept([numbers[place] for place in judged.places], judged.rows, pointers)
+        texts = [(element.text, element.replaced) for element in short]
+        judged = self._judge.judge([element.content for element in short], texts)
+        tally.nan += judged.nan
+        self._hand_over(judged, numbers, [element.pointer for element in short])
 
 
 def _pieces(elements: Iterable[Element | LongElement]) -> Iterator[list[Element | LongElement]]:

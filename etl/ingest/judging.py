@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from multiprocessing import get_context, parent_process
@@ -24,8 +24,11 @@ from etl.ingest.fields import FieldParser
 from etl.ingest.formats.lines import split
 from etl.ingest.formats.strict_json import Refusal, is_blank, read_object, without_nan
 
-#: A process pays from so many bytes of evidence on: it takes half a second to start.
+#: A process pays for so many bytes of evidence: it takes half a second to start.
 BYTES_PER_PROCESS = 64 << 20
+
+#: Before the first one starts, so many bytes must have been read: of large evidence, few may be new.
+BYTES_BEFORE = 16 << 20
 
 T = TypeVar("T")
 
@@ -105,11 +108,17 @@ def _sparse(values: dict[int, Any], length: int) -> pa.Array:
 
 
 class Judging:
-    """Where lines are judged: in the processes of a pool; without one, at once."""
+    """Where lines are judged: in so many processes once enough were read, and at once before, or where there are none."""
 
-    def __init__(self, processes: int = 0, pool: ProcessPoolExecutor | None = None) -> None:
-        self._pool = pool
-        self._depth = 2 * processes
+    def __init__(self, processes: int = 0) -> None:
+        self._processes = processes
+        self._pool: ProcessPoolExecutor | None = None
+        self._read = 0
+
+    def close(self) -> None:
+        """End the processes, when they have done what is under way."""
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
 
     def judged(self, judge: Judge, reads: Iterable[bytes | list[bytes] | T]) -> Iterator[Judged | T]:
         """Yield what was read, in its order, and in place of lines what came of them.
@@ -133,18 +142,25 @@ class Judging:
                 read, failure = None, error
             if read is None:
                 break
-            if isinstance(read, bytes) and self._pool:
-                waiting.append(self._pool.submit(judge.judge_lines, read))
+            if isinstance(read, bytes) and (pool := self._pool_after(len(read))):
+                waiting.append(pool.submit(judge.judge_lines, read))
             elif isinstance(read, bytes | list):  # a single line may be long: it is not copied to a process and back
                 waiting.append(judge.judge_lines(read))
             else:
                 waiting.append(read)
-            while len(waiting) > self._depth:
+            while len(waiting) > (2 * self._processes if self._pool else 0):
                 yield _result(waiting.popleft())
         while waiting:
             yield _result(waiting.popleft())
         if failure:
             raise failure
+
+    def _pool_after(self, size: int) -> ProcessPoolExecutor | None:
+        """Return the processes if they pay for themselves, now that so many bytes more were read."""
+        self._read += size
+        if not self._pool and self._processes and self._read > BYTES_BEFORE:
+            self._pool = ProcessPoolExecutor(self._processes, get_context("spawn"), _end_with_parent)
+        return self._pool
 
 
 def _result(waited: "Future[Judged] | Judged | T") -> Judged | T:
@@ -153,16 +169,9 @@ def _result(waited: "Future[Judged] | Judged | T") -> Judged | T:
 
 @contextmanager
 def judging(workers: int, size: int) -> Iterator[Judging]:
-    """Give processes for so many bytes of evidence, beside so many threads: half as many, but none for little."""
-    processes = min(workers // 2, size // BYTES_PER_PROCESS)
-    if not processes:
-        yield Judging()
-        return
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent)
-    try:
-        yield Judging(processes, pool)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    """Give processes for at most so many bytes of evidence, beside so many threads: half as many, but none for little."""
+    with closing(Judging(min(workers // 2, size // BYTES_PER_PROCESS))) as given:
+        yield given
 
 
 def _end_with_parent() -> None:

@@ -21,6 +21,12 @@ JUDGE = Judge(FieldParser([]), nan_is_null=True, max_depth=64, max_values=1000)
 BLOCKS = [[b'{"a": 1}', b"", b"{"], [b'{"a": NaN}', b"[]"], [b" "], [b'{"a": {}}'] * 50, b'{"a": 1}\n\n{\n']
 
 
+@pytest.fixture(autouse=True)
+def start_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes start with the first lines."""
+    monkeypatch.setattr(judging_module, "BYTES_BEFORE", 0)
+
+
 @pytest.fixture(scope="module")
 def processes() -> Iterator[Judging]:
     """Give two processes that judge."""
@@ -79,7 +85,19 @@ def test_little_evidence_and_few_threads_need_no_process() -> None:
     """A process pays from some evidence on, and beside a thread that has another core."""
     for threads, size in ((2, BYTES_PER_PROCESS - 1), (1, 9 * BYTES_PER_PROCESS)):
         with judging(threads, size) as given:
+            assert len([*given.judged(JUDGE, BLOCKS)]) == len(BLOCKS)
             assert given._pool is None
+
+
+def test_processes_start_when_enough_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little may be new of large evidence."""
+    monkeypatch.setattr(judging_module, "BYTES_BEFORE", 5)
+    with judging(2, BYTES_PER_PROCESS) as given:
+        found = given.judged(JUDGE, [b"{}\n"] * 3)
+        next(found)
+        assert given._pool is None
+        assert [each.items for each in found] == [1, 1]
+        assert given._pool
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -88,9 +106,11 @@ def test_processes_end_with_their_parent(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
         "import time\n"
+        "from etl.ingest import judging as module\n"
         "from etl.ingest.judging import BYTES_PER_PROCESS, judging\n"
         "from test_judging import BLOCKS, JUDGE\n"
         "if __name__ == '__main__':\n"
+        "    module.BYTES_BEFORE = 0\n"
         "    with judging(2, BYTES_PER_PROCESS) as given:\n"
         "        assert len(list(given.judged(JUDGE, [*BLOCKS, b'{}\\n']))) == 6\n"
         "        print(*given._pool._processes, flush=True)\n"
@@ -117,11 +137,16 @@ def test_a_run_with_processes_gives_the_same_bytes(tmp_path: Path, monkeypatch: 
     """Good lines, refused ones and blank ones."""
     lines = [evidence_line(f"task-{number % 40}", run_id=str(number), verdict="accept") for number in range(3000)]
     write_evidence(tmp_path / "evidence", {"evidence.jsonl": [*lines, b"", b"{", b"\xff", *lines[:5]]})
-    found = []
-    for size in (1, 1 << 40):
+    found, started = [], []
+    pool_of = judging_module.ProcessPoolExecutor
+    monkeypatch.setattr(judging_module, "ProcessPoolExecutor", lambda *given: (started.append(given), pool_of(*given))[1])
+    for root, size in ((tmp_path / "in processes", 1), (tmp_path / "at once", 1 << 40)):
+        root.mkdir()
         monkeypatch.setattr(judging_module, "BYTES_PER_PROCESS", size)
-        assert etl("run-all", "--root", tmp_path, "--set", "threads=4", "--force").exit_code == 1
-        files = sorted((tmp_path / "exports").rglob("*.jsonl"))
-        skipped = etl("sql", "from evidence.skipped order by all", "--root", tmp_path).stdout
+        options = ("--root", root, "--evidence", tmp_path / "evidence", "--set", "threads=4")
+        assert etl("run-all", *options).exit_code == 1
+        files = sorted((root / "exports").rglob("*.jsonl"))
+        skipped = etl("sql", "from evidence.skipped order by all", "--root", root).stdout
         found.append(([file.read_bytes() for file in files], skipped))
+        assert len(started) == 1
     assert found[0] == found[1]

@@ -190,3 +190,9 @@ def test_a_mapping_reads_nothing_that_collecting_makes(sql: Sql, made: str) -> N
     mapping = {"sql/2_sources/notes.sql": f"select item.* from raw.item as item where exists (from {made})"}
     with pytest.raises(SqlError, match=rf"^sql/2_sources/notes\.sql: a mapping cannot read {made}; it reads raw\.item\.$"):
         Warehouse.create(Sql(sql.files | mapping), Settings())
+
+
+def test_what_needs_no_text_reads_none(lineage: Lineage, sql: Sql) -> None:
+    """Views over evidence.record are planned with the pieces of long texts: each view above would be planned so, too."""
+    datasets = {"datasets.rag", "datasets.sft", "datasets.preference"}
+    assert {view.qualified for view in sql.views if "evidence.record" in lineage.reads[view.qualified]} == datasets

@@ -45,15 +45,12 @@ def make_rules(run: Run) -> None:
     own.execute(Sql.packaged()["macros"])
     for schema in ("evidence", "scored"):
         own.execute(f"create schema {schema}")
-    for view, relation in (
-        ("policy.setting", "policy.setting"),
-        ("main.whole_record", "evidence.stored_record"),
-        ("evidence.stored_record", "evidence.stored_record"),
-        ("evidence.long_text", "evidence.long_text"),
-    ):
-        own.execute(f"create view {view} as from {stored}.{relation}")
+    records, texts = "main.whole_record", f"{stored}.evidence.long_text"
+    own.execute(f"create view policy.setting as from {stored}.policy.setting")
+    own.execute(f"create view {records} as from {stored}.evidence.stored_record")
+    own.execute(f"create view evidence.stored_record as from {records}")
+    own.execute(f"create view evidence.long_text as from {texts}")
     _create_packaged(own, RECORD)
-    records = "main.whole_record"
     if COMPARING & run.sql.replaced.keys():
         own.execute(read_sql(__file__, "compared_again"))
         records = "main.compared_record"
@@ -68,7 +65,7 @@ def make_rules(run: Run) -> None:
     own.execute(read_sql(__file__, "judged"))
     for table in ("written", "wanted"):
         own.execute(read_sql(__file__, table))
-    for view, relation in (("stored_record", records), ("long_text", f"{stored}.evidence.long_text")):
+    for view, relation in (("stored_record", records), ("long_text", texts)):
         wanted = "semi join temp.wanted as wanted using (record_key)"
         own.execute(f"create or replace view evidence.{view} as from {relation} {wanted}")
     own.execute(read_sql(__file__, "named"))
