@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from multiprocessing import get_context, parent_process
+from multiprocessing.util import Finalize
 from threading import Thread
 from typing import Any, NamedTuple, TypeVar
 
@@ -29,6 +30,9 @@ BYTES_PER_PROCESS = 64 << 20
 
 #: Before the first one starts, so many bytes must have been read: of large evidence, few may be new.
 BYTES_BEFORE = 16 << 20
+
+#: What is shorter is judged where it was read, such as small files: to hand it over and back takes longer.
+BYTES_WORTH_HANDING_OVER = 256 << 10
 
 T = TypeVar("T")
 
@@ -158,8 +162,10 @@ class Judging:
     def _pool_after(self, size: int) -> ProcessPoolExecutor | None:
         """Return the processes if they pay for themselves, now that so many bytes more were read."""
         self._read += size
+        if size < BYTES_WORTH_HANDING_OVER:
+            return None
         if not self._pool and self._processes and self._read > BYTES_BEFORE:
-            self._pool = ProcessPoolExecutor(self._processes, get_context("spawn"), _end_with_parent)
+            self._pool = ProcessPoolExecutor(self._processes, get_context("spawn"), _begin)
         return self._pool
 
 
@@ -174,8 +180,12 @@ def judging(workers: int, size: int) -> Iterator[Judging]:
         yield given
 
 
-def _end_with_parent() -> None:
-    """Leave it to the process that started this one to hear signals, and end when it ends, however it does."""
+def _begin() -> None:
+    """Leave it to the process that started this one to hear signals, and end when it ends, however it does.
+
+    The end is at once: the engine's package, which this process does not use, would report on stderr what it does not free.
+    """
+    Finalize(None, os._exit, args=(0,), exitpriority=-1)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     parent = parent_process()

@@ -23,8 +23,9 @@ BLOCKS = [[b'{"a": 1}', b"", b"{"], [b'{"a": NaN}', b"[]"], [b" "], [b'{"a": {}}
 
 @pytest.fixture(autouse=True)
 def start_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let processes start with the first lines."""
+    """Let processes start with the first lines, however short they are."""
     monkeypatch.setattr(judging_module, "BYTES_BEFORE", 0)
+    monkeypatch.setattr(judging_module, "BYTES_WORTH_HANDING_OVER", 0)
 
 
 @pytest.fixture(scope="module")
@@ -100,25 +101,47 @@ def test_processes_start_when_enough_was_read(monkeypatch: pytest.MonkeyPatch) -
         assert given._pool
 
 
+def test_short_reads_are_judged_where_they_were_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of very many small files is one."""
+    monkeypatch.setattr(judging_module, "BYTES_WORTH_HANDING_OVER", 4)
+    with judging(2, BYTES_PER_PROCESS) as given:
+        assert len([*given.judged(JUDGE, [b"{}\n"] * 3)]) == 3
+        assert given._pool is None
+        assert len([*given.judged(JUDGE, [b"{}\n{}\n", b"{}\n"])]) == 2
+        assert given._pool
+
+
+SCRIPT = """
+import time
+from etl.ingest import judging as module
+from etl.ingest.judging import BYTES_PER_PROCESS, judging
+from test_judging import BLOCKS, JUDGE
+if __name__ == '__main__':
+    module.BYTES_BEFORE = module.BYTES_WORTH_HANDING_OVER = 0
+    with judging(2, BYTES_PER_PROCESS) as given:
+        assert len(list(given.judged(JUDGE, [*BLOCKS, b'{}\\n']))) == 6
+        print(*given._pool._processes, flush=True)
+        time.sleep(SECONDS)
+"""
+
+#: Where the script finds the package and this file.
+SEARCHED = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])}
+
+
+def test_processes_end_without_a_word(tmp_path: Path) -> None:
+    """Nothing that a library says of its own end is for people who run etl."""
+    script = tmp_path / "parent.py"
+    script.write_text(SCRIPT.replace("SECONDS", "0"), encoding="utf-8")
+    ended = subprocess.run([sys.executable, script], capture_output=True, env=os.environ | SEARCHED, check=True)
+    assert ended.stderr == b""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_processes_end_with_their_parent(tmp_path: Path) -> None:
     """Also where it is killed; they do not hear the signals that it hears."""
     script = tmp_path / "parent.py"
-    script.write_text(
-        "import time\n"
-        "from etl.ingest import judging as module\n"
-        "from etl.ingest.judging import BYTES_PER_PROCESS, judging\n"
-        "from test_judging import BLOCKS, JUDGE\n"
-        "if __name__ == '__main__':\n"
-        "    module.BYTES_BEFORE = 0\n"
-        "    with judging(2, BYTES_PER_PROCESS) as given:\n"
-        "        assert len(list(given.judged(JUDGE, [*BLOCKS, b'{}\\n']))) == 6\n"
-        "        print(*given._pool._processes, flush=True)\n"
-        "        time.sleep(60)\n",
-        encoding="utf-8",
-    )
-    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
-    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}) as parent:
+    script.write_text(SCRIPT.replace("SECONDS", "60"), encoding="utf-8")
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=os.environ | SEARCHED) as parent:
         assert parent.stdout
         (number,) = map(int, parent.stdout.readline().split())
         os.kill(number, signal.SIGTERM)
