@@ -162,10 +162,12 @@ _FLAGS = {
     "drift_threshold": "`--threshold`",
     "evidence": "`--evidence DIR`",
     "known_paths": "`--known-paths FILE`",
+    "holdout": "`--holdout FILE`",
 }
 _PLACES = {
     "evidence": ("ROOT/evidence", "The evidence folder."),
     "known_paths": ("null", "The repository's paths, as git ls-files prints them; null: cited paths are not checked."),
+    "holdout": ("null", "Tasks that no dataset may have, a task_id a line, or JSON Lines; null: no task is reserved."),
 }
 
 
@@ -191,7 +193,7 @@ def settings_page() -> str:
         page.append(f"| `{name}` | {default} | {meaning} | {_FLAGS.get(name, '')} |")
     page += [
         "",
-        "The views read them as the one row of `policy.setting`; `known_paths` stands there as the hash of the paths. The",
+        "The views read them as the one row of `policy.setting`; `known_paths` and `holdout` stand there as hashes. The",
         "settings of sources are rows of `policy.source_setting`. The settings hash that receipts and Parquet files carry is",
         "over the settings that can change what the stage makes: those that a view names which the stage reads",
         "(`policy.dependency`), those of sources where a mapping or a view reads them, and those that reading evidence",

@@ -36,7 +36,10 @@ create table if not exists policy.setting (
     drift_alert_change double not null,
     drift_alert_p double not null,
     drift_vanished_count bigint not null,
-    known_paths_sha256 varchar
+    known_paths_sha256 varchar,
+    validation_share double not null,
+    test_share double not null,
+    holdout_sha256 varchar
 );
 comment on table policy.setting is
 'One row: the settings that the views read, as the run that built this warehouse had them.';
@@ -71,6 +74,10 @@ comment on column policy.setting.drift_alert_p is 'drift alerts only if a change
 comment on column policy.setting.drift_vanished_count is 'drift alerts when a class of at least this many records vanishes';
 comment on column policy.setting.known_paths_sha256 is
 'the hash of the manifest given with --known-paths; null: none was given, cited paths are not checked';
+comment on column policy.setting.validation_share is 'which share of the groups of tasks is the validation split';
+comment on column policy.setting.test_share is 'which share of the groups of tasks is the test split';
+comment on column policy.setting.holdout_sha256 is
+'the hash of the file given with --holdout; null: none was given, no task is reserved';
 
 create table if not exists policy.source_setting (
     source varchar not null,
@@ -97,6 +104,17 @@ create table if not exists policy.known_path (
 comment on table policy.known_path is
 'One row per path of the manifest given with --known-paths. A cited path that is not listed here counts as hallucinated.';
 comment on column policy.known_path.path is 'a path of the repository';
+
+create table if not exists policy.holdout (
+    line bigint not null,
+    task_id varchar,
+    prompt varchar
+);
+comment on table policy.holdout is
+'One row per task of the file given with --holdout. A task that is named here, or shares a prompt with one, ships in no dataset.';
+comment on column policy.holdout.line is 'the line of the file that names it, from 1';
+comment on column policy.holdout.task_id is 'the task; null: the line gives a prompt alone';
+comment on column policy.holdout.prompt is 'a prompt of the task; null: the line gives a task alone';
 
 create table if not exists evidence.file (
     source varchar not null,
@@ -328,3 +346,12 @@ comment on column receipts.row_history.category is 'the category of the record; 
 comment on column receipts.row_history.reason is 'the first reason why the dataset refuses or skips the row; null: it ships';
 comment on column receipts.row_history.first_seq is 'the first published run (seq of receipts.run) that saw the state';
 comment on column receipts.row_history.last_seq is 'the last published run that saw it; null: it lasts';
+
+create table if not exists receipts.task_split (
+    task_id varchar not null,
+    split varchar not null
+);
+comment on table receipts.task_split is
+'One row per task, as of the last version that was published: while a run builds, of the one before. So a run can tell how many rows change sides.';
+comment on column receipts.task_split.task_id is 'the task';
+comment on column receipts.task_split.split is 'the side of the split on which it is, see scored.task_group';

@@ -1,7 +1,7 @@
 """What is configured, and where each value comes from: flags over the environment, over etl.toml, over the defaults.
 
-The names are those of ``Settings`` and two places, ``evidence`` and ``known_paths``. A source's own settings stand in etl.toml
-alone.
+The names are those of ``Settings`` and three places, ``evidence``, ``known_paths`` and ``holdout``. A source's own settings
+stand in etl.toml alone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,10 +22,13 @@ from etl.base.toml_file import TomlFile, read_toml
 PREFIX = "ETL_"
 
 #: What can be configured beside the settings, because it is a place on one machine.
-PLACES = ("evidence", "known_paths")
+PLACES = ("evidence", "known_paths", "holdout")
+
+#: Settings that follow from the files at these places.
+_FOLLOWING = {"known_paths_sha256", "holdout_sha256"}
 
 #: All names that can be set.
-NAMES = (*(name for name in Settings.model_fields if name not in {"known_paths_sha256", OF_SOURCES}), *PLACES)
+NAMES = (*(name for name in Settings.model_fields if name not in {*_FOLLOWING, OF_SOURCES}), *PLACES)
 
 #: The flags that are not named as what they set.
 _FLAGS = {"drift_threshold": "--threshold"}
@@ -59,7 +62,8 @@ class Given(NamedTuple):
 class Configuration:
     """What is configured for a root.
 
-    ``evidence`` is None where it is ROOT/evidence, ``known_paths`` where cited paths are not checked. ``given`` has what was
+    ``evidence`` is None where it is ROOT/evidence, ``known_paths`` where cited paths are not checked, ``holdout`` where no task
+    is reserved. ``given`` has what was
     given by its name, that of a source's setting as TOML spells it. ``sources`` are the sources that etl.toml names, and where;
     ``strangers`` are variables of the environment that look like settings and are none.
     """
@@ -67,6 +71,7 @@ class Configuration:
     settings: Settings
     evidence: Path | None = None
     known_paths: Path | None = None
+    holdout: Path | None = None
     given: Mapping[str, Given] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     strangers: tuple[str, ...] = ()

@@ -52,6 +52,11 @@ class Dataset:
         return ("receipts.pair_decision_count", "receipts.outcome_count")
 
     @property
+    def splits(self) -> str:
+        """The relation that its receipt asks how many rows shipped on each side of the split."""
+        return "receipts.split_count" if self.grain == "record" else "receipts.pair_split_count"
+
+    @property
     def relations(self) -> tuple[str, ...]:
         """All relations that its export and its receipt read."""
         return (self.reads, self.relation, self.decisions, *self.counts)

@@ -23,6 +23,7 @@ NOT_READ_BY_STAGES = frozenset(
     {
         *("accept_at", "partial_at", "grounded_accept_at", "grounded_partial_at"),
         *("max_pairs_per_task", "max_prompts_per_response", "include_partial", "include_review", "known_paths_sha256"),
+        *("validation_share", "test_share", "holdout_sha256"),
         *("drift_threshold", "drift_min_count", "drift_significance"),
         *("drift_alert_change", "drift_alert_p", "drift_vanished_count"),
         *("history_runs", "threads", "memory_limit", "part_items", "one_file", OF_SOURCES),
@@ -92,6 +93,10 @@ class Settings(BaseModel):
     """Whether partially accepted records enter sft."""
     include_review: bool = False
     """Whether records that need human review enter rag."""
+    validation_share: Fraction = 0.0
+    """Which share of the groups of tasks is the validation split; groups share no prompt."""
+    test_share: Fraction = 0.0
+    """Which share of the groups of tasks is the test split."""
     max_depth: Annotated[int, Field(ge=1, le=200)] = 64
     """How many brackets of a JSON text may be open at once."""
     max_values: Annotated[int, Field(ge=1, le=10_000_000)] = 1_000_000
@@ -132,6 +137,8 @@ class Settings(BaseModel):
     """Memory of the whole process, give or take a third, such as 4GB; null: half of the machine's. Give 2GB or more."""
     known_paths_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """The hash of the manifest of known paths, which follows from it."""
+    holdout_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """The hash of the hold-out, which follows from it."""
     source_settings: Annotated[tuple[SourceSetting, ...], BeforeValidator(_rows), AfterValidator(_sorted)] = ()
     """What stands below [sources.NAME] in etl.toml, for the mappings of these sources."""
 
@@ -144,6 +151,9 @@ class Settings(BaseModel):
                 # not a ValueError: pydantic would keep it, and with it each frame that it came through
                 facts = {"lower": lower, "low": low, "upper": upper, "high": high}
                 raise PydanticCustomError("order", "{lower} ({low}) must not exceed {upper} ({high})", facts)
+        if self.validation_share + self.test_share > 1:
+            facts = {"lower": "validation_share", "low": self.validation_share, "upper": "test_share", "high": self.test_share}
+            raise PydanticCustomError("sum", "{lower} ({low}) and {upper} ({high}) must not exceed 1 together", facts)
         return self
 
     def row(self) -> dict[str, Any]:

@@ -21,6 +21,9 @@ PairProvenance = Annotated[pl.Struct, {"chosen": pl.Struct(_PROVENANCE), "reject
 #: A time in UTC, to the microsecond.
 Time = Annotated[pl.Datetime, "us", "UTC"]
 
+#: The sides of a split.
+SPLITS = ["train", "validation", "test"]
+
 #: Several texts.
 Texts = Annotated[pl.List, pl.String]
 

@@ -4,7 +4,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.polars import PolarsData
 
-from etl.checks.common import SHA256, Contract, PairProvenance, Time, is_visible, not_blank
+from etl.checks.common import SHA256, SPLITS, Contract, PairProvenance, Time, is_visible, not_blank
 from etl.checks.conversation import are_answers, are_messages, are_tools
 
 
@@ -26,6 +26,7 @@ class Preference(Contract):
     rejected_category: pl.String = pa.Field(isin=["rejected", "partially_accepted"])
     reason: pl.String = pa.Field(isin=["accepted_over_rejected", "accepted_over_partially_accepted"])
     created_at: Time = pa.Field(nullable=True)
+    split: pl.String = pa.Field(isin=SPLITS)
     provenance: PairProvenance
 
     @pa.check("task_id", "prompt", "chosen_run_id", "rejected_run_id")

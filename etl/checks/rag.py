@@ -4,7 +4,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.polars import PolarsData
 
-from etl.checks.common import SHA256, Contract, Provenance, Time, not_blank
+from etl.checks.common import SHA256, SPLITS, Contract, Provenance, Time, not_blank
 
 
 class Rag(Contract):
@@ -19,6 +19,7 @@ class Rag(Contract):
     content: pl.String
     model: pl.String = pa.Field(nullable=True)
     created_at: Time = pa.Field(nullable=True)
+    split: pl.String = pa.Field(isin=SPLITS)
     provenance: Provenance
 
     @pa.check("source_run_id", "task_id", "content")

@@ -4,7 +4,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.polars import PolarsData
 
-from etl.checks.common import SHA256, Contract, Provenance, Time, is_visible, not_blank
+from etl.checks.common import SHA256, SPLITS, Contract, Provenance, Time, is_visible, not_blank
 from etl.checks.conversation import are_answers, are_tools
 
 
@@ -22,6 +22,7 @@ class Sft(Contract):
     tools: pl.String = pa.Field(nullable=True)
     model: pl.String = pa.Field(nullable=True)
     created_at: Time = pa.Field(nullable=True)
+    split: pl.String = pa.Field(isin=SPLITS)
     provenance: Provenance
 
     @pa.check("source_run_id", "task_id", "instruction")

@@ -36,27 +36,33 @@ class Inputs:
     include_partial: Annotated[bool, Option("--include-partial", help="Admit partially_accepted into sft.")] = False
     include_review: Annotated[bool, Option("--include-review", help="Admit needs_human_review into rag.")] = False
     known_paths: Annotated[Path | None, Option(help="The repository's paths, as git ls-files prints them.")] = None
+    holdout: Annotated[Path | None, Option(help="Tasks that no dataset may have: a task_id a line, or JSON Lines.")] = None
     sets: Sets = None
     follow_links: Annotated[bool, Option("--follow-links", help="Follow links out of the evidence folder.")] = False
     rehash: Annotated[bool, Option("--rehash", help="Read all files again, even those that seem unchanged.")] = False
 
     def request(self, project: Project, threshold: float | None = None) -> "Request":
         """Return the request to run all stages. Raises UsageError."""
+        from etl.ingest.holdout import read_holdout
         from etl.ingest.known_paths import read_known_paths
         from etl.pipeline.request import Request
 
         flags = {name: getattr(self, name) or None for name in ("include_partial", "include_review", "follow_links")}
-        places = {"evidence": self.evidence, "known_paths": self.known_paths}
+        places = {"evidence": self.evidence, "known_paths": self.known_paths, "holdout": self.holdout}
         configuration = configure(project, self.sets, drift_threshold=threshold, **flags, **places)
         configuration.require_evidence()
         for sentence in configuration.warnings():
             warn(sentence)
-        paths, file = None, configuration.known_paths
-        if file is not None:
-            place = configuration.given["known_paths"].place
-            paths = read_known_paths(file, place if place == "--known-paths" else f"{place} names")
-        settings = configuration.settings.model_copy(update={"known_paths_sha256": paths.sha256() if paths else None})
-        return Request(with_evidence(project, configuration), settings, paths, rehash=self.rehash)
+
+        def asked_by(name: str) -> str:
+            place = configuration.given[name].place
+            return place if place.startswith("--") else f"{place} names"
+
+        paths = read_known_paths(configuration.known_paths, asked_by("known_paths")) if configuration.known_paths else None
+        holdout = read_holdout(configuration.holdout, asked_by("holdout")) if configuration.holdout else None
+        hashes = {"known_paths_sha256": paths and paths.sha256(), "holdout_sha256": holdout and holdout.sha256()}
+        settings = configuration.settings.model_copy(update=hashes)
+        return Request(with_evidence(project, configuration), settings, paths, holdout, rehash=self.rehash)
 
 
 @dataclass(frozen=True, slots=True)

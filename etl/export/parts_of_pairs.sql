@@ -17,6 +17,7 @@ with decided as (
             coalesce(chosen_category, ''),
             coalesce(rejected_category, ''),
             coalesce(reason, ''),
+            split,
             array_to_string(quarantine_reasons, ','),
             to_json(detail)
         ) as decision,

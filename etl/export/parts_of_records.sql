@@ -11,7 +11,7 @@ with decided as (
         part,
         record_key,
         concat(
-            record_key, chr(31), category, chr(31), array_to_string(quarantine_reasons, ','), chr(31), to_json(detail)
+            record_key, chr(31), category, chr(31), split, chr(31), array_to_string(quarantine_reasons, ','), chr(31), to_json(detail)
         ) as decision,
     from datasets.decision
     where dataset = $dataset

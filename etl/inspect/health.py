@@ -55,7 +55,8 @@ def settings_in_force(project: Project, configuration: Configuration) -> list[Se
     """Return every setting with its value and where that comes from; those of sources come last."""
     values: dict[str, Any] = configuration.settings.recorded()
     values |= {"evidence": project.relative(project.evidence)}
-    values |= {"known_paths": configuration.known_paths and project.relative(configuration.known_paths)}
+    for name, file in (("known_paths", configuration.known_paths), ("holdout", configuration.holdout)):
+        values[name] = file and project.relative(file)
     names = (*NAMES, *(name for name in values if is_of_source(name)))
     return [SettingInForce(name, values[name], str(configuration.origin(name))) for name in names]
 

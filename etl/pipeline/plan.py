@@ -102,7 +102,7 @@ def dry_run(request: Request) -> list[StageCount]:
 def _count(request: Request) -> list[StageCount]:
     find_evidence(request.project.evidence, request.sql, request.settings.follow_links)
     with closing(Warehouse.create(request.sql, request.settings)) as warehouse, interrupting(warehouse.interrupt):
-        request.fill_known_paths(warehouse)
+        request.fill_tables(warehouse)
         run = Run(request.project, request.settings, request.sql, warehouse, Path(os.devnull), request.progress)
         run_stages(run, tuple(stage for stage in STAGES if not stage.exports))
         rows = warehouse.dicts("from receipts.stage_count")

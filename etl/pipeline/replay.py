@@ -20,6 +20,7 @@ from etl.context import Progress, name_on_disk, show_nothing
 from etl.export.writer import ROWS_PER_GROUP
 from etl.ingest.files import find_evidence
 from etl.ingest.formats.packing import CHUNK
+from etl.ingest.holdout import read_holdout
 from etl.ingest.known_paths import read_known_paths
 from etl.pipeline.request import Request
 from etl.pipeline.run import execute
@@ -120,8 +121,8 @@ def _name_ignored(evidence: Path, sql: Sql, target: Path) -> None:
 
 
 def _request(project: Project, scratch: Project, summary: RunSummary, progress: Progress) -> Request:
-    """Return the request to repeat a run. Raises UsageError where a setting or the manifest of known paths prevents it."""
-    asked, known_paths = summary.request, None
+    """Return the request to repeat a run. Raises UsageError where a setting, the known paths or the hold-out prevents it."""
+    asked, known_paths, holdout = summary.request, None, None
     try:
         settings = Settings.from_recorded(asked.settings)
     except ValidationError as error:
@@ -134,7 +135,11 @@ def _request(project: Project, scratch: Project, summary: RunSummary, progress: 
         known_paths = read_known_paths(project.root / asked.known_paths)
         if known_paths.sha256() != settings.known_paths_sha256:
             raise UsageError(f"{known_paths.file}: it does not name the paths that run {summary.run_id} knew; put it back.")
-    return Request(scratch, settings, known_paths, progress=progress)
+    if asked.holdout is not None:
+        holdout = read_holdout(project.root / asked.holdout)
+        if holdout.sha256() != settings.holdout_sha256:
+            raise UsageError(f"{holdout.file}: it does not name the tasks that run {summary.run_id} reserved; put it back.")
+    return Request(scratch, settings, known_paths, holdout, progress=progress)
 
 
 def _compare(project: Project, scratch: Project, path: str, entry: FileEntry | None, again: FileEntry | None) -> Comparison:

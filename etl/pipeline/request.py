@@ -8,6 +8,7 @@ import pyarrow as pa
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.context import Clock, Progress, Stage, show_nothing
+from etl.ingest.holdout import Holdout, Reserved
 from etl.ingest.known_paths import Manifest
 from etl.pipeline.stages import STAGES
 from etl.receipts.models import RunRequest, RunSummary
@@ -23,6 +24,7 @@ class Request:
     project: Project
     settings: Settings
     known_paths: Manifest | None = None
+    holdout: Holdout | None = None
     stages: tuple[Stage, ...] = STAGES
     clock: Clock = Clock()  # noqa: RUF009 - immutable
     progress: Progress = show_nothing
@@ -41,16 +43,21 @@ class Request:
             stages=[stage.name for stage in self.stages],
             evidence=self.project.relative(self.project.evidence),
             known_paths=self.project.relative(self.known_paths.file) if self.known_paths else None,
+            holdout=self.project.relative(self.holdout.file) if self.holdout else None,
             settings=self.settings.recorded(),
             fail_fast=self.fail_fast,
             force=self.force,
             rehash=self.rehash,
         )
 
-    def fill_known_paths(self, warehouse: Warehouse) -> None:
-        """Put the known paths in place of those that the warehouse knows; none where no manifest is given."""
+    def fill_tables(self, warehouse: Warehouse) -> None:
+        """Put the known paths and the hold-out in place of those that the warehouse knows; none where no file is given."""
         paths = self.known_paths.paths if self.known_paths else ()
         warehouse.replace("policy.known_path", pa.table({"path": pa.array(paths, pa.string())}))
+        columns = zip(*self.holdout.rows, strict=True) if self.holdout else ((), (), ())
+        types = (pa.int64(), pa.string(), pa.string())
+        reserved = dict(zip(Reserved._fields, map(pa.array, columns, types), strict=True))
+        warehouse.replace("policy.holdout", pa.table(reserved))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,11 @@ from etl.receipts.models import FileEntry, StageReceipt
 from etl.receipts.recorder import Recorder
 from etl.receipts.report import RunReport, compose_report, write_report
 from etl.receipts.store import (
-    carry_row_history,
     copy_receipts,
     forget_row_history,
+    hand_on,
     keep_row_history,
+    keep_splits,
     last_published,
     load_history,
     require_pin,
@@ -188,7 +189,11 @@ def _open_warehouse(run: _Prepared) -> Warehouse:
         warehouse = Warehouse.take_over(settings, file)
     else:
         warehouse = Warehouse.create(request.sql, settings, file)
-    request.fill_known_paths(warehouse)
+        # where no earlier run is known, the numbers in its row history mean nothing any more, so that it is left behind
+        if last_published(run.history) is not None and request.project.warehouse.is_file():
+            with PublishedWarehouse.open(request.project.warehouse, run.staging.build, _HISTORY_MEMORY) as published:
+                hand_on(published, warehouse)
+    request.fill_tables(warehouse)
     return warehouse
 
 
@@ -203,15 +208,8 @@ def _link_exports(run: _Prepared) -> None:
 
 
 def _keep_rows(run: _Prepared, warehouse: Warehouse) -> None:
-    """Write down the state of each row, after those that the published warehouse knows.
-
-    Where no earlier run is known, the numbers in its row history mean nothing any more, so that it is left behind.
-    """
-    before, published = last_published(run.history), run.request.project.warehouse
-    if not run.base and before is not None and published.is_file():
-        with PublishedWarehouse.open(published, run.staging.build, _HISTORY_MEMORY) as old:
-            carry_row_history(old, warehouse)
-    keep_row_history(warehouse, run.recorder.header.seq, before)
+    """Write down the state of each row, after those that the published warehouse knows."""
+    keep_row_history(warehouse, run.recorder.header.seq, last_published(run.history))
 
 
 # --- audit -------------------------------------------------------------------------------------------------------------
@@ -228,6 +226,7 @@ def _audit(run: _Prepared, warehouse: Warehouse | None) -> RunReport:
     if warehouse:
         copy_receipts(history, warehouse, run.request.sql)
         forget_row_history(warehouse, settings.history_runs)
+        keep_splits(warehouse)
         warehouse.finish(run.request.sql)
         write_known_rows(history, run.request.sql, staging.build / "receipts.arrow")
     write_report(report, staging.reports, history)

@@ -22,8 +22,9 @@ def _collect(run: Run) -> None:
 
 
 def _score(run: Run) -> None:
-    """Compute once each record's category and defects, and which contents are shared, under the names of their views."""
+    """Compute once each record's category and defects, the groups of tasks, and which contents are shared."""
     run.warehouse.materialise("scored.run")
+    run.warehouse.materialise("scored.task_group")
     run.warehouse.materialise("scored.shared_content")
     run.warehouse.materialise("scored.shared_turn")
     run.warehouse.materialise("scored.eligibility")
@@ -58,7 +59,7 @@ STAGES = (
         _score,
         ("evidence.record",),
         writes=("scored.run",),
-        uses=("scored.unknown_verdict", "scored.grade"),
+        uses=("scored.unknown_verdict", "scored.grade", "scored.holdout_match"),
         counts="receipts.score_count",
     ),
     *map(_export_stage, DATASETS),

@@ -40,7 +40,7 @@ NEVER: Mapping[str, Sequence[str]] = {"collect": ("rejected", "quarantined"), "s
 
 #: What the receipt of a stage holds that was not run, beside who made it, when and with what.
 NOTHING: Mapping[str, object] = {"inputs": Side.of([], 0), "outputs": Side.of([], 0), "stats": Stats()} | {
-    **dict.fromkeys(("items", "records", "grades", "files", "made_by")),
+    **dict.fromkeys(("items", "records", "grades", "holdout", "splits", "files", "made_by")),
     "counts_by_reason": CountsByReason(),
     "blank": 0,
     "duration_ms": 0,
@@ -236,6 +236,9 @@ def _of_items(receipt: StageReceipt, claim: Callable[..., Claim]) -> Iterator[Cl
 def _of_export(receipt: StageReceipt, claim: Callable[..., Claim]) -> Iterator[Claim]:
     """Yield what an export says of its files: all parts of a format have a row for each record that shipped, or was refused."""
     yield claim("outputs.record_count", receipt.outputs.record_count, receipt.stats.accepted, "stats.accepted")
+    if splits := receipt.splits:
+        yield claim("splits", splits.train + splits.validation + splits.test, receipt.stats.accepted, "stats.accepted")
+        yield claim("splits.moved", splits.moved, min(splits.moved, receipt.stats.accepted), "stats.accepted")
     rows = Counter[tuple[str, str]]()
     for entry in receipt.outputs.files:
         rows[_kind_of(entry)] += entry.record_count

@@ -130,6 +130,29 @@ class Grades(Document):
     unmatched_grade: Count = 0
 
 
+class HoldoutMatches(Document):
+    """What score found of the hold-out: how many of its lines name a task of the evidence, and which lines name none.
+
+    ``records`` are those that it reserves, with those of tasks in the same group, see scored.task_group.
+    """
+
+    matched: Count
+    unmatched: list[Count]
+    records: Count
+
+
+class Splits(Document):
+    """How many rows of a dataset ship on each side of the split.
+
+    ``moved`` are those among them whose tasks the version before had on another side.
+    """
+
+    train: Count = 0
+    validation: Count = 0
+    test: Count = 0
+    moved: Count = 0
+
+
 class Items(Document):
     """The second count of collect: what became of the items of the evidence; mapped and part are those accepted."""
 
@@ -183,6 +206,8 @@ class StageReceipt(Document):
     items: Items | None = None
     records: Records | Count | None = None
     grades: Grades | None = None
+    holdout: HoldoutMatches | None = None
+    splits: Splits | None = None
     files: Files | None = None
     validation: Validation
     duration_ms: Count
@@ -205,6 +230,8 @@ class StageReceipt(Document):
 
         now: dict[str, object] = {"run_id": run_id, "timestamp": timestamp, "duration_ms": 0, "status": "reused"}
         now |= {"made_by": self.made_by or self.run_id, "inputs": mark(self.inputs), "outputs": mark(self.outputs)}
+        if self.splits:
+            now["splits"] = self.splits.model_copy(update={"moved": 0})
         return self.model_copy(update=now)
 
 
@@ -233,13 +260,14 @@ class StageSummary(Document):
 class RunRequest(Document):
     """What the user asked a run for: enough to ask for the same again.
 
-    ``evidence`` and ``known_paths`` are relative to the root where they lie under it. ``settings`` are all of them, as
-    they were in force; those of a source are named ``sources.NAME.KEY``, and their values are texts.
+    ``evidence``, ``known_paths`` and ``holdout`` are relative to the root where they lie under it. ``settings`` are all of
+    them, as they were in force; those of a source are named ``sources.NAME.KEY``, and their values are texts.
     """
 
     stages: list[str]
     evidence: str
     known_paths: str | None
+    holdout: str | None
     settings: dict[str, bool | int | float | str | None]
     fail_fast: bool
     force: bool

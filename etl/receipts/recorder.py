@@ -26,9 +26,11 @@ from etl.receipts.models import (
     FileEntry,
     Files,
     Grades,
+    HoldoutMatches,
     Items,
     Records,
     Side,
+    Splits,
     StageReceipt,
     Stats,
     Validation,
@@ -159,7 +161,7 @@ class StageMeter:
             counts_by_reason={stat: counts.get(stat, {}) for stat in CountsByReason.model_fields},
             blank=total.get("blank", 0),
             **(self._collected() if stage.name == "collect" else {"records": self._outcomes(stage)}),
-            grades=self._grades() if stage.name == "score" else None,
+            **(self._scored() if stage.name == "score" else {"splits": self._splits(stage)}),
             validation=self._validation(stage),
             duration_ms=duration_ms,
         )
@@ -183,10 +185,26 @@ class StageMeter:
         scored = self.run.warehouse.one("select count(*) from scored.run")
         return Records.model_validate({"in": scored, "by_outcome": by_outcome})
 
-    def _grades(self) -> Grades:
-        """Return how many grades meet one attempt, several or none."""
-        by_outcome = self.run.warehouse.execute("select outcome, count(*) from scored.grade group by outcome")
-        return Grades.model_validate(dict(by_outcome))
+    def _splits(self, stage: Stage) -> Splits | None:
+        """Return how many rows of a dataset ship on each side of the split, for a stage that exports one."""
+        if not stage.dataset:
+            return None
+        counts = f"select split, records, moved from {stage.dataset.splits} where stage = $stage"
+        rows = self.run.warehouse.execute(counts, {"stage": stage.name})
+        by_split = {split: records for split, records, _ in rows}
+        return Splits.model_validate(by_split | {"moved": sum(moved for *_, moved in rows)})
+
+    def _scored(self) -> dict[str, Any]:
+        """Return how many grades meet one attempt, several or none, and what the hold-out reserves, if there is one."""
+        warehouse = self.run.warehouse
+        by_outcome = warehouse.execute("select outcome, count(*) from scored.grade group by outcome")
+        found: dict[str, Any] = {"grades": Grades.model_validate(dict(by_outcome))}
+        if self.run.settings.holdout_sha256:
+            lines = warehouse.execute("select line, tasks from scored.holdout_match order by line")
+            unmatched = [line for line, tasks in lines if not tasks]
+            records = warehouse.one("select count(*) from scored.eligibility where defect = 'reserved_task'")
+            found["holdout"] = HoldoutMatches(matched=len(lines) - len(unmatched), unmatched=unmatched, records=records)
+        return found
 
     def _relation(self, name: str) -> FileEntry:
         """Return the entry of a relation. It is hashed once, because no stage changes what an earlier one made."""
@@ -248,8 +266,12 @@ class StageMeter:
 
 
 def doubts(warehouse: Warehouse) -> list[tuple[str, str]]:
-    """Return sentences about ``verdicts`` that policy.verdict does not list, and ``grades`` that do not meet one attempt."""
-    statements = {"verdicts": "unknown_verdict", "grades": "unclear_grade"}
+    """Return sentences about what score could not use.
+
+    They are about ``verdicts`` that policy.verdict does not list, ``grades`` that do not meet one attempt, and lines of the
+    ``holdout`` that name no task.
+    """
+    statements = {"verdicts": "unknown_verdict", "grades": "unclear_grade", "holdout": "unmatched_holdout"}
     return [
         (what, sentence) for what, name in statements.items() for (sentence,) in warehouse.execute(read_sql(__file__, name))
     ]

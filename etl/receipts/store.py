@@ -25,6 +25,9 @@ SUMMARY = "summary.json"
 #: The states of all rows: of a state, the first and the last published run that saw it. Only what changes is written.
 ROW_HISTORY = "receipts.row_history"
 
+#: What a warehouse knows of the version before it, and hands on to the next.
+HANDED_ON = (ROW_HISTORY, "receipts.task_split")
+
 
 def load_history(project: Project, sql: Sql, settings: Settings, documents_only: bool = False) -> Warehouse:
     """Return a warehouse in memory with all that is known of earlier runs, under these settings.
@@ -255,10 +258,11 @@ def require_run(history: Warehouse, run_id: str | None) -> str:
     return run_id
 
 
-def carry_row_history(old: Warehouse, new: Warehouse) -> None:
-    """Replace the states of one warehouse by those of another, as a stream: there may be millions."""
-    with old.batches(ROW_HISTORY, new.columns(ROW_HISTORY)) as states:
-        new.replace(ROW_HISTORY, states)
+def hand_on(old: Warehouse, new: Warehouse) -> None:
+    """Give a new warehouse what the published one knows of rows and tasks, as a stream: there may be millions."""
+    for table in HANDED_ON:
+        with old.batches(table, new.columns(table)) as rows:
+            new.replace(table, rows)
 
 
 def keep_row_history(warehouse: Warehouse, seq: int, before: int | None) -> None:
@@ -271,3 +275,9 @@ def keep_row_history(warehouse: Warehouse, seq: int, before: int | None) -> None
 def forget_row_history(warehouse: Warehouse, runs: int) -> None:
     """Forget the states that the last ``runs`` published runs, as ``receipts.run`` knows them, never saw."""
     warehouse.execute(read_sql(__file__, "forget_states"), {"runs": runs})
+
+
+def keep_splits(warehouse: Warehouse) -> None:
+    """Write on which side of the split each task is, once all receipts of the run were recorded."""
+    warehouse.execute("truncate receipts.task_split")
+    warehouse.execute("insert into receipts.task_split select task_id, split from scored.task_group")

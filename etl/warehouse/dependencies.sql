@@ -215,13 +215,14 @@ setting_read as materialized (
         )
 ),
 
-declared as ( -- what no SQL file says: what collect does, and what decides the known paths
+declared as ( -- what no SQL file says: what collect does, and what decides the known paths and the hold-out
     from (
         values
         ('evidence.stored_record', 'evidence.incoming', null),
         ('evidence.long_text', 'evidence.incoming', null),
         ('evidence.skipped', 'evidence.incoming', null),
-        ('policy.known_path', 'policy.setting', 'known_paths_sha256')
+        ('policy.known_path', 'policy.setting', 'known_paths_sha256'),
+        ('policy.holdout', 'policy.setting', 'holdout_sha256')
     )
     union all
     select

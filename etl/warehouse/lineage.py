@@ -25,7 +25,14 @@ UNKNOWN = "unknown"
 PROVABLE = frozenset(
     {
         *("evidence.stored_record", "evidence.long_text", "evidence.skipped", "evidence.file", "raw.item", "raw.mapped"),
-        *("policy.setting", SOURCE_SETTING, "policy.known_path", "policy.dependency", "policy.warehouse_format"),
+        *(
+            "policy.setting",
+            SOURCE_SETTING,
+            "policy.known_path",
+            "policy.holdout",
+            "policy.dependency",
+            "policy.warehouse_format",
+        ),
     }
 )
 

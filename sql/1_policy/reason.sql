@@ -21,6 +21,7 @@ from (
     (11, 'duplicate_id', 'the same evidence came before, in an earlier file or item'),
     (12, 'duplicate_content', 'a better or earlier row has the same content'),
     (13, 'repeated_response', 'one response answers more than max_prompts_per_response prompts'),
-    (14, 'self_pairing', 'both sides are from one run, or have one text'),
-    (15, 'category_disallowed', 'the category enters only on request, and nobody asked')
+    (14, 'reserved_holdout', 'its task, or one in its group, is held out for evaluation'),
+    (15, 'self_pairing', 'both sides are from one run, or have one text'),
+    (16, 'category_disallowed', 'the category enters only on request, and nobody asked')
 ) as reason (precedence, name, meaning)

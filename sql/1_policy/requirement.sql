@@ -26,6 +26,7 @@ from (
     (9, null, 'chosen', 'rejected_content', 'contradicted'),
     (10, null, null, 'absent_path', 'hallucinated_file_path'),
     (11, null, null, 'repeated_evidence', 'duplicate_id'),
-    (12, null, null, 'repeated_response', 'repeated_response')
+    (12, null, null, 'repeated_response', 'repeated_response'),
+    (13, null, null, 'reserved_task', 'reserved_holdout')
 ) as rule (position, dataset, side, defect, reason)
 inner join policy.dataset as dataset on rule.dataset is null or rule.dataset = dataset.dataset

@@ -1,12 +1,13 @@
 -- One row per record and defect that keeps the record out of datasets, whatever they admit. Most records have none.
 -- policy.requirement says which datasets refuse which defect, and for which reason.
--- key: task_id; scored.shared_content and scored.constant_response whole.
+-- key: task_id; scored.shared_content, scored.constant_response and scored.task_group whole.
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   defect: missing_provenance, missing_run_id, empty_answer (no assistant message of the answer has a visible text or a call),
 --       empty_response, empty_prompt, missing_column, unparsed_call, rejected_attempt and rejected_content (see scored.rejection), absent_path (a cited path is not in the manifest of known paths),
---       repeated_evidence (an identical item comes earlier) or repeated_response (see scored.constant_response)
---   detail: the columns at fault, the positions in cited_paths, the place of the record that is rejected or came first, or the
---       number of prompts
+--       repeated_evidence (an identical item comes earlier), repeated_response (see scored.constant_response) or reserved_task (see
+--       scored.task_group)
+--   detail: the columns at fault, the positions in cited_paths, the place of the record that is rejected or came first, the
+--       number of prompts, or the line of the hold-out
 with incomplete as (
     select
         record.record_key,
@@ -128,3 +129,11 @@ select
 from evidence.stored_record as record
 inner join scored.constant_response as constant on record.answer_hash = constant.answer_hash
 cross join policy.setting as setting
+union all
+select
+    record.record_key,
+    'reserved_task' as defect,
+    'line ' || task_group.holdout_line || ' of the hold-out' as detail,
+from evidence.stored_record as record
+inner join scored.task_group as task_group on record.task_id = task_group.task_id
+where task_group.holdout_line is not null

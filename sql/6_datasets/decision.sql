@@ -1,12 +1,13 @@
 -- One row per dataset of records and scored record: whether it ships in that dataset, and if not, why. A row carries no text,
 -- so that rows are judged and counted in little memory; the dataset's own view adds the text.
--- key: task_id; datasets.duplicate and evidence.part whole.
+-- key: task_id; datasets.duplicate, evidence.part and scored.task_group whole.
 --   dataset: the dataset, see policy.dataset
 --   id: the row's id in the dataset: sha256 hex of the dataset's name and evidence_id, joined by 0x1F
 --   category: its category, see scored.run
 --   quarantine_reason: the first reason why it does not ship; null: it ships
 --   quarantine_reasons: all reasons why it does not ship, in the order of policy.reason; empty: it ships
 --   detail: where the first reason was found, such as cited_paths[2], the place of another record or the category; null: it ships
+--   split: train, validation or test, see scored.task_group
 --   part: the part of the dataset in which the row lies, see evidence.part
 --   record_key: the record within this warehouse, for joins; see evidence.record
 --   source_path: the file of the item, relative to the evidence folder
@@ -51,6 +52,7 @@ judged as (
     select
         dataset.dataset,
         part.part,
+        task_group.split,
         run.record_key,
         run.source_path,
         run.item_number,
@@ -73,6 +75,7 @@ judged as (
     from policy.dataset as dataset
     cross join scored.run as run
     inner join evidence.part as part on run.source_path = part.source_path and run.item_number // 16 = part.block
+    left join scored.task_group as task_group on run.task_id = task_group.task_id
     left join policy.admission as admission
         on dataset.dataset = admission.dataset and run.category = admission.category
     left join policy.reason as reason on admission.reason = reason.name
@@ -94,6 +97,7 @@ select
     refusals[1].reason as quarantine_reason,
     list_transform(refusals, lambda refusal: refusal.reason) as quarantine_reasons,
     policy.short(refusals[1].detail, 200) as detail,
+    split,
     part,
     record_key,
     source_path,

@@ -12,6 +12,7 @@
 --   quarantine_reasons: all reasons why it is quarantined, in the order of policy.reason; empty: it is not
 --   skip_reason: over_cap where the task exports max_pairs_per_task better pairs; else null
 --   detail: why it is quarantined, in words; null: it is not
+--   split: train, validation or test, see scored.task_group
 --   part: the part of the dataset in which the row lies: that of the chosen record, see evidence.part
 --   chosen_key: the record_key of the chosen record
 --   source_path: the file of the chosen record
@@ -38,6 +39,7 @@ select
     candidate.quarantine_reasons,
     case when candidate.outcome = 'over_cap' then 'over_cap' end as skip_reason,
     policy.short(candidate.detail, 200) as detail,
+    task_group.split,
     part.part,
     candidate.chosen_key,
     candidate.chosen_source_path as source_path,
@@ -53,3 +55,4 @@ from pairs.candidate as candidate
 inner join policy.dataset as dataset on dataset.grain = 'pair'
 inner join evidence.part as part
     on candidate.chosen_source_path = part.source_path and candidate.chosen_item_number // 16 = part.block
+left join scored.task_group as task_group on candidate.task_id = task_group.task_id

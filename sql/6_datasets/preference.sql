@@ -15,6 +15,7 @@
 --   rejected_category: the category of the rejected record
 --   reason: accepted_over_rejected or accepted_over_partially_accepted
 --   created_at: the later time of the two records, UTC; null: neither has one
+--   split: train, validation or test; rows of one task, or of tasks that share prompts, have the same
 --   provenance: file, item, record number and item hash of the chosen and of the rejected record
 --   source_path: the file of the chosen record
 --   item_number: the item of the chosen record in its file
@@ -53,6 +54,7 @@ select
     decision.rejected_category,
     decision.reason,
     greatest(chosen.created_at, rejected.created_at) as created_at,
+    decision.split,
     struct_pack(
         chosen := struct_pack(
             source_path := chosen.source_path,

@@ -9,6 +9,7 @@
 --   content: the response
 --   model: the model, as the source spells it; null: not named
 --   created_at: the time that the item gives, UTC; null: it gives none
+--   split: train, validation or test; rows of one task, or of tasks that share prompts, have the same
 --   provenance: file, item, record number and item hash of the record
 --   source_path: the file of the item, relative to the evidence folder
 --   item_number: the number of the item in its file, from 1
@@ -29,6 +30,7 @@ select
     record.response as content,
     record.model,
     record.created_at,
+    decision.split,
     struct_pack(
         source_path := record.source_path,
         item_number := record.item_number,

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -731,3 +733,51 @@ def test_rejected_text_does_not_ship_under_another_line(tmp_path: Path) -> None:
     assert command("run-all", "--root", tmp_path).exit_code == 0
     for dataset in DATASETS:
         assert jsonl(tmp_path / "exports" / f"{part_of(dataset.stem, 1)}.jsonl") == []
+
+
+#: Tasks of which the first two share a prompt, and the last is by itself.
+GROUPED = [
+    evidence_line(task, run_id=f"{task}-{run}", prompt=prompt, response=f"{task} {run}", verdict=verdict)
+    for task, prompt in (("one", "Fix it."), ("two", "Fix  it."), ("three", "Test it."))
+    for run, verdict in (("a", "accept"), ("b", "reject"))
+]
+
+#: Splits by the task, and not by its group.
+BY_TASK = ("sha256(member.group_hash)", "sha256(member.task_id)")
+
+
+def export_split(folder: Path, sql: Sql, name: str, reserved: str | None = None, **settings: float) -> list[str]:
+    """Run collect, score and one export over GROUPED, with a task held out; return the tasks that ship."""
+    evidence = write_evidence(folder / "evidence", {"evidence.jsonl": GROUPED})
+    chosen = Settings(holdout_sha256="0" * 64 if reserved else None, **settings)
+    with closing(Warehouse.create(sql, chosen)) as warehouse:
+        if reserved:
+            warehouse.execute("insert into policy.holdout values (1, $task, null)", {"task": reserved})
+        run = Run(Project.at(folder, evidence), chosen, sql, warehouse, folder / "exports")
+        run_stages(run, tuple(stage for stage in STAGES if not stage.exports or stage.name == name))
+    return sorted({row["task_id"] for row in jsonl(next((folder / "exports" / name.removeprefix("export-")).rglob("*.jsonl")))})
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_what_is_held_out_does_not_ship(tmp_path: Path, sql: Sql, name: str) -> None:
+    """Nor does what shares its prompt. Where a view forgets that, the re-read alone refuses it."""
+    assert export_split(tmp_path / "all", sql, name) == ["one", "three", "two"]
+    assert export_split(tmp_path / "held out", sql, name, "one") == ["three"]
+    forgetful = replaced(sql, {"4_scored/eligibility": ("where task_group.holdout_line is not null", "where false")})
+    with pytest.raises(FirewallError, match=rf"^exports/{name.removeprefix('export-')}/.* is of a task that is held out; "):
+        export_split(tmp_path / "forgetful", forgetful, name, "one")
+    unaware = replaced(sql, {"4_scored/task_group": ("held_out.line as holdout_line", "null::bigint as holdout_line")})
+    with pytest.raises(FirewallError, match="is of a task that is held out"):
+        export_split(tmp_path / "unaware", unaware, name, "two")
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_no_group_is_divided(tmp_path: Path, sql: Sql, name: str) -> None:
+    """A split that looks at tasks alone, and puts two that share a prompt on two sides, is refused by the re-read."""
+    share = 0.35
+    sides = {task: int(sha256(task.encode()).hexdigest()[:13], 16) / (1 << 52) < share for task in ("one", "two")}
+    assert sides["one"] != sides["two"]
+    assert export_split(tmp_path / "whole", sql, name, test_share=share) == ["one", "three", "two"]
+    divided = replaced(sql, {"4_scored/task_group": BY_TASK})
+    with pytest.raises(FirewallError, match="is of a group of tasks that is in test and train"):
+        export_split(tmp_path / "divided", divided, name, test_share=share)

@@ -673,8 +673,8 @@ BY_CONTENT = {
     "datasets.duplicate": "turn_hash",
 }
 
-#: Views that look at all grades, whatever their task; views of tasks are given them whole.
-WHOLE = frozenset({"scored.graded_attempt", "scored.grade"})
+#: Views that look at all grades, or at all tasks; views of tasks are given them whole.
+WHOLE = frozenset({"scored.graded_attempt", "scored.grade", "scored.task_group", "scored.holdout_match"})
 
 PARTS = st.lists(st.integers(0, 3), min_size=len(TASKS), max_size=len(TASKS))
 

@@ -409,7 +409,7 @@ def test_health_shows_where_values_come_from(root: Path, monkeypatch: pytest.Mon
         ["sources.others.model", "n1", "etl.toml:10"],
     ]
     found = {each["setting"]: each for each in etl("health", "--root", root, "--json").json if "setting" in each}
-    assert len(found) == 29 + 5
+    assert len(found) == 32 + 5
     assert found["include_partial"] == {
         "what": "setting include_partial", "status": "ok", "detail": "true (etl.toml:3)",
         "setting": "include_partial", "value": True, "origin": "etl.toml:3",

@@ -20,7 +20,7 @@ from etl.checks.quarantine import REASON
 from etl.export import parts
 from etl.export.writer import regrouped
 from etl.pipeline.stages import STAGES
-from etl.receipts.store import ROW_HISTORY
+from etl.receipts.store import HANDED_ON
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql
 
@@ -133,6 +133,7 @@ def test_rag_row(exported: Path) -> None:
         "content": NASTY,
         "model": None,
         "created_at": "2026-01-31T12:00:00.500000Z",
+        "split": "train",
         "provenance": "",
     }
     assert set(row["provenance"]) == {"source_path", "item_number", "record_number", "item_sha256"}
@@ -258,9 +259,9 @@ def test_datasets_of_sql_and_python_are_the_same(warehouse: Warehouse) -> None:
 
 
 def test_receipt_tables_are_all_carried(warehouse: Warehouse, sql: Sql) -> None:
-    """Every table of the schema receipts is filled from documents, or is the row history."""
+    """Every table of the schema receipts is filled from documents, or handed on from version to version."""
     rows = warehouse.execute("select schema_name || '.' || table_name from duckdb_tables() where schema_name = 'receipts'")
-    assert {name for (name,) in rows} == {*(view.qualified for view in sql.kept), ROW_HISTORY}
+    assert {name for (name,) in rows} == {*(view.qualified for view in sql.kept), *HANDED_ON}
 
 
 def test_a_file_that_cannot_be_made_durable_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,8 @@ SUMMARY = {
                 "inputs_hash": DIGEST, "outputs_hash": DIGEST, "passed": bool}],
     "datasets": {"rag": COUNT, "sft": COUNT, "preference": COUNT}, "total_records_in": COUNT, "total_records_out": COUNT,
     "total_accepted": COUNT, "total_rejected": COUNT, "total_quarantined": COUNT, "total_skipped": COUNT,
-    "request": {"stages": [str], "evidence": str, "known_paths": (str, NULL), "fail_fast": bool, "force": bool, "?rehash": bool,
+    "request": {"stages": [str], "evidence": str, "known_paths": (str, NULL), "holdout": (str, NULL),
+                "fail_fast": bool, "force": bool, "?rehash": bool,
                 "settings": {"*": (bool, int, float, str, NULL)}},
     "overall_passed": bool, "run_hash": DIGEST, "materials": NAMED, "?overlay": [str], "documents": NAMED,
 }  # fmt: skip
@@ -42,6 +43,8 @@ RECEIPT = {
     "inputs": SIDE, "outputs": SIDE, "stats": STATS, "counts_by_reason": REASONS, "?blank": COUNT,
     "?records": ({"in": COUNT, "by_outcome": {"*": COUNT}}, COUNT, NULL),
     "?grades": ({"met": COUNT, "ambiguous_grade": COUNT, "unmatched_grade": COUNT}, NULL),
+    "?holdout": ({"matched": COUNT, "unmatched": [COUNT], "records": COUNT}, NULL),
+    "?splits": ({"?train": COUNT, "?validation": COUNT, "?test": COUNT, "?moved": COUNT}, NULL),
     "?items": ({"mapped": COUNT, "part": COUNT, "skipped": COUNT, "blank": COUNT}, NULL),
     "?files": ({"read": COUNT, "?ignored": {"*": COUNT}, "?ignored_members": {"*": COUNT}}, NULL), "duration_ms": COUNT,
     "validation": {"passed": bool, "?errors": [str], "?warnings": [str]}, "code_hash": DIGEST, "settings_hash": DIGEST,

@@ -40,7 +40,8 @@ NAMING = {
     "select (with t as (select 1 as n) select n from t) as a, (select n from mine.thr) as b": {"max_pairs_per_task"},
     "select count(*) as rows from policy.admission where dataset = 'sft'": {"include_partial", "include_review"},
     "select id from datasets.decision where dataset = 'sft'": {
-        *(*SCORES, *SWITCHES, "known_paths_sha256", "max_prompts_per_response", "part_items", "one_file")
+        *(*SCORES, *SWITCHES, "known_paths_sha256", "max_prompts_per_response", "part_items", "one_file"),
+        *("validation_share", "test_share", "holdout_sha256"),
     },
 }
 

@@ -212,5 +212,5 @@ def test_scores_that_are_carried_over_are_at_hand(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Warehouse, "materialise", watch)
     result = etl("run", stage, "--root", tmp_path, "--force", "--json")
     assert {entry["name"]: entry["status"] for entry in result.json["stages"]}["score"] == "reused"
-    assert held[:4] == ["scored.run", "scored.shared_content", "scored.shared_turn", "scored.eligibility"]
+    assert held[:5] == [f"scored.{it}" for it in ("run", "task_group", "shared_content", "shared_turn", "eligibility")]
     assert len(held) == len(set(held))

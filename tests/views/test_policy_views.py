@@ -69,8 +69,9 @@ def test_reason(warehouse: Warehouse) -> None:
         11         | duplicate_id
         12         | duplicate_content
         13         | repeated_response
-        14         | self_pairing
-        15         | category_disallowed
+        14         | reserved_holdout
+        15         | self_pairing
+        16         | category_disallowed
     """)
 
 
@@ -106,6 +107,9 @@ def test_requirement(warehouse: Warehouse) -> None:
         repeated_response  | preference |        | repeated_response
         repeated_response  | rag        |        | repeated_response
         repeated_response  | sft        |        | repeated_response
+        reserved_task      | preference |        | reserved_holdout
+        reserved_task      | rag        |        | reserved_holdout
+        reserved_task      | sft        |        | reserved_holdout
         unparsed_call      | preference | chosen | schema_violation
         unparsed_call      | sft        |        | schema_violation
     """)

@@ -411,3 +411,60 @@ def test_unbalanced(warehouse: Warehouse) -> None:
         tuesday | collect | collect: 1 skipped, but the reasons sum to 0.
         tuesday | score   | score: 7 records in and 0 grades, but collect passed on 8.
     """)
+
+
+def test_moved_task(warehouse: Warehouse) -> None:
+    """A task that the version before did not have has not moved."""
+    given(warehouse, "receipts.task_split", """
+        task_id | split
+        task-1  | test
+        task-2  | train
+    """)
+    given(warehouse, "evidence.record", """
+        task_id
+        task-1
+        task-2
+        task-3
+    """)
+    gives(warehouse, "receipts.moved_task", """
+        task_id | split_before | split_now
+        task-1  | test         | train
+    """)
+
+
+def test_split_count(warehouse: Warehouse) -> None:
+    """Rows that ship are counted by their side, and those of tasks that were on another side before."""
+    given(warehouse, "receipts.task_split", """
+        task_id | split
+        task-1  | test
+    """)
+    given(warehouse, "evidence.record", """
+        task_id | verdict | prompt
+        task-1  | accept  | Fix it.
+        task-1  | reject  | Fix it.
+        task-2  | accept  | Test it.
+    """)
+    gives(warehouse, "receipts.split_count", """
+        stage      | split | records | moved
+        export-rag | train | 2       | 1
+        export-sft | train | 2       | 1
+    """)
+
+
+def test_pair_split_count(warehouse: Warehouse) -> None:
+    """Pairs that ship are counted likewise."""
+    given(warehouse, "receipts.task_split", """
+        task_id | split
+        task-1  | test
+    """)
+    given(warehouse, "evidence.record", """
+        task_id | verdict | prompt
+        task-1  | accept  | Fix it.
+        task-1  | reject  | Fix it.
+        task-2  | accept  | Test it.
+        task-2  | reject  | Test it.
+    """)
+    gives(warehouse, "receipts.pair_split_count", """
+        stage             | split | records | moved
+        export-preference | train | 2       | 1
+    """)

@@ -307,3 +307,76 @@ def test_unknown_verdict(warehouse: Warehouse) -> None:
         audits  | shrug   | 1
         reviews | shrug   | 2
     """)
+
+
+def test_task_group(warehouse: Warehouse) -> None:
+    """Tasks that share a prompt, as prompts are compared, are one group, also by way of a third; blank prompts join nothing."""
+    set_settings(warehouse, test_share=0.5, holdout_sha256="0" * 64)
+    given(warehouse, "policy.holdout", """
+        line | task_id | prompt
+        3    | task-6  |
+        4    |         | Test  it.
+    """)
+    given(warehouse, "evidence.record", """
+        task_id | prompt    | source_class
+        task-1  | Fix it.   | verdict
+        task-2  | Fix  it.  | verdict
+        task-2  | Mend it.  | verdict
+        task-3  | Mend it.  | verdict
+        task-4  | Test it.  | verdict
+        task-5  |           | verdict
+        task-6  |           | verdict
+        task-7  | Mend it.  | grade
+    """)
+    gives(warehouse, "scored.task_group", """
+        task_id | group_hash                                                       | split | holdout_line
+        task-1  | 1724980aa084bbaa16a8a69b664b783799bc75f8abe13ffc65b76843564fbbff | train |
+        task-2  | 1724980aa084bbaa16a8a69b664b783799bc75f8abe13ffc65b76843564fbbff | train |
+        task-3  | 1724980aa084bbaa16a8a69b664b783799bc75f8abe13ffc65b76843564fbbff | train |
+        task-4  | 8f9ba36d8e59dd863b941cf6aba8709674901dba17f3e9c904e4da733538e38a | test  | 4
+        task-5  | e7c08de777760acda054e9e20c19133287d1c245ef5efb6abaea6ec1ee3020e9 | test  |
+        task-6  | 98c4ca9fa7207111d5816fe81f22b0e0cd27dc2b9d78ee9deb626d0a901f6921 | test  | 3
+    """)
+
+
+def test_holdout_match(warehouse: Warehouse) -> None:
+    """A line names the tasks that have its task_id or its prompt; those that only share a prompt with them it does not name."""
+    given(warehouse, "policy.holdout", """
+        line | task_id | prompt
+        1    | task-1  |
+        2    |         | Fix it.
+        3    | task-1  | Fix  it.
+        5    | task-9  |
+    """)
+    given(warehouse, "evidence.record", """
+        task_id | prompt    | source_class
+        task-1  | Fix it.   | verdict
+        task-2  | Fix it.   | verdict
+        task-9  | Grade it. | grade
+    """)
+    gives(warehouse, "scored.holdout_match", """
+        line | tasks
+        1    | 1
+        2    | 2
+        3    | 2
+        5    | 0
+    """)
+
+
+def test_reserved_task_is_not_eligible(warehouse: Warehouse) -> None:
+    """All records of a group are reserved where the hold-out names one of its tasks."""
+    given(warehouse, "policy.holdout", """
+        line | task_id
+        7    | task-1
+    """)
+    given(warehouse, "evidence.record", """
+        record_key | task_id | prompt
+        1          | task-1  | Fix it.
+        2          | task-2  | Fix it.
+        3          | task-3  | Test it.
+    """)
+    gives(warehouse, "scored.eligibility", """
+        record_key | defect        | detail
+        1          | reserved_task | line 7 of the hold-out
+        2          | reserved_task | line 7 of the hold-out
+    """)

@@ -57,7 +57,7 @@ PAIR = {
 _TIME = pa.timestamp("us", tz="UTC")
 
 #: The columns of each dataset that the re-read judges by themselves.
-IDENTITY = {"id", "provenance"}
+IDENTITY = {"id", "provenance", "split"}
 
 #: The categories that a pair may prefer one over the other.
 PREFERENCES = ["accepted over partially_accepted", "accepted over rejected"]
@@ -74,10 +74,14 @@ def begin_audit(run: Run) -> None:
 
 
 def require_distinct(run: Run, parts: Sequence[Path]) -> None:
-    """Raise FirewallError where two rows of a dataset's parts, given by their Parquet files, have one id; they were audited."""
+    """Raise FirewallError where two rows of a dataset's parts, given by their Parquet files, have one id; they were audited.
+
+    Likewise where a group of tasks is on two sides of the split, in this dataset or in one that was audited before it.
+    """
     own, _ = run.warehouse.apart(REREAD)
-    for (row,) in own.execute(read_sql(__file__, "twice")):
-        raise FirewallError(_refusal(run, _part_with(row, parts), row, "is there twice"))
+    for rule in ("twice", "divided"):
+        for row, problem in own.execute(read_sql(__file__, rule)):
+            raise FirewallError(_refusal(run, _part_with(row, parts), row, problem))
 
 
 def audit(run: Run, written: Written, rows: Rows, dataset: Dataset | None = None) -> None:
@@ -182,7 +186,10 @@ def _suspects(run: Run) -> str:
 
 
 def _require_known(rows: pa.Table, sides: Mapping[str, Mapping[str, str]], file: str) -> None:
-    """Raise FirewallError where rows have a column of which the re-read does not know what it carries."""
+    """Raise FirewallError where rows lack a column that is judged by itself, or the re-read does not know what one carries."""
+    lacking = IDENTITY.difference(rows.column_names)
+    if lacking:
+        raise FirewallError(f"{file}: its rows have no column {min(lacking)}; the dataset's view must give it.")
     unknown = {*rows.column_names}.difference(IDENTITY, *sides.values())
     if unknown:
         raise FirewallError(
@@ -197,7 +204,7 @@ def _select_records(rows: pa.Table, side: str, carries: Mapping[str, str]) -> pa
     carried = {name: pa.nulls(rows.num_rows, _TIME if name in times else pa.string()) for name in CARRIED}
     carried |= {what: rows[column] for column, what in carries.items()}
     place = rows["provenance"] if side == "record" else pc.struct_field(rows["provenance"], side)
-    return pa.table({"id": rows["id"], "provenance": place, **carried})
+    return pa.table({"id": rows["id"], "provenance": place, "split": rows["split"], **carried})
 
 
 def _describe_difference(written: Written, rows: Rows) -> str:

@@ -5,6 +5,8 @@
 --   place: a hash of the place of the record: file, item number and record number
 --   category: accepted, partially_accepted, rejected or needs_human_review
 --   comparison: the one in which its score and its category stand; null: they compare within the task
+--   task_group: a hash of its group of tasks, which no split may divide
+--   is_reserved: whether a task or a prompt of that group is held out
 --   rejected: attempt or content where that is rejected in another record; null: in none, or a person accepted this one and no
 --       person rejected the other, or that is a rejection within another comparison
 create table main.judged as
@@ -16,6 +18,8 @@ with judged as materialized (
         run.rule = 'human_override' as is_by_person,
         run.comparison,
         run.decided_in,
+        hash(task_group.group_hash) as task_group,
+        task_group.holdout_line is not null as is_reserved,
         -- without a run the record is an attempt by itself
         case when run.run_id is not null then hash('attempt', run.task_id, run.run_id) end as attempt,
         hash('content', run.task_id, run.content_hash) as content,
@@ -24,6 +28,7 @@ with judged as materialized (
         case when not run.is_response_blank then hash('turn', run.task_id, run.turn_hash, not run.has_conversation) end
             as other_turn,
     from scored.run as run
+    left join scored.task_group as task_group on run.task_id = task_group.task_id
 ),
 
 -- What is rejected, everywhere or within one comparison.
@@ -48,6 +53,8 @@ select
     judged.place,
     judged.category,
     judged.comparison,
+    judged.task_group,
+    judged.is_reserved,
     case
         when judged.category = 'rejected' then null
         when attempt.is_by_person then 'attempt'
@@ -72,4 +79,10 @@ left join rejected as turn_there
     on
         hash(judged.other_turn, judged.comparison) = turn_there.what
         and judged.other_turn is not null
-        and judged.comparison is not null
+        and judged.comparison is not null;
+
+-- On which sides of the split the groups of tasks are, in all datasets that were written.
+--   task_group: see main.judged
+--   split: train, validation or test
+--   id: the id of a row that says so
+create table main.written_split (task_group ubigint, split varchar, id varchar)

@@ -10,7 +10,7 @@
 --   prompt_sha256, tools_sha256: those of the record, see evidence.record
 --   has_conversation: whether it has one
 --   category: that of the record, see main.judged; null: it has none
---   rejected: see main.judged
+--   rejected, is_reserved: see main.judged
 --   has_messages, pair_created_at, reason: see temp.written
 create view main.named as
 with carried as ( -- what the rows do not carry is not read
@@ -100,6 +100,7 @@ select
     written.has_messages,
     judged.category,
     judged.rejected,
+    judged.is_reserved,
     written.pair_created_at,
     written.reason,
 from temp.written as written

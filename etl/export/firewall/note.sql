@@ -6,6 +6,7 @@ select
     id,
     $side,
     hash(provenance.source_path, provenance.item_number, provenance.record_number),
+    split,
     hash(provenance.item_sha256),
     case when list_contains($carried, 'source') then hash(source) end,
     case when list_contains($carried, 'task_id') then hash(task_id) end,

@@ -20,6 +20,7 @@ pair as (
         coalesce(chosen.has_messages = rejected.has_messages, true)
         and coalesce(chosen.has_messages = (chosen.has_conversation or rejected.has_conversation), true) as has_right_messages,
         concat(chosen.category, ' over ', rejected.category) as categories,
+        chosen.is_reserved or rejected.is_reserved as is_reserved,
         chosen.rejected as chosen_rejected,
         case
             when chosen.pair_created_at <> hash(epoch_us(greatest(chosen.created_at, rejected.created_at)))
@@ -37,6 +38,7 @@ select
         when not is_named or not is_one_task or coalesce(id <> id_of_both, true)
             then 'is not made from two records of one task in scored.run'
         when not list_contains($preferences, categories) then concat('sets ', categories, ', which is not a preference')
+        when is_reserved then 'is of a task that is held out'
         when chosen_rejected is not null
             then concat('prefers a record whose ', chosen_rejected, ' is rejected in another record')
         when not is_one_group then 'compares answers to two prompts, with other tools or in two comparisons'

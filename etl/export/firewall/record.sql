@@ -9,6 +9,7 @@ select
         when not is_named or coalesce(id <> sha256(concat($dataset, chr(31), evidence_id)), true)
             then 'is not a record of scored.run'
         when list_contains($never, category) then concat('is ', category, ', which may never enter ', $dataset)
+        when is_reserved then 'is of a task that is held out'
         when rejected is not null then concat('ships although its ', rejected, ' is rejected in another record')
         when differing is not null then concat('does not carry the ', differing, ' of the record it names')
     end as problem,

@@ -16,6 +16,9 @@ BEFORE_CATEGORY = (
 )
 CATEGORY = "scored.run"
 
+#: The view of the groups of tasks: what a split may not divide, and what is held out.
+GROUP = "scored.task_group"
+
 #: The view of the records, over the tables that hold them.
 RECORD = "evidence.record"
 
@@ -46,7 +49,8 @@ def make_rules(run: Run) -> None:
     for schema in ("evidence", "scored"):
         own.execute(f"create schema {schema}")
     records, texts = "main.whole_record", f"{stored}.evidence.long_text"
-    own.execute(f"create view policy.setting as from {stored}.policy.setting")
+    for table in ("setting", "holdout"):
+        own.execute(f"create view policy.{table} as from {stored}.policy.{table}")
     own.execute(f"create view {records} as from {stored}.evidence.stored_record")
     own.execute(f"create view evidence.stored_record as from {records}")
     own.execute(f"create view evidence.long_text as from {texts}")
@@ -62,6 +66,7 @@ def make_rules(run: Run) -> None:
         own.execute(read_sql(__file__, "decided"))
     else:
         _create_packaged(own, CATEGORY)
+    _create_packaged(own, GROUP)
     own.execute(read_sql(__file__, "judged"))
     for table in ("written", "wanted"):
         own.execute(read_sql(__file__, table))

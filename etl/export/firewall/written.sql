@@ -4,6 +4,7 @@
 --   id: the id of the written row
 --   side: chosen or rejected; record where the row is made from one record
 --   place: a hash of the place of the record, as the row says it: file, item number and record number
+--   split: the side of the split that the row names
 --   item_sha256: the hash of the record's item, as the row says it
 --   source to created_at: a hash of each of these (messages and tools of a row made from one record; prompt_messages,
 --       answer_messages and pair_tools of a pair that has messages) of the record that the row carries; null where the dataset does not carry it
@@ -13,6 +14,7 @@ create or replace temp table written (
     id varchar,
     side varchar,
     place ubigint,
+    split varchar,
     item_sha256 ubigint,
     source ubigint,
     task_id ubigint,

@@ -34,6 +34,8 @@ _EXTENSIONS = (
         "items",
         "records",
         "grades",
+        "holdout",
+        "splits",
         "files",
         "validation",
         "unread",
