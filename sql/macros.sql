@@ -160,6 +160,25 @@ concat(
     policy.joined(texts, chr(31))
 );
 
+-- How many characters messages have, in their texts and in the names and arguments of their calls; how often the assistant speaks in
+-- them; and how many calls they have.
+create or replace macro policy.characters(said) as
+list_sum(list_transform(
+    said,
+    lambda message: length(message.content) + coalesce(
+        list_sum(list_transform(
+            message.tool_calls, lambda made: length(made.function.name) + length(made.function.arguments::varchar)
+        )),
+        0
+    )
+))::bigint;
+
+create or replace macro policy.turns(said) as
+len(list_filter(said, lambda message: message.role = 'assistant'));
+
+create or replace macro policy.calls(said) as
+coalesce(list_sum(list_transform(said, lambda message: len(message.tool_calls))), 0)::bigint;
+
 -- Whether the arguments of a call stand for a text that is no JSON object.
 create or replace macro policy.is_unparsed(arguments) as
 starts_with(arguments, '{"unparsed":"') and regexp_full_match(arguments, '\{"unparsed":"(?:[^"\\]|\\.)*"\}');

@@ -11,6 +11,10 @@
 --   created_at: the time that the item gives, UTC; null: it gives none
 --   split: train, validation or test; rows of one task, or of tasks that share prompts, have the same
 --   provenance: file, item, record number and item hash of the record
+--   prompt_characters: how many characters the prompt has; of a conversation, all messages of its prompt, see policy.characters
+--   answer_characters: how many characters the answer has, likewise
+--   turns: how often the assistant speaks; 1 without a conversation
+--   tool_calls: how many calls the conversation has; 0 without one
 --   source_path: the file of the item, relative to the evidence folder
 --   item_number: the number of the item in its file, from 1
 --   record_number: the number of the record among those of its item, from 1
@@ -20,6 +24,20 @@
 --   quarantine_reason: the first reason why it does not ship; null: it ships
 --   quarantine_reasons: all reasons why it does not ship, in the order of policy.reason; empty: it ships
 --   detail: where the first reason was found, such as cited_paths[2] or the category; null: it ships
+with heard as ( -- a step is computed where one of its columns is asked for
+    select
+        record.*,
+        case
+            when record.answer_end is not null
+                then policy.messages(policy.prompt_messages(record.messages, record.prompt_end))
+        end as asked,
+        case
+            when record.answer_end is not null
+                then policy.messages(policy.answer_messages(record.messages, record.prompt_end, record.answer_end))
+        end as answered,
+    from evidence.record as record
+)
+
 select
     decision.id,
     record.run_id as source_run_id,
@@ -37,6 +55,10 @@ select
         record_number := record.record_number,
         item_sha256 := record.item_sha256
     ) as provenance,
+    coalesce(policy.characters(record.asked), length(record.prompt), 0) as prompt_characters,
+    coalesce(policy.characters(record.answered), length(record.response), 0) as answer_characters,
+    coalesce(policy.turns(record.asked) + policy.turns(record.answered), 1) as turns,
+    policy.calls(record.asked) + policy.calls(record.answered) as tool_calls,
     decision.source_path,
     decision.item_number,
     decision.record_number,
@@ -47,5 +69,5 @@ select
     decision.quarantine_reasons,
     decision.detail,
 from datasets.decision as decision
-inner join evidence.record as record on decision.record_key = record.record_key
+inner join heard as record on decision.record_key = record.record_key
 where decision.dataset = 'rag'

@@ -172,3 +172,35 @@ def test_sft(warehouse: Warehouse) -> None:
         {"source_path": "a.json", "item_number": 1, "record_number": 1, "item_sha256": "a"} |
         {"source_path": "a.json", "item_number": 1, "record_number": 2, "item_sha256": "a"} | category_disallowed
     """)
+
+
+def test_lengths_of_sft(warehouse: Warehouse) -> None:
+    """Characters are those of texts and of the names and arguments of calls; what comes after the last answer is cut off."""
+    given(warehouse, "evidence.record", """
+        run_id | prompt  | response | verdict | messages
+        run-1  | Fix it. | Fixed.   | accept  |
+        run-2  |         |          | accept  | [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Fix it."}, {"role": "assistant", "content": "", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "open", "arguments": {"a": 1}}}]}, {"role": "tool", "content": "x"}, {"role": "assistant", "content": "Fixed."}, {"role": "user", "content": "Bye."}]
+    """)
+    gives(warehouse, "datasets.sft", """
+        source_run_id | prompt_characters | answer_characters | turns | tool_calls
+        run-1         | 7                 | 6                 | 1     | 0
+        run-2         | 16                | 18                | 2     | 1
+    """)
+    gives(warehouse, "datasets.rag", """
+        source_run_id | prompt_characters | answer_characters | turns | tool_calls
+        run-1         | 7                 | 6                 | 1     | 0
+        run-2         | 16                | 18                | 2     | 1
+    """)
+
+
+def test_lengths_of_preference(warehouse: Warehouse) -> None:
+    """Each side of a pair has its own lengths; a text beside a conversation is one message of it."""
+    given(warehouse, "evidence.record", """
+        run_id | prompt  | response | verdict | messages
+        run-1  |         |          | accept  | [{"role": "user", "content": "Fix it."}, {"role": "assistant", "content": "", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "open", "arguments": {}}}]}, {"role": "tool", "content": "x"}, {"role": "assistant", "content": "Fixed."}]
+        run-2  | Fix it. | No.      | reject  |
+    """)
+    gives(warehouse, "datasets.preference", """
+        prompt_characters | chosen_characters | rejected_characters | chosen_turns | rejected_turns | chosen_tool_calls | rejected_tool_calls
+        7                 | 13                | 3                   | 2            | 1              | 1                 | 0
+    """)
