@@ -78,5 +78,5 @@ lock: $(STAMP) ## Write the lock files, from pyproject.toml and for the oldest e
 	printf 'duckdb>=1.5,<1.6\npytz\n' | $(LOCK) --output-file requirements-oldest.lock -
 
 clean: ## Remove what runs and tools made, except the virtual environments.
-	rm -rf warehouse/etl.duckdb* warehouse/.etl exports/rag exports/sft exports/preference exports/quarantine reports/distillation
+	rm -rf warehouse/etl.duckdb* warehouse/.etl exports/rag exports/sft exports/preference exports/quarantine reports/distillation reports/releases releases
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build

@@ -22,7 +22,7 @@ from etl.pipeline.plan import Plan, StageCount
 from etl.pipeline.replay import Replay
 from etl.pipeline.selftest import Acceptance
 from etl.receipts.attestation.signing import Envelope, KeyPair
-from etl.receipts.models import Check, Document, DriftReport, Head, Pin, RunSummary, StageReceipt
+from etl.receipts.models import Check, Document, DriftReport, Head, Pin, ReleaseReceipt, RunSummary, StageReceipt
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.read_only import PublishedWarehouse
 from etl.warehouse.sql_files import Sql
@@ -42,6 +42,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "key-pair": KeyPair,
     "pin": Pin,
     "plan": Plan,
+    "release-receipt": ReleaseReceipt,
     "replay": Replay,
     "run-summary": RunSummary,
     "setting-in-force": SettingInForce,

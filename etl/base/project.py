@@ -60,6 +60,11 @@ class Project:
         return self.root / "reports" / "distillation"
 
     @property
+    def releases(self) -> Path:
+        """The receipts of exports for trainers."""
+        return self.root / "reports" / "releases"
+
+    @property
     def pin(self) -> Path:
         """Names the pinned run; absent where none is pinned."""
         return self.reports / "pin.json"

@@ -36,6 +36,7 @@ from etl.console.show import (
     show_history,
     show_outcome,
     show_receipts,
+    show_release,
 )
 
 if TYPE_CHECKING:
@@ -92,6 +93,28 @@ def plan(
     rows = [(step.stage, step.action, step.reason) for step in found.steps]
     exit_code = 1 if check and found.stale else 0
     return Answer(found, partial(show_table, "plan", ("stage", "action", "why"), rows), exit_code)
+
+
+def export(
+    trainer: Annotated[str, Option("--for", metavar="TRAINER", help="Whose files: trl, openai, llamafactory or mlx.")],
+    dataset: Annotated[list[str] | None, Option(help="A dataset of the trainer's; may be given several times.")] = None,
+    out: Annotated[Path | None, Option(metavar="DIR", help="The folder of files (default: ROOT/releases/TRAINER).")] = None,
+    max_chars: Annotated[int | None, Option(min=1, help="The most characters of a prompt and its answer.")] = None,
+    where: Annotated[str | None, Option(metavar="CONDITION", help="SQL over the columns of datasets.sft and so on.")] = None,
+    root: Root = Path(),
+    sets: Sets = None,
+) -> Answer:
+    """Write the published datasets as files that a trainer takes, after their rows are judged again."""
+    from etl.context import Clock
+    from etl.export.release import Choice
+    from etl.pipeline.release import release
+
+    project = look_at(root)
+    folder = out.absolute() if out else project.root / "releases" / trainer
+    settings = configure(project, sets).settings
+    choice = Choice(tuple(dataset or ()), where, max_chars)
+    receipt = release(project, settings, trainer, choice, folder, Clock())
+    return Answer(receipt, partial(show_release, receipt, folder))
 
 
 def recover(root: Root = Path()) -> Answer:
@@ -357,4 +380,21 @@ def health(root: Root = Path(), evidence: Evidence = None) -> Answer:
 
 
 #: In the order in which the help lists them.
-COMMANDS = (run_all, run, plan, recover, drift, receipts, keygen, verify, replay, diff, accept, peek, explain, sql, health)
+COMMANDS = (
+    run_all,
+    run,
+    plan,
+    export,
+    recover,
+    drift,
+    receipts,
+    keygen,
+    verify,
+    replay,
+    diff,
+    accept,
+    peek,
+    explain,
+    sql,
+    health,
+)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from etl.inspect.health import SettingInForce
     from etl.pipeline.plan import StageCount
     from etl.pipeline.request import Outcome
-    from etl.receipts.models import DriftReport, RunSummary, StageReceipt
+    from etl.receipts.models import DriftReport, ReleaseReceipt, RunSummary, StageReceipt
 
 #: Digits of an id that people see: among a billion ids no two begin with the same sixteen.
 _SHOWN_DIGITS = 16
@@ -113,6 +114,16 @@ def show_counts(counts: "Sequence[StageCount]", project: Project) -> None:
     rows = [list(count.model_dump(exclude={"blank"}).values()) for count in counts]
     note = f"A run would read {project.evidence} and publish to {project.exports} and {project.warehouse}."
     show_table("dry run: nothing was written", ("stage", *_COUNTS), rows, note)
+
+
+def show_release(receipt: "ReleaseReceipt", folder: Path) -> None:
+    """Show what an export for a trainer wrote, and what it left out."""
+    reasons = {
+        name: ", ".join(f"{reason} {count:,}" for reason, count in rows.left_out.items()) for name, rows in receipt.rows.items()
+    }
+    rows = [(name, f"{found.read:,}", f"{found.written:,}", reasons[name]) for name, found in receipt.rows.items()]
+    show_table(f"{receipt.trainer}: what run {receipt.run_id} published", ("dataset", "rows", "lines", "left out"), rows)
+    say(f"files     {folder}\nreceipt   reports/releases/{receipt.seq:05}-{receipt.trainer}.json")
 
 
 def show_receipts(summary: "RunSummary", receipts: "Sequence[StageReceipt]") -> None:

@@ -312,6 +312,43 @@ class RunSummary(Document):
     documents: list[Named]
 
 
+class ReleasedRows(Document):
+    """What became of published rows in a dataset of a trainer.
+
+    ``read`` are the rows, ``written`` the lines that they gave; ``left_out`` counts by reason what the trainer
+    cannot take, and what ``where`` and ``max_chars`` leave out.
+    """
+
+    read: Count
+    written: Count
+    left_out: dict[str, Count] = Field(default_factory=dict)
+
+
+class ReleaseReceipt(Document):
+    """ReleaseReceipt v1: published datasets, written as files for a trainer.
+
+    ``run_id`` and ``summary_sha256`` name the run that published them, ``previous`` is the sha256 of the receipt of the
+    export before. ``out`` is the folder of the files, relative to the root where it lies there. ``where`` and ``max_chars``
+    are the options that chose rows. ``rows`` are by the trainer's datasets.
+    """
+
+    schema_version: Literal[1] = 1
+    seq: Annotated[int, Field(ge=1)]
+    previous: Sha256 | None
+    run_id: RunId
+    summary_sha256: Sha256
+    timestamp: Time
+    trainer: str
+    out: str
+    where: str | None
+    max_chars: Count | None
+    inputs: Side
+    outputs: Side
+    rows: dict[str, ReleasedRows]
+    code_hash: Sha256
+    engine: Engine
+
+
 class Head(Document):
     """The newest run of a root: all that must be known to check the whole chain."""
 

@@ -12,6 +12,7 @@ from etl.receipts.agreement import RunDocuments, read_receipts, read_run
 from etl.receipts.chain import check_chain
 from etl.receipts.check import Link, Reading, check, check_documents, check_files, damaged_document, is_whole, passed_or
 from etl.receipts.models import Check
+from etl.receipts.releases import check_releases
 from etl.receipts.remake import Remaker
 from etl.receipts.report import LATEST
 from etl.receipts.store import SUMMARY, load_history, newest, require_run, summary_hash
@@ -64,7 +65,7 @@ def verify_all(
         sql = Sql.of(project.overlay)
         with closing(load_history(project, sql, Settings(), documents_only=True)) as documents:
             remaker = Remaker(documents, sql, stages)
-            checks = [*check_chain(project, pinned, evidence, remaker), *_latest(project, remaker)]
+            checks = [*check_chain(project, pinned, evidence, remaker), *_latest(project, remaker), *check_releases(project)]
     except SqlError as error:
         checks = [*check_chain(project, pinned, evidence), Check("sql", "unchecked", f"no document is made again: {error}")]
     try:

@@ -18,7 +18,7 @@ from weakref import ref
 import duckdb
 import pyarrow as pa
 
-from etl.base.errors import StageError
+from etl.base.errors import StageError, UsageError
 from etl.base.memory import KEPT_PART, engine_limit, trim_memory
 from etl.base.settings import Settings, SourceSetting
 from etl.warehouse.errors import naming_errors, sentence_of
@@ -67,6 +67,20 @@ class Warehouse:
             warehouse = cls(_connect(settings, file))
         warehouse._prepare(settings)
         return warehouse
+
+    @classmethod
+    def beside(cls, file: Path, settings: Settings) -> "Warehouse":
+        """Open a published warehouse read-only, beside databases in memory: there its rows can be judged again."""
+        with naming_errors():
+            connection = _connect(settings)
+            place = str(file).replace("'", "''")
+            connection.execute(f"attach '{place}' as published (read_only)")
+            for database in ("raw", REREAD):
+                connection.execute(f"attach ':memory:' as {database}")
+            connection.execute("use published")
+            connection.execute("set enable_external_access = false")
+            connection.execute("set lock_configuration = true")
+        return cls(connection, name="published")
 
     def _prepare(self, settings: Settings, is_for_run: bool = True) -> None:
         """Attach the relations of a run in memory, fill in the settings, and forbid access to anything outside."""
@@ -162,6 +176,18 @@ class Warehouse:
         """Return the rows as an Arrow table."""
         with naming_errors():
             return self._connection.sql(statement, params=values or None).to_arrow_table()
+
+    def not_meeting(self, statement: str, condition: str, column: str, asked_by: str) -> list[Any]:
+        """Return a column of the rows of a statement that do not meet a condition: for which it is false or null.
+
+        Raises UsageError, which begins with ``asked_by``, where it is not one expression over the columns, or fails.
+        """
+        try:
+            duckdb.SQLExpression(condition)  # which is one expression, so it cannot end the statement around it
+            rows = self._connection.execute(f"select {column} from ({statement}) where (\n{condition}\n) is not true")
+            return [value for (value,) in rows.fetchall()]
+        except duckdb.Error as error:
+            raise UsageError(f"{asked_by} {condition}: this is not a condition over the rows ({sentence_of(error)}).") from None
 
     def batches(
         self, relation: str, columns: Sequence[str], where: str | None = None, order: str | None = None

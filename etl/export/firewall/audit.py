@@ -18,7 +18,7 @@ from etl.base.datasets import Dataset, is_exported
 from etl.base.errors import AuditError, FirewallError
 from etl.base.threads import map_ahead, read_ahead
 from etl.context import Run
-from etl.export.firewall.rules import make_rules, rules_of
+from etl.export.firewall.rules import BEFORE_CATEGORY, CATEGORY, MATERIALISED, make_rules, rules_of
 from etl.export.writer import Written, digest_of, regrouped
 from etl.warehouse.connection import REREAD, Warehouse
 from etl.warehouse.statements import read_sql
@@ -104,6 +104,19 @@ def audit_again(run: Run, parts: Sequence[Path], dataset: Dataset) -> None:
     """
     if parts:
         _refuse_forbidden(run, dataset, _read_identities(parts), {side: {} for side in _sides(dataset)}, parts)
+
+
+def begin_audit_of_published(run: Run) -> None:
+    """Make what the audits of published rows share, over the published warehouse, in which nothing is materialised."""
+    if run.sql.replaced.keys() & {*BEFORE_CATEGORY, CATEGORY}:
+        run.warehouse.execute(f"create table {MATERIALISED} as from {CATEGORY}")
+    begin_audit(run)
+
+
+def judge_published(run: Run, dataset: Dataset, tables: Iterable[pa.Table], parts: Sequence[Path]) -> None:
+    """Judge published rows of a dataset, with all that they carry, as they are read from its parts. Raises FirewallError."""
+    if parts:
+        _refuse_forbidden(run, dataset, tables, _sides(dataset), parts)
 
 
 def _read_identities(parts: Iterable[Path]) -> Iterator[pa.Table]:

@@ -1,0 +1,143 @@
+"""What all formats share: rows of datasets as conversations, and the lines that come of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
+from msgspec.json import decode, encode
+
+#: A row of a published dataset, by its columns; a message or a tool, as JSON objects are in Python.
+Row = Mapping[str, Any]
+Object = dict[str, Any]
+
+
+class Line(NamedTuple):
+    """A line of a file: ``file`` is its path below the folder, ``calls`` whether a message of it calls a tool."""
+
+    file: str
+    content: Object
+    calls: bool = False
+
+
+class LeftOut(NamedTuple):
+    """A row of which nothing is written to ``file``, and why."""
+
+    file: str
+    reason: str
+
+
+class Format(ABC):
+    """What a trainer takes. One is made for each release, because it may note what rows it has seen.
+
+    ``datasets`` are those that it has files for, each with the published datasets whose rows it needs. ``most_bytes`` is the
+    largest file that is taken, None where any is.
+    """
+
+    datasets: ClassVar[Mapping[str, tuple[str, ...]]]
+    most_bytes: ClassVar[int | None] = None
+
+    def note(self, dataset: str, row: Row) -> None:  # noqa: B027 - most need not know all rows before they write one
+        """See a row of a published dataset, before the first line is asked for."""
+
+    @abstractmethod
+    def lines(self, dataset: str, published: str, row: Row) -> Iterator[Line | LeftOut]:
+        """Yield what a row of a published dataset gives for a dataset of this trainer."""
+
+    def others(self, files: Mapping[str, int]) -> Mapping[str, Object]:  # noqa: ARG002 - most have none
+        """Return further JSON files, by their paths, given how many lines each file has."""
+        return {}
+
+
+class Function(msgspec.Struct, omit_defaults=True):
+    """What a call calls. The arguments stand as in the dataset, so that no number changes its digits."""
+
+    name: str
+    arguments: msgspec.Raw
+
+
+class Call(msgspec.Struct):
+    """A call of a tool."""
+
+    id: str
+    type: str
+    function: Function
+
+
+class Message(msgspec.Struct, omit_defaults=True):
+    """A message in the datasets' normal form."""
+
+    role: str
+    content: str
+    tool_calls: list[Call] | msgspec.UnsetType = msgspec.UNSET
+    tool_call_id: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    reasoning: str | msgspec.UnsetType = msgspec.UNSET
+
+
+def messages_of(text: str | None, role: str, otherwise: str | None) -> list[Message]:
+    """Return the messages of a column of JSON text; where it is null, one message with another column's text."""
+    if text is None:
+        return [Message(role, otherwise or "")]
+    return decode(text, type=list[Message])
+
+
+def tools_of(row: Row) -> list[Any] | None:
+    """Return the definitions of a row's tools, None where it has none; schemas stand as in the dataset."""
+    return None if row["tools"] is None else decode(row["tools"], type=list[msgspec.Raw])
+
+
+def conversation_of(row: Row) -> list[Message]:
+    """Return the conversation of a row of sft: that of its record, or its instruction and response."""
+    if row["messages"] is None:
+        return [Message("user", row["instruction"]), Message("assistant", row["response"])]
+    return messages_of(row["messages"], "user", None)
+
+
+def sides_of(row: Row) -> tuple[list[Message], list[Message], list[Message]]:
+    """Return the prompt, the chosen and the rejected answer of a row of preference."""
+    return (
+        messages_of(row["prompt_messages"], "user", row["prompt"]),
+        messages_of(row["chosen_messages"], "assistant", row["chosen"]),
+        messages_of(row["rejected_messages"], "assistant", row["rejected"]),
+    )
+
+
+def calls_tools(messages: list[Message]) -> bool:
+    """Return whether a message calls a tool."""
+    return any(message.tool_calls for message in messages)
+
+
+def as_objects(messages: list[Message], arguments_are_text: bool = False) -> list[Object]:
+    """Return messages as chat templates take them, or with arguments as JSON text, as in OpenAI's wire format.
+
+    What an assistant thought is ``reasoning_content``, as templates of models that think call it; the wire format has none.
+    """
+    return [_as_object(message, arguments_are_text) for message in messages]
+
+
+def _as_object(message: Message, arguments_are_text: bool) -> Object:
+    found: Object = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        found["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": call.type,
+                "function": {
+                    "name": call.function.name,
+                    "arguments": bytes(call.function.arguments).decode() if arguments_are_text else call.function.arguments,
+                },
+            }
+            for call in message.tool_calls
+        ]
+    for name in ("tool_call_id", "name"):
+        if getattr(message, name) is not msgspec.UNSET:
+            found[name] = getattr(message, name)
+    if message.reasoning is not msgspec.UNSET and not arguments_are_text:
+        found["reasoning_content"] = message.reasoning
+    return found
+
+
+def as_text(value: Any) -> str:
+    """Return a value as compact JSON text."""
+    return encode(value).decode()

@@ -1,0 +1,83 @@
+"""TRL: conversational SFT, preference and KTO files, with the arguments of calls as objects, as chat templates take them."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import ClassVar
+
+from etl.export.formats.rows import (
+    Format,
+    LeftOut,
+    Line,
+    Message,
+    Object,
+    Row,
+    as_objects,
+    as_text,
+    calls_tools,
+    conversation_of,
+    sides_of,
+)
+
+
+class Trl(Format):
+    """SFT has ``messages``, preference ``prompt``, ``chosen`` and ``rejected``, KTO ``prompt``, ``completion`` and ``label``.
+
+    ``tools`` is the JSON text of a list, which TRL parses, as columns of a file have one type.
+    """
+
+    datasets: ClassVar = {"sft": ("sft",), "preference": ("preference",), "kto": ("sft", "preference")}
+
+    def __init__(self) -> None:
+        #: Whether a content is good, bad or both; and those of which a line was written.
+        self._labels: dict[bytes, set[bool]] = {}
+        self._written: set[bytes] = set()
+
+    def note(self, dataset: str, row: Row) -> None:
+        """Note which labels a content has."""
+        for prompt, answer, label in _judged(dataset, row):
+            self._labels.setdefault(_content(prompt, answer, row), set()).add(label)
+
+    def lines(self, dataset: str, published: str, row: Row) -> Iterator[Line | LeftOut]:
+        """Yield a line for each row; of KTO one for each content that has one label."""
+        file = f"{dataset}/{row['split']}.jsonl"
+        tools = {} if row["tools"] is None else {"tools": row["tools"]}
+        if dataset == "sft":
+            messages = conversation_of(row)
+            yield Line(file, {"messages": as_objects(messages), **tools}, calls_tools(messages))
+        elif dataset == "preference":
+            sides = sides_of(row)
+            content: Object = dict(zip(("prompt", "chosen", "rejected"), map(as_objects, sides), strict=True))
+            yield Line(file, content | tools, any(map(calls_tools, sides)))
+        else:
+            for prompt, answer, label in _judged(published, row):
+                key = _content(prompt, answer, row)
+                if key in self._written:
+                    yield LeftOut(file, "repeated_content")
+                elif len(self._labels[key]) > 1:
+                    yield LeftOut(file, "both_labels")
+                else:
+                    content = {"prompt": as_objects(prompt), "completion": as_objects(answer), "label": label}
+                    yield Line(file, content | tools, calls_tools(prompt) or calls_tools(answer))
+                self._written.add(key)
+
+
+def _judged(dataset: str, row: Row) -> Iterator[tuple[list[Message], list[Message], bool]]:
+    """Yield each prompt and answer of a row, and whether the answer is good."""
+    if dataset == "sft":
+        yield (*_divided(conversation_of(row)), True)
+    elif dataset == "preference":
+        prompt, chosen, rejected = sides_of(row)
+        yield prompt, chosen, True
+        yield prompt, rejected, False
+
+
+def _divided(messages: list[Message]) -> tuple[list[Message], list[Message]]:
+    """Return a conversation as its prompt and its answer, which begins with the assistant's first message after a user's."""
+    roles = [message.role for message in messages]
+    first_asked = roles.index("user") if "user" in roles else 0
+    end = roles.index("assistant", first_asked) if "assistant" in roles[first_asked:] else roles.index("assistant")
+    return messages[:end], messages[end:]
+
+
+def _content(prompt: list[Message], answer: list[Message], row: Row) -> bytes:
+    return sha256(as_text([as_objects(prompt), as_objects(answer), row["tools"]]).encode()).digest()

@@ -1,0 +1,147 @@
+"""The published datasets as files for a trainer: judged, written aside, moved into place as a whole, and their receipt.
+
+The receipt names the run by the hash of its summary, and the receipt of the export before it by the hash of that, so that the
+chain of runs goes on through them.
+"""
+
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+from etl.base.datasets import DATASETS, exported_files
+from etl.base.errors import UsageError
+from etl.base.files import sha256_of, sync_file, sync_folder, write_text
+from etl.base.project import Project
+from etl.base.settings import Settings
+from etl.base.signals import interrupting, run_stoppable
+from etl.context import Clock, Run
+from etl.export.formats import FORMATS
+from etl.export.release import Choice, Written, write_release
+from etl.pipeline.staging import Staging
+from etl.receipts.header import code_hash, engine, timestamp_of
+from etl.receipts.measure import measure
+from etl.receipts.models import FileEntry, ReleasedRows, ReleaseReceipt, Side
+from etl.receipts.releases import last_release, name_of
+from etl.receipts.store import load_history, newest, require_documents, summary_hash
+from etl.warehouse.connection import Warehouse
+from etl.warehouse.sql_files import Sql
+
+#: What tells a folder that etl export wrote from one that somebody else did.
+MARK = "etl-export.json"
+
+
+def release(project: Project, settings: Settings, trainer: str, choice: Choice, out: Path, clock: Clock) -> ReleaseReceipt:
+    """Write what is chosen of the published datasets into a folder, as a trainer takes it, and return the receipt.
+
+    The folder is replaced as a whole; it must be empty, absent, or one that an earlier export wrote. Raises UsageError,
+    NotFoundError where nothing is published, FirewallError for a published row that must not ship.
+    """
+    if trainer not in FORMATS:
+        raise UsageError(f"--for {trainer}: give one of {', '.join(FORMATS)}.")
+    for name in choice.datasets:
+        if name not in FORMATS[trainer].datasets:
+            raise UsageError(f"--dataset {name}: --for {trainer} has {', '.join(FORMATS[trainer].datasets)}.")
+    _require_free(project, out)
+    return run_stoppable(lambda: _release(project, settings, trainer, choice, out, clock))
+
+
+def _release(project: Project, settings: Settings, trainer: str, choice: Choice, out: Path, clock: Clock) -> ReleaseReceipt:
+    sql = Sql.of(project.overlay)
+    with Staging(project).hold():
+        with closing(load_history(project, sql, settings)) as history:
+            run_id = newest(history, published=True)
+            summary_sha256 = summary_hash(project, history, run_id)
+        inputs = _published_files(project, run_id)
+        built = out.with_name(f".{out.name}.building")
+        shutil.rmtree(built, ignore_errors=True)
+        try:
+            built.mkdir(parents=True)
+            with closing(Warehouse.beside(project.warehouse, settings)) as warehouse, interrupting(warehouse.interrupt):
+                run = Run(project, settings, sql, warehouse, project.exports)
+                written = write_release(run, FORMATS[trainer], choice, built)
+            outputs = _measured(built, project, out)
+            previous = last_release(project)
+            receipt = ReleaseReceipt(
+                seq=previous.seq + 1 if previous else 1,
+                previous=previous.sha256 if previous else None,
+                run_id=run_id,
+                summary_sha256=summary_sha256 or "",
+                timestamp=timestamp_of(clock),
+                trainer=trainer,
+                out=project.relative(out),
+                where=choice.where,
+                max_chars=choice.max_chars,
+                inputs=Side.of(inputs, sum(entry.record_count for entry in inputs)),
+                outputs=Side.of(outputs, sum(rows.lines for rows in written.values())),
+                rows={name: _counted(rows) for name, rows in written.items()},
+                code_hash=code_hash(sql),
+                engine=engine(),
+            )
+            write_text(built / MARK, receipt.to_json())
+            _exchange(built, out)
+        finally:
+            shutil.rmtree(built, ignore_errors=True)
+        file = project.releases / name_of(receipt)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, receipt.to_json())
+        sync_file(file)
+        sync_folder(file.parent)
+    return receipt
+
+
+def _require_free(project: Project, out: Path) -> None:
+    """Raise UsageError where a folder holds what no export wrote, or lies where runs write."""
+    for place in (project.exports, project.warehouse.parent, project.reports.parent, project.evidence):
+        if out == place or place in out.parents or out in place.parents:
+            raise UsageError(f"--out {out}: runs write or read {place}; name a folder apart from it.")
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise UsageError(f"--out {out}: this is not an ordinary folder; name another one.")
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+        raise UsageError(f"--out {out}: it holds files that etl export did not write; name another folder.")
+    if not out.parent.is_dir() and out.parent != project.root / "releases":
+        raise UsageError(f"--out {out}: there is no folder {out.parent}; make it first.")
+
+
+def _published_files(project: Project, run_id: str) -> list[FileEntry]:
+    """Return the entries of the published Parquet files. Raises UsageError where one is not as its receipt says."""
+    _, receipts = require_documents(project.reports / run_id)
+    stems = tuple(f"exports/{dataset.stem}" for dataset in DATASETS)
+    entries = [
+        entry
+        for receipt in receipts
+        for entry in receipt.outputs.files
+        if entry.path.startswith(stems) and entry.path.endswith(".parquet")
+    ]
+    for entry in entries:
+        file = project.root / entry.path
+        if not file.is_file() or sha256_of(file) != entry.sha256:
+            raise UsageError(f"{file}: it is not what run {run_id} wrote; run etl run-all, which makes it anew.")
+    named = {entry.path for entry in entries}
+    for dataset in DATASETS:
+        for file in exported_files(project.exports, dataset.stem):
+            if file.suffix == ".parquet" and project.relative(file) not in named:
+                raise UsageError(f"{file}: run {run_id} did not write it; move it away.")
+    return entries
+
+
+def _measured(built: Path, project: Project, out: Path) -> list[FileEntry]:
+    """Return the entries of the files that were written, under the names that they get."""
+    files = sorted(file for file in built.rglob("*") if file.is_file())
+    for file in files:
+        sync_file(file)
+    return [measure(file, project.relative(out / file.relative_to(built))) for file in files]
+
+
+def _counted(rows: Written) -> ReleasedRows:
+    return ReleasedRows(read=rows.rows, written=rows.lines, left_out=dict(sorted(rows.left_out.items())))
+
+
+def _exchange(built: Path, out: Path) -> None:
+    """Let a folder take the place of another."""
+    old = out.with_name(f".{out.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.replace(old)
+    built.replace(out)
+    sync_folder(out.parent)
+    shutil.rmtree(old, ignore_errors=True)
