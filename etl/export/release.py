@@ -95,8 +95,8 @@ def write_release(run: Run, trainer: type[Format], choice: Choice, folder: Path)
                             found.lines += 1
                             files.write(line, row)
         lines = files.close()
-    for path, content in form.others(lines).items():
-        (folder / path).write_bytes(encode(content) + b"\n")
+    for path, text in form.others(lines).items():
+        (folder / path).write_text(text, encoding="utf-8")
     return written
 
 

@@ -69,6 +69,9 @@ def test_trl(root: Path) -> None:
     ids = jsonl(root / "releases/trl/ids/sft/train.jsonl")
     assert [line["provenance"]["item_number"] for line in ids] == [1, 2, 4, 6]
     assert receipt["rows"]["sft"] == {"read": 4, "written": 4, "left_out": {}}
+    card = (root / "releases/trl/README.md").read_text(encoding="utf-8")
+    assert "- config_name: kto\n  data_files:\n  - {split: train, path: kto/train.jsonl}\ndataset_info:\n" in card
+    assert "- config_name: sft\n  features:\n  - {name: messages, list: json}\n  - {name: tools, dtype: string}\n" in card
     assert receipt["outputs"]["record_count"] == sum(rows["written"] for rows in receipt["rows"].values())
 
 

@@ -48,14 +48,14 @@ class LlamaFactory(Format):
             content |= dict(zip(("chosen", "rejected"), (end[0] for end in ends), strict=False))
             yield Line(file, content, calls_tools(spoken[0]))
 
-    def others(self, files: Mapping[str, int]) -> Mapping[str, Object]:
+    def others(self, files: Mapping[str, int]) -> Mapping[str, str]:
         """Return the entry of each file that has lines."""
         entries = {}
         for file in sorted(files):
             is_ranking = file.startswith("preference")
             entry = {"file_name": file, "formatting": "sharegpt", "columns": _RANKING if is_ranking else _SFT}
             entries[file.removesuffix(".jsonl")] = entry | ({"ranking": True} if is_ranking else {})
-        return {"dataset_info.json": entries}
+        return {"dataset_info.json": as_text(entries) + "\n"}
 
 
 def _turns(messages: list[Message]) -> tuple[str, list[Object]]:

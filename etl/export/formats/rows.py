@@ -44,8 +44,8 @@ class Format(ABC):
     def lines(self, dataset: str, published: str, row: Row) -> Iterator[Line | LeftOut]:
         """Yield what a row of a published dataset gives for a dataset of this trainer."""
 
-    def others(self, files: Mapping[str, int]) -> Mapping[str, Object]:  # noqa: ARG002 - most have none
-        """Return further JSON files, by their paths, given how many lines each file has."""
+    def others(self, files: Mapping[str, int]) -> Mapping[str, str]:  # noqa: ARG002 - most have none
+        """Return the texts of further files, by their paths, given how many lines each file has."""
         return {}
 
 

@@ -1,6 +1,6 @@
 """TRL: conversational SFT, preference and KTO files, with the arguments of calls as objects, as chat templates take them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import ClassVar
 
@@ -17,6 +17,14 @@ from etl.export.formats.rows import (
     conversation_of,
     sides_of,
 )
+
+#: The columns of each dataset, as a dataset card declares them. Without them, ``datasets`` takes the types of the first rows of
+#: the first file for those of all: where these call no tool, it cannot read those that do.
+FEATURES = {
+    "sft": ("messages, list: json", "tools, dtype: string"),
+    "preference": ("prompt, list: json", "chosen, list: json", "rejected, list: json", "tools, dtype: string"),
+    "kto": ("prompt, list: json", "completion, list: json", "label, dtype: bool", "tools, dtype: string"),
+}
 
 
 class Trl(Format):
@@ -59,6 +67,21 @@ class Trl(Format):
                     content = {"prompt": as_objects(prompt), "completion": as_objects(answer), "label": label}
                     yield Line(file, content | tools, calls_tools(prompt) or calls_tools(answer))
                 self._written.add(key)
+
+    def others(self, files: Mapping[str, int]) -> Mapping[str, str]:
+        """Return the card by which ``datasets.load_dataset`` reads the folder: each dataset is a configuration."""
+        names = [name for name in self.datasets if any(file.startswith(f"{name}/") for file in files)]
+        if not names:
+            return {}
+        card = ["---", "configs:"]
+        for name in names:
+            card += [f"- config_name: {name}", *(["  default: true"] if name == names[0] else []), "  data_files:"]
+            found = (split for split in ("train", "validation", "test") if f"{name}/{split}.jsonl" in files)
+            card += [f"  - {{split: {split}, path: {name}/{split}.jsonl}}" for split in found]
+        card.append("dataset_info:")
+        for name in names:
+            card += [f"- config_name: {name}", "  features:", *(f"  - {{name: {feature}}}" for feature in FEATURES[name])]
+        return {"README.md": "\n".join([*card, "---", ""])}
 
 
 def _judged(dataset: str, row: Row) -> Iterator[tuple[list[Message], list[Message], bool]]:
