@@ -24,6 +24,7 @@ from etl.receipts.models import FileEntry, ReleasedRows, ReleaseReceipt, Side
 from etl.receipts.releases import last_release, name_of
 from etl.receipts.store import load_history, newest, require_documents, summary_hash
 from etl.warehouse.connection import Warehouse
+from etl.warehouse.read_only import PublishedWarehouse
 from etl.warehouse.sql_files import Sql
 
 #: What tells a folder that etl export wrote from one that somebody else did.
@@ -52,6 +53,8 @@ def _release(project: Project, settings: Settings, trainer: str, choice: Choice,
             run_id = newest(history, published=True)
             summary_sha256 = summary_hash(project, history, run_id)
         inputs = _published_files(project, run_id)
+        with PublishedWarehouse.open(project.warehouse):
+            pass  # it is there, and of this version
         built = out.with_name(f".{out.name}.building")
         shutil.rmtree(built, ignore_errors=True)
         try:

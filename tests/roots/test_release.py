@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from conftest import copy_of, etl, evidence_line, jsonl, write_evidence
@@ -244,6 +245,17 @@ def test_what_cannot_be_exported_is_said(root: Path, monkeypatch: pytest.MonkeyP
     assert (result.exit_code, problem in result.stderr) == (2, True), result.stderr
     assert [file.name for file in (root / "mine").iterdir()] == ["notes.txt"]
     assert not (root / "releases").exists() or not any((root / "releases").iterdir())
+
+
+def test_a_warehouse_of_another_version(root: Path) -> None:
+    """It cannot judge rows; nor can one that is gone."""
+    with duckdb.connect(str(root / "warehouse/etl.duckdb")) as warehouse:
+        warehouse.execute("update policy.warehouse_format set version = 1")
+    result = etl("export", "--for", "mlx", "--root", root)
+    assert (result.exit_code, "its format is 1, this version reads" in result.stderr) == (2, True)
+    (root / "warehouse/etl.duckdb").unlink()
+    result = etl("export", "--for", "mlx", "--root", root)
+    assert (result.exit_code, "there is no warehouse yet" in result.stderr) == (2, True)
 
 
 def test_nothing_is_published_yet(tmp_path: Path) -> None:
