@@ -253,7 +253,11 @@ SCALARS = st.sampled_from(
         (pa.date32(), st.dates()),
         (pa.time64("us"), st.times()),
         (pa.timestamp("us"), st.datetimes()),
-        (pa.timestamp("us", "America/New_York"), st.datetimes(timezones=st.just(UTC))),
+        # Python can hold the local times of these
+        (
+            pa.timestamp("us", "America/New_York"),
+            st.datetimes(datetime.fromisoformat("0001-01-02"), datetime.fromisoformat("9999-12-30"), timezones=st.just(UTC)),
+        ),
         (pa.null(), st.none()),
     ]
 )
