@@ -96,7 +96,7 @@ def plan(
 
 
 def export(
-    trainer: Annotated[str, Option("--for", metavar="TRAINER", help="Whose files: trl, openai, llamafactory or mlx.")],
+    trainer: Annotated[str, Option("--for", metavar="TRAINER", help="trl, trl-parquet, openai, llamafactory, verl, mlx, hf.")],
     dataset: Annotated[list[str] | None, Option(help="A dataset of the trainer's; may be given several times.")] = None,
     out: Annotated[Path | None, Option(metavar="DIR", help="The folder of files (default: ROOT/releases/TRAINER).")] = None,
     max_chars: Annotated[int | None, Option(min=1, help="The most characters of a prompt and its answer.")] = None,

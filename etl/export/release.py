@@ -3,35 +3,23 @@
 Rows are read from the published Parquet files twice: they are judged before the first line is written.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from msgspec.json import encode
 
 from etl.base.datasets import DATASETS, Dataset
-from etl.base.errors import UsageError
 from etl.base.signals import stop_if_told
 from etl.context import Run
+from etl.export.files import Files
 from etl.export.firewall.audit import begin_audit_of_published, judge_published, require_distinct
-from etl.export.formats.rows import Format, LeftOut, Line, Row
+from etl.export.formats.format import Author, Format, LeftOut, Line, Origin, Row, Written
+from etl.warehouse.statements import read_sql
 
 #: How many rows become Python objects at once.
 ROWS_AT_ONCE = 512
-
-
-@dataclass
-class Written:
-    """What came of rows for a dataset of a trainer: how many were read, how many lines written, and what was left out."""
-
-    rows: int = 0
-    lines: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -63,47 +51,87 @@ class Choice:
         return found
 
 
-def write_release(run: Run, trainer: type[Format], choice: Choice, folder: Path) -> Mapping[str, Written]:
+def write_release(run: Run, trainer: type[Format], choice: Choice, origin: Origin, folder: Path) -> Mapping[str, Written]:
     """Write the chosen files of a trainer into an empty folder, and return what came of the rows, by the trainer's datasets.
 
-    For each file of lines, the file of the same name below ids/ has the id and the provenance of each line. Raises
-    FirewallError for a published row that must not ship, UsageError where a file would be too large for the trainer, or the
-    choice is not one of rows.
+    Raises FirewallError for a published row that must not ship, UsageError where a line would be too large for the trainer, or
+    the choice is not one of rows.
     """
     form = trainer()
-    names = [name for name in form.datasets if not choice.datasets or name in choice.datasets]
+    names = datasets_of(trainer, choice)
     needed = [dataset for dataset in DATASETS if any(dataset.name in form.datasets[name] for name in names)]
     begin_audit_of_published(run)
     for dataset in needed:
-        judge_published(run, dataset, _noted(form, dataset, _tables(parts_of(run, dataset))), parts_of(run, dataset))
-    require_distinct(run, [part for dataset in needed for part in parts_of(run, dataset)])
+        parts = parts_of(run, dataset.stem)
+        tables = _tables(parts)
+        judge_published(run, dataset, _seen(form, dataset, tables) if form.sees_all else tables, parts)
+    require_distinct(run, [part for dataset in needed for part in parts_of(run, dataset.stem)])
     unwanted = {dataset.name: choice.unwanted(run, dataset) for dataset in needed}
-    written: dict[str, Written] = {name: Written() for name in names}
-    with Files(folder, form.most_bytes) as files:
+    if form.names_authors:
+        origin = replace(origin, authors=_authors(run, needed, unwanted), reasons=_reasons(run))
+    written = {name: Written() for name in names}
+    with Files(folder, form) as files:
         for name, found in written.items():
-            for published in form.datasets[name]:
-                dataset = next(each for each in needed if each.name == published)
-                for row in _rows(_tables(parts_of(run, dataset))):
-                    found.rows += 1
-                    if option := unwanted[published].get(row["id"]):
-                        found.left_out[option] += 1
-                        continue
-                    for line in form.lines(name, published, row):
-                        if isinstance(line, LeftOut):
-                            found.left_out[line.reason] += 1
-                        else:
-                            found.lines += 1
-                            files.write(line, row)
-        lines = files.close()
-    for path, text in form.others(lines).items():
+            schema = form.schema(name, _schema(run, form.datasets[name]))
+            for row, line in _all_lines(run, form, name, found, unwanted, origin):
+                if isinstance(line, LeftOut):
+                    found.left_out[line.reason] += 1
+                else:
+                    found.lines += 1
+                    files.write(line, row, schema)
+        pieces = files.close()
+    for path, text in form.others(pieces, origin).items():
         (folder / path).write_text(text, encoding="utf-8")
     return written
 
 
-def parts_of(run: Run, dataset: Dataset) -> list[Path]:
-    """Return the published Parquet files of a dataset, in the order of their parts."""
-    whole = run.exports / f"{dataset.stem}.parquet"
-    return [whole] if whole.is_file() else sorted((run.exports / dataset.stem).glob("part-*.parquet"))
+def _all_lines(
+    run: Run, form: Format, name: str, found: Written, unwanted: Mapping[str, Mapping[str, str]], origin: Origin
+) -> Iterator[tuple[Row | None, Line | LeftOut]]:
+    """Yield all that a format makes for a dataset of its trainer, with the row that it is from; count the rows."""
+    for line in form.lines_about(name, origin):
+        yield None, line
+    for published in form.datasets[name]:
+        for row in _rows(_tables(parts_of(run, stem_of(published)))):
+            found.rows += 1
+            if option := unwanted.get(published, {}).get(row["id"]):
+                found.left_out[option] += 1
+                continue
+            for made in form.lines(name, published, row):
+                yield row, made
+
+
+def datasets_of(trainer: type[Format], choice: Choice) -> list[str]:
+    """Return the chosen datasets of a trainer, in its order."""
+    return [name for name in trainer.datasets if not choice.datasets or name in choice.datasets]
+
+
+def stem_of(published: str) -> str:
+    """Return the stem of a published dataset, or of what one refused: ``quarantine/NAME``."""
+    return next((dataset.stem for dataset in DATASETS if dataset.name == published), published)
+
+
+def parts_of(run: Run, stem: str) -> list[Path]:
+    """Return the published Parquet files with this stem, in the order of their parts."""
+    whole = run.exports / f"{stem}.parquet"
+    return [whole] if whole.is_file() else sorted((run.exports / stem).glob("part-*.parquet"))
+
+
+def _schema(run: Run, published: Sequence[str]) -> pa.Schema | None:
+    """Return the columns of published rows."""
+    return next((pq.read_schema(part) for name in published for part in parts_of(run, stem_of(name))), None)
+
+
+def _authors(run: Run, needed: Sequence[Dataset], unwanted: Mapping[str, Mapping[str, str]]) -> tuple[Author, ...]:
+    """Return who wrote the answers of the rows that are wanted."""
+    left_out = pa.table({"id": pa.array([row for rows in unwanted.values() for row in rows], pa.string())})
+    with run.warehouse.lent("left_out", left_out):
+        found = run.warehouse.execute(read_sql(__file__, "authors"), {"datasets": [dataset.name for dataset in needed]})
+    return tuple(Author(*row) for row in found)
+
+
+def _reasons(run: Run) -> dict[str, str]:
+    return dict(run.warehouse.execute("select name, meaning from policy.reason order by precedence"))
 
 
 def _tables(parts: Sequence[Path]) -> Iterator[pa.Table]:
@@ -114,11 +142,11 @@ def _tables(parts: Sequence[Path]) -> Iterator[pa.Table]:
                 yield published.read_row_group(group)
 
 
-def _noted(form: Format, dataset: Dataset, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+def _seen(form: Format, dataset: Dataset, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """Yield tables, of which the format has seen the rows."""
     for table in tables:
         for row in _rows(iter([table])):
-            form.note(dataset.name, row)
+            form.see(dataset.name, row)
         yield table
 
 
@@ -126,65 +154,3 @@ def _rows(tables: Iterator[pa.Table]) -> Iterator[Row]:
     for table in tables:
         for batch in table.to_batches(ROWS_AT_ONCE):
             yield from batch.to_pylist()
-
-
-class Files:
-    """The files of a release. In each, lines with calls of tools come before those without.
-
-    A reader of JSON Lines takes the types of the first ten megabytes for those of the whole file, and fails where a key comes
-    later.
-    """
-
-    def __init__(self, folder: Path, most_bytes: int | None) -> None:
-        self._folder, self._most_bytes = folder, most_bytes
-        self._open: dict[Path, BinaryIO] = {}
-        self._lines: Counter[str] = Counter()
-        self._bytes: Counter[str] = Counter()
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def write(self, line: Line, row: Row) -> None:
-        """Add a line to its file, and its row to the file below ids/. Raises UsageError where the file gets too large."""
-        content = encode(line.content) + b"\n"
-        self._lines[line.file] += 1
-        self._bytes[line.file] += len(content)
-        if self._most_bytes is not None and self._bytes[line.file] > self._most_bytes:
-            raise UsageError(
-                f"{line.file} would have more than {self._most_bytes // 1_000_000} MB, which this trainer does not take; "
-                "export one dataset at a time, or fewer rows."
-            )
-        part = ".calls" if line.calls else ".texts"
-        self._file(f"{line.file}{part}").write(content)
-        origin = {"id": row["id"], "provenance": row["provenance"]}
-        self._file(f"{ids_of(line.file)}{part}").write(encode(origin) + b"\n")
-
-    def close(self) -> dict[str, int]:
-        """Put the parts of each file together, and return how many lines each file has."""
-        self._stack.close()
-        for file in self._lines:
-            for path in (file, ids_of(file)):
-                with (self._folder / path).open("wb") as whole:
-                    for part in (self._folder / f"{path}.calls", self._folder / f"{path}.texts"):
-                        if part.is_file():
-                            with part.open("rb") as lines:
-                                while chunk := lines.read(1 << 20):
-                                    whole.write(chunk)
-                            part.unlink()
-        return dict(self._lines)
-
-    def _file(self, path: str) -> BinaryIO:
-        place = self._folder / path
-        if place not in self._open:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self._open[place] = self._stack.enter_context(place.open("wb"))
-        return self._open[place]
-
-
-def ids_of(file: str) -> str:
-    """Return the path of the file that says of which row each line of a file is."""
-    return f"ids/{file}"

@@ -5,10 +5,11 @@ chain of runs goes on through them.
 """
 
 import shutil
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
-from etl.base.datasets import DATASETS, exported_files
+from etl.base.datasets import exported_files
 from etl.base.errors import UsageError
 from etl.base.files import sha256_of, sync_file, sync_folder, write_text
 from etl.base.project import Project
@@ -16,13 +17,14 @@ from etl.base.settings import Settings
 from etl.base.signals import interrupting, run_stoppable
 from etl.context import Clock, Run
 from etl.export.formats import FORMATS
-from etl.export.release import Choice, Written, write_release
+from etl.export.formats.format import Origin, Written
+from etl.export.release import Choice, datasets_of, stem_of, write_release
 from etl.pipeline.staging import Staging
 from etl.receipts.header import code_hash, engine, timestamp_of
 from etl.receipts.measure import measure
 from etl.receipts.models import FileEntry, ReleasedRows, ReleaseReceipt, Side
 from etl.receipts.releases import last_release, name_of
-from etl.receipts.store import load_history, newest, require_documents, summary_hash
+from etl.receipts.store import SUMMARY, load_history, newest, require_documents, summary_hash
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.read_only import PublishedWarehouse
 from etl.warehouse.sql_files import Sql
@@ -49,10 +51,12 @@ def release(project: Project, settings: Settings, trainer: str, choice: Choice, 
 def _release(project: Project, settings: Settings, trainer: str, choice: Choice, out: Path, clock: Clock) -> ReleaseReceipt:
     sql = Sql.of(project.overlay)
     with Staging(project).hold():
+        form = FORMATS[trainer]
+        stems = {stem_of(published) for name in datasets_of(form, choice) for published in form.datasets[name]}
         with closing(load_history(project, sql, settings)) as history:
             run_id = newest(history, published=True)
             summary_sha256 = summary_hash(project, history, run_id)
-        inputs = _published_files(project, run_id)
+        inputs = _published_files(project, run_id, stems)
         with PublishedWarehouse.open(project.warehouse):
             pass  # it is there, and of this version
         built = out.with_name(f".{out.name}.building")
@@ -61,7 +65,8 @@ def _release(project: Project, settings: Settings, trainer: str, choice: Choice,
             built.mkdir(parents=True)
             with closing(Warehouse.beside(project.warehouse, settings)) as warehouse, interrupting(warehouse.interrupt):
                 run = Run(project, settings, sql, warehouse, project.exports)
-                written = write_release(run, FORMATS[trainer], choice, built)
+                origin = Origin(run_id, _documents(project, run_id), choice.where, choice.max_chars)
+                written = write_release(run, form, choice, origin, built)
             outputs = _measured(built, project, out)
             previous = last_release(project)
             receipt = ReleaseReceipt(
@@ -105,25 +110,30 @@ def _require_free(project: Project, out: Path) -> None:
         raise UsageError(f"--out {out}: there is no folder {out.parent}; make it first.")
 
 
-def _published_files(project: Project, run_id: str) -> list[FileEntry]:
-    """Return the entries of the published Parquet files. Raises UsageError where one is not as its receipt says."""
+def _documents(project: Project, run_id: str) -> dict[str, str]:
+    """Return the texts of a run's receipts, in the order of its stages, and of its summary."""
     _, receipts = require_documents(project.reports / run_id)
-    stems = tuple(f"exports/{dataset.stem}" for dataset in DATASETS)
-    entries = [
-        entry
-        for receipt in receipts
-        for entry in receipt.outputs.files
-        if entry.path.startswith(stems) and entry.path.endswith(".parquet")
-    ]
+    names = [SUMMARY, *(f"{receipt.stage}.json" for receipt in receipts)]
+    return {name: (project.reports / run_id / name).read_text(encoding="utf-8") for name in names}
+
+
+def _published_files(project: Project, run_id: str, stems: Collection[str]) -> list[FileEntry]:
+    """Return the entries of the published Parquet files with these stems.
+
+    Raises UsageError where one is not as its receipt says, or no receipt names it.
+    """
+    _, receipts = require_documents(project.reports / run_id)
+    starts = tuple(f"exports/{stem}{after}" for stem in stems for after in ("/", ".parquet"))
+    written = (entry for receipt in receipts for entry in receipt.outputs.files)
+    entries = [entry for entry in written if entry.path.startswith(starts) and entry.path.endswith(".parquet")]
     for entry in entries:
         file = project.root / entry.path
         if not file.is_file() or sha256_of(file) != entry.sha256:
             raise UsageError(f"{file}: it is not what run {run_id} wrote; run etl run-all, which makes it anew.")
     named = {entry.path for entry in entries}
-    for dataset in DATASETS:
-        for file in exported_files(project.exports, dataset.stem):
-            if file.suffix == ".parquet" and project.relative(file) not in named:
-                raise UsageError(f"{file}: run {run_id} did not write it; move it away.")
+    for file in (file for stem in stems for file in exported_files(project.exports, stem)):
+        if file.suffix == ".parquet" and project.relative(file) not in named:
+            raise UsageError(f"{file}: run {run_id} did not write it; move it away.")
     return entries
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl.base.files import write_text
+from etl.base.markdown import inert, table
 from etl.receipts.drift import drift_of, first_drift
 from etl.receipts.header import RunHeader
-from etl.receipts.markdown import inert, table
 from etl.receipts.models import DriftReport, Head, Named, RunSummary, StageReceipt, StageSummary, Stats, run_hash
 from etl.receipts.store import SUMMARY, as_texts, forget, take_in
 from etl.warehouse.connection import Warehouse

@@ -1,18 +1,24 @@
 """Files for trainers: what each takes of a row, that nothing refused reaches one, and the receipts of exports."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import copy_of, etl, evidence_line, jsonl, write_evidence
 
+from etl.export import files as files_module
 from etl.export.formats import FORMATS
 from etl.pipeline import release as release_module
+from etl.pipeline.stages import STAGES
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "read", "arguments": {"path": "a.py", "at": 1.50}}}
 TOOLS = [{"type": "function", "function": {"name": "read", "parameters": {"type": "object", "properties": {}}}}]
@@ -126,6 +132,129 @@ def test_mlx(root: Path) -> None:
     assert sorted(file.name for file in (root / "releases/mlx").iterdir()) == ["etl-export.json", "ids", "train.jsonl"]
 
 
+def test_trl_as_parquet(root: Path) -> None:
+    """Messages have the type arrow.json, and stand in it as in the lines of JSON."""
+    exported(root, "trl")
+    exported(root, "trl-parquet")
+    for dataset in ("sft", "preference", "kto"):
+        table = pq.read_table(root / f"releases/trl-parquet/{dataset}/train.parquet")
+        lines = jsonl(root / f"releases/trl/{dataset}/train.jsonl")
+        is_json = {
+            name for name, kind in zip(table.column_names, table.schema.types, strict=True) if isinstance(kind, pa.ListType)
+        }
+        assert {table.schema.field(name).type.value_type for name in is_json} == {pa.json_()}
+        rows = [
+            {name: [*map(json.loads, value)] if name in is_json else value for name, value in row.items() if value is not None}
+            for row in table.to_pylist()
+        ]
+        assert sorted(rows, key=str) == sorted(lines, key=str)
+        assert len(jsonl(root / f"releases/trl-parquet/ids/{dataset}/train.jsonl")) == len(lines)
+
+
+def test_verl(root: Path) -> None:
+    """Messages are structs with arguments as JSON text; tools stand beside them under a name that verl does not read."""
+    exported(root, "verl")
+    first = pq.read_table(root / "releases/verl/sft/train.parquet").to_pylist()[0]
+    assert first["messages"][2]["tool_calls"][0]["function"] == {"name": "read", "arguments": '{"path":"a.py","at":1.5}'}
+    assert json.loads(first["tool_definitions"]) == TOOLS
+
+
+def test_hf_has_all_rows(root: Path) -> None:
+    """Shards by dataset and split have the published columns, with provenance flat; what was refused has no text."""
+    receipt = exported(root, "hf")
+    found = {path: pq.read_table(root / path) for path in paths_of(receipt) if path.endswith(".parquet")}
+    sft = found["releases/hf/data/sft/train-00000-of-00001.parquet"]
+    published = pq.read_table(root / "exports/sft/instruction_response/part-00001.parquet")
+    flat = {"source_path", "item_number", "record_number", "item_sha256"}
+    assert {*sft.column_names} == {*published.column_names} - {"split", "provenance"} | flat
+    assert sft["messages"].to_pylist() == published["messages"].to_pylist()
+    assert sft["item_number"].to_pylist() == [row["item_number"] for row in published["provenance"].to_pylist()]
+    refused = found["releases/hf/quarantine/sft/refused-00000-of-00001.parquet"]
+    assert {"response", "messages"}.isdisjoint(refused.column_names)
+    assert refused["quarantine_reason"].to_pylist() == ["unsafe_sft_category", "unsafe_sft_category"]
+    documents = found["releases/hf/receipts/run-00000-of-00001.parquet"].to_pylist()
+    run = root / "reports/distillation" / receipt["run_id"]
+    assert {row["name"]: row["json"] for row in documents} == {
+        row["name"]: (run / row["name"]).read_text(encoding="utf-8") for row in documents
+    }
+    assert {row["name"] for row in documents} == {"summary.json", *(f"{stage.name}.json" for stage in STAGES)}
+    assert not (root / "releases/hf/ids").exists()
+
+
+def test_hf_says_what_it_has(root: Path) -> None:
+    """The card and croissant.json name each file and its hash; the card has licences, models, the funnel and reasons."""
+    (root / "etl.toml").write_text('[sources.evidence]\nlicense = "cc-by-4.0"\n', encoding="utf-8")
+    assert etl("run-all", "--root", root).exit_code == 0
+    receipt = exported(root, "hf", "--where", "task_id is not null")
+    card = (root / "releases/hf/README.md").read_text(encoding="utf-8")
+    described = json.loads((root / "releases/hf/croissant.json").read_text(encoding="utf-8"))
+    assert card.startswith("---\nlicense: cc-by-4.0\nconfigs:\n- config_name: sft\n  default: true\n")
+    assert described["license"] == ["cc-by-4.0"]
+    hashes = {entry["path"].removeprefix("releases/hf/"): entry["sha256"] for entry in receipt["outputs"]["files"]}
+    assert {file["contentUrl"]: file["sha256"] for file in described["distribution"]} == {
+        path: digest for path, digest in hashes.items() if path.endswith(".parquet")
+    }
+    for told in (
+        "| sft | train | 4 |",
+        "| evidence | cc-by-4.0 |",
+        "| model-a | 4 | 100 % |",
+        "| score | 6 | 4 | 2 | 0 | 0 |",
+        "| export-sft | unsafe_sft_category | 2 | rejected or needs_human_review may never enter sft |",
+        "The rows were chosen by --where task_id is not null.",
+        receipt["summary_sha256"],
+    ):
+        assert told in card
+    derived = {entity["@id"] for entity in described["prov:wasDerivedFrom"]}
+    assert "evidence/evidence" in derived
+    assert receipt["run_id"] in described["prov:wasGeneratedBy"]["@id"]
+
+
+def test_hf_has_no_empty_configuration(tmp_path: Path) -> None:
+    """A dataset without rows has no file and no entry, as it could not be loaded."""
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": LINES[:1]})
+    assert etl("run-all", "--root", tmp_path).exit_code == 0
+    exported(tmp_path, "hf")
+    assert [file.name for file in sorted((tmp_path / "releases/hf/data").iterdir())] == ["rag", "sft"]
+    assert "preference" not in (tmp_path / "releases/hf/README.md").read_text(encoding="utf-8").split("# Datasets")[0]
+
+
+@pytest.mark.parametrize("trainer", ["openai", "trl-parquet", "hf"])
+def test_large_files_are_cut(root: Path, monkeypatch: pytest.MonkeyPatch, trainer: str) -> None:
+    """Each piece, and its ids, has at most what the trainer takes; together they have all lines in their order."""
+    whole = exported(root, trainer, "--dataset", "sft", "--out", root / "whole")
+    monkeypatch.setattr(FORMATS[trainer], "most_bytes", 700)
+    monkeypatch.setattr(files_module, "ROWS_PER_GROUP", 1)
+    cut = exported(root, trainer, "--dataset", "sft", "--out", root / "cut")
+    assert cut["rows"] == whole["rows"]
+    pieces = [path for path in paths_of(cut) if "/train" in path and "/ids/" not in path]
+    assert len(pieces) > 1
+    assert [Path(path).stem for path in pieces] == [f"train-{number:05}-of-{len(pieces):05}" for number in range(len(pieces))]
+    for folder in ("", "ids/"):
+        files = [Path(path) for path in paths_of(whole) if "/train" in path and ("/ids/" in path) == bool(folder)]
+        for file in files:
+            parts = sorted((root / "cut" / folder).rglob(f"train-*{file.suffix}"))
+            parts = [part for part in parts if ("ids" in part.parts) == bool(folder)]
+            assert read_rows(parts) == read_rows([root / file])
+
+
+def read_rows(files: list[Path]) -> list[dict[str, Any]]:
+    """Return the rows of files, one after the other."""
+    return [row for file in files for row in (jsonl(file) if file.suffix == ".jsonl" else pq.read_table(file).to_pylist())]
+
+
+def paths_of(receipt: dict[str, Any]) -> list[str]:
+    """Return the paths of the files that an export wrote."""
+    return [entry["path"] for entry in receipt["outputs"]["files"]]
+
+
+def test_a_line_that_no_file_can_hold(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is said, with what to do."""
+    monkeypatch.setattr(FORMATS["openai"], "most_bytes", 100)
+    result = etl("export", "--for", "openai", "--root", root)
+    assert (result.exit_code, "leave it out with --max-chars" in result.stderr) == (2, True)
+    assert not (root / "releases/openai").exists()
+
+
 def test_sides_of_the_split_are_files(root: Path) -> None:
     """A row is in the file of its side."""
     assert etl("run-all", "--root", root, "--set", "test_share=0.5", "--set", "validation_share=0.5").exit_code == 0
@@ -141,6 +270,10 @@ def test_the_same_bytes_each_time(root: Path, trainer: str) -> None:
     first = exported(root, trainer)
     second = exported(root, trainer, "--set", "threads=1")
     elsewhere = exported(root, trainer, "--out", root / "elsewhere")
+    command = [sys.executable, "-m", "etl", "export", "--for", trainer, "--root", str(root), "--json"]
+    abroad = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "7"}
+    in_c = json.loads(subprocess.run(command, env=os.environ | abroad, check=True, capture_output=True).stdout)
+    assert first["outputs"] == in_c["outputs"]
     assert first["outputs"] == second["outputs"]
     assert [entry["sha256"] for entry in elsewhere["outputs"]["files"]] == [
         entry["sha256"] for entry in first["outputs"]["files"]
@@ -225,7 +358,7 @@ def test_rows_are_chosen(root: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (["--for", "nobody"], "--for nobody: give one of trl, openai, llamafactory, mlx."),
+        (["--for", "nobody"], "--for nobody: give one of trl, trl-parquet, openai, llamafactory, verl, mlx, hf."),
         (["--for", "mlx", "--dataset", "preference"], "--dataset preference: --for mlx has sft."),
         (["--for", "mlx", "--where", "true) or (true"], "this is not a condition over the rows"),
         (["--for", "mlx", "--where", "true; drop table x"], "this is not a condition over the rows"),

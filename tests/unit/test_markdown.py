@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from etl.base.markdown import inert, table
 from etl.base.terminal import LONGEST, harmless, short, short_place
-from etl.receipts.markdown import inert, table
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 

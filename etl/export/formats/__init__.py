@@ -4,13 +4,16 @@ A format is given the rows of the published datasets, and yields lines of its fi
 with a reason, and nothing else.
 """
 
-from etl.export.formats import llamafactory, mlx, openai, trl
-from etl.export.formats.rows import Format
+from etl.export.formats import hf, llamafactory, mlx, openai, trl, verl
+from etl.export.formats.format import Format
 
 #: The format of each trainer.
 FORMATS: dict[str, type[Format]] = {
     "trl": trl.Trl,
+    "trl-parquet": trl.TrlParquet,
     "openai": openai.OpenAI,
     "llamafactory": llamafactory.LlamaFactory,
+    "verl": verl.Verl,
     "mlx": mlx.Mlx,
+    "hf": hf.Hf,
 }

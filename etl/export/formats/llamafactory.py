@@ -3,24 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from etl.export.formats.rows import (
-    Format,
-    LeftOut,
-    Line,
-    Message,
-    Object,
-    Row,
-    as_text,
-    calls_tools,
-    conversation_of,
-    sides_of,
-    tools_of,
-)
+from etl.export.formats.format import Format, LeftOut, Line, Object, Origin, Piece, Row
+from etl.export.formats.rows import Message, as_text, calls_tools, conversation_of, sides_of, tools_of
 
-_SFT = {"messages": "conversations", "system": "system", "tools": "tools"}
 #: Who speaks. A system message in the middle is nobody's turn, so that turns do not alternate there.
 _FROM = {"user": "human", "system": "system"}
 
+#: The columns of a file, by the trainer's names.
+_SFT = {"messages": "conversations", "system": "system", "tools": "tools"}
 _RANKING = {**_SFT, "chosen": "chosen", "rejected": "rejected"}
 
 
@@ -48,10 +38,10 @@ class LlamaFactory(Format):
             content |= dict(zip(("chosen", "rejected"), (end[0] for end in ends), strict=False))
             yield Line(file, content, calls_tools(spoken[0]))
 
-    def others(self, files: Mapping[str, int]) -> Mapping[str, str]:
+    def others(self, pieces: list[Piece], origin: Origin) -> Mapping[str, str]:  # noqa: ARG002
         """Return the entry of each file that has lines."""
         entries = {}
-        for file in sorted(files):
+        for file in sorted(piece.path for piece in pieces):
             is_ranking = file.startswith("preference")
             entry = {"file_name": file, "formatting": "sharegpt", "columns": _RANKING if is_ranking else _SFT}
             entries[file.removesuffix(".jsonl")] = entry | ({"ranking": True} if is_ranking else {})

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from etl.export.formats.rows import Format, LeftOut, Line, Row, as_objects, calls_tools, conversation_of, tools_of
+from etl.export.formats.format import Format, LeftOut, Line, Row
+from etl.export.formats.rows import as_objects, calls_tools, conversation_of, tools_of
 
 #: The files of the sides of a split.
 FILES = {"train": "train.jsonl", "validation": "valid.jsonl", "test": "test.jsonl"}

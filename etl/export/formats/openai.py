@@ -3,18 +3,8 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from etl.export.formats.rows import (
-    Format,
-    LeftOut,
-    Line,
-    Object,
-    Row,
-    as_objects,
-    calls_tools,
-    conversation_of,
-    sides_of,
-    tools_of,
-)
+from etl.export.formats.format import Format, LeftOut, Line, Object, Row
+from etl.export.formats.rows import as_objects, calls_tools, conversation_of, sides_of, tools_of
 
 
 class OpenAI(Format):

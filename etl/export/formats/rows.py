@@ -1,52 +1,11 @@
-"""What all formats share: rows of datasets as conversations, and the lines that come of them."""
+"""Rows of datasets as conversations, and conversations as JSON objects."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec.json import decode, encode
 
-#: A row of a published dataset, by its columns; a message or a tool, as JSON objects are in Python.
-Row = Mapping[str, Any]
-Object = dict[str, Any]
-
-
-class Line(NamedTuple):
-    """A line of a file: ``file`` is its path below the folder, ``calls`` whether a message of it calls a tool."""
-
-    file: str
-    content: Object
-    calls: bool = False
-
-
-class LeftOut(NamedTuple):
-    """A row of which nothing is written to ``file``, and why."""
-
-    file: str
-    reason: str
-
-
-class Format(ABC):
-    """What a trainer takes. One is made for each release, because it may note what rows it has seen.
-
-    ``datasets`` are those that it has files for, each with the published datasets whose rows it needs. ``most_bytes`` is the
-    largest file that is taken, None where any is.
-    """
-
-    datasets: ClassVar[Mapping[str, tuple[str, ...]]]
-    most_bytes: ClassVar[int | None] = None
-
-    def note(self, dataset: str, row: Row) -> None:  # noqa: B027 - most need not know all rows before they write one
-        """See a row of a published dataset, before the first line is asked for."""
-
-    @abstractmethod
-    def lines(self, dataset: str, published: str, row: Row) -> Iterator[Line | LeftOut]:
-        """Yield what a row of a published dataset gives for a dataset of this trainer."""
-
-    def others(self, files: Mapping[str, int]) -> Mapping[str, str]:  # noqa: ARG002 - most have none
-        """Return the texts of further files, by their paths, given how many lines each file has."""
-        return {}
+from etl.export.formats.format import Object, Row
 
 
 class Function(msgspec.Struct, omit_defaults=True):

@@ -4,27 +4,22 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import ClassVar
 
-from etl.export.formats.rows import (
-    Format,
-    LeftOut,
-    Line,
-    Message,
-    Object,
-    Row,
-    as_objects,
-    as_text,
-    calls_tools,
-    conversation_of,
-    sides_of,
-)
+import pyarrow as pa
+
+from etl.export.formats.card import configs_of, front_matter
+from etl.export.formats.format import Format, LeftOut, Line, Object, Origin, Piece, Row
+from etl.export.formats.rows import Message, as_objects, as_text, calls_tools, conversation_of, sides_of
 
 #: The columns of each dataset, as a dataset card declares them. Without them, ``datasets`` takes the types of the first rows of
 #: the first file for those of all: where these call no tool, it cannot read those that do.
 FEATURES = {
-    "sft": ("messages, list: json", "tools, dtype: string"),
-    "preference": ("prompt, list: json", "chosen, list: json", "rejected, list: json", "tools, dtype: string"),
-    "kto": ("prompt, list: json", "completion, list: json", "label, dtype: bool", "tools, dtype: string"),
+    "sft": {"messages": "list: json", "tools": "dtype: string"},
+    "preference": {"prompt": "list: json", "chosen": "list: json", "rejected": "list: json", "tools": "dtype: string"},
+    "kto": {"prompt": "list: json", "completion": "list: json", "label": "dtype: bool", "tools": "dtype: string"},
 }
+
+#: The types of these in Parquet.
+TYPES = {"list: json": pa.list_(pa.json_()), "dtype: string": pa.string(), "dtype: bool": pa.bool_()}
 
 
 class Trl(Format):
@@ -34,20 +29,22 @@ class Trl(Format):
     """
 
     datasets: ClassVar = {"sft": ("sft",), "preference": ("preference",), "kto": ("sft", "preference")}
+    sees_all: ClassVar = True
+    ending: ClassVar[str] = ".jsonl"
 
     def __init__(self) -> None:
         #: Whether a content is good, bad or both; and those of which a line was written.
         self._labels: dict[bytes, set[bool]] = {}
         self._written: set[bytes] = set()
 
-    def note(self, dataset: str, row: Row) -> None:
+    def see(self, published: str, row: Row) -> None:
         """Note which labels a content has."""
-        for prompt, answer, label in _judged(dataset, row):
+        for prompt, answer, label in _judged(published, row):
             self._labels.setdefault(_content(prompt, answer, row), set()).add(label)
 
     def lines(self, dataset: str, published: str, row: Row) -> Iterator[Line | LeftOut]:
         """Yield a line for each row; of KTO one for each content that has one label."""
-        file = f"{dataset}/{row['split']}.jsonl"
+        file = f"{dataset}/{row['split']}{self.ending}"
         tools = {} if row["tools"] is None else {"tools": row["tools"]}
         if dataset == "sft":
             messages = conversation_of(row)
@@ -68,20 +65,34 @@ class Trl(Format):
                     yield Line(file, content | tools, calls_tools(prompt) or calls_tools(answer))
                 self._written.add(key)
 
-    def others(self, files: Mapping[str, int]) -> Mapping[str, str]:
+    def others(self, pieces: list[Piece], origin: Origin) -> Mapping[str, str]:  # noqa: ARG002
         """Return the card by which ``datasets.load_dataset`` reads the folder: each dataset is a configuration."""
-        names = [name for name in self.datasets if any(file.startswith(f"{name}/") for file in files)]
-        if not names:
-            return {}
-        card = ["---", "configs:"]
-        for name in names:
-            card += [f"- config_name: {name}", *(["  default: true"] if name == names[0] else []), "  data_files:"]
-            found = (split for split in ("train", "validation", "test") if f"{name}/{split}.jsonl" in files)
-            card += [f"  - {{split: {split}, path: {name}/{split}.jsonl}}" for split in found]
-        card.append("dataset_info:")
-        for name in names:
-            card += [f"- config_name: {name}", "  features:", *(f"  - {{name: {feature}}}" for feature in FEATURES[name])]
-        return {"README.md": "\n".join([*card, "---", ""])}
+        configs = configs_of(pieces)
+        return {"README.md": front_matter(configs, FEATURES)} if configs else {}
+
+
+class TrlParquet(Trl):
+    """The same as Parquet: messages have the type ``arrow.json``, so that no key comes to a message that has it not.
+
+    Only ``datasets`` 4.8 and newer read this type.
+    """
+
+    ending: ClassVar = ".parquet"
+
+    def schema(self, dataset: str, published: pa.Schema | None) -> pa.Schema:  # noqa: ARG002
+        """Return the columns that the card declares."""
+        return pa.schema([pa.field(column, TYPES[kind]) for column, kind in FEATURES[dataset].items()])
+
+    def lines(self, dataset: str, published: str, row: Row) -> Iterator[Line | LeftOut]:
+        """Yield the same lines, with each message as JSON text, which is how the type is stored."""
+        for line in super().lines(dataset, published, row):
+            if isinstance(line, Line):
+                texts = {
+                    name: [*map(as_text, value)] if isinstance(value, list) else value for name, value in line.content.items()
+                }
+                yield line._replace(content=texts)
+            else:
+                yield line
 
 
 def _judged(dataset: str, row: Row) -> Iterator[tuple[list[Message], list[Message], bool]]:
