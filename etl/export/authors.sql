@@ -29,4 +29,4 @@ from answer
 inner join evidence.stored_record as record on answer.record_key = record.record_key
 where answer.id not in (select left_out.id from left_out)
 group by answer.dataset, record.source, record.model
-order by answer.dataset, answers desc, record.source, record.model nulls last
+order by answer.dataset asc, answers desc, record.source asc, record.model asc nulls last
