@@ -8,10 +8,14 @@ BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
 OLDEST_VENV := .venv-oldest
 OLDEST_STAMP := $(OLDEST_VENV)/.installed
+# What reads the exported files has environments of its own, each with a lock: those that need torch get it from where pip is set up.
+CONSUMERS := tests/consumers/requirements
+ALL_CONSUMERS := $(basename $(notdir $(wildcard $(CONSUMERS)/*.lock)))
+WITH_TORCH := trl llamafactory verl
 LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-options --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run-all test test-slow torture accept check format drift sql bench docs lock clean
+.PHONY: help run-all test test-slow torture test-consumers test-consumers-all accept check format drift sql bench docs lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +46,18 @@ test-slow: $(STAMP) ## Run the slow tests (ETL_LINES=1000000: more lines; SEEDS=
 
 torture: $(STAMP) ## Kill runs at 300 random moments, make each system call fail, and check what is left (KILLS=30: fewer).
 	ETL_KILLS=$(or $(KILLS),300) ETL_INJECTIONS=$(or $(INJECTIONS),all) $(BIN)/pytest -m torture tests/hostile/test_torture.py tests/hostile/test_faults.py
+
+.venv-%/.installed: $(CONSUMERS)/%.lock
+	python3 -m venv .venv-$*
+	$(if $(filter $*,$(WITH_TORCH)),.venv-$*/bin/python -m pip install --quiet torch==2.13.0)
+	.venv-$*/bin/python -m pip install --quiet --require-hashes --requirement $<
+	@touch $@
+
+test-consumers: $(STAMP) .venv-trl/.installed ## Train a step with TRL on exported files, and load them (EVIDENCE=DIR: of other evidence).
+	$(if $(EVIDENCE),ETL_EVIDENCE=$(abspath $(EVIDENCE))) $(BIN)/pytest -m consumers -n 0 tests/consumers/test_trl.py
+
+test-consumers-all: $(STAMP) $(ALL_CONSUMERS:%=.venv-%/.installed) ## The same, and with other trainers and readers; each gets an environment.
+	$(if $(EVIDENCE),ETL_EVIDENCE=$(abspath $(EVIDENCE))) $(BIN)/pytest -m consumers -n 0 tests/consumers
 
 accept: $(STAMP) ## Test every promise of the product on a bundled fixture.
 	$(BIN)/etl accept
@@ -75,6 +91,7 @@ docs: $(STAMP) ## Write the reference pages in docs/ from the comments and setti
 lock: $(STAMP) ## Write the lock files, from pyproject.toml and for the oldest engine.
 	$(LOCK) --extra dev --output-file requirements.lock pyproject.toml
 	$(LOCK) --extra bench --constraint requirements.lock --output-file requirements-bench.lock pyproject.toml
+	for needs in $(CONSUMERS)/*.in; do $(LOCK) --unsafe-package torch --output-file $${needs%.in}.lock $$needs; done
 	printf 'duckdb>=1.5,<1.6\npytz\n' | $(LOCK) --output-file requirements-oldest.lock -
 
 clean: ## Remove what runs and tools made, except the virtual environments.

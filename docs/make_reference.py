@@ -2,6 +2,8 @@
 
 import ast
 import json
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -264,7 +266,22 @@ def examples_page() -> str:
     return "\n".join(page)
 
 
+def card_page() -> str:
+    """Return the page that shows the dataset card of the sample, without what each run has anew."""
+    split = ("--set", "validation_share=0.1", "--set", "test_share=0.1")
+    with TemporaryDirectory() as folder:
+        root = Path(folder) / "root"
+        for command in (("run-all", "--evidence", str(HERE.parent / "evidence"), *split), ("export", "--for", "hf")):
+            subprocess.run([sys.executable, "-m", "etl", *command, "--root", str(root)], check=True, capture_output=True)
+        card = (root / "releases/hf/README.md").read_text(encoding="utf-8")
+    for varies in (r"\b[0-9a-f]{64}\b", r"\d{8}T\d{6}Z-\d{4}", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"):
+        card = re.sub(varies, "…", card)
+    told = "`etl export --for hf` writes it as `README.md` of the bundle. Hashes, times and the run's name stand as … here."
+    return f"# The dataset card of the sample\n\n{told}\n\n````markdown\n{card.rstrip()}\n````\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "card-of-the-sample.md": card_page,
     "data-dictionary.md": data_dictionary,
     "examples.md": examples_page,
     "settings.md": settings_page,

@@ -96,7 +96,12 @@ def plan(
 
 
 def export(
-    trainer: Annotated[str, Option("--for", metavar="TRAINER", help="trl, trl-parquet, openai, llamafactory, verl, mlx, hf.")],
+    trainer: Annotated[
+        str | None, Option("--for", metavar="TRAINER", help="trl, trl-parquet, openai, llamafactory, verl, mlx or hf.")
+    ] = None,
+    reserved: Annotated[
+        Path | None, Option(metavar="DIR", help="Instead, write the tasks that are held out, for evaluation alone.")
+    ] = None,
     dataset: Annotated[list[str] | None, Option(help="A dataset of the trainer's; may be given several times.")] = None,
     out: Annotated[Path | None, Option(metavar="DIR", help="The folder of files (default: ROOT/releases/TRAINER).")] = None,
     max_chars: Annotated[int | None, Option(min=1, help="The most characters of a prompt and its answer.")] = None,
@@ -106,11 +111,16 @@ def export(
 ) -> Answer:
     """Write the published datasets as files that a trainer takes, after their rows are judged again."""
     from etl.context import Clock
+    from etl.export.formats import RESERVED
     from etl.export.release import Choice
     from etl.pipeline.release import release
 
+    if (trainer is None) == (reserved is None) or (reserved and out):
+        raise UsageError("Say either --for TRAINER, with --out DIR if you like, or --reserved DIR.")
     project = look_at(root)
-    folder = out.absolute() if out else project.root / "releases" / trainer
+    trainer = trainer or RESERVED
+    given = out or reserved
+    folder = given.absolute() if given else project.root / "releases" / trainer
     settings = configure(project, sets).settings
     choice = Choice(tuple(dataset or ()), where, max_chars)
     receipt = release(project, settings, trainer, choice, folder, Clock())

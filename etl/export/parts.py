@@ -12,7 +12,7 @@ import pyarrow as pa
 from etl.base.datasets import ENDINGS, Dataset, part_of
 from etl.checks import columns_of, contract_of, quarantine_of
 from etl.context import Run
-from etl.export.rows import RECORD, fetch_rows
+from etl.export.rows import RECORD, cut, fetch_rows
 from etl.export.writer import ROWS_PER_GROUP
 from etl.warehouse.statements import read_sql
 
@@ -114,7 +114,7 @@ class Part(NamedTuple):
         sizes = table["bytes"].to_pylist()
         batch: list[pa.Table] = []
         held = 0
-        for start, end in _cut(sizes):
+        for start, end in cut(sizes, ROWS_PER_GROUP, BYTES_PER_GROUP):
             size = sum(sizes[start:end])
             if batch and (len(batch) == GROUPS_PER_BATCH or held + size > BYTES_PER_BATCH):
                 yield batch
@@ -137,15 +137,3 @@ class Part(NamedTuple):
             f"order by {', '.join(f'decision.{name}' for name in dataset.order)}",
             {"dataset": dataset.name, "part": self.number},
         )
-
-
-def _cut(sizes: list[int]) -> Iterator[tuple[int, int]]:
-    """Yield where row groups begin and end, given how many bytes of text each row has."""
-    start = held = 0
-    for place, size in enumerate(sizes):
-        if place > start and (place - start == ROWS_PER_GROUP or held + size > BYTES_PER_GROUP):
-            yield start, place
-            start, held = place, 0
-        held += size
-    if start < len(sizes):
-        yield start, len(sizes)

@@ -14,8 +14,9 @@ from etl.base.datasets import DATASETS, Dataset
 from etl.base.signals import stop_if_told
 from etl.context import Run
 from etl.export.files import Files
-from etl.export.firewall.audit import begin_audit_of_published, judge_published, require_distinct
-from etl.export.formats.format import Author, Format, LeftOut, Line, Origin, Row, Written
+from etl.export.firewall.audit import begin_audit_of_published, judge_prompts, judge_published, require_distinct
+from etl.export.formats.format import PROMPT, QUARANTINE, Author, Format, LeftOut, Line, Origin, Row, Written
+from etl.export.prompts import PROMPTS, stream_prompts
 from etl.warehouse.statements import read_sql
 
 #: How many rows become Python objects at once.
@@ -34,21 +35,26 @@ class Choice:
     where: str | None = None
     max_chars: int | None = None
 
-    def unwanted(self, run: Run, dataset: Dataset) -> Mapping[str, str]:
-        """Return which option leaves out each published row that is not wanted, by its id. Raises UsageError."""
-        answer = "answer_characters" if dataset.grain == "record" else "greatest(chosen_characters, rejected_characters)"
-        conditions = {
-            "max_chars": None if self.max_chars is None else f"prompt_characters + {answer} <= {self.max_chars}",
-            "where": self.where,
-        }
-        published = f"select * from {dataset.relation} where {dataset.ships}"
+    def unwanted(self, run: Run, published: str, reserved: bool) -> Mapping[str, str]:
+        """Return which option leaves out each row that is not wanted, by its id. Raises UsageError."""
+        relation, ships, characters = _rows_to_choose(published, reserved)
+        conditions = {"max_chars": None if self.max_chars is None else f"{characters} <= {self.max_chars}", "where": self.where}
+        rows = f"select * from {relation} where {ships}"
         found: dict[str, str] = {}
         for option, condition in conditions.items():
             if condition is not None:
-                found |= dict.fromkeys(
-                    run.warehouse.not_meeting(published, condition, "id", f"--{option} (for {dataset.name})"), option
-                )
+                asked_by = f"--{option} (for {published})"
+                found |= dict.fromkeys(run.warehouse.not_meeting(rows, condition, "id", asked_by), option)
         return found
+
+
+def _rows_to_choose(published: str, reserved: bool) -> tuple[str, str, str]:
+    """Return the view that has published rows, the condition that they ship, and how many characters one has."""
+    if published == PROMPT:
+        return PROMPTS, "is_reserved" if reserved else "not is_reserved", "prompt_characters"
+    dataset = next(each for each in DATASETS if each.name == published)
+    answer = "answer_characters" if dataset.grain == "record" else "greatest(chosen_characters, rejected_characters)"
+    return dataset.relation, dataset.ships, f"prompt_characters + {answer}"
 
 
 def write_release(run: Run, trainer: type[Format], choice: Choice, origin: Origin, folder: Path) -> Mapping[str, Written]:
@@ -59,14 +65,16 @@ def write_release(run: Run, trainer: type[Format], choice: Choice, origin: Origi
     """
     form = trainer()
     names = datasets_of(trainer, choice)
-    needed = [dataset for dataset in DATASETS if any(dataset.name in form.datasets[name] for name in names)]
+    read = {published for name in names for published in form.datasets[name]}
+    needed = [dataset for dataset in DATASETS if dataset.name in read]
     begin_audit_of_published(run)
     for dataset in needed:
         parts = parts_of(run, dataset.stem)
         tables = _tables(parts)
         judge_published(run, dataset, _seen(form, dataset, tables) if form.sees_all else tables, parts)
     require_distinct(run, [part for dataset in needed for part in parts_of(run, dataset.stem)])
-    unwanted = {dataset.name: choice.unwanted(run, dataset) for dataset in needed}
+    chosen = [name for name in read if not name.startswith(QUARANTINE)]
+    unwanted = {name: choice.unwanted(run, name, form.is_for_evaluation) for name in chosen}
     if form.names_authors:
         origin = replace(origin, authors=_authors(run, needed, unwanted), reasons=_reasons(run))
     written = {name: Written() for name in names}
@@ -92,7 +100,11 @@ def _all_lines(
     for line in form.lines_about(name, origin):
         yield None, line
     for published in form.datasets[name]:
-        for row in _rows(_tables(parts_of(run, stem_of(published)))):
+        if published == PROMPT:
+            tables = judge_prompts(run, stream_prompts(run, form.is_for_evaluation), form.is_for_evaluation)
+        else:
+            tables = _tables(parts_of(run, stem_of(published)))
+        for row in _rows(tables):
             found.rows += 1
             if option := unwanted.get(published, {}).get(row["id"]):
                 found.left_out[option] += 1

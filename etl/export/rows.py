@@ -5,7 +5,7 @@ dataset stand once more in a database in memory, over the records of one batch: 
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
 import pyarrow as pa
@@ -26,21 +26,26 @@ def define_rows(run: Run, dataset: Dataset) -> None:
     """Make the views of a dataset over the records of a batch: each cursor has a batch of its own, in temporary tables."""
     own, stored = run.warehouse.apart(BATCH)
     _choose(own, dataset, pa.table({key: pa.array([], pa.int64()) for key in dataset.keys}))
+    define_over_wanted(run, own, stored, dataset.relation)
+    own.close()
+
+
+def define_over_wanted(run: Run, own: Warehouse, stored: str, relation: str) -> None:
+    """Make a view over the records that a cursor wants: those whose keys are in temp.wanted."""
     if not own.one("select count(*) from duckdb_views() where database_name = 'of-batch'"):
         own.execute(run.sql["macros"])
     lineage = run.lineage or Lineage.of(run.warehouse)
     there = {name for (name,) in own.execute(read_sql(__file__, "relations"))}
-    others = (lineage.reads[RECORD] | lineage.reads[dataset.relation]) & there - {RECORD, *TABLES}
-    for schema in {name.split(".")[0] for name in (*others, *TABLES, dataset.relation)}:
+    others = (lineage.reads[RECORD] | lineage.reads[relation]) & there - {RECORD, *TABLES}
+    for schema in {name.split(".")[0] for name in (*others, *TABLES, relation)}:
         own.execute(f"create schema if not exists {schema}")
     for name in TABLES:
         wanted = "semi join temp.wanted as wanted using (record_key)"
         own.execute(f"create or replace view {name} as from {stored}.{name} {wanted}")
     for name in sorted(others):
         own.execute(f"create or replace view {name} as from {stored}.{name}")
-    for name in (RECORD, dataset.relation):
+    for name in (RECORD, relation):
         own.execute(f"create or replace view {name} as\n{run.sql.view(name).body}")
-    own.close()
 
 
 def fetch_rows(run: Run, dataset: Dataset, columns: list[str], groups: Sequence[pa.Table]) -> list[pa.Table]:
@@ -67,3 +72,15 @@ def _choose(own: Warehouse, dataset: Dataset, keys: pa.Table) -> None:
         own.execute("create or replace temp table batch as from keys")
     records = " union ".join(f"select {key} as record_key from temp.batch" for key in dataset.keys)
     own.execute(f"create or replace temp table wanted as {records}")
+
+
+def cut(sizes: Sequence[int], most_rows: int, most_bytes: int) -> Iterator[tuple[int, int]]:
+    """Yield where groups of rows begin and end, given how many bytes of text each row has: one row may have more."""
+    start = held = 0
+    for place, size in enumerate(sizes):
+        if place > start and (place - start == most_rows or held + size > most_bytes):
+            yield start, place
+            start, held = place, 0
+        held += size
+    if start < len(sizes):
+        yield start, len(sizes)

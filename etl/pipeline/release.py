@@ -16,7 +16,7 @@ from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.base.signals import interrupting, run_stoppable
 from etl.context import Clock, Run
-from etl.export.formats import FORMATS
+from etl.export.formats import FORMATS, FORMATS_OF_ALL
 from etl.export.formats.format import Origin, Written
 from etl.export.release import Choice, datasets_of, stem_of, write_release
 from etl.pipeline.staging import Staging
@@ -39,11 +39,12 @@ def release(project: Project, settings: Settings, trainer: str, choice: Choice, 
     The folder is replaced as a whole; it must be empty, absent, or one that an earlier export wrote. Raises UsageError,
     NotFoundError where nothing is published, FirewallError for a published row that must not ship.
     """
-    if trainer not in FORMATS:
+    if trainer not in FORMATS_OF_ALL:
         raise UsageError(f"--for {trainer}: give one of {', '.join(FORMATS)}.")
+    form = FORMATS_OF_ALL[trainer]
     for name in choice.datasets:
-        if name not in FORMATS[trainer].datasets:
-            raise UsageError(f"--dataset {name}: --for {trainer} has {', '.join(FORMATS[trainer].datasets)}.")
+        if name not in form.datasets:
+            raise UsageError(f"--dataset {name}: {trainer} has {', '.join(form.datasets)}.")
     _require_free(project, out)
     return run_stoppable(lambda: _release(project, settings, trainer, choice, out, clock))
 
@@ -51,7 +52,7 @@ def release(project: Project, settings: Settings, trainer: str, choice: Choice, 
 def _release(project: Project, settings: Settings, trainer: str, choice: Choice, out: Path, clock: Clock) -> ReleaseReceipt:
     sql = Sql.of(project.overlay)
     with Staging(project).hold():
-        form = FORMATS[trainer]
+        form = FORMATS_OF_ALL[trainer]
         stems = {stem_of(published) for name in datasets_of(form, choice) for published in form.datasets[name]}
         with closing(load_history(project, sql, settings)) as history:
             run_id = newest(history, published=True)

@@ -70,12 +70,12 @@ class Warehouse:
 
     @classmethod
     def beside(cls, file: Path, settings: Settings) -> "Warehouse":
-        """Open a published warehouse read-only, beside databases in memory: there its rows can be judged again."""
+        """Open a published warehouse read-only, beside databases in memory: there rows are fetched, and judged again."""
         with naming_errors():
             connection = _connect(settings)
             place = str(file).replace("'", "''")
             connection.execute(f"attach '{place}' as published (read_only)")
-            for database in ("raw", REREAD):
+            for database in ("raw", BATCH, REREAD):
                 connection.execute(f"attach ':memory:' as {database}")
             connection.execute("use published")
             connection.execute("set enable_external_access = false")

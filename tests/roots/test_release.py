@@ -77,7 +77,7 @@ def test_trl(root: Path) -> None:
     assert [line["provenance"]["item_number"] for line in ids] == [1, 2, 4, 6]
     assert receipt["rows"]["sft"] == {"read": 4, "written": 4, "left_out": {}}
     card = (root / "releases/trl/README.md").read_text(encoding="utf-8")
-    assert "- config_name: kto\n  data_files:\n  - {split: train, path: kto/train.jsonl}\ndataset_info:\n" in card
+    assert "- config_name: kto\n  data_files:\n  - {split: train, path: kto/train.jsonl}\n- config_name: grpo\n" in card
     assert "- config_name: sft\n  features:\n  - {name: messages, list: json}\n  - {name: tools, dtype: string}\n" in card
     assert receipt["outputs"]["record_count"] == sum(rows["written"] for rows in receipt["rows"].values())
 
@@ -359,7 +359,7 @@ def test_rows_are_chosen(root: Path) -> None:
     ("options", "problem"),
     [
         (["--for", "nobody"], "--for nobody: give one of trl, trl-parquet, openai, llamafactory, verl, mlx, hf."),
-        (["--for", "mlx", "--dataset", "preference"], "--dataset preference: --for mlx has sft."),
+        (["--for", "mlx", "--dataset", "preference"], "--dataset preference: mlx has sft."),
         (["--for", "mlx", "--where", "true) or (true"], "this is not a condition over the rows"),
         (["--for", "mlx", "--where", "true; drop table x"], "this is not a condition over the rows"),
         (["--for", "mlx", "--where", "no_column > 1"], "this is not a condition over the rows"),

@@ -195,5 +195,5 @@ def test_a_mapping_reads_nothing_that_collecting_makes(sql: Sql, made: str) -> N
 
 def test_what_needs_no_text_reads_none(lineage: Lineage, sql: Sql) -> None:
     """Views over evidence.record are planned with the pieces of long texts: each view above would be planned so, too."""
-    datasets = {"datasets.rag", "datasets.sft", "datasets.preference"}
+    datasets = {"datasets.rag", "datasets.sft", "datasets.preference", "datasets.prompt"}
     assert {view.qualified for view in sql.views if "evidence.record" in lineage.reads[view.qualified]} == datasets

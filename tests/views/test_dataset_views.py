@@ -144,6 +144,45 @@ def test_preference(warehouse: Warehouse) -> None:
     """)
 
 
+def test_task_prompt(warehouse: Warehouse) -> None:
+    """Each prompt of a task is there once, with its accepted answers, each once; one without any is there too."""
+    given(warehouse, "policy.holdout", """
+        line | task_id
+        1    | task-2
+    """)
+    given(warehouse, "evidence.record", """
+        record_key | item_number | task_id | run_id | prompt   | response | verdict
+        1          | 1           | task-1  | run-1  | Fix it.  | No.      | reject
+        2          | 2           | task-1  | run-2  | Fix it.  | Fixed.   | accept
+        3          | 3           | task-1  | run-3  | Fix it.  | Fixed.   | accept
+        4          | 4           | task-1  | run-4  | Fix it.  | Mended.  | accept
+        5          | 5           | task-1  | run-5  | Fix  it. | Fixed.   | escalate
+        6          | 6           | task-2  | run-6  | Test it. | Tested.  | accept
+        7          | 7           | task-3  | run-7  |          | Done.    | accept
+    """)
+    gives(warehouse, "datasets.task_prompt", """
+        task_id | record_key | answer_keys | split | is_reserved | item_number
+        task-1  | 1          | [2, 4]      | train | false       | 1
+        task-1  | 5          | []          | train | false       | 5
+        task-2  | 6          | [6]         | train | true        | 6
+    """)
+
+
+def test_prompt(warehouse: Warehouse) -> None:
+    """A prompt has its messages, also without a conversation, and the texts of its accepted answers."""
+    given(warehouse, "evidence.record", """
+        item_number | task_id | run_id | prompt  | response | verdict | messages
+        1           | task-1  | run-1  | Fix it. | No.      | reject  |
+        2           | task-1  | run-2  | Fix it. | Fixed.   | accept  |
+        3           | task-2  | run-3  |         |          | accept  | [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Test it."}, {"role": "assistant", "content": "Tested."}]
+    """)
+    gives(warehouse, "datasets.prompt", """
+        task_id | prompt   | answers     | prompt_characters | prompt_messages
+        task-1  | Fix it.  | ["Fixed."]  | 7                 | [{"role":"user","content":"Fix it."}]
+        task-2  | Test it. | ["Tested."] | 17                | [{"role":"system","content":"Be brief."},{"role":"user","content":"Test it."}]
+    """)
+
+
 def test_rag(warehouse: Warehouse) -> None:
     """The title comes from the prompt; a record without a prompt ships without a title, and a rejected record does not ship."""
     given(warehouse, "evidence.record", """

@@ -56,6 +56,10 @@ PAIR = {
 
 _TIME = pa.timestamp("us", tz="UTC")
 
+#: For the record that a prompt is from, and for those that its answers are from: the columns that carry it.
+OF_PROMPT = {"task_id": "task_id", "prompt_messages": "prompt_messages", "tools": "pair_tools"}
+PROMPT = {"record": OF_PROMPT | {"prompt": "prompt"}, "answer": OF_PROMPT | {"answer": "response"}}
+
 #: The columns of each dataset that the re-read judges by themselves.
 IDENTITY = {"id", "provenance", "split"}
 
@@ -117,6 +121,36 @@ def judge_published(run: Run, dataset: Dataset, tables: Iterable[pa.Table], part
     """Judge published rows of a dataset, with all that they carry, as they are read from its parts. Raises FirewallError."""
     if parts:
         _refuse_forbidden(run, dataset, tables, _sides(dataset), parts)
+
+
+def judge_prompts(run: Run, tables: Iterable[pa.Table], are_reserved: bool) -> Iterator[pa.Table]:
+    """Yield prompts of tasks with their answers once they are judged: all are reserved, or none is. Raises FirewallError."""
+    own = rules_of(run)
+    for table in tables:
+        for side, rows in (("record", table), ("answer", _answers(table))):
+            with own.lent("written_rows", _select_records(rows, side, PROMPT[side])):
+                own.execute(read_sql(__file__, "note"), {"side": side, "carried": [*PROMPT[side].values()]})
+        own.execute(read_sql(__file__, "choose"))
+        for row, problem in own.execute(read_sql(__file__, "prompt"), {"are_reserved": are_reserved}):
+            raise FirewallError(_refusal(run, "datasets.prompt", row, problem))
+        own.execute(read_sql(__file__, "note_id"))
+        for emptied in ("written", "wanted"):
+            own.execute(f"truncate temp.{emptied}")
+        yield table
+    for rule in ("twice", "divided"):
+        for row, problem in own.execute(read_sql(__file__, rule)):
+            raise FirewallError(_refusal(run, "datasets.prompt", row, problem))
+    own.close()
+
+
+def _answers(prompts: pa.Table) -> pa.Table:
+    """Return a row for each answer of prompts, with what it carries of its prompt."""
+    rows = pc.list_parent_indices(prompts["answers"])
+    asked = prompts.take(rows).drop_columns(["answers", "provenance"])
+    answers = {"answers": "answer", "answer_provenance": "provenance"}
+    for lists, name in answers.items():
+        asked = asked.append_column(name, pc.list_flatten(prompts[lists]))
+    return asked
 
 
 def _read_identities(parts: Iterable[Path]) -> Iterator[pa.Table]:
@@ -216,7 +250,7 @@ def _select_records(rows: pa.Table, side: str, carries: Mapping[str, str]) -> pa
     times = ("created_at", "pair_created_at")
     carried = {name: pa.nulls(rows.num_rows, _TIME if name in times else pa.string()) for name in CARRIED}
     carried |= {what: rows[column] for column, what in carries.items()}
-    place = rows["provenance"] if side == "record" else pc.struct_field(rows["provenance"], side)
+    place = rows["provenance"] if side in PROMPT else pc.struct_field(rows["provenance"], side)
     return pa.table({"id": rows["id"], "provenance": place, "split": rows["split"], **carried})
 
 

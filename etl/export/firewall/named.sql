@@ -2,7 +2,7 @@
 -- temp.written. What a row says of itself is not trusted: its category is computed anew, and so is whether its attempt or its
 -- content is rejected, without the views that should have kept it out.
 --   id: the id of the written row
---   side: chosen, rejected or record
+--   side: chosen, rejected or record; of a prompt record, or answer
 --   is_named: whether a record has the place and the item hash that the row names
 --   differing: the first column of the record that the row carries otherwise; null: it carries the record's own
 --   evidence_id, task_id, run_id, created_at, answer_hash: those of the record
@@ -20,6 +20,7 @@ with carried as ( -- what the rows do not carry is not read
         bool_or(response is not null) as has_response,
         bool_or(messages is not null) as has_conversations,
         coalesce(bool_or(has_messages), false) as has_messages_of_pairs,
+        coalesce(bool_or(prompt_messages is not null), false) as has_prompt_messages,
     from temp.written
 ),
 
@@ -45,7 +46,7 @@ record as ( -- of those that rows name, see choose.sql
         record.prompt_sha256,
         record.tools_sha256,
         -- texts become messages where a row has any
-        case when carried.has_messages_of_pairs then hash(
+        case when carried.has_prompt_messages then hash(
             case
                 when has_conversation then policy.prompt_messages(record.messages, record.prompt_end)
                 else policy.message('user', record.prompt)

@@ -2,6 +2,13 @@
 --   $side: which record of each row it is
 --   $carried: what the rows carry, see temp.written
 insert into temp.written
+with row_of_records as (
+    select
+        *,
+        list_contains($carried, 'answer_messages') as is_pair,
+    from written_rows
+)
+
 select
     id,
     $side,
@@ -17,13 +24,18 @@ select
     case when list_contains($carried, 'response') then hash(response) end,
     case when list_contains($carried, 'messages') then hash(messages) end,
     case when list_contains($carried, 'tools') then hash(tools) end,
-    case when answer_messages is not null then hash(prompt_messages) end,
+    case
+        when answer_messages is not null or (list_contains($carried, 'prompt_messages') and not is_pair)
+            then hash(prompt_messages)
+    end,
     case when answer_messages is not null then hash(answer_messages) end,
-    case when answer_messages is not null and list_contains($carried, 'pair_tools') then hash(pair_tools) end,
+    case
+        when (answer_messages is not null or not is_pair) and list_contains($carried, 'pair_tools') then hash(pair_tools)
+    end,
     case when list_contains($carried, 'category') then hash(category) end,
     case when list_contains($carried, 'created_at') then hash(epoch_us(created_at)) end,
     case
-        when list_contains($carried, 'answer_messages')
+        when is_pair
             then answer_messages is not null
             -- where one is null, so are the others
             and (answer_messages is not null) = (prompt_messages is not null)
@@ -31,4 +43,4 @@ select
     end,
     case when list_contains($carried, 'pair_created_at') then hash(epoch_us(pair_created_at)) end,
     case when list_contains($carried, 'reason') then hash(reason) end,
-from written_rows
+from row_of_records

@@ -2,7 +2,7 @@
 insert into main.written_id
 select id
 from temp.written
-where side <> 'rejected';
+where side in ('record', 'chosen');
 
 insert into main.written_split
 select

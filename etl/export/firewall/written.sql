@@ -2,12 +2,12 @@
 -- what a row carries it holds hashes, of the engine and of 64 bits: only this process compares them, and they keep the text out
 -- of memory.
 --   id: the id of the written row
---   side: chosen or rejected; record where the row is made from one record
+--   side: chosen or rejected; record where the row is made from one record; a prompt is, and its answers are of the side answer
 --   place: a hash of the place of the record, as the row says it: file, item number and record number
 --   split: the side of the split that the row names
 --   item_sha256: the hash of the record's item, as the row says it
 --   source to created_at: a hash of each of these (messages and tools of a row made from one record; prompt_messages,
---       answer_messages and pair_tools of a pair that has messages) of the record that the row carries; null where the dataset does not carry it
+--       answer_messages and pair_tools of a pair that has messages, the first and the last of a prompt too) of the record that the row carries; null where the dataset does not carry it
 --   has_messages: whether a pair has messages; null where the dataset does not carry them
 --   pair_created_at, reason: a hash of the time and the reason of a pair; null where the dataset does not carry it
 create or replace temp table written (

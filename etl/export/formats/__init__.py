@@ -4,7 +4,7 @@ A format is given the rows of the published datasets, and yields lines of its fi
 with a reason, and nothing else.
 """
 
-from etl.export.formats import hf, llamafactory, mlx, openai, trl, verl
+from etl.export.formats import hf, llamafactory, mlx, openai, reserved, trl, verl
 from etl.export.formats.format import Format
 
 #: The format of each trainer.
@@ -17,3 +17,7 @@ FORMATS: dict[str, type[Format]] = {
     "mlx": mlx.Mlx,
     "hf": hf.Hf,
 }
+
+#: What writes the tasks that are held out; it is no trainer's.
+RESERVED = "reserved"
+FORMATS_OF_ALL = FORMATS | {RESERVED: reserved.Reserved}

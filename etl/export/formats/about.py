@@ -21,6 +21,9 @@ MEANINGS = {
     "rag": "a text to look up",
 }
 
+#: Why rows are skipped that nothing is wrong with.
+SKIPPED = {"over_cap": "the task has max_pairs_per_task better pairs"}
+
 LIMITS = """\
 - Grades are taken from the evidence as it stands. A wrong grade makes a wrong row; nobody has judged the texts again.
 - Equal contents ship once, near-duplicates do not count as equal.
@@ -138,8 +141,8 @@ def _parts(configs: Configs, pieces: Sequence[Piece], origin: Origin) -> Iterato
             for counts in [(receipt.stats.accepted, receipt.stats.rejected, receipt.stats.quarantined, receipt.stats.skipped)]
         ],
     )
-    yield "Its settings:"
-    yield table(("setting", "value"), [(name, _shown(value)) for name, value in sorted(summary.request.settings.items())])
+    yield "Its settings, but for those of drift and those that are not set:"
+    yield table(("setting", "value"), [*_settings(summary)])
     if summary.overlay:
         yield f"These files replace rules of the product: {', '.join(map(inert, summary.overlay))}."
     yield "## What was refused, and why"
@@ -185,11 +188,13 @@ def _refused(receipts: Iterable[Receipt], origin: Origin) -> Iterator[tuple[str,
             if receipt.stage == "score":
                 continue  # its categories are no refusals
             for reason, rows in sorted(receipt.counts_by_reason.get(kind, {}).items(), key=lambda pair: (-pair[1], pair[0])):
-                yield receipt.stage, reason, rows, origin.reasons.get(reason, "")
+                yield receipt.stage, reason, rows, origin.reasons.get(reason, SKIPPED.get(reason, ""))
 
 
-def _shown(value: object) -> str:
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+def _settings(summary: Summary) -> Iterator[tuple[str, str]]:
+    for name, value in sorted(summary.request.settings.items()):
+        if value is not None and not name.startswith("drift_"):
+            yield name, str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _ordinal(number: int) -> str:

@@ -13,6 +13,10 @@ import pyarrow as pa
 Row = Mapping[str, Any]
 Object = dict[str, Any]
 
+#: What a format reads beside the published datasets: the prompts of tasks, and what a dataset refused.
+PROMPT = "prompt"
+QUARANTINE = "quarantine/"
+
 
 class Line(NamedTuple):
     """A line of a file, or a row of a Parquet file.
@@ -79,10 +83,11 @@ class Origin:
 class Format(ABC):
     """What a trainer takes. One is made for each release, because it may note what rows it has seen.
 
-    ``datasets`` are those that it has files for, each with the published datasets whose rows it needs: ``quarantine/NAME`` is
-    what a dataset refused. A file has at most ``most_bytes``, None: any number; what is larger is cut in pieces. Where it has
-    ``ids``, a file below ids/ has the id and the provenance of each line. ``sees_all`` is whether it must see all rows before
-    it gives a line, ``names_authors`` whether it tells who wrote the answers.
+    ``datasets`` are those that it has files for, each with the published datasets whose rows it needs: ``prompt`` are the
+    prompts of tasks, ``quarantine/NAME`` is what a dataset refused. Where ``is_for_evaluation``, prompts are those that are
+    held out. A file has at most ``most_bytes``, None: any number; what is larger is cut in pieces. Where it has ``ids``, a
+    file below ids/ has the id and the provenance of each line. ``sees_all`` is whether it must see all rows before it gives a
+    line, ``names_authors`` whether it tells who wrote the answers.
     """
 
     datasets: ClassVar[Mapping[str, tuple[str, ...]]]
@@ -90,6 +95,7 @@ class Format(ABC):
     ids: ClassVar[bool] = True
     sees_all: ClassVar[bool] = False
     names_authors: ClassVar[bool] = False
+    is_for_evaluation: ClassVar[bool] = False
 
     def see(self, published: str, row: Row) -> None:  # noqa: B027 - most need not
         """See a row of a published dataset, before the first line is asked for."""

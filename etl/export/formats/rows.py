@@ -34,11 +34,14 @@ class Message(msgspec.Struct, omit_defaults=True):
     reasoning: str | msgspec.UnsetType = msgspec.UNSET
 
 
-def messages_of(text: str | None, role: str, otherwise: str | None) -> list[Message]:
-    """Return the messages of a column of JSON text; where it is null, one message with another column's text."""
-    if text is None:
-        return [Message(role, otherwise or "")]
+def messages_of(text: str) -> list[Message]:
+    """Return the messages of JSON text."""
     return decode(text, type=list[Message])
+
+
+def _messages_or(text: str | None, role: str, otherwise: str | None) -> list[Message]:
+    """Return the messages of a column of JSON text; where it is null, one message with another column's text."""
+    return [Message(role, otherwise or "")] if text is None else messages_of(text)
 
 
 def tools_of(row: Row) -> list[Any] | None:
@@ -50,15 +53,15 @@ def conversation_of(row: Row) -> list[Message]:
     """Return the conversation of a row of sft: that of its record, or its instruction and response."""
     if row["messages"] is None:
         return [Message("user", row["instruction"]), Message("assistant", row["response"])]
-    return messages_of(row["messages"], "user", None)
+    return messages_of(row["messages"])
 
 
 def sides_of(row: Row) -> tuple[list[Message], list[Message], list[Message]]:
     """Return the prompt, the chosen and the rejected answer of a row of preference."""
     return (
-        messages_of(row["prompt_messages"], "user", row["prompt"]),
-        messages_of(row["chosen_messages"], "assistant", row["chosen"]),
-        messages_of(row["rejected_messages"], "assistant", row["rejected"]),
+        _messages_or(row["prompt_messages"], "user", row["prompt"]),
+        _messages_or(row["chosen_messages"], "assistant", row["chosen"]),
+        _messages_or(row["rejected_messages"], "assistant", row["rejected"]),
     )
 
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 import pyarrow as pa
 
 from etl.export.formats.card import configs_of, front_matter
-from etl.export.formats.format import Format, LeftOut, Line, Object, Origin, Piece, Row
-from etl.export.formats.rows import Message, as_objects, as_text, calls_tools, conversation_of, sides_of
+from etl.export.formats.format import PROMPT, Format, LeftOut, Line, Object, Origin, Piece, Row
+from etl.export.formats.rows import Message, as_objects, as_text, calls_tools, conversation_of, messages_of, sides_of
 
 #: The columns of each dataset, as a dataset card declares them. Without them, ``datasets`` takes the types of the first rows of
 #: the first file for those of all: where these call no tool, it cannot read those that do.
@@ -16,19 +16,26 @@ FEATURES = {
     "sft": {"messages": "list: json", "tools": "dtype: string"},
     "preference": {"prompt": "list: json", "chosen": "list: json", "rejected": "list: json", "tools": "dtype: string"},
     "kto": {"prompt": "list: json", "completion": "list: json", "label": "dtype: bool", "tools": "dtype: string"},
+    "grpo": {"prompt": "list: json", "task_id": "dtype: string", "answers": "list: string", "tools": "dtype: string"},
 }
 
 #: The types of these in Parquet.
-TYPES = {"list: json": pa.list_(pa.json_()), "dtype: string": pa.string(), "dtype: bool": pa.bool_()}
+TYPES = {
+    "list: json": pa.list_(pa.json_()),
+    "dtype: string": pa.string(),
+    "dtype: bool": pa.bool_(),
+    "list: string": pa.list_(pa.string()),
+}
 
 
 class Trl(Format):
     """SFT has ``messages``, preference ``prompt``, ``chosen`` and ``rejected``, KTO ``prompt``, ``completion`` and ``label``.
 
-    ``tools`` is the JSON text of a list, which TRL parses, as columns of a file have one type.
+    GRPO has ``prompt`` and, for a reward function, ``task_id``, accepted ``answers`` and ``tools``. ``tools`` is
+    the JSON text of a list, which TRL parses, as columns of a file have one type.
     """
 
-    datasets: ClassVar = {"sft": ("sft",), "preference": ("preference",), "kto": ("sft", "preference")}
+    datasets: ClassVar = {"sft": ("sft",), "preference": ("preference",), "kto": ("sft", "preference"), "grpo": (PROMPT,)}
     sees_all: ClassVar = True
     ending: ClassVar[str] = ".jsonl"
 
@@ -53,6 +60,10 @@ class Trl(Format):
             sides = sides_of(row)
             content: Object = dict(zip(("prompt", "chosen", "rejected"), map(as_objects, sides), strict=True))
             yield Line(file, content | tools, any(map(calls_tools, sides)))
+        elif dataset == "grpo":
+            asked = messages_of(row["prompt_messages"])
+            content = {"prompt": as_objects(asked), "task_id": row["task_id"], "answers": row["answers"]}
+            yield Line(file, content | tools, calls_tools(asked))
         else:
             for prompt, answer, label in _judged(published, row):
                 key = _content(prompt, answer, row)
@@ -87,9 +98,9 @@ class TrlParquet(Trl):
         """Yield the same lines, with each message as JSON text, which is how the type is stored."""
         for line in super().lines(dataset, published, row):
             if isinstance(line, Line):
-                texts = {
-                    name: [*map(as_text, value)] if isinstance(value, list) else value for name, value in line.content.items()
-                }
+                is_json = {name for name, kind in FEATURES[dataset].items() if kind == "list: json"}
+                values = line.content.items()
+                texts = {name: [*map(as_text, value)] if name in is_json else value for name, value in values}
                 yield line._replace(content=texts)
             else:
                 yield line
