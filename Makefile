@@ -11,14 +11,14 @@ OLDEST_STAMP := $(OLDEST_VENV)/.installed
 # What reads the exported files has environments of its own, each with a lock: those that need torch get it from where pip is set up.
 CONSUMERS := tests/consumers/requirements
 ALL_CONSUMERS := $(basename $(notdir $(wildcard $(CONSUMERS)/*.lock)))
-WITH_TORCH := trl llamafactory verl
+WITH_TORCH := trl trainers
 LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-options --no-header
 
 .DEFAULT_GOAL := help
 .PHONY: help run-all test test-slow torture test-consumers test-consumers-all accept check format drift sql bench docs lock clean
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	python3 -m venv $(VENV)
@@ -51,6 +51,7 @@ torture: $(STAMP) ## Kill runs at 300 random moments, make each system call fail
 	python3 -m venv .venv-$*
 	$(if $(filter $*,$(WITH_TORCH)),.venv-$*/bin/python -m pip install --quiet torch==2.13.0)
 	.venv-$*/bin/python -m pip install --quiet --require-hashes --requirement $<
+	$(if $(wildcard $(CONSUMERS)/$*.alone),.venv-$*/bin/python -m pip install --quiet --no-deps --require-hashes --requirement $(CONSUMERS)/$*.alone)
 	@touch $@
 
 test-consumers: $(STAMP) .venv-trl/.installed ## Train a step with TRL on exported files, and load them (EVIDENCE=DIR: of other evidence).

@@ -5,7 +5,6 @@ sample.
 """
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -13,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SAMPLE, copy_of, etl, jsonl
-from consumers import run_in
+from conftest import copy_of, etl, jsonl
+from consumers import EVIDENCE, run_in
 
 pytestmark = pytest.mark.consumers
-
-EVIDENCE = Path(os.environ.get("ETL_EVIDENCE", SAMPLE))
 
 
 def publish(root: Path) -> None:

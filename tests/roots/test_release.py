@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -104,6 +105,24 @@ def test_openai(root: Path) -> None:
         "preferred_output": [{"role": "assistant", "content": "2"}],
         "non_preferred_output": [{"role": "assistant", "content": "3"}],
     }
+
+
+#: The shapes of OpenAI's fine-tuning files, after its documents.
+SCHEMAS = json.loads((Path(__file__).parent.parent / "consumers/openai.schema.json").read_text(encoding="utf-8"))
+
+
+def test_openai_as_documented(root: Path) -> None:
+    """Each line has the documented shape; a conversation ends with the assistant, what it answers to with another."""
+    exported(root, "openai")
+    for dataset in ("sft", "preference"):
+        lines = jsonl(root / f"releases/openai/{dataset}/train.jsonl")
+        assert lines
+        for line in lines:
+            jsonschema.validate(line, SCHEMAS["$defs"][dataset] | {"$defs": SCHEMAS["$defs"]})
+        if dataset == "sft":
+            assert {line["messages"][-1]["role"] for line in lines} == {"assistant"}
+        else:
+            assert "assistant" not in {line["input"]["messages"][-1]["role"] for line in lines}
 
 
 def test_llamafactory(root: Path) -> None:

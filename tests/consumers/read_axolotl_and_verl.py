@@ -1,0 +1,79 @@
+"""Hands exported rows to the code of Axolotl and verl that makes tokens of them, and prints the texts of these tokens.
+
+``python read_axolotl_and_verl.py TRL_FOLDER VERL_FOLDER``; the last line is a JSON document.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+from parts_of_packages import skip_start_of, stand_in_for
+from train_trl import make_model
+
+skip_start_of("axolotl", "axolotl.utils", "axolotl.utils.schemas", "axolotl.prompt_strategies", "axolotl.prompt_strategies.dpo")
+skip_start_of("verl", "verl.utils", "verl.utils.dataset", "verl.models", "verl.models.transformers")
+sys.modules["verl.utils"].hf_tokenizer = None
+stand_in_for("verl.models.transformers.qwen2_vl", get_rope_index=None)
+stand_in_for("verl.utils.dataset.vision_utils", process_image=None, process_video=None)
+stand_in_for("verl.utils.dataset.dataset_utils", DatasetPadMode=SimpleNamespace(RIGHT="right", NO_PADDING="no_padding"))
+
+from axolotl.prompt_strategies.chat_template import load
+from axolotl.prompt_strategies.dpo.chat_template import default
+from axolotl.utils.dict import DictDefault
+from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
+
+#: So many rows of each kind are read: the shortest, as each byte is a token.
+ROWS = 8
+LONGEST = 1 << 16
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    """Return the shortest lines of the files in a folder, some with calls of tools and some without."""
+    texts = sorted((line for file in folder.glob("*.jsonl") for line in file.read_bytes().splitlines()), key=len)
+    calls = [text for text in texts if b'"tool_calls"' in text][:ROWS]
+    return [json.loads(text) for text in (*calls, *[text for text in texts if b'"tool_calls"' not in text][:ROWS])]
+
+
+def read_axolotl(folder: Path, tokenizer: Any) -> dict[str, Any]:
+    """Return what its chat template strategies make of files for TRL."""
+    settings = DictDefault({"chat_template": "tokenizer_default", "sequence_len": LONGEST, "train_on_inputs": False})
+    given = DictDefault({"type": "chat_template", "field_messages": "messages", "field_tools": "tools"})
+    strategy = load(tokenizer, settings, ds_cfg=given)
+    made = [strategy.tokenize_prompt(row) for row in lines_of(folder / "sft")]
+    fields = {"field_messages": "prompt", "field_chosen": "chosen", "field_rejected": "rejected"}
+    transform, _ = default(DictDefault({"chat_template": "tokenizer_default", "datasets": [fields]}))
+    pairs = [row for row in lines_of(folder / "preference") if len(row["chosen"]) == len(row["rejected"]) == 1]
+    return {
+        "texts": [tokenizer.decode(row["input_ids"]) for row in made],
+        "trained": [tokenizer.decode([token for token in row["labels"] if token >= 0]) for row in made],
+        "pairs": [transform(dict(row), tokenizer=tokenizer) for row in pairs],
+        "answers": [[row["chosen"][0]["content"], row["rejected"][0]["content"]] for row in pairs],
+    }
+
+
+def read_verl(folder: Path, tokenizer: Any) -> dict[str, Any]:
+    """Return what its dataset for SFT makes of a file, and what pandas reads of its prompts."""
+    files = sorted(map(str, folder.glob("sft/*.parquet")))
+    rows = MultiTurnSFTDataset(files, tokenizer, {"max_length": LONGEST, "ignore_input_ids_mismatch": True})
+    sizes = [len(str(messages)) for messages in rows.messages]
+    with_calls = [any(message["tool_calls"] for message in messages) for messages in rows.messages]
+    places = sorted(range(len(rows)), key=sizes.__getitem__)
+    kept = [[place for place in places if with_calls[place] == wanted][:ROWS] for wanted in (True, False)]
+    texts = []
+    for place in (*kept[0], *kept[1]):
+        row = rows[place]
+        length = int(row["attention_mask"].sum())
+        texts.append(tokenizer.decode(row["input_ids"][:length]))
+    prompts = [row for file in sorted(folder.glob("rl/*.parquet")) for row in pd.read_parquet(file).to_dict("records")]
+    return {"rows": len(rows), "texts": texts, "prompts": len(prompts), "truths": [row["reward_model"] for row in prompts]}
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as model:
+        tokenizer = make_model(Path(model))
+    found = {"axolotl": read_axolotl(Path(sys.argv[1]), tokenizer), "verl": read_verl(Path(sys.argv[2]), tokenizer)}
+    print(json.dumps(found, default=str))
