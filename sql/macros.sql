@@ -160,6 +160,13 @@ concat(
     policy.joined(texts, chr(31))
 );
 
+-- The messages of the prompt of a conversation, and those of its answer; null where there is none.
+create or replace macro policy.asked(messages, prompt_end, answer_end) as
+case when answer_end is not null then policy.messages(policy.prompt_messages(messages, prompt_end)) end;
+
+create or replace macro policy.answered(messages, prompt_end, answer_end) as
+case when answer_end is not null then policy.messages(policy.answer_messages(messages, prompt_end, answer_end)) end;
+
 -- How many characters messages have, in their texts and in the names and arguments of their calls; how often the assistant speaks in
 -- them; and how many calls they have.
 create or replace macro policy.characters(said) as

@@ -102,19 +102,7 @@ held_out as (
     select
         member.first_task,
         min(named.line) as line,
-    from (
-        select
-            holdout.line,
-            holdout.task_id,
-        from policy.holdout as holdout
-        union all
-        select
-            holdout.line,
-            record.task_id,
-        from policy.holdout as holdout
-        inner join evidence.stored_record as record on unhex(sha256(policy.normalised(holdout.prompt))) = record.prompt_hash
-        where holdout.prompt is not null and record.source_class <> 'grade'
-    ) as named
+    from scored.holdout_task as named
     inner join member on named.task_id = member.task_id
     group by member.first_task
 ),

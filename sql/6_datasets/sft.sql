@@ -29,14 +29,8 @@
 with heard as ( -- a step is computed where one of its columns is asked for
     select
         record.*,
-        case
-            when record.answer_end is not null
-                then policy.messages(policy.prompt_messages(record.messages, record.prompt_end))
-        end as asked,
-        case
-            when record.answer_end is not null
-                then policy.messages(policy.answer_messages(record.messages, record.prompt_end, record.answer_end))
-        end as answered,
+        policy.asked(record.messages, record.prompt_end, record.answer_end) as asked,
+        policy.answered(record.messages, record.prompt_end, record.answer_end) as answered,
     from evidence.record as record
 )
 

@@ -339,6 +339,31 @@ def test_task_group(warehouse: Warehouse) -> None:
     """)
 
 
+def test_holdout_task(warehouse: Warehouse) -> None:
+    """A line names tasks by their id, or by a prompt as prompts are compared; a grade's task alone is none."""
+    given(warehouse, "policy.holdout", """
+        line | task_id | prompt
+        1    | task-1  |
+        2    |         | Test  it.
+        3    | task-9  | Test it.
+    """)
+    given(warehouse, "evidence.record", """
+        item_number | source_class | task_id | prompt
+        1           | verdict      | task-1  | Fix it.
+        2           | verdict      | task-2  | Test it.
+        3           | verdict      | task-3  | Test it.
+        4           | grade        | task-9  |
+    """)
+    gives(warehouse, "scored.holdout_task", """
+        line | task_id
+        1    | task-1
+        2    | task-2
+        2    | task-3
+        3    | task-2
+        3    | task-3
+    """)
+
+
 def test_holdout_match(warehouse: Warehouse) -> None:
     """A line names the tasks that have its task_id or its prompt; those that only share a prompt with them it does not name."""
     given(warehouse, "policy.holdout", """

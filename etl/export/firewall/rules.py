@@ -16,8 +16,8 @@ BEFORE_CATEGORY = (
 )
 CATEGORY = "scored.run"
 
-#: The view of the groups of tasks: what a split may not divide, and what is held out.
-GROUP = "scored.task_group"
+#: The views of the groups of tasks: what is held out, and what a split may not divide.
+GROUPS = ("scored.holdout_task", "scored.task_group")
 
 #: The view of the records, over the tables that hold them.
 RECORD = "evidence.record"
@@ -66,7 +66,8 @@ def make_rules(run: Run) -> None:
         own.execute(read_sql(__file__, "decided"))
     else:
         _create_packaged(own, CATEGORY)
-    _create_packaged(own, GROUP)
+    for view in GROUPS:
+        _create_packaged(own, view)
     own.execute(read_sql(__file__, "judged"))
     for table in ("written", "wanted"):
         own.execute(read_sql(__file__, table))
