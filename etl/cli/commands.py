@@ -111,19 +111,19 @@ def export(
 ) -> Answer:
     """Write the published datasets as files that a trainer takes, after their rows are judged again."""
     from etl.context import Clock
-    from etl.export.formats import RESERVED
+    from etl.export.formats import FORMATS, RESERVED
     from etl.export.release import Choice
     from etl.pipeline.release import release
 
     if (trainer is None) == (reserved is None) or (reserved and out):
-        raise UsageError("Say either --for TRAINER, with --out DIR if you like, or --reserved DIR.")
+        raise UsageError("Give --for TRAINER or --reserved DIR, not both; --out goes with --for.")
+    if trainer is not None and trainer not in FORMATS:
+        raise UsageError(f"--for {trainer}: give one of {', '.join(FORMATS)}.")
     project = look_at(root)
-    trainer = trainer or RESERVED
-    given = out or reserved
-    folder = given.absolute() if given else project.root / "releases" / trainer
+    folder = (reserved or out or project.root / "releases" / str(trainer)).absolute()
     settings = configure(project, sets).settings
     choice = Choice(tuple(dataset or ()), where, max_chars)
-    receipt = release(project, settings, trainer, choice, folder, Clock())
+    receipt = release(project, settings, trainer or RESERVED, choice, folder, Clock())
     return Answer(receipt, partial(show_release, receipt, folder))
 
 

@@ -4,6 +4,7 @@
 --   model: the model, as the source spells it; null: not named
 --   answers: how many answers of the dataset the model wrote
 --   $datasets: the datasets that are asked for
+--   left_out: the ids of rows that an export leaves out, a table that is lent
 with answer as (
     select
         dataset,

@@ -1,7 +1,7 @@
 """The files of an export for a trainer: lines of JSON, or Parquet, cut in pieces where they are large."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
@@ -17,6 +17,9 @@ from etl.export.writer import ROWS_PER_GROUP, ZSTD_LEVEL
 
 #: Rows of about so many bytes of JSON become a row group of a Parquet file.
 BYTES_PER_GROUP = 32 << 20
+
+#: In which order lines stand in a file: those with a key that no line before them has, those with calls of tools, the others.
+ORDER = ("new_keys", "calls", "texts")
 
 
 class Files:
@@ -44,28 +47,23 @@ class Files:
             self._files[line.file] = (
                 _Lines(path, self._form, self._open) if schema is None else _Rows(path, self._form, self._open, schema)
             )
-        origin = {"id": row["id"], "provenance": row["provenance"]} if row else {}
-        self._files[line.file].add(line, encode(origin) + b"\n")
+        origin = encode({"id": row["id"], "provenance": row["provenance"]}) + b"\n" if row and self._form.ids else b""
+        self._files[line.file].add(line, origin)
 
     def close(self) -> list[Piece]:
         """Finish the files, and return their pieces."""
         return [piece for file, made in self._files.items() for piece in self._place(file, made.finish())]
 
-    def _place(self, file: str, parts: "list[_Part]") -> list[Piece]:
+    def _place(self, file: str, parts: "list[_Part]") -> Iterator[Piece]:
         """Give the pieces of a file, and of its ids, their names."""
-        placed = []
         for number, part in enumerate(parts):
-            size, digest = part.path.stat().st_size, sha256_of(part.path)
-            piece = Piece(file, self._form.piece(file, number, len(parts)), part.lines, size, digest)
-            part.path.replace(self._folder / piece.path)
-            if self._form.ids:
-                ids = (self._folder / "ids" / piece.path).with_suffix(".jsonl")
+            path = self._form.piece(file, number, len(parts))
+            whole, ids = self._folder / path, (self._folder / "ids" / path).with_suffix(".jsonl")
+            part.path.replace(whole)
+            if part.ids:
                 ids.parent.mkdir(parents=True, exist_ok=True)
                 part.ids.replace(ids)
-            else:
-                part.ids.unlink()
-            placed.append(piece)
-        return placed
+            yield Piece(file, path, part.lines, whole.stat().st_size, sha256_of(whole))
 
 
 class _Out(Protocol):
@@ -77,37 +75,42 @@ class _Out(Protocol):
 
 
 class _Part:
-    """A piece of a file while it is written, and the ids of its lines."""
+    """A piece of a file while it is written; and the ids of its lines, unless the trainer's files have them."""
 
-    def __init__(self, path: Path, out: _Out, opened: ExitStack) -> None:
-        self.path, self.ids = path, path.with_name(f"{path.name}.ids")
+    def __init__(self, path: Path, out: _Out, has_ids: bool, opened: ExitStack) -> None:
+        self.path = path
+        self.ids = path.with_name(f"{path.name}.ids") if has_ids else None
         self.lines = self.bytes = 0
-        self._outs: tuple[_Out, _Out] = (out, opened.enter_context(self.ids.open("wb")))
+        self._out = out
+        self._ids = opened.enter_context(self.ids.open("wb")) if self.ids else None
         opened.callback(out.close)
 
     def write(self, content: Any, size: int, lines: int, origins: bytes) -> None:
-        for out, what in zip(self._outs, (content, origins), strict=True):
-            out.write(what)
+        self._out.write(content)
+        if self._ids:
+            self._ids.write(origins)
         self.lines += lines
         self.bytes += size
 
     def close(self) -> None:
-        for out in self._outs:
-            out.close()
+        self._out.close()
+        if self._ids:
+            self._ids.close()
 
 
 class _Parts:
-    """The pieces of a file, one after the other: each of at most so many bytes."""
+    """The pieces of a file, one after the other: each of at most so many bytes as the trainer takes."""
 
-    def __init__(self, path: Path, most_bytes: int | None, opened: ExitStack, open_piece: Callable[[Path], _Out]) -> None:
-        self._path, self._most_bytes, self._opened, self._open_piece = path, most_bytes, opened, open_piece
+    def __init__(self, path: Path, form: Format, opened: ExitStack, open_piece: Callable[[Path], _Out]) -> None:
+        self._path, self._form, self._opened, self._open_piece = path, form, opened, open_piece
         self._parts: list[_Part] = []
 
     def write(self, content: Any, size: int, lines: int, origins: bytes) -> None:
-        if not self._parts or (self._most_bytes is not None and self._parts[-1].bytes + size > self._most_bytes):
+        most = self._form.most_bytes
+        if not self._parts or (most is not None and self._parts[-1].bytes + size > most):
             self.close()
             path = self._path.with_name(f".{self._path.name}.{len(self._parts)}")
-            self._parts.append(_Part(path, self._open_piece(path), self._opened))
+            self._parts.append(_Part(path, self._open_piece(path), self._form.ids, self._opened))
         self._parts[-1].write(content, size, lines, origins)
 
     def close(self) -> list[_Part]:
@@ -127,7 +130,7 @@ class _File(ABC):
 
 
 class _Lines(_File):
-    """Lines of JSON. Those with calls of tools come before those without.
+    """Lines of JSON, in ``ORDER``.
 
     A reader of JSON Lines takes the types of the first ten megabytes for those of the whole file, and fails where a key comes
     later.
@@ -135,13 +138,14 @@ class _Lines(_File):
 
     def __init__(self, path: Path, form: Format, opened: ExitStack) -> None:
         self._most_bytes = form.most_bytes
-        self._parts = _Parts(path, form.most_bytes, opened, lambda piece: piece.open("wb"))
-        self._halves: dict[bool, tuple[BinaryIO, BinaryIO]] = {
-            calls: (
-                opened.enter_context(_open_beside(path, f"{calls}")),
-                opened.enter_context(_open_beside(path, f"{calls}.ids")),
+        self._parts = _Parts(path, form, opened, lambda piece: piece.open("wb"))
+        self._keys: set[str] = set()
+        self._kinds: dict[str, tuple[BinaryIO, BinaryIO]] = {
+            kind: (
+                opened.enter_context(path.with_name(f".{path.name}.{kind}").open("w+b")),
+                opened.enter_context(path.with_name(f".{path.name}.{kind}.ids").open("w+b")),
             )
-            for calls in (True, False)
+            for kind in ORDER
         }
 
     def add(self, line: Line, origin: bytes) -> None:
@@ -151,38 +155,47 @@ class _Lines(_File):
                 f"{line.file}: a line would have {len(content):,} bytes, and the trainer takes files of {self._most_bytes:,}; "
                 "leave it out with --max-chars."
             )
-        for half, what in zip(self._halves[line.calls], (content, origin), strict=True):
-            half.write(what)
+        keys = {*_keys_of(line.content)}
+        kind = "new_keys" if keys - self._keys else "calls" if line.calls else "texts"
+        self._keys |= keys
+        for file, what in zip(self._kinds[kind], (content, origin), strict=True):
+            file.write(what)
 
     def finish(self) -> list[_Part]:
-        for halves in self._halves.values():
-            for half in halves:
-                half.seek(0)
-            for content, origin in zip(*halves, strict=True):
-                self._parts.write(content, len(content), 1, origin)
-            for half in halves:
-                half.close()
-                Path(half.name).unlink()
+        for lines, ids in self._kinds.values():
+            lines.seek(0)
+            ids.seek(0)
+            for content in lines:
+                self._parts.write(content, len(content), 1, ids.readline())
+            for file in (lines, ids):
+                file.close()
+                Path(file.name).unlink()
         return self._parts.close()
 
 
-def _open_beside(path: Path, ending: str) -> BinaryIO:
-    """Return a file to write and to read, beside a file that is to come."""
-    return path.with_name(f".{path.name}.{ending}").open("w+b")
+def _keys_of(value: object, path: str = "") -> Iterator[str]:
+    """Yield the paths of the keys of a line; what stands in arguments and in tools is text, or bytes of JSON, here."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield f"{path}/{key}"
+            yield from _keys_of(inner, f"{path}/{key}")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _keys_of(inner, path)
 
 
 class _Rows(_File):
     """Rows of Parquet, a row group at a time."""
 
     def __init__(self, path: Path, form: Format, opened: ExitStack, schema: pa.Schema) -> None:
-        self._parts = _Parts(path, form.most_bytes, opened, lambda piece: _Groups(piece, schema))
+        self._parts = _Parts(path, form, opened, lambda piece: _Groups(piece, schema))
         self._rows: list[Object] = []
-        self._origins = b""
+        self._origins: list[bytes] = []
         self._bytes = 0
 
     def add(self, line: Line, origin: bytes) -> None:
         self._rows.append(line.content)
-        self._origins += origin
+        self._origins.append(origin)
         self._bytes += len(encode(line.content))
         if len(self._rows) == ROWS_PER_GROUP or self._bytes > BYTES_PER_GROUP:
             self._flush()
@@ -193,8 +206,8 @@ class _Rows(_File):
         return self._parts.close()
 
     def _flush(self) -> None:
-        self._parts.write(self._rows, self._bytes, len(self._rows), self._origins)
-        self._rows, self._origins, self._bytes = [], b"", 0
+        self._parts.write(self._rows, self._bytes, len(self._rows), b"".join(self._origins))
+        self._rows, self._origins, self._bytes = [], [], 0
 
 
 class _Groups:

@@ -10,15 +10,10 @@ import pyarrow as pa
 from etl.context import Run
 from etl.export.rows import cut, define_over_wanted
 from etl.warehouse.connection import BATCH, Warehouse
+from etl.warehouse.statements import read_sql
 
 #: The view of prompts, and the one that says without text which there are.
 PROMPTS, NARROW = "datasets.prompt", "datasets.task_prompt"
-
-#: The columns that an export reads.
-COLUMNS = (
-    *("id", "task_id", "prompt", "prompt_messages", "tools", "answers"),
-    *("split", "provenance", "answer_provenance", "is_reserved"),
-)
 
 #: Prompts of about so many bytes of text are fetched at once, and of so many at most.
 BYTES_PER_BATCH = 32 << 20
@@ -27,19 +22,15 @@ PROMPTS_PER_BATCH = 2_048
 
 def stream_prompts(run: Run, are_reserved: bool) -> Iterator[pa.Table]:
     """Stream the prompts that are held out, or those that are not, in the order of the evidence."""
-    narrow = run.warehouse.arrow(
-        f"from {NARROW} where is_reserved = ? order by source_path, item_number, record_number, record_key", [are_reserved]
-    )
+    order = "source_path, item_number, record_number, record_key"
+    narrow = run.warehouse.arrow(f"from {NARROW} where is_reserved = ? order by {order}", [are_reserved])
     own, stored = run.warehouse.apart(BATCH)
     _want(own, narrow.slice(0, 0))
     define_over_wanted(run, own, stored, PROMPTS)
     own.execute(f"create or replace view {NARROW} as from temp.task_prompt")
     for start, end in cut(narrow["text_bytes"].to_pylist(), PROMPTS_PER_BATCH, BYTES_PER_BATCH):
         _want(own, narrow.slice(start, end - start))
-        yield own.arrow(
-            f"select {', '.join(f'prompt.{name}' for name in COLUMNS)} from {PROMPTS} as prompt "
-            f"inner join temp.task_prompt as task_prompt using (record_key) order by task_prompt.position"
-        )
+        yield own.arrow(read_sql(__file__, "prompts"))
     own.close()
 
 

@@ -1,14 +1,17 @@
 """Writes the published datasets as files that a trainer takes, once the firewall's third layer has judged their rows again.
 
-Rows are read from the published Parquet files twice: they are judged before the first line is written.
+Rows are read from the published Parquet files twice: they are judged before the first line is written. Prompts of tasks are
+read from the published warehouse, and judged as they are read; no file is in its place before all were.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec.json import encode
 
 from etl.base.datasets import DATASETS, Dataset
 from etl.base.signals import stop_if_told
@@ -57,15 +60,32 @@ def _rows_to_choose(published: str, reserved: bool) -> tuple[str, str, str]:
     return dataset.relation, dataset.ships, f"prompt_characters + {answer}"
 
 
-def write_release(run: Run, trainer: type[Format], choice: Choice, origin: Origin, folder: Path) -> Mapping[str, Written]:
-    """Write the chosen files of a trainer into an empty folder, and return what came of the rows, by the trainer's datasets.
+@dataclass
+class Release:
+    """What came of rows, by the trainer's datasets; how many prompts were read, and the sha256 over their lines of JSON."""
+
+    written: dict[str, Written]
+    prompts: int = 0
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def read(self, prompts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        """Yield prompts that were read, and note them."""
+        for table in prompts:
+            for row in _rows(iter([table])):
+                self.prompts += 1
+                self.digest.update(encode(row) + b"\n")
+            yield table
+
+
+def write_release(run: Run, trainer: type[Format], choice: Choice, origin: Origin, folder: Path) -> Release:
+    """Write the chosen files of a trainer into an empty folder, and return what came of the rows.
 
     Raises FirewallError for a published row that must not ship, UsageError where a line would be too large for the trainer, or
     the choice is not one of rows.
     """
     form = trainer()
     names = datasets_of(trainer, choice)
-    read = {published for name in names for published in form.datasets[name]}
+    read = dict.fromkeys(published for name in names for published in form.datasets[name])
     needed = [dataset for dataset in DATASETS if dataset.name in read]
     begin_audit_of_published(run)
     for dataset in needed:
@@ -77,11 +97,11 @@ def write_release(run: Run, trainer: type[Format], choice: Choice, origin: Origi
     unwanted = {name: choice.unwanted(run, name, form.is_for_evaluation) for name in chosen}
     if form.names_authors:
         origin = replace(origin, authors=_authors(run, needed, unwanted), reasons=_reasons(run))
-    written = {name: Written() for name in names}
+    release = Release({name: Written() for name in names})
     with Files(folder, form) as files:
-        for name, found in written.items():
+        for name, found in release.written.items():
             schema = form.schema(name, _schema(run, form.datasets[name]))
-            for row, line in _all_lines(run, form, name, found, unwanted, origin):
+            for row, line in _all_lines(run, form, name, release, unwanted, origin):
                 if isinstance(line, LeftOut):
                     found.left_out[line.reason] += 1
                 else:
@@ -90,24 +110,25 @@ def write_release(run: Run, trainer: type[Format], choice: Choice, origin: Origi
         pieces = files.close()
     for path, text in form.others(pieces, origin).items():
         (folder / path).write_text(text, encoding="utf-8")
-    return written
+    return release
 
 
 def _all_lines(
-    run: Run, form: Format, name: str, found: Written, unwanted: Mapping[str, Mapping[str, str]], origin: Origin
+    run: Run, form: Format, name: str, release: Release, unwanted: Mapping[str, Mapping[str, str]], origin: Origin
 ) -> Iterator[tuple[Row | None, Line | LeftOut]]:
     """Yield all that a format makes for a dataset of its trainer, with the row that it is from; count the rows."""
     for line in form.lines_about(name, origin):
         yield None, line
     for published in form.datasets[name]:
         if published == PROMPT:
-            tables = judge_prompts(run, stream_prompts(run, form.is_for_evaluation), form.is_for_evaluation)
+            read = release.read(stream_prompts(run, form.is_for_evaluation))
+            tables = judge_prompts(run, read, form.is_for_evaluation)
         else:
             tables = _tables(parts_of(run, stem_of(published)))
         for row in _rows(tables):
-            found.rows += 1
+            release.written[name].rows += 1
             if option := unwanted.get(published, {}).get(row["id"]):
-                found.left_out[option] += 1
+                release.written[name].left_out[option] += 1
                 continue
             for made in form.lines(name, published, row):
                 yield row, made

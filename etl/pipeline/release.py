@@ -16,8 +16,9 @@ from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.base.signals import interrupting, run_stoppable
 from etl.context import Clock, Run
-from etl.export.formats import FORMATS, FORMATS_OF_ALL
+from etl.export.formats import FORMATS_OF_ALL
 from etl.export.formats.format import Origin, Written
+from etl.export.prompts import PROMPTS
 from etl.export.release import Choice, datasets_of, stem_of, write_release
 from etl.pipeline.staging import Staging
 from etl.receipts.header import code_hash, engine, timestamp_of
@@ -39,8 +40,6 @@ def release(project: Project, settings: Settings, trainer: str, choice: Choice, 
     The folder is replaced as a whole; it must be empty, absent, or one that an earlier export wrote. Raises UsageError,
     NotFoundError where nothing is published, FirewallError for a published row that must not ship.
     """
-    if trainer not in FORMATS_OF_ALL:
-        raise UsageError(f"--for {trainer}: give one of {', '.join(FORMATS)}.")
     form = FORMATS_OF_ALL[trainer]
     for name in choice.datasets:
         if name not in form.datasets:
@@ -66,8 +65,11 @@ def _release(project: Project, settings: Settings, trainer: str, choice: Choice,
             built.mkdir(parents=True)
             with closing(Warehouse.beside(project.warehouse, settings)) as warehouse, interrupting(warehouse.interrupt):
                 run = Run(project, settings, sql, warehouse, project.exports)
-                origin = Origin(run_id, _documents(project, run_id), choice.where, choice.max_chars)
-                written = write_release(run, form, choice, origin, built)
+                origin = Origin(_documents(project, run_id), choice.where, choice.max_chars)
+                released = write_release(run, form, choice, origin, built)
+            if released.prompts:
+                digest = released.digest.hexdigest()
+                inputs.append(FileEntry(path=PROMPTS, sha256=digest, bytes=None, record_count=released.prompts))
             outputs = _measured(built, project, out)
             previous = last_release(project)
             receipt = ReleaseReceipt(
@@ -81,8 +83,8 @@ def _release(project: Project, settings: Settings, trainer: str, choice: Choice,
                 where=choice.where,
                 max_chars=choice.max_chars,
                 inputs=Side.of(inputs, sum(entry.record_count for entry in inputs)),
-                outputs=Side.of(outputs, sum(rows.lines for rows in written.values())),
-                rows={name: _counted(rows) for name, rows in written.items()},
+                outputs=Side.of(outputs, sum(rows.lines for rows in released.written.values())),
+                rows={name: _counted(rows) for name, rows in released.written.items()},
                 code_hash=code_hash(sql),
                 engine=engine(),
             )
@@ -99,16 +101,20 @@ def _release(project: Project, settings: Settings, trainer: str, choice: Choice,
 
 
 def _require_free(project: Project, out: Path) -> None:
-    """Raise UsageError where a folder holds what no export wrote, or lies where runs write."""
+    """Raise UsageError where a folder holds what no export wrote, or lies where runs write, or in what an export wrote."""
+    real = out.resolve()
     for place in (project.exports, project.warehouse.parent, project.reports.parent, project.evidence):
-        if out == place or place in out.parents or out in place.parents:
-            raise UsageError(f"--out {out}: runs write or read {place}; name a folder apart from it.")
+        if real == place.resolve() or place.resolve() in real.parents or real in place.resolve().parents:
+            raise UsageError(f"{out}: runs write or read {place}; name a folder apart from it.")
+    for parent in real.parents:
+        if (parent / MARK).exists():
+            raise UsageError(f"{out}: it lies in {parent}, which an export replaces as a whole; name a folder apart from it.")
     if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise UsageError(f"--out {out}: this is not an ordinary folder; name another one.")
+        raise UsageError(f"{out}: this is not an ordinary folder; name another one.")
     if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
-        raise UsageError(f"--out {out}: it holds files that etl export did not write; name another folder.")
+        raise UsageError(f"{out}: it holds files that etl export did not write; name another folder.")
     if not out.parent.is_dir() and out.parent != project.root / "releases":
-        raise UsageError(f"--out {out}: there is no folder {out.parent}; make it first.")
+        raise UsageError(f"{out}: there is no folder {out.parent}; make it first.")
 
 
 def _documents(project: Project, run_id: str) -> dict[str, str]:

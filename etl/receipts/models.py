@@ -328,7 +328,8 @@ class ReleaseReceipt(Document):
     """ReleaseReceipt v1: published datasets, written as files for a trainer.
 
     ``run_id`` and ``summary_sha256`` name the run that published them, ``previous`` is the sha256 of the receipt of the
-    export before. ``out`` is the folder of the files, relative to the root where it lies there. ``where`` and ``max_chars``
+    export before. Prompts of tasks are an input by the name ``datasets.prompt``; their hash is over them as lines of JSON.
+    ``out`` is the folder of the files, relative to the root where it lies there. ``where`` and ``max_chars``
     are the options that chose rows. ``rows`` are by the trainer's datasets.
     """
 

@@ -28,7 +28,7 @@ from etl.warehouse.statements import read_sql
 STORAGE_VERSION = "v1.5.0"
 
 #: Version of the warehouse's own layout (tables and their meaning); another one is refused.
-FORMAT = 12
+FORMAT = 13
 
 #: What holds for every connection: the engine neither downloads nor loads extensions, and leaves out a step of planning that
 #: takes most of the time where views stand upon views, and gains nothing here (docs/engine-notes.md).

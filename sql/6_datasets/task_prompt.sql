@@ -11,24 +11,36 @@
 --   item_number: the number of its item in the file, from 1
 --   record_number: its number among the records of the item, from 1
 --   text_bytes: how many bytes the texts of all these records take
-with posed as (
+with record as (
     select
-        record.task_id,
-        record.prompt_sha256,
-        record.tools_sha256,
-        arg_min(
-            struct_pack(
-                record_key := record.record_key,
-                source_path := record.source_path,
-                item_number := record.item_number,
-                record_number := record.record_number,
-                text_bytes := record.text_bytes
-            ),
-            struct_pack(a := record.source_path, b := record.item_number, c := record.record_number)
-        ) as first_record,
-    from evidence.stored_record as record
-    where record.source_class <> 'grade' and record.task_id is not null and record.prompt_length > 0
-    group by record.task_id, record.prompt_sha256, record.tools_sha256
+        record_key,
+        task_id,
+        prompt_sha256,
+        tools_sha256,
+        prompt_length,
+        answer_hash,
+        response_length,
+        struct_pack(source_path := source_path, item_number := item_number, record_number := record_number) as place,
+        struct_pack(
+            record_key := record_key,
+            source_path := source_path,
+            item_number := item_number,
+            record_number := record_number,
+            text_bytes := text_bytes
+        ) as entry,
+    from evidence.stored_record
+    where source_class <> 'grade' and task_id is not null
+),
+
+posed as (
+    select
+        task_id,
+        prompt_sha256,
+        tools_sha256,
+        arg_min(entry, place) as first_record,
+    from record
+    where prompt_length > 0
+    group by task_id, prompt_sha256, tools_sha256
 ),
 
 accepted as (
@@ -36,18 +48,9 @@ accepted as (
         record.task_id,
         record.prompt_sha256,
         record.tools_sha256,
-        arg_min(
-            struct_pack(
-                record_key := record.record_key,
-                source_path := record.source_path,
-                item_number := record.item_number,
-                record_number := record.record_number,
-                text_bytes := record.text_bytes
-            ),
-            struct_pack(a := record.source_path, b := record.item_number, c := record.record_number)
-        ) as first_record,
+        arg_min(record.entry, record.place) as first_record,
     from datasets.decision as decision
-    inner join evidence.stored_record as record on decision.record_key = record.record_key
+    inner join record on decision.record_key = record.record_key
     where
         decision.dataset = 'sft'
         and decision.category = 'accepted'

@@ -20,6 +20,7 @@ LINES = [
     evidence_line("add", run_id="a3", verdict="reject", prompt="Add 1 and 1.", response="3"),
     evidence_line("same", run_id="s1", verdict="escalate", prompt="Add  1 and 1.", response="4"),
     evidence_line("hard", run_id="h1", verdict="reject", prompt="Prove it.", response="It is so."),
+    evidence_line("hard", run_id="h2", verdict="accept", prompt="Prove it.", response="It  is so."),
     evidence_line("talk", run_id="t1", verdict="accept", messages=TALK, prompt=None, response=None),
 ]
 
@@ -47,8 +48,10 @@ def test_grpo(root: Path) -> None:
         {"prompt": TALK[:2], "task_id": "talk", "answers": ["x is 1."]},
     ]
     assert receipt["rows"] == {"grpo": {"read": 2, "written": 2, "left_out": {}}}
+    (read,) = receipt["inputs"]["files"]
+    assert (read["path"], read["record_count"]) == ("datasets.prompt", 2)
     ids = jsonl(root / "releases/trl/ids/grpo/train.jsonl")
-    assert [line["provenance"]["item_number"] for line in ids] == [5, 6]
+    assert [line["provenance"]["item_number"] for line in ids] == [5, 7]
 
 
 def test_prompts_for_verl(root: Path) -> None:
@@ -88,28 +91,74 @@ def test_prompts_are_chosen(root: Path) -> None:
     assert receipt["rows"]["grpo"] == {"read": 2, "written": 1, "left_out": {"max_chars": 1}}
 
 
-#: What the view of prompts may let slip, and what the re-read says of it.
+#: What the views of prompts may let slip: of which view, what stands there and what instead, and what the re-read says.
 SLIPS = {
-    "task_group.holdout_line is not null as is_reserved": ("false as is_reserved", "is of a task that is held out"),
-    "decision.category = 'accepted'": ("decision.category <> 'x'", "has an answer that is rejected"),
-    "    task_group.split,": ("    'test' as split,", None),
+    "a task that is held out": (
+        "task_prompt",
+        "task_group.holdout_line is not null as is_reserved",
+        "false as is_reserved",
+        "is of a task that is held out",
+    ),
+    "a rejected answer": (
+        "task_prompt",
+        "decision.category = 'accepted'\n        and list_has_all(['duplicate_id', ",
+        "list_has_all(['unsafe_sft_category', 'duplicate_id', ",
+        "has an answer that is rejected",
+    ),
+    "an answer that is rejected elsewhere": (
+        "task_prompt",
+        "list_has_all(['duplicate_id', ",
+        "list_has_all(['contradicted', 'duplicate_id', ",
+        "has an answer whose content is rejected in another record",
+    ),
+    "a group on two sides": (
+        "task_prompt",
+        "    task_group.split,",
+        "    'test' as split,",
+        "is of a group of tasks that is in test and train",
+    ),
+    "another text": (
+        "prompt",
+        "list(record.response order by answer.place) as answers",
+        "list(record.response || '!' order by answer.place) as answers",
+        "does not carry the response of the records it names",
+    ),
+    "another prompt": ("prompt", "    record.prompt,", "    record.prompt || '!' as prompt,", "does not carry the prompt of"),
+    "other messages": (
+        "prompt",
+        "    record.prompt_messages,",
+        "    replace(record.prompt_messages, 'e', 'a') as prompt_messages,",
+        "does not carry the prompt_messages of",
+    ),
+    "other tools": ("prompt", "    record.tools,", "    '[]' as tools,", "does not carry the tools of"),
+    "another id": ("prompt", "'prompt', chr(31)", "'prompts', chr(31)", "is not the prompt of the record it names"),
+    "an answer of nobody": (
+        "prompt",
+        "coalesce(answered.answer_provenance, []) as answer_provenance",
+        "[] as answer_provenance",
+        "does not name a record for each answer",
+    ),
+    "an item of nobody": (
+        "prompt",
+        "        item_sha256 := record.item_sha256\n    ) as provenance",
+        "        item_sha256 := 'f' || record.item_sha256[2:]\n    ) as provenance",
+        "names a record that is not in scored.run",
+    ),
 }
 
 
-@pytest.mark.parametrize(("right", "wrong", "problem"), [(right, *wrong) for right, wrong in SLIPS.items()])
-def test_no_slip_of_the_view_reaches_a_file(root: Path, right: str, wrong: str, problem: str | None) -> None:
-    """A prompt of a task that is held out, an answer that is rejected, a group on two sides: all are refused."""
-    view = Path("sql/6_datasets/task_prompt.sql").read_text(encoding="utf-8")
-    for old, new in ((right, wrong), ("list_has_all(['duplicate_id',", "list_has_all(['unsafe_sft_category', 'duplicate_id',")):
-        assert old in view
-        view = view.replace(old, new)
+@pytest.mark.parametrize("slip", SLIPS)
+def test_no_slip_of_a_view_reaches_a_file(root: Path, slip: str) -> None:
+    """The re-read refuses what a view of prompts lets through."""
+    name, right, wrong, problem = SLIPS[slip]
+    file = Path(f"sql/6_datasets/{name}.sql")
+    view = file.read_text(encoding="utf-8")
+    assert right in view
     (root / "sql/6_datasets").mkdir(parents=True)
-    (root / "sql/6_datasets/task_prompt.sql").write_text(view, encoding="utf-8")
+    (root / file).write_text(view.replace(right, wrong), encoding="utf-8")
     assert etl("run-all", "--root", root).exit_code == 0
-    datasets = ("--dataset", "sft", "--dataset", "grpo")
-    result = etl("export", "--for", "trl", "--root", root, *datasets)
-    told = problem or "is of a group of tasks that is in test and train"
-    assert (result.exit_code, told in result.stderr) == (1, True), result.stderr
+    result = etl("export", "--for", "trl", "--root", root, "--dataset", "sft", "--dataset", "grpo")
+    assert (result.exit_code, problem in result.stderr) == (1, True), result.stderr
     assert not (root / "releases/trl").exists()
 
 
@@ -127,15 +176,21 @@ def test_what_is_not_held_out_is_not_in_the_reserve(root: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ([], "Say either --for TRAINER"),
-        (["--for", "trl", "--reserved", "held-out"], "Say either --for TRAINER"),
-        (["--reserved", "held-out", "--out", "there"], "Say either --for TRAINER"),
+        ([], "Give --for TRAINER or --reserved DIR"),
+        (["--for", "trl", "--reserved", "held-out"], "Give --for TRAINER or --reserved DIR"),
+        (["--reserved", "held-out", "--out", "there"], "Give --for TRAINER or --reserved DIR"),
         (["--reserved", "exports/held-out"], "name a folder apart from it"),
+        (["--reserved", "link/held-out"], "name a folder apart from it"),
+        (["--reserved", "releases/trl/held-out"], "which an export replaces as a whole"),
+        (["--reserved", "held-out", "--dataset", "sft"], "--dataset sft: reserved has reserved."),
+        (["--for", "reserved"], "--for reserved: give one of trl"),
     ],
 )
 def test_usage(root: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], problem: str) -> None:
     """What is held out never lies where datasets do."""
     monkeypatch.chdir(root)
+    (root / "link").symlink_to(root / "exports")
+    exported(root, "trl", "--dataset", "sft")
     result = etl("export", *options)
     assert (result.exit_code, problem in result.stderr) == (2, True)
 

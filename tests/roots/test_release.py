@@ -14,6 +14,7 @@ import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from conftest import copy_of, etl, evidence_line, jsonl, write_evidence
 
 from etl.export import files as files_module
@@ -171,11 +172,28 @@ def test_trl_as_parquet(root: Path) -> None:
 
 
 def test_verl(root: Path) -> None:
-    """Messages are structs with arguments as JSON text; tools stand beside them under a name that verl does not read."""
-    exported(root, "verl")
-    first = pq.read_table(root / "releases/verl/sft/train.parquet").to_pylist()[0]
-    assert first["messages"][2]["tool_calls"][0]["function"] == {"name": "read", "arguments": '{"path":"a.py","at":1.5}'}
-    assert json.loads(first["tool_definitions"]) == TOOLS
+    """Conversations with calls have files of their own, as a struct has all keys; arguments are JSON text there."""
+    receipt = exported(root, "verl", "--dataset", "sft", "--dataset", "sft_calls")
+    plain = pq.read_table(root / "releases/verl/sft/train.parquet").to_pylist()
+    assert plain[0] == {"messages": [{"role": "user", "content": "Add 1 and 1."}, {"role": "assistant", "content": "2"}]}
+    (called,) = pq.read_table(root / "releases/verl/sft_calls/train.parquet").to_pylist()
+    assert called["messages"][2]["tool_calls"][0]["function"] == {"name": "read", "arguments": '{"path":"a.py","at":1.5}'}
+    assert json.loads(called["tool_definitions"]) == TOOLS
+    assert receipt["rows"]["sft_calls"] == {"read": 4, "written": 1, "left_out": {"no_calls_of_tools": 3}}
+
+
+def test_lines_with_a_new_key_come_first(root: Path) -> None:
+    """A reader takes the types of the first lines for those of all."""
+    thought = [{"role": "user", "content": "Think."}, {"role": "assistant", "content": "So.", "reasoning": "Hm."}]
+    more = [evidence_line(f"more-{n}", run_id=f"m{n}", verdict="accept", prompt=f"Do {n}.", response=f"{n}") for n in range(3)]
+    last = evidence_line("thought", run_id="z", verdict="accept", messages=thought, tools=TOOLS, prompt=None, response=None)
+    write_evidence(root / "evidence", {"evidence.jsonl": [*LINES[1:], *more, last, LINES[0]]})
+    assert etl("run-all", "--root", root).exit_code == 0
+    exported(root, "trl", "--dataset", "sft")
+    lines = jsonl(root / "releases/trl/sft/train.jsonl")
+    assert [line["messages"][0]["content"] for line in lines[:3]] == ["Add 1 and 1.", "Think.", "Be brief."]
+    ids = jsonl(root / "releases/trl/ids/sft/train.jsonl")
+    assert [line["provenance"]["item_number"] for line in ids][:3] == [1, 9, 10]
 
 
 def test_hf_has_all_rows(root: Path) -> None:
@@ -200,32 +218,76 @@ def test_hf_has_all_rows(root: Path) -> None:
     assert not (root / "releases/hf/ids").exists()
 
 
+def front_matter(root: Path) -> dict[str, Any]:
+    """Return the front matter of a card."""
+    card = (root / "releases/hf/README.md").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(card.split("---\n")[1]))
+
+
 def test_hf_says_what_it_has(root: Path) -> None:
     """The card and croissant.json name each file and its hash; the card has licences, models, the funnel and reasons."""
     (root / "etl.toml").write_text('[sources.evidence]\nlicense = "cc-by-4.0"\n', encoding="utf-8")
-    assert etl("run-all", "--root", root).exit_code == 0
-    receipt = exported(root, "hf", "--where", "task_id is not null")
+    write_evidence(root / "evidence", {"evidence.jsonl": [*LINES, "{"]})
+    assert etl("run-all", "--root", root).exit_code == 1
+    receipt = exported(root, "hf", "--where", "task_id <> 'add'")
     card = (root / "releases/hf/README.md").read_text(encoding="utf-8")
     described = json.loads((root / "releases/hf/croissant.json").read_text(encoding="utf-8"))
-    assert card.startswith("---\nlicense: cc-by-4.0\nconfigs:\n- config_name: sft\n  default: true\n")
-    assert described["license"] == ["cc-by-4.0"]
+    configs = {config["config_name"]: config for config in front_matter(root)["configs"]}
+    assert [*configs] == [name for name in FORMATS["hf"].datasets if name != "quarantine_preference"]
+    assert configs["sft"]["default"]
+    assert (front_matter(root)["license"], described["license"]) == ("cc-by-4.0", ["cc-by-4.0"])
     hashes = {entry["path"].removeprefix("releases/hf/"): entry["sha256"] for entry in receipt["outputs"]["files"]}
     assert {file["contentUrl"]: file["sha256"] for file in described["distribution"]} == {
         path: digest for path, digest in hashes.items() if path.endswith(".parquet")
     }
     for told in (
-        "| sft | train | 4 |",
+        "| sft | train | 3 |",
         "| evidence | cc-by-4.0 |",
-        "| model-a | 4 | 100 % |",
+        "Who wrote the answers in sft:\n\n| model | answers | share |\n|---|---:|---|\n| model-a | 3 | 100 % |",
         "| score | 6 | 4 | 2 | 0 | 0 |",
         "| export-sft | unsafe_sft_category | 2 | rejected or needs_human_review may never enter sft |",
-        "The rows were chosen by --where task_id is not null.",
+        "| collect | malformed_json | 1 | an item, or a file, that could not become a record |",
+        "The rows were chosen by --where task_id &lt;> 'add'.",
         receipt["summary_sha256"],
     ):
         assert told in card
     derived = {entity["@id"] for entity in described["prov:wasDerivedFrom"]}
     assert "evidence/evidence" in derived
     assert receipt["run_id"] in described["prov:wasGeneratedBy"]["@id"]
+
+
+@pytest.mark.parametrize(
+    ("licenses", "told"),
+    [
+        ({"evidence": "Acme: internal # none", "audit_facts": "Acme: internal # none"}, "Acme: internal # none"),
+        ({"evidence": "mit", "audit_facts": "cc-by-4.0"}, "other"),
+        ({"evidence": "mit"}, None),
+        ({}, None),
+    ],
+)
+def test_licences_of_several_sources(tmp_path: Path, licenses: dict[str, str], told: str | None) -> None:
+    """One that all have is that of the bundle, whatever it holds; several are others; where one is unknown, none is named."""
+    fact = {"task_id": "t", "run_id": "r", "fact": "A fact.", "created_at": "2026-03-01T10:00:00Z"}
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": LINES, "audit_facts.jsonl": [fact]})
+    settings = "".join(f"[sources.{name}]\nlicense = {json.dumps(given)}\n" for name, given in licenses.items())
+    (tmp_path / "etl.toml").write_text(settings, encoding="utf-8")
+    etl("run-all", "--root", tmp_path, "--include-review")
+    exported(tmp_path, "hf")
+    assert front_matter(tmp_path).get("license") == told
+
+
+def test_hf_without_rows(root: Path) -> None:
+    """There is nothing to describe then."""
+    receipt = exported(root, "hf", "--dataset", "sft", "--where", "false")
+    assert paths_of(receipt) == []
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_a_wrong_condition_is_told_of_one_dataset(root: Path, seed: str) -> None:
+    """Of the first in the trainer's order, whatever the hash seed."""
+    command = [sys.executable, "-m", "etl", "export", "--for", "hf", "--root", str(root), "--where", "nope"]
+    done = subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": seed}, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.startswith("etl: --where (for sft) nope: ")) == (2, True)
 
 
 def test_hf_has_no_empty_configuration(tmp_path: Path) -> None:

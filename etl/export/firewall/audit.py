@@ -60,6 +60,9 @@ _TIME = pa.timestamp("us", tz="UTC")
 OF_PROMPT = {"task_id": "task_id", "prompt_messages": "prompt_messages", "tools": "pair_tools"}
 PROMPT = {"record": OF_PROMPT | {"prompt": "prompt"}, "answer": OF_PROMPT | {"answer": "response"}}
 
+#: The answers of a prompt, and the records that they are from.
+ANSWERS = ("answers", "answer_provenance")
+
 #: The columns of each dataset that the re-read judges by themselves.
 IDENTITY = {"id", "provenance", "split"}
 
@@ -127,6 +130,9 @@ def judge_prompts(run: Run, tables: Iterable[pa.Table], are_reserved: bool) -> I
     """Yield prompts of tasks with their answers once they are judged: all are reserved, or none is. Raises FirewallError."""
     own = rules_of(run)
     for table in tables:
+        for row, answers, named in zip(*(table[name].to_pylist() for name in ("id", *ANSWERS)), strict=True):
+            if len(answers) != len(named):
+                raise FirewallError(_refusal(run, "datasets.prompt", row, "does not name a record for each answer"))
         for side, rows in (("record", table), ("answer", _answers(table))):
             with own.lent("written_rows", _select_records(rows, side, PROMPT[side])):
                 own.execute(read_sql(__file__, "note"), {"side": side, "carried": [*PROMPT[side].values()]})
@@ -145,10 +151,8 @@ def judge_prompts(run: Run, tables: Iterable[pa.Table], are_reserved: bool) -> I
 
 def _answers(prompts: pa.Table) -> pa.Table:
     """Return a row for each answer of prompts, with what it carries of its prompt."""
-    rows = pc.list_parent_indices(prompts["answers"])
-    asked = prompts.take(rows).drop_columns(["answers", "provenance"])
-    answers = {"answers": "answer", "answer_provenance": "provenance"}
-    for lists, name in answers.items():
+    asked = prompts.take(pc.list_parent_indices(prompts["answers"])).drop_columns(["provenance", *ANSWERS])
+    for lists, name in zip(ANSWERS, ("answer", "provenance"), strict=True):
         asked = asked.append_column(name, pc.list_flatten(prompts[lists]))
     return asked
 

@@ -6,6 +6,7 @@ with row_of_records as (
     select
         *,
         list_contains($carried, 'answer_messages') as is_pair,
+        answer_messages is not null or not is_pair as has_messages,
     from written_rows
 )
 
@@ -24,14 +25,9 @@ select
     case when list_contains($carried, 'response') then hash(response) end,
     case when list_contains($carried, 'messages') then hash(messages) end,
     case when list_contains($carried, 'tools') then hash(tools) end,
-    case
-        when answer_messages is not null or (list_contains($carried, 'prompt_messages') and not is_pair)
-            then hash(prompt_messages)
-    end,
+    case when has_messages and list_contains($carried, 'prompt_messages') then hash(prompt_messages) end,
     case when answer_messages is not null then hash(answer_messages) end,
-    case
-        when (answer_messages is not null or not is_pair) and list_contains($carried, 'pair_tools') then hash(pair_tools)
-    end,
+    case when has_messages and list_contains($carried, 'pair_tools') then hash(pair_tools) end,
     case when list_contains($carried, 'category') then hash(category) end,
     case when list_contains($carried, 'created_at') then hash(epoch_us(created_at)) end,
     case

@@ -1,4 +1,4 @@
--- The first row of prompts that must not be given away, or whose answers must not; no row where all may.
+-- The first row of prompts that must not be exported, or whose answers must not; no row where all may.
 --   id: the id of the row
 --   problem: what is wrong with it, as the end of a sentence that begins with the row
 --   $are_reserved: whether all must be held out; else none may be

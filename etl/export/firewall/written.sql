@@ -2,7 +2,8 @@
 -- what a row carries it holds hashes, of the engine and of 64 bits: only this process compares them, and they keep the text out
 -- of memory.
 --   id: the id of the written row
---   side: chosen or rejected; record where the row is made from one record; a prompt is, and its answers are of the side answer
+--   side: chosen or rejected; record where the row is made from one record. A prompt has the side record, each of its answers
+--       the side answer
 --   place: a hash of the place of the record, as the row says it: file, item number and record number
 --   split: the side of the split that the row names
 --   item_sha256: the hash of the record's item, as the row says it

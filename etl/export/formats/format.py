@@ -47,7 +47,7 @@ class Piece(NamedTuple):
 
 
 class Author(NamedTuple):
-    """How many answers of a dataset a model wrote, in what a source says. ``model`` is None where the source names none."""
+    """How many answers of a dataset a model wrote, according to a source. ``model`` is None where the source names none."""
 
     dataset: str
     source: str
@@ -68,11 +68,10 @@ class Written:
 class Origin:
     """Where the published datasets are from.
 
-    ``documents`` are the texts of the run's receipts and its summary, by the names of their files. ``where`` and ``max_chars``
-    are the options that chose rows. ``reasons`` is what each reason means.
+    ``documents`` are the texts of the run's summary and its receipts, by the names of their files, the summary first. ``where``
+    and ``max_chars`` are the options that chose rows. ``reasons`` is what each reason means.
     """
 
-    run_id: str
     documents: Mapping[str, str]
     where: str | None = None
     max_chars: int | None = None
@@ -92,6 +91,7 @@ class Format(ABC):
 
     datasets: ClassVar[Mapping[str, tuple[str, ...]]]
     most_bytes: ClassVar[int | None] = None
+    numbers_all_pieces: ClassVar[bool] = False
     ids: ClassVar[bool] = True
     sees_all: ClassVar[bool] = False
     names_authors: ClassVar[bool] = False
@@ -116,8 +116,8 @@ class Format(ABC):
         yield from ()
 
     def piece(self, file: str, number: int, count: int) -> str:
-        """Return the path of a piece of a file, numbered from 0."""
-        if count == 1:
+        """Return the path of a piece of a file, numbered from 0; of a whole file that of the file, unless all are numbered."""
+        if count == 1 and not self.numbers_all_pieces:
             return file
         path = PurePosixPath(file)
         return str(path.with_name(f"{path.stem}-{number:05}-of-{count:05}{path.suffix}"))

@@ -1,19 +1,19 @@
 """A folder for datasets.load_dataset and the Hugging Face hub: shards by split, a dataset card, and croissant.json.
 
-Conversations and tools are JSON text, which each version of ``datasets`` reads. Provenance is flat, as stores of vectors
-take numbers and texts alone.
+Conversations and tools are JSON text, which each version of ``datasets`` reads. Provenance is flat, because vector
+stores take only numbers and text.
 """
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from etl.export.formats.about import about, license_of
-from etl.export.formats.card import configs_of, front_matter
-from etl.export.formats.croissant import croissant
+from etl.export.formats.cards.about import about
+from etl.export.formats.cards.croissant import croissant
+from etl.export.formats.cards.facts import Facts
+from etl.export.formats.cards.front_matter import configs_of, front_matter
 from etl.export.formats.format import Format, LeftOut, Line, Origin, Piece, Row
 
 #: The columns of the documents of a run.
@@ -29,6 +29,7 @@ class Hf(Format):
         "receipts": (),
     }
     most_bytes: ClassVar = 500 * 1000 * 1000
+    numbers_all_pieces: ClassVar = True
     ids: ClassVar = False
     names_authors: ClassVar = True
 
@@ -52,19 +53,15 @@ class Hf(Format):
             for name, text in origin.documents.items():
                 yield Line("receipts/run.parquet", {"name": name, "sha256": sha256(text.encode()).hexdigest(), "json": text})
 
-    def piece(self, file: str, number: int, count: int) -> str:
-        """Return the path of a shard."""
-        path = PurePosixPath(file)
-        return str(path.with_name(f"{path.stem}-{number:05}-of-{count:05}{path.suffix}"))
-
     def others(self, pieces: list[Piece], origin: Origin) -> Mapping[str, str]:
-        """Return the dataset card, and the description of the files for Croissant."""
+        """Return the dataset card, and the description of the files for Croissant; nothing where there are no rows."""
         configs = configs_of(pieces)
-        features = {name: {column.name: _feature(column.type) for column in schema} for name, schema in self._schemas.items()}
-        matter = front_matter(configs, features, [f"license: {license_of(origin)}"] if license_of(origin) else [])
+        if not configs:
+            return {}
+        facts = Facts.of(origin)
         return {
-            "README.md": matter + about(configs, pieces, origin),
-            "croissant.json": croissant(configs, self._schemas, pieces, origin),
+            "README.md": front_matter(configs, self._schemas, facts.license) + about(configs, pieces, facts),
+            "croissant.json": croissant(configs, self._schemas, pieces, facts),
         }
 
 
@@ -89,14 +86,3 @@ def _flat_values(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _name_of(struct: str, field: str) -> str:
     return field if struct == "provenance" else f"{struct}_{field}"
-
-
-def _feature(kind: pa.DataType) -> str:
-    """Return what a card says of a type."""
-    if isinstance(kind, pa.ListType):
-        return f"sequence: {_dtype(kind.value_type)}"
-    return f"dtype: {_dtype(kind)}"
-
-
-def _dtype(kind: pa.DataType) -> str:
-    return '"timestamp[us, tz=UTC]"' if pa.types.is_timestamp(kind) else str(kind)

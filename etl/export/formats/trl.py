@@ -6,25 +6,22 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from etl.export.formats.card import configs_of, front_matter
+from etl.export.formats.cards.front_matter import configs_of, front_matter
 from etl.export.formats.format import PROMPT, Format, LeftOut, Line, Object, Origin, Piece, Row
 from etl.export.formats.rows import Message, as_objects, as_text, calls_tools, conversation_of, messages_of, sides_of
 
-#: The columns of each dataset, as a dataset card declares them. Without them, ``datasets`` takes the types of the first rows of
-#: the first file for those of all: where these call no tool, it cannot read those that do.
-FEATURES = {
-    "sft": {"messages": "list: json", "tools": "dtype: string"},
-    "preference": {"prompt": "list: json", "chosen": "list: json", "rejected": "list: json", "tools": "dtype: string"},
-    "kto": {"prompt": "list: json", "completion": "list: json", "label": "dtype: bool", "tools": "dtype: string"},
-    "grpo": {"prompt": "list: json", "task_id": "dtype: string", "answers": "list: string", "tools": "dtype: string"},
-}
+_JSON = pa.list_(pa.json_())
 
-#: The types of these in Parquet.
-TYPES = {
-    "list: json": pa.list_(pa.json_()),
-    "dtype: string": pa.string(),
-    "dtype: bool": pa.bool_(),
-    "list: string": pa.list_(pa.string()),
+#: The columns of each dataset, as the dataset card declares them. Without them, ``datasets`` takes the types of the first rows
+#: for those of all: where these call no tool, it cannot read those that do.
+SCHEMAS = {
+    name: pa.schema([*columns, ("tools", pa.string())])
+    for name, columns in {
+        "sft": [("messages", _JSON)],
+        "preference": [("prompt", _JSON), ("chosen", _JSON), ("rejected", _JSON)],
+        "kto": [("prompt", _JSON), ("completion", _JSON), ("label", pa.bool_())],
+        "grpo": [("prompt", _JSON), ("task_id", pa.string()), ("answers", pa.list_(pa.string()))],
+    }.items()
 }
 
 
@@ -79,11 +76,11 @@ class Trl(Format):
     def others(self, pieces: list[Piece], origin: Origin) -> Mapping[str, str]:  # noqa: ARG002
         """Return the card by which ``datasets.load_dataset`` reads the folder: each dataset is a configuration."""
         configs = configs_of(pieces)
-        return {"README.md": front_matter(configs, FEATURES)} if configs else {}
+        return {"README.md": front_matter(configs, SCHEMAS)} if configs else {}
 
 
 class TrlParquet(Trl):
-    """The same as Parquet: messages have the type ``arrow.json``, so that no key comes to a message that has it not.
+    """The same as Parquet: messages have the type ``arrow.json``, so that no message gains a key that it did not have.
 
     Only ``datasets`` 4.8 and newer read this type.
     """
@@ -92,15 +89,15 @@ class TrlParquet(Trl):
 
     def schema(self, dataset: str, published: pa.Schema | None) -> pa.Schema:  # noqa: ARG002
         """Return the columns that the card declares."""
-        return pa.schema([pa.field(column, TYPES[kind]) for column, kind in FEATURES[dataset].items()])
+        return SCHEMAS[dataset]
 
     def lines(self, dataset: str, published: str, row: Row) -> Iterator[Line | LeftOut]:
         """Yield the same lines, with each message as JSON text, which is how the type is stored."""
+        messages = {column.name for column in SCHEMAS[dataset] if column.type == _JSON}
         for line in super().lines(dataset, published, row):
             if isinstance(line, Line):
-                is_json = {name for name, kind in FEATURES[dataset].items() if kind == "list: json"}
                 values = line.content.items()
-                texts = {name: [*map(as_text, value)] if name in is_json else value for name, value in values}
+                texts = {name: [*map(as_text, value)] if name in messages else value for name, value in values}
                 yield line._replace(content=texts)
             else:
                 yield line

@@ -2,13 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
-
-from msgspec import Struct, field
-from msgspec.json import decode
 
 from etl.base.markdown import inert, table
-from etl.export.formats.card import Configs
+from etl.export.formats.cards.facts import Facts, Receipt, Summary
+from etl.export.formats.cards.front_matter import Configs
 from etl.export.formats.format import Author, Origin, Piece
 
 #: So many models of a dataset are named; the others are counted together.
@@ -18,100 +15,32 @@ MODELS_NAMED = 20
 MEANINGS = {
     "sft": "a prompt and its answer, from a record that may be trained on; a conversation is in `messages`",
     "preference": "two answers to one prompt, of which one is better",
-    "rag": "a text to look up",
+    "rag": "a text for retrieval",
 }
 
-#: Why rows are skipped that nothing is wrong with.
-SKIPPED = {"over_cap": "the task has max_pairs_per_task better pairs"}
+#: What a reason means that quarantines do not have.
+OVER_CAP, UNREADABLE = "the task has max_pairs_per_task better pairs", "an item, or a file, that could not become a record"
 
 LIMITS = """\
 - Grades are taken from the evidence as it stands. A wrong grade makes a wrong row; nobody has judged the texts again.
-- Equal contents ship once, near-duplicates do not count as equal.
+- Exact duplicates ship once. Near-duplicates are kept.
 - Texts are as the agents and their users wrote them. They were not searched for personal data or secrets.
 - The sides of the split share no task and no prompt. They may share sources, models and tools.
 - The licence of a text is that of its source. This card names it where the configuration does.
 """
 
 
-class Stats(Struct):
-    """What became of the records of a stage."""
-
-    accepted: int
-    rejected: int
-    quarantined: int
-    skipped: int
-
-
-class Side(Struct):
-    """The files that a stage read, or wrote."""
-
-    hash: str
-    record_count: int
-
-
-class Receipt(Struct):
-    """What a card tells of a receipt."""
-
-    stage: str
-    stats: Stats
-    counts_by_reason: dict[str, dict[str, int]]
-    inputs: Side
-    outputs: Side
-    code_hash: str
-
-
-class Request(Struct):
-    """What a run was asked for."""
-
-    settings: dict[str, bool | int | float | str | None]
-
-
-class Summary(Struct):
-    """What a card tells of the summary of a run."""
-
-    run_id: str
-    seq: int
-    started_at: str
-    request: Request
-    overlay: list[str] = field(default_factory=list)
-
-
-def summary_of(origin: Origin) -> Summary:
-    """Return the summary of the run."""
-    return decode(origin.documents["summary.json"], type=Summary)
-
-
-def receipts_of(origin: Origin) -> list[Receipt]:
-    """Return the receipts of the run's stages."""
-    return [decode(text, type=Receipt) for name, text in origin.documents.items() if name != "summary.json"]
-
-
-def licenses_of(origin: Origin) -> dict[str, str | None]:
-    """Return the licence of each source whose texts are in the datasets, as etl.toml gives it; None where it gives none."""
-    given = summary_of(origin).request.settings
-    found = ((author.source, given.get(f"sources.{author.source}.license")) for author in origin.authors)
-    return {source: None if value is None else str(value) for source, value in sorted(found, key=lambda pair: pair[0])}
-
-
-def license_of(origin: Origin) -> str | None:
-    """Return the licence of all sources, ``other`` where they have several, None where one has none."""
-    licenses = {*licenses_of(origin).values()}
-    if not licenses or None in licenses:
-        return None
-    return "other" if len(licenses) > 1 else licenses.pop()
-
-
-def about(configs: Configs, pieces: Sequence[Piece], origin: Origin) -> str:
+def about(configs: Configs, pieces: Sequence[Piece], facts: Facts) -> str:
     """Return the text, in Markdown."""
-    return "\n\n".join(part.strip() for part in _parts(configs, pieces, origin)) + "\n"
+    return "\n\n".join(part.strip() for part in _parts(configs, pieces, facts)) + "\n"
 
 
-def _parts(configs: Configs, pieces: Sequence[Piece], origin: Origin) -> Iterator[str]:
-    summary, receipts = summary_of(origin), receipts_of(origin)
+def _parts(configs: Configs, pieces: Sequence[Piece], facts: Facts) -> Iterator[str]:
+    origin, summary, receipts = facts.origin, facts.summary, facts.receipts
     yield "# Datasets from evidence of LLM agents"
     yield (
         "Made by `etl` from logs of attempts at tasks. Rejected text can only be the rejected side of a pair. Each row names "
-        "the item of the evidence that it is from. Each refused row is in the quarantine, with its reason and without its text."
+        "the item of the evidence that it is from. A refused record is in the quarantine, with its reason and without its text."
     )
     yield "## What it has"
     yield table(("configuration", "split", "rows"), [*_counts(configs, pieces)])
@@ -126,12 +55,12 @@ def _parts(configs: Configs, pieces: Sequence[Piece], origin: Origin) -> Iterato
             + ". The other figures on this page are of all rows."
         )
     yield "## Where the texts are from"
-    yield table(("source", "licence"), [(source, told or "not given") for source, told in licenses_of(origin).items()])
+    yield table(("source", "licence"), [(source, told or "not given") for source, told in facts.licenses.items()])
     yield from _written_by(origin.authors)
     yield "## How it was made"
     yield (
-        f"Run {summary.run_id}, the {_ordinal(summary.seq)} of its root, began at {summary.started_at}. It collected the "
-        "evidence, gave each record a category by its grades, compared contents, and published what may ship."
+        f"By run {summary.run_id}, run {summary.seq} of its root, started at {summary.started_at}. It collected the evidence, "
+        "gave each record a category by its grades, compared contents, and published what may ship."
     )
     yield table(
         ("stage", "in", "accepted", "rejected", "quarantined", "skipped"),
@@ -141,14 +70,14 @@ def _parts(configs: Configs, pieces: Sequence[Piece], origin: Origin) -> Iterato
             for counts in [(receipt.stats.accepted, receipt.stats.rejected, receipt.stats.quarantined, receipt.stats.skipped)]
         ],
     )
-    yield "Its settings, but for those of drift and those that are not set:"
+    yield "Settings of the run (drift settings and unset ones are left out):"
     yield table(("setting", "value"), [*_settings(summary)])
     if summary.overlay:
         yield f"These files replace rules of the product: {', '.join(map(inert, summary.overlay))}."
-    yield "## What was refused, and why"
+    yield "## What does not ship, and why"
     yield table(("stage", "reason", "rows", "what it means"), [*_refused(receipts, origin)])
     yield "## Hashes"
-    yield f"The sha256 of the run's summary is `{_hash(origin)}`; it binds the receipts. These are the files:"
+    yield f"The sha256 of the run's summary is `{facts.summary_sha256}`; it binds the receipts. These are the files:"
     yield table(("file", "rows", "sha256"), [(piece.path, piece.lines, piece.sha256) for piece in pieces])
     yield "## Known limits"
     yield LIMITS
@@ -174,7 +103,7 @@ def _written_by(authors: Sequence[Author]) -> Iterator[str]:
         if others := ranked[MODELS_NAMED:]:
             answers = sum(answers for _, answers in others)
             rows.append((f"{len(others)} others", answers, _share(answers, total)))
-        yield f"Answers in {dataset}, by the model that wrote them:"
+        yield f"Who wrote the {'texts' if dataset == 'rag' else 'answers'} in {dataset}:"
         yield table(("model", "answers", "share"), rows)
 
 
@@ -188,19 +117,10 @@ def _refused(receipts: Iterable[Receipt], origin: Origin) -> Iterator[tuple[str,
             if receipt.stage == "score":
                 continue  # its categories are no refusals
             for reason, rows in sorted(receipt.counts_by_reason.get(kind, {}).items(), key=lambda pair: (-pair[1], pair[0])):
-                yield receipt.stage, reason, rows, origin.reasons.get(reason, SKIPPED.get(reason, ""))
+                yield receipt.stage, reason, rows, origin.reasons.get(reason, OVER_CAP if reason == "over_cap" else UNREADABLE)
 
 
 def _settings(summary: Summary) -> Iterator[tuple[str, str]]:
     for name, value in sorted(summary.request.settings.items()):
         if value is not None and not name.startswith("drift_"):
             yield name, str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _ordinal(number: int) -> str:
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
-
-
-def _hash(origin: Origin) -> str:
-    return sha256(origin.documents["summary.json"].encode()).hexdigest()

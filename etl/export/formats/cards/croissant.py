@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
-from etl.export.formats.about import MEANINGS, licenses_of, receipts_of, summary_of
-from etl.export.formats.card import Configs
-from etl.export.formats.format import Object, Origin, Piece
+from etl.export.formats.cards.about import MEANINGS
+from etl.export.formats.cards.facts import Facts
+from etl.export.formats.cards.front_matter import Configs
+from etl.export.formats.format import Object, Piece
 
 #: The context that the specification gives, and the terms for where data is from.
 CONTEXT = {
@@ -59,10 +60,10 @@ CONTEXT = {
 }
 
 
-def croissant(configs: Configs, schemas: Mapping[str, pa.Schema], pieces: Sequence[Piece], origin: Origin) -> str:
+def croissant(configs: Configs, schemas: Mapping[str, pa.Schema], pieces: Sequence[Piece], facts: Facts) -> str:
     """Return the text of croissant.json: the files, and a set of records for each."""
-    summary = summary_of(origin)
-    licenses = sorted({given for given in licenses_of(origin).values() if given is not None})
+    summary = facts.summary
+    licenses = sorted({given for given in facts.licenses.values() if given is not None})
     config_of = {path: name for name, splits in configs.items() for paths in splits.values() for path in paths}
     told: Object = {
         "@context": CONTEXT,
@@ -73,7 +74,7 @@ def croissant(configs: Configs, schemas: Mapping[str, pa.Schema], pieces: Sequen
         "version": f"{summary.seq}.0.0",
         "datePublished": summary.started_at[:10],
         **({"license": licenses} if licenses else {}),
-        "prov:wasDerivedFrom": [*_derived_from(origin)],
+        "prov:wasDerivedFrom": [*_derived_from(facts)],
         "prov:wasGeneratedBy": {
             "@type": "prov:Activity",
             "@id": f"run/{summary.run_id}",
@@ -86,11 +87,11 @@ def croissant(configs: Configs, schemas: Mapping[str, pa.Schema], pieces: Sequen
     return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
 
 
-def _derived_from(origin: Origin) -> Iterable[Object]:
+def _derived_from(facts: Facts) -> Iterable[Object]:
     """Yield each source whose texts are in the datasets, and the evidence as a whole, by its hash."""
-    for source in licenses_of(origin):
+    for source in facts.licenses:
         yield {"@type": "prov:Entity", "@id": f"evidence/{source}", "name": f"evidence/{source}"}
-    for receipt in receipts_of(origin):
+    for receipt in facts.receipts:
         if receipt.stage == "collect":
             yield {"@type": "prov:Entity", "@id": f"sha256:{receipt.inputs.hash}", "name": "all files of the evidence"}
 
