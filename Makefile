@@ -47,7 +47,7 @@ test-slow: $(STAMP) ## Run the slow tests (ETL_LINES=1000000: more lines; SEEDS=
 torture: $(STAMP) ## Kill runs at 300 random moments, make each system call fail, and check what is left (KILLS=30: fewer).
 	ETL_KILLS=$(or $(KILLS),300) ETL_INJECTIONS=$(or $(INJECTIONS),all) $(BIN)/pytest -m torture tests/hostile/test_torture.py tests/hostile/test_faults.py
 
-.venv-%/.installed: $(CONSUMERS)/%.lock
+.venv-%/.installed: $(CONSUMERS)/%.lock $(wildcard $(CONSUMERS)/*.alone)
 	python3 -m venv .venv-$*
 	$(if $(filter $*,$(WITH_TORCH)),.venv-$*/bin/python -m pip install --quiet torch==2.13.0)
 	.venv-$*/bin/python -m pip install --quiet --require-hashes --requirement $<

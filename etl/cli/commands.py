@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from typer import Argument, Context, Option, echo
 
 from etl.base.errors import NotFoundError, UsageError
-from etl.base.terminal import short
+from etl.base.terminal import is_text, short
 from etl.cli.options import (
     Evidence,
     Inputs,
@@ -104,7 +104,9 @@ def export(
     ] = None,
     dataset: Annotated[list[str] | None, Option(help="A dataset of the trainer's; may be given several times.")] = None,
     out: Annotated[Path | None, Option(metavar="DIR", help="The folder of files (default: ROOT/releases/TRAINER).")] = None,
-    max_chars: Annotated[int | None, Option(min=1, help="The most characters of a prompt and its answer.")] = None,
+    max_chars: Annotated[
+        int | None, Option(min=1, max=1 << 62, help="The most characters of a prompt and its answer; of grpo, rl: of a prompt.")
+    ] = None,
     where: Annotated[str | None, Option(metavar="CONDITION", help="SQL over the columns of datasets.sft and so on.")] = None,
     root: Root = Path(),
     sets: Sets = None,
@@ -113,12 +115,15 @@ def export(
     from etl.context import Clock
     from etl.export.formats import FORMATS, RESERVED
     from etl.export.release import Choice
-    from etl.pipeline.release import release
+    from etl.pipeline.release.make import release
 
     if (trainer is None) == (reserved is None) or (reserved and out):
         raise UsageError("Give --for TRAINER or --reserved DIR, not both; --out goes with --for.")
     if trainer is not None and trainer not in FORMATS:
         raise UsageError(f"--for {trainer}: give one of {', '.join(FORMATS)}.")
+    for option, value in (("--where", where), ("--out", out), ("--reserved", reserved)):
+        if not is_text(str(value)):
+            raise UsageError(f"{option}: this is not UTF-8; give it as UTF-8.")
     project = look_at(root)
     folder = (reserved or out or project.root / "releases" / str(trainer)).absolute()
     settings = configure(project, sets).settings

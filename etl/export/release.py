@@ -17,7 +17,7 @@ from etl.base.datasets import DATASETS, Dataset
 from etl.base.signals import stop_if_told
 from etl.context import Run
 from etl.export.files import Files
-from etl.export.firewall.audit import begin_audit_of_published, judge_prompts, judge_published, require_distinct
+from etl.export.firewall.audit import audit_again, begin_audit_of_published, judge_prompts, judge_published, require_distinct
 from etl.export.formats.format import PROMPT, QUARANTINE, Author, Format, LeftOut, Line, Origin, Row, Written
 from etl.export.prompts import PROMPTS, stream_prompts
 from etl.warehouse.statements import read_sql
@@ -46,7 +46,7 @@ class Choice:
         found: dict[str, str] = {}
         for option, condition in conditions.items():
             if condition is not None:
-                asked_by = f"--{option} (for {published})"
+                asked_by = f"--{option.replace('_', '-')} (for {published})"
                 found |= dict.fromkeys(run.warehouse.not_meeting(rows, condition, "id", asked_by), option)
         return found
 
@@ -92,6 +92,9 @@ def write_release(run: Run, trainer: type[Format], choice: Choice, origin: Origi
         parts = parts_of(run, dataset.stem)
         tables = _tables(parts)
         judge_published(run, dataset, _seen(form, dataset, tables) if form.sees_all else tables, parts)
+    if PROMPT in read:  # their groups must be on the sides that these have, also in datasets that are not asked for
+        for dataset in (each for each in DATASETS if each not in needed):
+            audit_again(run, parts_of(run, dataset.stem), dataset)
     require_distinct(run, [part for dataset in needed for part in parts_of(run, dataset.stem)])
     chosen = [name for name in read if not name.startswith(QUARANTINE)]
     unwanted = {name: choice.unwanted(run, name, form.is_for_evaluation) for name in chosen}

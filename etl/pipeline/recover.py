@@ -8,6 +8,7 @@ from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.context import Clock
 from etl.pipeline.publish import finish, publish
+from etl.pipeline.release.place import finish_cut_export
 from etl.pipeline.staging import Building, Publishing, Staging
 from etl.receipts.header import PartialRun, timestamp_of
 from etl.receipts.report import RunReport, compose_report, write_report
@@ -19,12 +20,13 @@ CUT = "The run was cut off before its end: its process was killed, or the machin
 
 
 def recover(project: Project) -> str:
-    """Finish what a cut run left, and return a sentence about it. Raises LockedError where a run is under way."""
-    staging = Staging(project)
-    if not staging.journal.exists():
-        return "No run was cut; there is nothing to finish."
+    """Finish what a cut run or export left, and return a sentence about it. Raises LockedError where a run is under way."""
+    staging, nothing = Staging(project), "No run was cut; there is nothing to finish."
+    if not project.staging.exists():
+        return nothing
     with staging.hold():
-        return finish_cut_run(staging, Settings()) or "No run was cut; there is nothing to finish."
+        told = [finish_cut_run(staging, Settings()), finish_cut_export(project)]
+        return " ".join(filter(None, told)) or nothing
 
 
 def finish_cut_run(staging: Staging, settings: Settings) -> str | None:

@@ -16,6 +16,7 @@ from etl.pipeline.obstacles import require_publishable
 from etl.pipeline.plan import Plan, Published, header_of, make_plan
 from etl.pipeline.publish import make_durable, make_exports, publish
 from etl.pipeline.recover import finish_cut_run, publish_documents
+from etl.pipeline.release.place import finish_cut_export
 from etl.pipeline.request import Outcome, Request
 from etl.pipeline.stages import STAGES, run_stages
 from etl.pipeline.staging import Building, Publishing, Staging
@@ -60,6 +61,7 @@ def _run(request: Request) -> Outcome:
     staging = Staging(project)
     with staging.hold():
         finish_cut_run(staging, request.settings)
+        finish_cut_export(staging.project)
         staging.clear()
         try:
             with closing(load_history(project, request.sql, request.settings)) as history:

@@ -11,6 +11,9 @@ from etl.receipts.check import check, damaged_document, is_whole
 from etl.receipts.models import Check, ReleaseReceipt, aggregate_hash
 from etl.receipts.store import SUMMARY
 
+#: The copy of its receipt in a folder that etl export wrote.
+MARK = "etl-export.json"
+
 
 class Release(NamedTuple):
     """A receipt, its file, and the hash of the file's bytes."""
@@ -62,12 +65,42 @@ def check_releases(project: Project) -> Iterator[Check]:
         before = release
         newest[release.receipt.out] = release
     for release in newest.values():
-        for entry in release.receipt.outputs.files:
-            file = project.root / entry.path
-            if not file.is_file():
-                yield Check(entry.path, "unchecked", "the file is gone")
-            else:
-                yield check(entry.path, [] if is_whole(file, entry.sha256) else ["its bytes are not those of the receipt"])
+        yield from _check_folder(project.root / release.receipt.out, release)
+    for mark in sorted((project.root / "releases").glob(f"*/{MARK}")):
+        if f"releases/{mark.parent.name}" not in newest:
+            yield Check(f"releases/{mark.parent.name}", "failed", "no receipt in reports/releases names this folder")
+
+
+def _check_folder(folder: Path, release: Release) -> Iterator[Check]:
+    """Yield a check for each file of the newest export to a folder, and for each other file that lies there."""
+    for entry in release.receipt.outputs.files:
+        file = folder / entry.path.removeprefix(f"{release.receipt.out}/")
+        if not file.is_file():
+            yield Check(entry.path, "unchecked", "the file is gone")
+        else:
+            yield check(entry.path, [] if is_whole(file, entry.sha256) else ["its bytes are not those of the receipt"])
+    if folder.is_dir():
+        mark = f"{release.receipt.out}/{MARK}"
+        yield check(mark, [] if is_whole(folder / MARK, release.sha256) else [f"it is not {release.file.name}"])
+        for stranger in _strangers_to(folder, release.receipt):
+            yield Check(f"{release.receipt.out}/{stranger}", "failed", "no export wrote it")
+
+
+def strangers(folder: Path) -> Iterator[str]:
+    """Yield the files in a folder that no export wrote there, by their paths below it."""
+    try:
+        yield from _strangers_to(folder, ReleaseReceipt.of_json((folder / MARK).read_bytes()))
+    except (OSError, ValueError):
+        yield from _files_below(folder)
+
+
+def _strangers_to(folder: Path, receipt: ReleaseReceipt) -> Iterator[str]:
+    named = {entry.path.removeprefix(f"{receipt.out}/") for entry in receipt.outputs.files}
+    return (file for file in _files_below(folder) if file not in named and file != MARK)
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    return (file.relative_to(folder).as_posix() for file in sorted(folder.rglob("*")) if not file.is_dir() or file.is_symlink())
 
 
 def _problems(project: Project, release: Release, before: Release | None) -> Iterator[str]:

@@ -23,6 +23,7 @@ from etl.base.memory import KEPT_PART, engine_limit, trim_memory
 from etl.base.settings import Settings, SourceSetting
 from etl.warehouse.errors import naming_errors, sentence_of
 from etl.warehouse.sql_files import Sql
+from etl.warehouse.statements import read_sql
 from etl.warehouse.template import ENGINE, define, from_template
 
 #: Rows of a streamed batch, five of the engine's vectors: enough to be worth a call, few enough to hold several batches.
@@ -180,14 +181,19 @@ class Warehouse:
     def not_meeting(self, statement: str, condition: str, column: str, asked_by: str) -> list[Any]:
         """Return a column of the rows of a statement that do not meet a condition: for which it is false or null.
 
-        Raises UsageError, which begins with ``asked_by``, where it is not one expression over the columns, or fails.
+        Raises UsageError, which begins with ``asked_by``, where it is not one expression over the columns, fails, or may be
+        another one each time.
         """
         try:
             duckdb.SQLExpression(condition)  # which is one expression, so it cannot end the statement around it
+            unsteady = self.execute(read_sql(__file__, "unsteady"), {"condition": condition})
             rows = self._connection.execute(f"select {column} from ({statement}) where (\n{condition}\n) is not true")
-            return [value for (value,) in rows.fetchall()]
+            found = [value for (value,) in rows.fetchall()]
         except duckdb.Error as error:
             raise UsageError(f"{asked_by} {condition}: this is not a condition over the rows ({sentence_of(error)}).") from None
+        if unsteady:
+            raise UsageError(f"{asked_by} {condition}: {unsteady[0][0]} may differ each time; name a value instead.")
+        return found
 
     def batches(
         self, relation: str, columns: Sequence[str], where: str | None = None, order: str | None = None

@@ -6,11 +6,13 @@
 import json
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
+import trl
 from parts_of_packages import skip_start_of, stand_in_for
 from train_trl import make_model
 
@@ -56,20 +58,42 @@ def read_axolotl(folder: Path, tokenizer: Any) -> dict[str, Any]:
 
 
 def read_verl(folder: Path, tokenizer: Any) -> dict[str, Any]:
-    """Return what its dataset for SFT makes of a file, and what pandas reads of its prompts."""
-    files = sorted(map(str, folder.glob("sft/*.parquet")))
-    rows = MultiTurnSFTDataset(files, tokenizer, {"max_length": LONGEST, "ignore_input_ids_mismatch": True})
-    sizes = [len(str(messages)) for messages in rows.messages]
-    with_calls = [any(message["tool_calls"] for message in messages) for messages in rows.messages]
-    places = sorted(range(len(rows)), key=sizes.__getitem__)
-    kept = [[place for place in places if with_calls[place] == wanted][:ROWS] for wanted in (True, False)]
-    texts = []
-    for place in (*kept[0], *kept[1]):
-        row = rows[place]
-        length = int(row["attention_mask"].sum())
-        texts.append(tokenizer.decode(row["input_ids"][:length]))
+    """Return what its dataset for SFT makes of files, which templates take their messages, and what pandas reads of prompts."""
+    plain, calls = (verl_rows(folder / name, tokenizer) for name in ("sft", "sft_calls"))
+    texts = [tokenizer.decode(row["input_ids"][: int(row["attention_mask"].sum())]) for row in calls[1]]
     prompts = [row for file in sorted(folder.glob("rl/*.parquet")) for row in pd.read_parquet(file).to_dict("records")]
-    return {"rows": len(rows), "texts": texts, "prompts": len(prompts), "truths": [row["reward_model"] for row in prompts]}
+    return {
+        "rows": plain[0] + calls[0],
+        "texts": texts,
+        "refusing": [*refusing(plain[2], tokenizer)],
+        "refusing_calls": [*refusing(calls[2], tokenizer)],
+        "refusing_two_texts": [*refusing([TWO_TEXTS], tokenizer)],
+        "prompts": len(prompts),
+        "truths": [row["reward_model"] for row in prompts],
+    }
+
+
+#: What a template must take at least.
+TWO_TEXTS = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hi."}]
+
+
+def verl_rows(folder: Path, tokenizer: Any) -> tuple[int, list[Any], list[Any]]:
+    """Return how many rows verl's dataset for SFT has, the shortest as tokens, and their messages."""
+    files = sorted(map(str, folder.glob("*.parquet")))
+    rows = MultiTurnSFTDataset(files, tokenizer, {"max_length": LONGEST, "ignore_input_ids_mismatch": True})
+    places = sorted(range(len(rows)), key=lambda place: len(str(rows.messages[place])))[:ROWS]
+    return len(rows), [rows[place] for place in places], [rows.messages[place] for place in places]
+
+
+def refusing(conversations: list[Any], tokenizer: Any) -> Iterator[str]:
+    """Yield the names of TRL's bundled chat templates that cannot render a conversation without system messages."""
+    for file in sorted((Path(trl.__file__).parent / "chat_templates").glob("*.jinja")):
+        try:
+            for messages in conversations:
+                said = [message for message in messages if message["role"] != "system"]
+                tokenizer.apply_chat_template(said, chat_template=file.read_text(encoding="utf-8"), tokenize=False)
+        except Exception:  # noqa: BLE001 - a template raises whatever it likes
+            yield file.stem
 
 
 if __name__ == "__main__":

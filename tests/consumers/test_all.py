@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ def test_each_version_of_datasets_loads_the_bundle(root: Path, environment: str,
 def test_an_older_version_loads_what_trl_takes(root: Path) -> None:
     """From 4.8 on, no key comes to an argument."""
     rows = loaded("datasets-4.8", root / "releases/trl")["rows"]
+    assert {*rows} == {f"{file.parent.name}/{file.stem}" for file in (root / "releases/trl").glob("[!i]*/*.jsonl")}
     for name, found in rows.items():
         assert sorted(map(as_text, found)) == sorted(map(as_text, jsonl(root / f"releases/trl/{name}.jsonl")))
 
@@ -77,9 +79,15 @@ def test_mlx_reads_each_file(root: Path) -> None:
         assert told == {"kind": "ChatDataset", "rows": rows, "masked": rows}
 
 
+@cache
+def read(folder: Path) -> dict[str, Any]:
+    """Return what Axolotl and verl make of the exports."""
+    return dict(run_in("trainers", "read_axolotl_and_verl.py", folder / "trl", folder / "verl"))
+
+
 def test_axolotl(root: Path) -> None:
     """Calls are objects in its texts, only answers are trained on, and pairs of texts keep both answers."""
-    found = run_in("trainers", "read_axolotl_and_verl.py", root / "releases/trl", root / "releases/verl")["axolotl"]
+    found = read(root / "releases")["axolotl"]
     assert any("<tool_call>" in text for text in found["texts"])
     assert not any('"arguments": "' in text for text in found["texts"])
     for text in found["trained"]:
@@ -93,14 +101,28 @@ def test_axolotl(root: Path) -> None:
 
 def test_verl(root: Path) -> None:
     """Its dataset makes tokens of each row, arguments are their own JSON text, and each prompt has a truth."""
-    found = run_in("trainers", "read_axolotl_and_verl.py", root / "releases/trl", root / "releases/verl")["verl"]
+    found = read(root / "releases")["verl"]
     folder = root / "releases/verl"
-    assert found["rows"] == sum(pq.read_metadata(file).num_rows for file in folder.glob("sft/*.parquet"))
+    assert found["rows"] == sum(pq.read_metadata(file).num_rows for file in folder.glob("sft*/*.parquet"))
     assert found["prompts"] == sum(pq.read_metadata(file).num_rows for file in folder.glob("rl/*.parquet"))
-    calls = [text.split("<tool_call>")[1].split("</tool_call>")[0] for text in found["texts"] if "<tool_call>" in text]
+    given = {
+        call["function"]["arguments"]
+        for file in folder.glob("sft_calls/*.parquet")
+        for row in pq.read_table(file).to_pylist()
+        for message in row["messages"]
+        for call in message["tool_calls"] or ()
+    }
+    calls = [call for text in found["texts"] for call in re.findall(r"<tool_call>\n(.*?)\n</tool_call>", text, re.DOTALL)]
     assert calls
-    assert not any("null" in call for call in calls)
+    assert {json.loads(call)["arguments"] for call in calls} <= given
     assert all(truth["ground_truth"] for truth in found["truths"])
+
+
+def test_templates_take_rows_without_calls(root: Path) -> None:
+    """Each template that takes two texts takes what verl hands over; with calls some do."""
+    found = read(root / "releases")["verl"]
+    assert {*found["refusing"]} <= {*found["refusing_two_texts"]}
+    assert "qwen2_5" not in found["refusing_calls"]
 
 
 def test_croissant_and_stores(root: Path) -> None:

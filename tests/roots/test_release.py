@@ -17,9 +17,14 @@ import pytest
 import yaml
 from conftest import copy_of, etl, evidence_line, jsonl, write_evidence
 
+from etl.base.project import Project
+from etl.base.settings import Settings
+from etl.context import Clock
 from etl.export import files as files_module
 from etl.export.formats import FORMATS
-from etl.pipeline import release as release_module
+from etl.export.release import Choice
+from etl.pipeline.release import make as release_module
+from etl.pipeline.release import place
 from etl.pipeline.stages import STAGES
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "read", "arguments": {"path": "a.py", "at": 1.50}}}
@@ -414,7 +419,7 @@ def test_receipts_follow_on_each_other(root: Path) -> None:
     before = first.read_bytes()
     first.write_bytes(before.replace(b'"max_chars": null', b'"max_chars": 7'))
     told = {each["what"]: each for each in etl("verify", "--all", "--root", root, "--json").json if each["status"] == "failed"}
-    assert told.keys() == {"releases/00002-trl.json"}
+    assert told.keys() == {"releases/00002-trl.json", "releases/mlx/etl-export.json"}
     first.unlink()
     told = {each["what"]: each for each in etl("verify", "--all", "--root", root, "--json").json if each["status"] == "failed"}
     assert "where number 1 belongs" in told["releases/00002-trl.json"]["detail"]
@@ -426,6 +431,97 @@ def test_receipts_follow_on_each_other(root: Path) -> None:
     (root / "reports/releases/00002-trl.json").write_bytes(b"{")
     result = etl("export", "--for", "mlx", "--root", root)
     assert (result.exit_code, "this receipt is damaged" in result.stderr) == (2, True)
+
+
+def test_a_folder_that_holds_more_is_not_replaced(root: Path) -> None:
+    """What a user put beside the files stays, also where a copy of a receipt lies there."""
+    exported(root, "mlx", "--out", root / "mine")
+    (root / "mine/checkpoints").mkdir()
+    (root / "mine/checkpoints/w.bin").write_text("precious", encoding="utf-8")
+    result = etl("export", "--for", "mlx", "--root", root, "--out", root / "mine")
+    assert (result.exit_code, "it holds checkpoints/w.bin, which etl export did not write" in result.stderr) == (2, True)
+    told = {each["what"]: each for each in etl("verify", "--all", "--root", root, "--json").json if each["status"] == "failed"}
+    assert told.keys() == {"mine/checkpoints/w.bin"}
+
+
+def test_a_receipt_that_is_gone(root: Path) -> None:
+    """A folder in releases/ needs one."""
+    exported(root, "mlx")
+    (root / "reports/releases/00001-mlx.json").unlink()
+    told = {each["what"]: each for each in etl("verify", "--all", "--root", root, "--json").json if each["status"] == "failed"}
+    assert told.keys() == {"releases/mlx"}
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+#: At which call of these functions an export is killed, and what is there afterwards: the old folder or the new one.
+CUTS = {
+    "begin": ("old", "what it had written is removed"),
+    "complete": ("old", "what it had written is removed"),
+    "name_of": ("old", "what it had written is removed"),
+    "_exchange": ("new", "its folder is in its place now"),
+    "sync_folder in _exchange": ("new", "it is whole"),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("command", [("recover",), ("run-all",), ("export", "--for", "openai")])
+def test_a_cut_export_is_finished(root: Path, monkeypatch: pytest.MonkeyPatch, cut: str, command: tuple[str, ...]) -> None:
+    """Before its receipt is written, nothing has changed; from then on the folder gets into its place. Nothing is left."""
+    before = exported(root, "mlx")
+    name, _, inside = cut.partition(" in ")
+    real_exchange, real = place._exchange, getattr(place, name)
+    is_inside = not inside
+
+    def exchange(out: Path) -> None:
+        nonlocal is_inside
+        is_inside = True
+        real_exchange(out)
+
+    def kill(*arguments: object) -> object:
+        if is_inside:
+            raise Killed
+        return real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place, "abandon", lambda *_: None)
+        patched.setattr(release_module, "abandon", lambda *_: None)
+        if inside:
+            patched.setattr(place, "_exchange", exchange)
+        patched.setattr(place, name, kill)
+        patched.setattr(release_module, name, kill, raising=False)
+        with pytest.raises(Killed):
+            release_module.release(
+                Project.at(root), Settings(), "mlx", Choice(where="task_id <> 'add'"), root / "releases/mlx", Clock()
+            )
+    kept, told = CUTS[cut]
+    result = etl(*command, "--root", root)
+    assert result.exit_code == 0, result.stderr
+    if command == ("recover",) and cut != "begin":
+        assert told in result.stdout
+    assert len(jsonl(root / "releases/mlx/train.jsonl")) == (before["rows"]["sft"]["written"] if kept == "old" else 3)
+    assert sorted(file.name for file in (root / "releases").iterdir() if file.name.startswith(".")) == []
+    assert etl("verify", "--all", "--root", root).exit_code == 0
+    assert "No run was cut" in etl("recover", "--root", root).stdout
+
+
+HUGE = ["18446744073709551616", "9223372036854775808", "-9223372036854775809", "1e400", "-1e999"]
+
+
+@pytest.mark.parametrize("number", [*HUGE, "9223372036854775807", "1e308", "0.12345678901234567890"])
+def test_numbers_that_readers_cannot_hold(tmp_path: Path, number: str) -> None:
+    """A row with one in the arguments of a call would make the whole file unreadable, or be null; TRL's files leave it out."""
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": f'{{"n":{number}}}'}}
+    talk = [*TALK[:2], {"role": "assistant", "content": "", "tool_calls": [call]}]
+    line = evidence_line("big", run_id="b", verdict="accept", messages=talk, prompt=None, response=None)
+    write_evidence(tmp_path / "evidence", {"evidence.jsonl": [LINES[1], line]})
+    assert etl("run-all", "--root", tmp_path).exit_code == 0
+    rows = exported(tmp_path, "trl")["rows"]
+    for name in ("sft", "kto"):
+        assert rows[name]["left_out"] == ({"huge_number": 1} if number in HUGE else {})
+    assert exported(tmp_path, "openai")["rows"]["sft"]["written"] == 2
 
 
 def test_rows_are_chosen(root: Path) -> None:
@@ -444,9 +540,16 @@ def test_rows_are_chosen(root: Path) -> None:
         (["--for", "mlx", "--where", "true) or (true"], "this is not a condition over the rows"),
         (["--for", "mlx", "--where", "true; drop table x"], "this is not a condition over the rows"),
         (["--for", "mlx", "--where", "no_column > 1"], "this is not a condition over the rows"),
+        (["--for", "mlx", "--where", "random() < 0.5"], "random may differ each time; name a value instead"),
+        (["--for", "mlx", "--where", "created_at < current_date"], "current_date may differ each time; name a value instead"),
+        (["--for", "mlx", "--where", "\udcff"], "--where: this is not UTF-8"),
+        (["--for", "mlx", "--out", "releases/../exports/x"], "name a folder apart from it"),
+        (["--for", "mlx", "--out", "elsewhere/exports/x"], "name a folder apart from it"),
+        (["--for", "mlx", "--out", "elsewhere"], "this is a link; name the folder itself"),
+        (["--for", "mlx", "--out", "named"], "an export needs this name for its own folder; move it away"),
         (["--for", "mlx", "--out", "exports/mlx"], "name a folder apart from it"),
         (["--for", "mlx", "--out", "evidence"], "name a folder apart from it"),
-        (["--for", "mlx", "--out", "mine"], "it holds files that etl export did not write"),
+        (["--for", "mlx", "--out", "mine"], "it holds notes.txt, which etl export did not write"),
         (["--for", "mlx", "--out", "no/where/at"], "make it first"),
     ],
 )
@@ -455,6 +558,8 @@ def test_what_cannot_be_exported_is_said(root: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(root)
     (root / "mine").mkdir()
     (root / "mine/notes.txt").write_text("mine", encoding="utf-8")
+    (root / "elsewhere").symlink_to(root)
+    (root / ".named.etl-old").mkdir()
     result = etl("export", *options)
     assert (result.exit_code, problem in result.stderr) == (2, True), result.stderr
     assert [file.name for file in (root / "mine").iterdir()] == ["notes.txt"]
@@ -475,7 +580,7 @@ def test_a_warehouse_of_another_version(root: Path) -> None:
 def test_nothing_is_published_yet(tmp_path: Path) -> None:
     """A run comes first."""
     result = etl("export", "--for", "trl", "--root", tmp_path)
-    assert (result.exit_code, "There is no run yet" in result.stderr) == (2, True)
+    assert (result.exit_code, "there is no warehouse yet" in result.stderr) == (2, True)
 
 
 def test_a_published_file_that_is_gone(root: Path) -> None:

@@ -86,7 +86,7 @@ class Format(ABC):
     prompts of tasks, ``quarantine/NAME`` is what a dataset refused. Where ``is_for_evaluation``, prompts are those that are
     held out. A file has at most ``most_bytes``, None: any number; what is larger is cut in pieces. Where it has ``ids``, a
     file below ids/ has the id and the provenance of each line. ``sees_all`` is whether it must see all rows before it gives a
-    line, ``names_authors`` whether it tells who wrote the answers.
+    line, ``names_authors`` whether its card names the models.
     """
 
     datasets: ClassVar[Mapping[str, tuple[str, ...]]]

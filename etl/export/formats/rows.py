@@ -1,5 +1,8 @@
 """Rows of datasets as conversations, and conversations as JSON objects."""
 
+import json
+import math
+import re
 from typing import Any
 
 import msgspec
@@ -103,3 +106,26 @@ def _as_object(message: Message, arguments_are_text: bool) -> Object:
 def as_text(value: Any) -> str:
     """Return a value as compact JSON text."""
     return encode(value).decode()
+
+
+#: Only numbers with so many digits, or with such exponents, can be too large: what has neither need not be parsed.
+_LONG_NUMBER = re.compile(rb"\d{18}|[eE]\+?\d{3}")
+
+
+def has_huge_number(messages: list[Message]) -> bool:
+    """Return whether a number in the arguments of a call is an integer of more than 64 bits, or no finite float.
+
+    Readers of JSON in C, as that of ``datasets``, refuse such an integer with all other lines, or read a null.
+    """
+    texts = (bytes(call.function.arguments) for message in messages if message.tool_calls for call in message.tool_calls)
+    return any(_LONG_NUMBER.search(text) and _is_huge(json.loads(text)) for text in texts)
+
+
+def _is_huge(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_is_huge, value.values()))
+    if isinstance(value, list):
+        return any(map(_is_huge, value))
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return isinstance(value, int) and not -(1 << 63) <= value < 1 << 63

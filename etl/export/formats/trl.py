@@ -8,7 +8,16 @@ import pyarrow as pa
 
 from etl.export.formats.cards.front_matter import configs_of, front_matter
 from etl.export.formats.format import PROMPT, Format, LeftOut, Line, Object, Origin, Piece, Row
-from etl.export.formats.rows import Message, as_objects, as_text, calls_tools, conversation_of, messages_of, sides_of
+from etl.export.formats.rows import (
+    Message,
+    as_objects,
+    as_text,
+    calls_tools,
+    conversation_of,
+    has_huge_number,
+    messages_of,
+    sides_of,
+)
 
 _JSON = pa.list_(pa.json_())
 
@@ -47,30 +56,34 @@ class Trl(Format):
             self._labels.setdefault(_content(prompt, answer, row), set()).add(label)
 
     def lines(self, dataset: str, published: str, row: Row) -> Iterator[Line | LeftOut]:
-        """Yield a line for each row; of KTO one for each content that has one label."""
+        """Yield a line for each row; of KTO one for each content that has one label. What no reader can hold is left out."""
         file = f"{dataset}/{row['split']}{self.ending}"
         tools = {} if row["tools"] is None else {"tools": row["tools"]}
+        for texts, content in self._contents(dataset, published, row):
+            if isinstance(content, str):
+                yield LeftOut(file, content)
+            elif any(map(has_huge_number, texts)):
+                yield LeftOut(file, "huge_number")
+            else:
+                yield Line(file, content | tools, any(map(calls_tools, texts)))
+
+    def _contents(self, dataset: str, published: str, row: Row) -> Iterator[tuple[list[list[Message]], Object | str]]:
+        """Yield the messages of each line that a row gives, and the line but for tools; or why there is none."""
         if dataset == "sft":
             messages = conversation_of(row)
-            yield Line(file, {"messages": as_objects(messages), **tools}, calls_tools(messages))
+            yield [messages], {"messages": as_objects(messages)}
         elif dataset == "preference":
-            sides = sides_of(row)
-            content: Object = dict(zip(("prompt", "chosen", "rejected"), map(as_objects, sides), strict=True))
-            yield Line(file, content | tools, any(map(calls_tools, sides)))
+            sides = [*sides_of(row)]
+            yield sides, dict(zip(("prompt", "chosen", "rejected"), map(as_objects, sides), strict=True))
         elif dataset == "grpo":
             asked = messages_of(row["prompt_messages"])
-            content = {"prompt": as_objects(asked), "task_id": row["task_id"], "answers": row["answers"]}
-            yield Line(file, content | tools, calls_tools(asked))
+            yield [asked], {"prompt": as_objects(asked), "task_id": row["task_id"], "answers": row["answers"]}
         else:
             for prompt, answer, label in _judged(published, row):
                 key = _content(prompt, answer, row)
-                if key in self._written:
-                    yield LeftOut(file, "repeated_content")
-                elif len(self._labels[key]) > 1:
-                    yield LeftOut(file, "both_labels")
-                else:
-                    content = {"prompt": as_objects(prompt), "completion": as_objects(answer), "label": label}
-                    yield Line(file, content | tools, calls_tools(prompt) or calls_tools(answer))
+                content: Object = {"prompt": as_objects(prompt), "completion": as_objects(answer), "label": label}
+                is_clear, is_new = len(self._labels[key]) == 1, key not in self._written
+                yield [prompt, answer], content if is_clear and is_new else "both_labels" if is_new else "repeated_content"
                 self._written.add(key)
 
     def others(self, pieces: list[Piece], origin: Origin) -> Mapping[str, str]:  # noqa: ARG002

@@ -4,14 +4,13 @@ The receipt names the run by the hash of its summary, and the receipt of the exp
 chain of runs goes on through them.
 """
 
-import shutil
 from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
 from etl.base.datasets import exported_files
 from etl.base.errors import UsageError
-from etl.base.files import sha256_of, sync_file, sync_folder, write_text
+from etl.base.files import sha256_of, sync_file
 from etl.base.project import Project
 from etl.base.settings import Settings
 from etl.base.signals import interrupting, run_stoppable
@@ -20,49 +19,47 @@ from etl.export.formats import FORMATS_OF_ALL
 from etl.export.formats.format import Origin, Written
 from etl.export.prompts import PROMPTS
 from etl.export.release import Choice, datasets_of, stem_of, write_release
+from etl.pipeline.release.place import abandon, begin, complete, finish_cut_export, require_free
 from etl.pipeline.staging import Staging
 from etl.receipts.header import code_hash, engine, timestamp_of
 from etl.receipts.measure import measure
 from etl.receipts.models import FileEntry, ReleasedRows, ReleaseReceipt, Side
-from etl.receipts.releases import last_release, name_of
+from etl.receipts.releases import last_release
 from etl.receipts.store import SUMMARY, load_history, newest, require_documents, summary_hash
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.read_only import PublishedWarehouse
 from etl.warehouse.sql_files import Sql
 
-#: What tells a folder that etl export wrote from one that somebody else did.
-MARK = "etl-export.json"
-
 
 def release(project: Project, settings: Settings, trainer: str, choice: Choice, out: Path, clock: Clock) -> ReleaseReceipt:
     """Write what is chosen of the published datasets into a folder, as a trainer takes it, and return the receipt.
 
-    The folder is replaced as a whole; it must be empty, absent, or one that an earlier export wrote. Raises UsageError,
-    NotFoundError where nothing is published, FirewallError for a published row that must not ship.
+    The folder is replaced as a whole; it must be empty, absent, or hold what an earlier export wrote and nothing else. Raises
+    UsageError, NotFoundError where nothing is published, FirewallError for a published row that must not ship.
     """
     form = FORMATS_OF_ALL[trainer]
     for name in choice.datasets:
         if name not in form.datasets:
             raise UsageError(f"--dataset {name}: {trainer} has {', '.join(form.datasets)}.")
-    _require_free(project, out)
-    return run_stoppable(lambda: _release(project, settings, trainer, choice, out, clock))
+    if out.is_symlink():
+        raise UsageError(f"{out}: this is a link; name the folder itself.")
+    require_free(project, out.resolve())
+    with PublishedWarehouse.open(project.warehouse):
+        pass  # it is there, and of this version
+    return run_stoppable(lambda: _release(project, settings, trainer, choice, out.resolve(), clock))
 
 
 def _release(project: Project, settings: Settings, trainer: str, choice: Choice, out: Path, clock: Clock) -> ReleaseReceipt:
-    sql = Sql.of(project.overlay)
+    sql, form = Sql.of(project.overlay), FORMATS_OF_ALL[trainer]
+    stems = {stem_of(published) for name in datasets_of(form, choice) for published in form.datasets[name]}
     with Staging(project).hold():
-        form = FORMATS_OF_ALL[trainer]
-        stems = {stem_of(published) for name in datasets_of(form, choice) for published in form.datasets[name]}
+        finish_cut_export(project)
         with closing(load_history(project, sql, settings)) as history:
             run_id = newest(history, published=True)
             summary_sha256 = summary_hash(project, history, run_id)
         inputs = _published_files(project, run_id, stems)
-        with PublishedWarehouse.open(project.warehouse):
-            pass  # it is there, and of this version
-        built = out.with_name(f".{out.name}.building")
-        shutil.rmtree(built, ignore_errors=True)
+        built = begin(project, out)
         try:
-            built.mkdir(parents=True)
             with closing(Warehouse.beside(project.warehouse, settings)) as warehouse, interrupting(warehouse.interrupt):
                 run = Run(project, settings, sql, warehouse, project.exports)
                 origin = Origin(_documents(project, run_id), choice.where, choice.max_chars)
@@ -70,7 +67,8 @@ def _release(project: Project, settings: Settings, trainer: str, choice: Choice,
             if released.prompts:
                 digest = released.digest.hexdigest()
                 inputs.append(FileEntry(path=PROMPTS, sha256=digest, bytes=None, record_count=released.prompts))
-            outputs = _measured(built, project, out)
+            place = _named(project, out)
+            outputs = _measured(built, place)
             previous = last_release(project)
             receipt = ReleaseReceipt(
                 seq=previous.seq + 1 if previous else 1,
@@ -79,7 +77,7 @@ def _release(project: Project, settings: Settings, trainer: str, choice: Choice,
                 summary_sha256=summary_sha256 or "",
                 timestamp=timestamp_of(clock),
                 trainer=trainer,
-                out=project.relative(out),
+                out=place,
                 where=choice.where,
                 max_chars=choice.max_chars,
                 inputs=Side.of(inputs, sum(entry.record_count for entry in inputs)),
@@ -88,33 +86,16 @@ def _release(project: Project, settings: Settings, trainer: str, choice: Choice,
                 code_hash=code_hash(sql),
                 engine=engine(),
             )
-            write_text(built / MARK, receipt.to_json())
-            _exchange(built, out)
+            complete(project, out, receipt)
         finally:
-            shutil.rmtree(built, ignore_errors=True)
-        file = project.releases / name_of(receipt)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, receipt.to_json())
-        sync_file(file)
-        sync_folder(file.parent)
+            abandon(project, out)
     return receipt
 
 
-def _require_free(project: Project, out: Path) -> None:
-    """Raise UsageError where a folder holds what no export wrote, or lies where runs write, or in what an export wrote."""
-    real = out.resolve()
-    for place in (project.exports, project.warehouse.parent, project.reports.parent, project.evidence):
-        if real == place.resolve() or place.resolve() in real.parents or real in place.resolve().parents:
-            raise UsageError(f"{out}: runs write or read {place}; name a folder apart from it.")
-    for parent in real.parents:
-        if (parent / MARK).exists():
-            raise UsageError(f"{out}: it lies in {parent}, which an export replaces as a whole; name a folder apart from it.")
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise UsageError(f"{out}: this is not an ordinary folder; name another one.")
-    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
-        raise UsageError(f"{out}: it holds files that etl export did not write; name another folder.")
-    if not out.parent.is_dir() and out.parent != project.root / "releases":
-        raise UsageError(f"{out}: there is no folder {out.parent}; make it first.")
+def _named(project: Project, out: Path) -> str:
+    """Return the folder as the receipt names it: relative to the root where it lies there."""
+    root = project.root.resolve()
+    return out.relative_to(root).as_posix() if out.is_relative_to(root) else str(out)
 
 
 def _documents(project: Project, run_id: str) -> dict[str, str]:
@@ -144,24 +125,13 @@ def _published_files(project: Project, run_id: str, stems: Collection[str]) -> l
     return entries
 
 
-def _measured(built: Path, project: Project, out: Path) -> list[FileEntry]:
-    """Return the entries of the files that were written, under the names that they get."""
+def _measured(built: Path, place: str) -> list[FileEntry]:
+    """Make the files that were written durable, and return their entries, under the names that they get."""
     files = sorted(file for file in built.rglob("*") if file.is_file())
     for file in files:
         sync_file(file)
-    return [measure(file, project.relative(out / file.relative_to(built))) for file in files]
+    return [measure(file, f"{place}/{file.relative_to(built).as_posix()}") for file in files]
 
 
 def _counted(rows: Written) -> ReleasedRows:
     return ReleasedRows(read=rows.rows, written=rows.lines, left_out=dict(sorted(rows.left_out.items())))
-
-
-def _exchange(built: Path, out: Path) -> None:
-    """Let a folder take the place of another."""
-    old = out.with_name(f".{out.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.replace(old)
-    built.replace(out)
-    sync_folder(out.parent)
-    shutil.rmtree(old, ignore_errors=True)
