@@ -133,7 +133,7 @@ def export(
 
 
 def recover(root: Root = Path()) -> Answer:
-    """Finish what a killed run left: publish the rest, or write its receipts. The next run does the same."""
+    """Finish what a killed run or export left: publish the rest, or write its receipts. The next run does the same."""
     from etl.pipeline.recover import recover as finish
 
     done = finish(project_at(root))

@@ -109,7 +109,7 @@ def look_at(root: Path) -> Project:
     from etl.pipeline.staging import Staging
 
     staging = Staging(project_at(root))
-    cut = staging.cut_run() if staging.journal.exists() else None
+    cut = staging.cut_run() if staging.journal.exists() or staging.export.exists() else None
     if cut:
         warn(cut)
     return staging.project

@@ -58,6 +58,11 @@ class Staging:
         return self.project.staging / "journal.json"
 
     @property
+    def export(self) -> Path:
+        """Names the folder of the export for a trainer that is under way, or was cut."""
+        return self.project.staging / "export"
+
+    @property
     def build(self) -> Path:
         """What the run under way has made so far."""
         return self.project.staging / "build"
@@ -146,7 +151,7 @@ class Staging:
             ) from None
 
     def cut_run(self) -> str | None:
-        """Return a sentence about a run that was cut; None where none was, or one is under way. It changes nothing."""
+        """Return a sentence about a run or an export that was cut; None where none was, or one is under way."""
         if self.is_held():
             return None
         try:
@@ -158,4 +163,6 @@ class Staging:
         if isinstance(entry, Building):
             run_id = entry.partial_run.header.run_id
             return f"Run {run_id} was cut while it built; etl recover, or the next run, writes its receipts."
+        if self.export.exists():
+            return "An export was cut; etl recover, or the next run or export, finishes it or removes what it had written."
         return None

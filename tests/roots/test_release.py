@@ -497,6 +497,8 @@ def test_a_cut_export_is_finished(root: Path, monkeypatch: pytest.MonkeyPatch, c
                 Project.at(root), Settings(), "mlx", Choice(where="task_id <> 'add'"), root / "releases/mlx", Clock()
             )
     kept, told = CUTS[cut]
+    if cut != "begin":
+        assert "An export was cut; etl recover" in etl("receipts", "--root", root).stderr
     result = etl(*command, "--root", root)
     assert result.exit_code == 0, result.stderr
     if command == ("recover",) and cut != "begin":

@@ -10,6 +10,7 @@ from pathlib import Path
 from etl.base.errors import UsageError
 from etl.base.files import sync_file, sync_folder, write_text
 from etl.base.project import Project
+from etl.pipeline.staging import Staging
 from etl.receipts.models import ReleaseReceipt
 from etl.receipts.releases import MARK, last_release, name_of, strangers
 
@@ -38,7 +39,7 @@ def begin(project: Project, out: Path) -> Path:
     for place in (_building(out), _old(out)):
         if place.exists():
             raise UsageError(f"{place}: an export needs this name for its own folder; move it away.")
-    write_text(_journal(project), f"{out}\n")
+    write_text(Staging(project).export, f"{out}\n")
     sync_folder(project.staging)
     _building(out).mkdir(parents=True)
     return _building(out)
@@ -56,20 +57,20 @@ def complete(project: Project, out: Path, receipt: ReleaseReceipt) -> None:
     sync_file(file)
     sync_folder(file.parent)
     _exchange(out)
-    _journal(project).unlink()
+    Staging(project).export.unlink()
 
 
 def abandon(project: Project, out: Path) -> None:
     """Remove what an export has written so far, unless its receipt is written: then the next command finishes it."""
-    if _journal(project).exists() and not _has_receipt(project, out):
+    if Staging(project).export.exists() and not _has_receipt(project, out):
         shutil.rmtree(_building(out), ignore_errors=True)
-        _journal(project).unlink()
+        Staging(project).export.unlink()
 
 
 def finish_cut_export(project: Project) -> str | None:
     """Finish what a cut export left, if one did, and return a sentence about it."""
     try:
-        out = Path(_journal(project).read_text(encoding="utf-8").removesuffix("\n"))
+        out = Path(Staging(project).export.read_text(encoding="utf-8").removesuffix("\n"))
     except FileNotFoundError:
         return None
     if _has_receipt(project, out):
@@ -81,7 +82,7 @@ def finish_cut_export(project: Project) -> str | None:
     else:
         _remove_old(out)
         told = f"An export to {out} was cut; it is whole."
-    _journal(project).unlink()
+    Staging(project).export.unlink()
     return told
 
 
@@ -89,11 +90,6 @@ def _has_receipt(project: Project, out: Path) -> bool:
     """Return whether what was written has a receipt, which is the newest."""
     newest, mark = last_release(project), _building(out) / MARK
     return newest is not None and mark.is_file() and mark.read_bytes() == newest.file.read_bytes()
-
-
-def _journal(project: Project) -> Path:
-    """Return the file that names the folder of the export under way."""
-    return project.staging / "export"
 
 
 def _building(out: Path) -> Path:
