@@ -14,6 +14,7 @@ select
     coalesce(line.response, talk.response) as content,
     line.model,
     line.created_at,
+    'train' as split,
     provenance(line.rowid, digest.item_sha256) as provenance,
 from line
 inner join decision on line.rowid = decision.line and decision.rag_reasons = []
@@ -34,6 +35,7 @@ select
     case when talk.line is not null then line.tools end as tools,
     line.model,
     line.created_at,
+    'train' as split,
     provenance(line.rowid, digest.item_sha256) as provenance,
 from line
 inner join decision on line.rowid = decision.line and decision.sft_reasons = []
@@ -121,6 +123,7 @@ select
     pair.rejected_category,
     'accepted_over_' || pair.rejected_category as reason,
     greatest(chosen.created_at, rejected.created_at) as created_at,
+    'train' as split,
     struct_pack(
         chosen := provenance(pair.chosen, chosen.item_sha256), rejected := provenance(pair.rejected, rejected.item_sha256)
     ) as provenance,

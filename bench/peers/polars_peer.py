@@ -467,6 +467,7 @@ def rag(lines: pl.DataFrame) -> pl.DataFrame:
         col("response").alias("content"),
         "model",
         "created_at",
+        lit("train").alias("split"),
         provenance().alias("provenance"),
     )
 
@@ -486,6 +487,7 @@ def sft(lines: pl.DataFrame) -> pl.DataFrame:
         "tools",
         "model",
         "created_at",
+        lit("train").alias("split"),
         provenance().alias("provenance"),
     )
 
@@ -558,6 +560,7 @@ def preference(pair: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
         "rejected_category",
         ("accepted_over_" + col("rejected_category")).alias("reason"),
         pl.max_horizontal("created_at", "created_at_rejected").alias("created_at"),
+        lit("train").alias("split"),
         "provenance",
     )
 

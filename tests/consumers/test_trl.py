@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import copy_of, etl, jsonl
+from conftest import REPOSITORY, copy_of, etl, jsonl
 from consumers import EVIDENCE, run_in
 
 pytestmark = pytest.mark.consumers
@@ -101,6 +101,11 @@ def test_all_rows_load_as_they_are(root: Path, folder: str) -> None:
     for file, lines in files.items():
         rows = loaded["rows"][f"{file.parent.name}/{file.stem}"]
         assert sorted(map(as_text, rows)) == sorted(map(as_text, lines))
+
+
+def test_the_readme_trains(root: Path) -> None:
+    """Its lines work as printed; only the model is another one."""
+    assert "SFTTrainer(model=" in run_in("trl", "run_readme.py", REPOSITORY / "README.md", root)
 
 
 def as_text(row: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import subprocess
 import sys
 import zipfile
 from collections import Counter, defaultdict
@@ -16,6 +17,9 @@ import pytest
 from conftest import REPOSITORY
 from hypothesis import given
 from hypothesis import strategies as st
+
+from etl.base.datasets import DATASETS
+from etl.checks import columns_of, contract_of, quarantine_of
 
 sys.path.append(str(REPOSITORY / "bench"))
 
@@ -266,3 +270,16 @@ def _is_good(line: bytes) -> bool:
     except ValueError:
         return False
     return "task_id" in record and b"NaN" not in line and line.count(b'"source_class"') == 1
+
+
+def test_the_script_writes_the_columns_of_the_datasets(tmp_path: Path) -> None:
+    """A peer that lacks a column would be compared with nothing."""
+    evidence = tmp_path / "evidence.jsonl"
+    evidence.write_bytes(b"".join(line + b"\n" for line in lines(400)))
+    (tmp_path / "out").mkdir()
+    script = REPOSITORY / "bench/peers/script.py"
+    subprocess.run([sys.executable, str(script), str(tmp_path), str(tmp_path / "out")], check=True, capture_output=True)
+    for dataset in DATASETS:
+        for name, contract in ((dataset.name, contract_of(dataset)), (f"quarantine_{dataset.name}", quarantine_of(dataset))):
+            (file,) = (tmp_path / "out").rglob(f"{name}.parquet")
+            assert {*pq.read_schema(file).names} == {*columns_of(contract)}
