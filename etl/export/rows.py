@@ -25,8 +25,9 @@ TABLES = ("evidence.stored_record", "evidence.long_text")
 def define_rows(run: Run, dataset: Dataset) -> None:
     """Make the views of a dataset over the records of a batch: each cursor has a batch of its own, in temporary tables."""
     own, stored = run.warehouse.apart(BATCH)
-    _choose(own, dataset, pa.table({key: pa.array([], pa.int64()) for key in dataset.keys}))
+    _choose(own, stored, dataset, pa.table({key: pa.array([], pa.int64()) for key in dataset.keys}))
     define_over_wanted(run, own, stored, dataset.relation)
+    own.execute(f"create or replace view {dataset.decisions} as from temp.decided")
     own.close()
 
 
@@ -51,25 +52,32 @@ def define_over_wanted(run: Run, own: Warehouse, stored: str, relation: str) -> 
 def fetch_rows(run: Run, dataset: Dataset, columns: list[str], groups: Sequence[pa.Table]) -> list[pa.Table]:
     """Return the rows of a dataset's view that have these keys, in their order: for each group of keys a table of one chunk."""
     keys = pa.concat_tables(groups).select(dataset.keys)
-    own, _ = run.warehouse.apart(BATCH)
-    _choose(own, dataset, keys)
+    own, stored = run.warehouse.apart(BATCH)
+    _choose(own, stored, dataset, keys)
     rows = own.arrow(
         f"select batch.position, {', '.join(f'given.{name}' for name in columns)} from {dataset.relation} as given "
         f"inner join temp.batch as batch on {' and '.join(f'given.{key} = batch.{key}' for key in dataset.keys)}"
     )
     own.close()
-    rows = rows.take(pc.sort_indices(rows["position"]))
     positions = rows["position"].to_pylist()
+    if any(later < before for before, later in pairwise(positions)):  # mostly rows come in the order of their records
+        rows = rows.take(pc.sort_indices(rows["position"]))
+        positions.sort()
     ends = accumulate(map(len, groups), initial=0)
     cuts = pairwise(bisect_left(positions, end) for end in ends)
     return [rows.slice(start, end - start).drop_columns("position").combine_chunks() for start, end in cuts]
 
 
-def _choose(own: Warehouse, dataset: Dataset, keys: pa.Table) -> None:
-    """Let the batch of a cursor be the rows with these keys."""
+def _choose(own: Warehouse, stored: str, dataset: Dataset, keys: pa.Table) -> None:
+    """Let the batch of a cursor be the rows with these keys.
+
+    Their decisions are counted by the engine, so that it reads these into memory for a join, and not the texts of the records.
+    """
     numbered = keys.append_column("position", pa.array(range(keys.num_rows), pa.int64()))
     with own.lent("keys", numbered):
         own.execute("create or replace temp table batch as from keys")
+    decided = f"from {stored}.{dataset.decisions} semi join temp.batch using ({', '.join(dataset.keys)})"
+    own.execute(f"create or replace temp table decided as {decided}")
     records = " union ".join(f"select {key} as record_key from temp.batch" for key in dataset.keys)
     own.execute(f"create or replace temp table wanted as {records}")
 

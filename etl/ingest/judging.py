@@ -3,6 +3,7 @@
 What comes of items does not depend on where they are judged, nor on when.
 """
 
+import gc
 import os
 import signal
 from collections import deque
@@ -186,6 +187,7 @@ def _begin() -> None:
     The end is at once: the engine's package, which this process does not use, would report on stderr what it does not free.
     """
     Finalize(None, os._exit, args=(0,), exitpriority=-1)
+    gc.disable()  # items are trees
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     parent = parent_process()

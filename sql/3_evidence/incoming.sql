@@ -58,7 +58,7 @@ with part as ( -- the other items of a record, each once; a mapping that gives n
     where mapped.parts is not null
 ),
 
-of_parts as (
+of_parts as materialized ( -- few rows: so a join reads these into memory, and not the texts of all records
     select
         part.source_path,
         part.item_number,

@@ -19,8 +19,6 @@ with carried as ( -- what the rows do not carry is not read
         bool_or(prompt is not null) as has_prompt,
         bool_or(response is not null) as has_response,
         bool_or(messages is not null) as has_conversations,
-        coalesce(bool_or(has_messages), false) as has_messages_of_pairs,
-        coalesce(bool_or(prompt_messages is not null), false) as has_prompt_messages,
     from temp.written
 ),
 
@@ -45,14 +43,13 @@ record as ( -- of those that rows name, see choose.sql
         hash(record.tools) as tools_hash,
         record.prompt_sha256,
         record.tools_sha256,
-        -- texts become messages where a row has any
-        case when carried.has_prompt_messages then hash(
+        case when wanted.prompt_messages then hash(
             case
                 when has_conversation then policy.prompt_messages(record.messages, record.prompt_end)
                 else policy.message('user', record.prompt)
             end
         ) end as prompt_messages_hash,
-        case when carried.has_messages_of_pairs then hash(
+        case when wanted.answer_messages then hash(
             case
                 when has_conversation then policy.answer_messages(record.messages, record.prompt_end, record.answer_end)
                 else policy.message('assistant', record.response)
@@ -65,6 +62,7 @@ record as ( -- of those that rows name, see choose.sql
         record.created_at,
         record.answer_hash,
     from evidence.record as record
+    inner join temp.wanted as wanted on record.record_key = wanted.record_key
     cross join carried
 )
 

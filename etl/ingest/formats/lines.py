@@ -50,8 +50,9 @@ Read = bytes | list[bytes] | Blank | LongLine | Tail
 _BLANK_CHARACTERS = 16
 _BLANK_LINES = re.compile(rb"(?:^|(?<=\n))(?:[ \t\r]{0,%d}+\n){8,}+" % _BLANK_CHARACTERS)
 
-#: Chunks that have a line feed for each so many bytes are looked through for them.
+#: Chunks that have a line feed for each so many bytes, at one of their ends of this length, are looked through for them.
 _DENSE = 16
+_END_BYTES = 4 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ class Lines:
 
     def _whole(self, lines: bytes) -> Iterator[Read]:
         """Yield lines that were read whole, with their line feeds."""
-        done, is_dense = 0, lines.count(b"\n") * _DENSE > len(lines) > _DENSE
+        done, is_dense = 0, _is_dense(lines[:_END_BYTES]) or _is_dense(lines[-_END_BYTES:])
         if is_dense and len(lines) <= self._limit and not lines.translate(None, b" \t\r\n"):
             self.whole_bytes += len(lines)
             yield Blank(lines.count(b"\n"))
@@ -229,6 +230,10 @@ class Lines:
         else:
             for line in lines:
                 yield self._end(_Line(self._limit, line))
+
+
+def _is_dense(lines: bytes) -> bool:
+    return lines.count(b"\n") * _DENSE > len(lines) > _DENSE
 
 
 def split(lines: bytes) -> list[bytes]:
