@@ -29,11 +29,15 @@ from etl.pipeline.stages import STAGES, run_stages
 from etl.warehouse.connection import Warehouse
 from etl.warehouse.sql_files import Sql
 
-REPOSITORY = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
+REPOSITORY = TESTS.parent
 SAMPLE = REPOSITORY / "evidence"
 
 #: Real evidence that lies beside the project where it is developed; tests that read it are skipped if it is absent.
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+#: The rooms of tests/, those first whose files take longest.
+ROOMS = ("consumers", "laws", "roots", "views", "hostile", "cases", "unit")
 
 #: How many seeds each of the slow random tests tries (``make test-slow SEEDS=4``: fewer).
 SEEDS = int(os.environ.get("ETL_SEEDS", "12"))
@@ -309,6 +313,11 @@ def insert_runs(warehouse: Warehouse, runs: Sequence[tuple[int, Sequence[int]]])
         if columns:
             with warehouse.lent("given", pa.table({name: list(values) for name, values in columns.items()})):
                 warehouse.execute(f"insert into receipts.{table} by name select *, {constants[table]} from given")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the rooms whose files take longest, so that no worker is left with a long one at the end."""
+    items.sort(key=lambda item: ROOMS.index(item.path.relative_to(TESTS).parts[0]))
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

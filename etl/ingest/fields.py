@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from types import NoneType
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -21,14 +22,14 @@ _PYTHON: dict[FieldType, Any] = {
     "json": msgspec.Raw,
 }
 
-#: The types of values that surely are of a field's type as the judge reads them, and the bounds of those that are numbers: a
-#: float has each integer up to 2^53 exactly, and no infinity.
+#: The types of values that surely are of a field's type as the judge reads them, or not there; and the bounds of those that are
+#: numbers: a float has each integer up to 2^53 exactly, and no infinity.
 _PLAIN: dict[FieldType, set[type]] = {
-    "text": {str},
-    "number": {int, float},
-    "integer": {int},
-    "boolean": {bool},
-    "texts": {list},
+    "text": {NoneType, str},
+    "number": {NoneType, int, float},
+    "integer": {NoneType, int},
+    "boolean": {NoneType, bool},
+    "texts": {NoneType, list},
 }
 _BOUNDS: dict[FieldType, tuple[int, int]] = {"number": (-(2**53), 2**53), "integer": (-(2**63), 2**63 - 1)}
 
@@ -132,14 +133,13 @@ def _is_index(token: str) -> bool:
     return token.isascii() and token.isdigit() and len(token) < 10 and (token[0] != "0" or len(token) == 1)
 
 
-def _are_plain(kind: FieldType, values: Iterable[Any]) -> bool:
+def _are_plain(kind: FieldType, values: Sequence[Any]) -> bool:
     """Return whether all values that are there surely are of a type; where not, their own texts say what they are."""
-    present = [value for value in values if value is not None]
-    if not _PLAIN[kind].issuperset(map(type, present)):
+    if not _PLAIN[kind].issuperset(map(type, values)):
         return False
     if kind == "texts":
-        return {str}.issuperset(map(type, chain.from_iterable(present)))
-    if kind in _BOUNDS and present:
+        return {str}.issuperset(map(type, chain.from_iterable(filter(None, values))))
+    if kind in _BOUNDS and (present := [value for value in values if value is not None]):
         low, high = _BOUNDS[kind]
         return bool(low <= min(present) and max(present) <= high)
     return True

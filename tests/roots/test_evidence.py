@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from backports import zstd
 from conftest import etl, evidence_line, write_evidence
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from etl.base.errors import NotFoundError
 from etl.base.settings import Settings
 from etl.context import EvidenceFile, name_on_disk, spelled
+from etl.ingest import mapping
 from etl.ingest.files import find_evidence
 from etl.ingest.formats import lines as reader
 from etl.ingest.formats.lines import LineReader, LongLine, Tail, split
@@ -677,3 +679,13 @@ def test_a_broken_line_over_the_limit_is_one_entry(collected: Collect, tmp_path:
     warehouse = collected(folder, max_line_bytes=1000)
     assert skips(warehouse) == [(4, "corrupt_stream")]
     assert files(warehouse) == [("evidence.jsonl.gz", 4, 0)]
+
+
+def test_records_are_not_sorted(collected: Collect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records of a mapping that goes item by item come in the order of the evidence; else all their texts would be copied."""
+    lines = [evidence_line(f"task-{number}" if number % 50 else "", score=0.7) for number in range(5000)]
+    given: list[pa.Table] = []
+    monkeypatch.setattr(mapping, "_in_order", lambda rows: given.append(rows) or rows)
+    warehouse = collected({"evidence.jsonl": lines})
+    assert [number for rows in given for number in rows["item_number"].to_pylist()] == list(range(1, 5001))
+    assert warehouse.one("select count(*) from evidence.record") == 4900

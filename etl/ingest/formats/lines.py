@@ -46,6 +46,9 @@ class Tail(NamedTuple):
 #: What is read at once: whole lines with their line feeds, lines without, or what stands for some.
 Read = bytes | list[bytes] | Blank | LongLine | Tail
 
+#: A line of at most so many bytes that two chunks share is joined to those that follow it.
+_SHORT = 64 << 10
+
 #: Many short blank lines, one after another: they are counted, and do not become objects.
 _BLANK_CHARACTERS = 16
 _BLANK_LINES = re.compile(rb"(?:^|(?<=\n))(?:[ \t\r]{0,%d}+\n){8,}+" % _BLANK_CHARACTERS)
@@ -187,9 +190,12 @@ class Lines:
                     line.add(chunk)
                     continue
                 line.add(chunk[: first_end - 1])
-                yield self._end(line)
                 last_start = chunk.rfind(b"\n") + 1
-                yield from self._whole(chunk[first_end:last_start])
+                if line.length <= min(_SHORT, self._limit):
+                    yield from self._whole(line.content() + chunk[first_end - 1 : last_start])
+                else:
+                    yield self._end(line)
+                    yield from self._whole(chunk[first_end:last_start])
                 line = _Line(self._limit, chunk[last_start:])
         except CorruptError as error:
             yield Tail(line.content(), error.refusal)
