@@ -76,8 +76,8 @@ def _choose(own: Warehouse, stored: str, dataset: Dataset, keys: pa.Table) -> No
     numbered = keys.append_column("position", pa.array(range(keys.num_rows), pa.int64()))
     with own.lent("keys", numbered):
         own.execute("create or replace temp table batch as from keys")
-    own_rows = f"from {stored}.{dataset.decisions} semi join temp.batch using ({', '.join(dataset.keys)})"
-    own.execute(f"create or replace temp table decided as {own_rows} where dataset = '{dataset.name}'")
+    of_batch = f"from {stored}.{dataset.decisions} semi join temp.batch using ({', '.join(dataset.keys)})"
+    own.execute(f"create or replace temp table decided as {of_batch} where dataset = '{dataset.name}'")
     records = " union ".join(f"select {key} as record_key from temp.batch" for key in dataset.keys)
     own.execute(f"create or replace temp table wanted as {records}")
 
